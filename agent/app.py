@@ -1,0 +1,181 @@
+"""The agent: one ordered stream of events in, recordings and reports out. The loop and its wiring; what is decided is elsewhere.
+
+AMI ─▶ read_event ─▶ Acting: Switchboard (assemble) ─▶ due (decide) ─▶ Recordings (MixMonitor, legs) ─▶ spool
+                               └─▶ Settling (report, journal) ─▶ CallShipper              mixed/ ─▶ RecordingShipper
+"""
+
+import asyncio
+import gc
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import structlog
+
+from agent import commands, metrics, settings
+from agent.acting import Acting
+from agent.ami import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
+from agent.api import Api
+from agent.asked import Asked
+from agent.call import Call
+from agent.comparing import Comparing
+from agent.directory import Directory
+from agent.feature_codes import FeatureCodes
+from agent.holding import Holding
+from agent.journal import Journal
+from agent.legs import LegWatch
+from agent.notices import Notices
+from agent.read_event import SHAPES, WANTED, read_event
+from agent.recorder import Recorder
+from agent.recordings import Recordings
+from agent.settling import Settling
+from agent.ship import CallShipper, RecordingShipper
+from agent.snapshot import SHAPES as LISTED
+from agent.spool_proof import spool_trouble
+from agent.switchboard import Switchboard
+from fonoteka.agent_protocol import Command, CommandOutcome
+from fonoteka.background import again_and_again
+from fonoteka.company import CompanySettings
+from fonoteka.config import Configuration, require_secret, split_address
+from fonoteka.spool import Spool
+
+PROVE_SPOOL_EVERY_S: Final = 60.0
+HEARD_EVERY_S: Final = 10.0
+_log = structlog.get_logger()
+
+
+class Agent:
+    """One PBX's agent. `run()` goes on until cancelled."""
+
+    def __init__(self, configuration: Configuration, source: Path | None) -> None:
+        pbx = configuration.pbx
+        self._trunks = frozenset(pbx.trunks)
+        self._spool = Spool(pbx.spool.absolute())
+        self._spool.prepare()
+        secret = require_secret(pbx.ami_secret, "pbx.ami_secret", source)
+        self._ami_address = split_address(pbx.ami)
+        self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, shapes={**SHAPES, **LISTED})
+        self._api = Api(configuration.agent.api, require_secret(configuration.agent.token, "agent.token", source))
+        self._spool_in_asterisk = PurePosixPath(pbx.spool_in_asterisk or self._spool.root)
+        self._notices = Notices(self._ami)
+        self._legs = LegWatch()
+        recorder = Recorder(self._ami, self._spool_in_asterisk)
+        journal = Journal(self._spool.calls)
+        self._calls = Switchboard(journal.read())
+        self._settling = Settling(self._calls, journal, pbx.name)
+        recordings = partial(Recordings, self._spool, recorder, self._legs)
+        self._acting = Acting(self._calls, self._settling, Holding(self._ami), recordings, self._spawn)
+        self._comparing = Comparing(self._ami, self._calls, self._acting.take, self._ended_unheard)
+        self._call_shipper = CallShipper(self._api, self._settling.acknowledged)
+        self._recording_shipper = RecordingShipper(self._api, self._spool, self._acting.shipped, self._acting.rejected)
+        self._heard = self._spool.root / "heard"  # its time is when we last heard Asterisk
+        self._settings_copy = self._spool.root / "settings.json"
+        known = settings.read_copy(self._settings_copy) or CompanySettings(version=0)
+        self._acting.directory = self._told_of(known)
+        self._asked = Asked(self._calls, self._acting)
+        self._feature_codes = FeatureCodes(pbx.agi, self._ami, self._asked)
+        self._tasks: asyncio.TaskGroup
+
+    async def run(self) -> None:
+        """Connect, follow, record, ship. Raises AmiRefused if the first login is turned down."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._spawn(self._ami.run())
+                self._spawn(self._legs.run())
+                self._spawn(again_and_again("settings", self._follow_settings))
+                self._spawn(again_and_again("notices", self._notices.run))
+                self._spawn(again_and_again("call shipper", self._call_shipper.run))
+                self._spawn(again_and_again("recording shipper", self._recording_shipper.run))
+                self._spawn(again_and_again("settling", partial(self._settling.run, self._call_shipper)))
+                self._spawn(again_and_again("spool metrics", partial(metrics.follow_spool, self._spool)))
+                self._spawn(again_and_again("spool proof", self._prove_spool))
+                self._spawn(again_and_again("comparing", self._comparing.run))
+                self._spawn(again_and_again("heard", self._note_that_we_hear))
+                self._spawn(again_and_again("commands", self._follow_commands))
+                self._spawn(again_and_again("feature codes", self._feature_codes.run))
+                self._acting.resume()
+                await self._follow()
+        finally:
+            await self._settling.close()
+            self._legs.close()
+            await self._api.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.create_task(work)
+
+    async def _follow(self) -> None:
+        """The main loop: nothing in it waits for anything but Asterisk."""
+        while True:
+            match await self._ami.next():
+                case AmiEvent() as message:
+                    event = read_event(message.name, message.headers, message.received_at)
+                    if event is not None:
+                        metrics.event_taken(event.at)
+                        self._acting.take(event)
+                case LinkUp():
+                    _log.info("ami.up")
+                    metrics.AMI_CONNECTED.set(1)
+                    self._notices.link_up()
+                    await self._comparing.at_once()
+                    self._acting.ask_again()
+                case Garbled():
+                    metrics.GARBLED.inc()
+                    self._comparing.soon()
+                case LinkDown(reason=reason):
+                    _log.warning("ami.down", reason=reason)
+                    metrics.AMI_CONNECTED.set(0)
+
+    def _ended_unheard(self, call: Call) -> datetime:
+        """When a call ended that ended while nobody listened: its legs tell, else it is when we last heard anything."""
+        heard = datetime.fromtimestamp(self._heard.stat().st_mtime, UTC) if self._heard.exists() else datetime.now(UTC)
+        return max(call.moments[-1].at if call.moments else call.started_at, self._acting.last_written(call) or heard)
+
+    async def _follow_settings(self) -> None:
+        await settings.follow(
+            self._api, self._settings_copy, lambda: self._acting.directory.settings.version, self._settings_changed
+        )
+
+    async def _follow_commands(self) -> None:
+        await commands.follow(self._api, self._carry_out, self._spawn)
+
+    async def _carry_out(self, command: Command) -> CommandOutcome:
+        refusal = await self._asked.by_command(command.linkedid, command.action, command.login)
+        call = self._calls.call(command.linkedid)
+        return CommandOutcome(refusal=refusal, report=self._settling.told(call) if call is not None else None)
+
+    def _settings_changed(self, fresh: CompanySettings) -> None:
+        self._acting.directory_changed(self._told_of(fresh))
+
+    def _told_of(self, fresh: CompanySettings) -> Directory:
+        directory = Directory(settings=fresh, trunks=self._trunks)
+        self._settling.directory_changed(directory)
+        self._notices.settings_changed(fresh)
+        return directory
+
+    async def _note_that_we_hear(self) -> None:
+        """Leave a sign of life, so that after a death it is known how long nobody listened."""
+        while True:
+            if self._ami.connected:
+                self._heard.touch()
+            await asyncio.sleep(HEARD_EVERY_S)
+
+    async def _prove_spool(self) -> None:
+        """Every minute: does Asterisk see the folder that we see? Told when the answer changes."""
+        before: str | None = ""
+        while True:
+            trouble = await asyncio.to_thread(spool_trouble, self._ami_address, self._spool.root, self._spool_in_asterisk)
+            if trouble is not None and trouble != before:
+                _log.error("spool.not_shared", why=trouble)
+            before = trouble
+            await asyncio.sleep(PROVE_SPOOL_EVERY_S)
+
+
+async def run(configuration: Configuration, source: Path | None) -> None:
+    """Run the agent until cancelled. `source` is the configuration's file, to be named in what is said of it."""
+    if configuration.agent.metrics is not None:
+        metrics.serve(split_address(configuration.agent.metrics))
+    gc.freeze()  # what was imported stays: looking through it again and again was a twenty-fifth of a busy agent's time
+    gc.set_threshold(10_000)
+    await Agent(configuration, source).run()

@@ -1,0 +1,115 @@
+"""Whether Asterisk sees the spool that we see, and may write to it — known before the first call is lost to it.
+
+On one machine the kernel can tell: `/proc/PID/root` is the file system as that process sees it, whatever chroot or container it
+lives in. Where Asterisk's process is not visible to us, nothing is claimed; the first recording's missing legs then tell.
+"""
+
+import ipaddress
+import os
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+_LISTENING: Final = "0A"  # proc(5), net/tcp: TCP_LISTEN
+
+
+def spool_trouble(ami: tuple[str, int], spool: Path, spool_in_asterisk: PurePosixPath) -> str | None:
+    """What is wrong with how Asterisk sees the spool and what to do, in one line; None if nothing is, or it cannot be told."""
+    for process in _listeners(ami):
+        try:
+            trouble = _seen_by(process, spool, spool_in_asterisk)
+        except (PermissionError, ProcessLookupError):
+            continue
+        return trouble
+    return None
+
+
+def asterisk_root(ami: tuple[str, int]) -> Path | None:
+    """The file system as the Asterisk that listens there sees it; None if it runs elsewhere, or is not ours to look into."""
+    for process in _listeners(ami):
+        try:
+            (root := process / "root").stat()
+        except OSError:
+            continue
+        return root
+    return None
+
+
+def _seen_by(process: Path, spool: Path, spool_in_asterisk: PurePosixPath) -> str | None:
+    ours = spool.stat()
+    advice = f"set pbx.spool_in_asterisk to the path under which Asterisk sees pbx.spool = {str(spool)!r}"
+    try:
+        theirs = Path(f"{process}/root{spool_in_asterisk}").stat()
+    except FileNotFoundError:
+        return f"Asterisk (pid {process.name}) sees no folder {spool_in_asterisk}; {advice}"
+    if (ours.st_dev, ours.st_ino) != (theirs.st_dev, theirs.st_ino):
+        return f"what Asterisk (pid {process.name}) sees at {spool_in_asterisk} is another folder; {advice}"
+    who = _identity(process)
+    if not who.may_write(theirs):
+        return (
+            f"Asterisk (uid {who.uid}) may not write to pbx.spool = {str(spool)!r}; "
+            f"give the folder to a group that both are in: chgrp, chmod 2770"
+        )
+    return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Identity:
+    uid: int
+    groups: frozenset[int]
+
+    def may_write(self, folder: os.stat_result) -> bool:
+        if self.uid == 0:
+            return True
+        needed = stat.S_IWUSR | stat.S_IXUSR
+        if folder.st_uid == self.uid:
+            return folder.st_mode & needed == needed
+        if folder.st_gid in self.groups:
+            return folder.st_mode & needed >> 3 == needed >> 3
+        return folder.st_mode & needed >> 6 == needed >> 6
+
+
+def _identity(process: Path) -> _Identity:
+    """The effective user and all groups of a process (proc(5), status)."""
+    fields = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    groups = {int(fields["Gid"].split()[1]), *(int(group) for group in fields["Groups"].split())}
+    return _Identity(uid=int(fields["Uid"].split()[1]), groups=frozenset(groups))
+
+
+def _listeners(address: tuple[str, int]) -> Iterator[Path]:
+    """The processes named asterisk that listen at a TCP address, as `/proc/PID`."""
+    try:
+        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    except OSError:
+        return
+    wanted = {ipaddress.ip_address(str(entry[4][0])) for entry in found}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text().strip() == "asterisk" and _listens(process, wanted, address[1]):
+                yield process
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+
+
+def _listens(process: Path, wanted: set[_Ip], port: int) -> bool:
+    inodes = set()
+    for table in ("tcp", "tcp6"):
+        for line in (process / "net" / table).read_text().splitlines()[1:]:
+            fields = line.split()
+            host, _, listened = fields[1].rpartition(":")
+            if fields[3] == _LISTENING and int(listened, 16) == port:
+                here = _address(host)
+                if here.is_unspecified or here in wanted:
+                    inodes.add(f"socket:[{fields[9]}]")
+    return any(str(link.readlink()) in inodes for link in (process / "fd").iterdir())
+
+
+def _address(text: str) -> _Ip:
+    """The kernel writes an address as 32-bit words in its own byte order."""
+    words = (int(text[at : at + 8], 16) for at in range(0, len(text), 8))
+    return ipaddress.ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words))

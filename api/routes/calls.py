@@ -1,0 +1,82 @@
+"""`/api/calls`, `/api/calls/{id}` and its peaks."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field, ValidationError
+
+from api import cursor, models, shapes
+from api.access import Person
+from api.joined_peaks import StoredPeaks, Stretch, joined
+from api.parameters import SelectionQuery
+from api.problems import NOT_FOUND, invalid, not_found
+from api.services import Shared
+from api.turns import in_turn
+from fonoteka.errors import StoreError
+from fonoteka.naming import peaks_key
+from store.call_audio import audio_of
+from store.call_queries import call_of, page_of_calls, path_of
+from store.selection import Sort
+
+router = APIRouter(prefix="/api", tags=["calls"], responses={401: {"model": models.Problem}})
+
+
+class PageQuery(SelectionQuery):
+    """Which calls, in which order, and which page of them."""
+
+    sort: Sort = Sort.STARTED_DOWN
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: str | None = Field(
+        default=None, max_length=500, description="`next` of the page before; the other parameters unchanged"
+    )
+
+
+@router.get(
+    "/calls",
+    operation_id="listCalls",
+    dependencies=[Depends(in_turn, scope="function")],
+    responses={422: {"model": models.Problem}},
+)
+async def list_calls(query: Annotated[PageQuery, Query()], account: Person, services: Shared) -> models.Calls:
+    """One page of the calls that fit."""
+    zone, now = ZoneInfo(account.timezone), datetime.now(UTC)
+    try:
+        after = cursor.read(query.cursor, query.sort) if query.cursor else None
+    except ValueError as error:
+        raise invalid("cursor", str(error)) from error
+    # "Today" of a later page is the first page's: midnight may pass while somebody turns pages.
+    selection = query.selection(zone, after.now if after else now)
+    page = await page_of_calls(services.store, account.scope, selection, sort=query.sort, after=after, limit=query.limit, now=now)
+    return models.Calls(
+        items=[shapes.call(seen, zone) for seen in page.items],
+        next=cursor.written(page.next) if page.next else None,
+        total=page.total,
+        total_is_exact=page.total_is_exact,
+    )
+
+
+@router.get("/calls/{id}", operation_id="getCall", responses=NOT_FOUND)
+async def get_call(id: str, account: Person, services: Shared) -> models.CallWithPath:
+    """One call with the stations of its way."""
+    seen = await call_of(services.store, account.scope, id, datetime.now(UTC))
+    if seen is None:
+        raise not_found()
+    return shapes.call_with_path(seen, await path_of(services.store, account.scope, id), ZoneInfo(account.timezone))
+
+
+@router.get("/calls/{id}/peaks", operation_id="getPeaks", responses=NOT_FOUND)
+async def get_peaks(id: str, account: Person, services: Shared) -> models.Peaks:
+    """The waveform of the audio that `/audio` gives."""
+    parts = await audio_of(services.store, account.scope, id)
+    if not parts:
+        raise not_found()
+    stretches = []
+    for part in parts:
+        content = await services.store.objects.read(peaks_key(part.object_key))
+        try:
+            stretches.append(Stretch(peaks=StoredPeaks.model_validate_json(content), duration_ms=part.duration_ms))
+        except ValidationError as error:
+            raise StoreError(f"the peaks of {part.object_key} are damaged: {error}") from error
+    return joined(stretches)

@@ -1,0 +1,50 @@
+"""`/api/users` and `/api/numbers`."""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+
+from api import models
+from api.access import Administrator, Person, actor
+from api.problems import NOT_FOUND, not_found
+from api.services import Shared
+from store.directory import Person as DirectoryPerson
+from store.directory import change_person, numbers_of, people_of
+
+router = APIRouter(prefix="/api", tags=["directory"], responses={401: {"model": models.Problem}})
+
+
+@router.get("/users", operation_id="listUsers")
+async def list_users(account: Person, services: Shared) -> list[models.User]:
+    """An administrator sees the domain's users, anybody else themself."""
+    return [_user(person) for person in await people_of(services.store, account.scope)]
+
+
+@router.patch("/users/{login}", operation_id="changeUser", responses=NOT_FOUND | {403: {"model": models.Problem}})
+async def change_user(
+    login: str, change: models.UserChange, account: Administrator, request: Request, services: Shared
+) -> models.User:
+    """Switch somebody's recording, or rename them: in force for the next call."""
+    person = await change_person(
+        services.store,
+        account.scope,
+        login,
+        record=change.record,
+        name=change.name,
+        by=actor(request, account),
+        now=datetime.now(UTC),
+    )
+    if person is None:
+        raise not_found()
+    services.settings.wake()
+    return _user(person)
+
+
+@router.get("/numbers", operation_id="listNumbers")
+async def list_numbers(account: Person, services: Shared) -> list[models.Number]:
+    """The company's numbers."""
+    return [models.Number(number=line.number, label=line.label) for line in await numbers_of(services.store, account.scope)]
+
+
+def _user(person: DirectoryPerson) -> models.User:
+    return models.User(login=person.login, name=person.name, extension=person.extension, role=person.role, record=person.record)

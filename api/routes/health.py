@@ -1,0 +1,29 @@
+"""`/healthz`, `/readyz`, `/metrics`: for whoever operates this."""
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api.services import Shared
+from store.directory import version_of
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz", operation_id="healthz", response_class=PlainTextResponse)
+async def healthz() -> str:
+    """The process answers."""
+    return "ok"
+
+
+@router.get("/readyz", operation_id="readyz", response_class=PlainTextResponse)
+async def readyz(services: Shared) -> str:
+    """The index answers too; 503 while it does not."""
+    await version_of(services.store)
+    return "ready"
+
+
+@router.get("/metrics", operation_id="metrics", response_class=PlainTextResponse)
+async def metrics(services: Shared) -> Response:
+    """Prometheus' text format."""
+    return Response(services.metrics.text(), media_type=CONTENT_TYPE_LATEST)

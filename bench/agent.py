@@ -1,0 +1,110 @@
+"""What it costs to listen to Asterisk: `python bench/agent.py [--json] [--quick]`.
+
+The stream of an unfiltered manager interface over a loopback socket, read by our AMI client and by bare panoramisk in turn,
+in one run; what counts is the processor's time of the reading process. Twice: handing on the events the agent uses and
+nothing else, and handing on every one. `cpu_s_per_1000_calls` is reading the events that Asterisk's filters let through, folding
+them into calls, deciding and reporting; shipping and files come on top (`bench/ready.py` runs all of it).
+"""
+
+import argparse
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into bench/ first, where `agent` is this file
+
+from panoramisk import Manager  # noqa: E402
+
+from agent.ami import AmiClient, AmiEvent, LinkUp  # noqa: E402
+from agent.read_event import SHAPES, WANTED  # noqa: E402
+from bench.ami_load import EVENTS_OF_A_CALL, calls, saying  # noqa: E402
+from bench.assembling import cpu_s_per_call  # noqa: E402
+from bench.report import Result, print_result  # noqa: E402
+
+Address = tuple[str, int]
+Reader = Callable[[Address, frozenset[str], int], Awaitable[None]]
+EVERY = frozenset(EVENTS_OF_A_CALL)
+
+
+async def read_by_ours(address: Address, wanted: frozenset[str], deliveries: int) -> None:
+    """Read until so many events have been handed on."""
+    client = AmiClient(address, "bench", "secret", events=wanted, shapes=SHAPES)
+    run = asyncio.create_task(client.run())
+    assert isinstance(await client.next(), LinkUp)
+    for _ in range(deliveries):
+        assert isinstance(await client.next(), AmiEvent)
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+
+
+async def read_by_panoramisk(address: Address, wanted: frozenset[str], deliveries: int) -> None:
+    """The same with its cheapest kind of callback."""
+    manager = Manager(host=address[0], port=address[1], username="bench", secret="secret")
+    left, over = deliveries, asyncio.Event()
+
+    def take(_: Manager, message: Any) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            over.set()
+
+    for name in wanted:
+        manager.register_event(name, take)
+    await manager.connect()
+    await over.wait()
+    manager.close()
+
+
+def cpu_s(read: Reader, address: Address, wanted: frozenset[str], deliveries: int) -> float:
+    """Seconds of this process's CPU for one reading."""
+    gc.collect()
+    begun_s = time.process_time()
+    asyncio.run(asyncio.wait_for(read(address, wanted, deliveries), 120))
+    return time.process_time() - begun_s
+
+
+def main(quick: bool) -> Result:
+    """Run both clients turn by turn; medians count."""
+    calls_said, rounds = (200, 3) if quick else (300, 5)
+    events = calls_said * sum(EVENTS_OF_A_CALL.values())
+    readers: dict[str, Reader] = {"ours": read_by_ours, "panoramisk": read_by_panoramisk}
+    rates: dict[tuple[str, frozenset[str]], list[float]] = {}
+    used = WANTED & EVERY
+    with saying(calls(calls_said)) as address:
+        for _ in range(rounds):
+            for wanted in (used, EVERY):
+                deliveries = calls_said * sum(EVENTS_OF_A_CALL[name] for name in wanted)
+                for name, read in readers.items():
+                    rates.setdefault((name, wanted), []).append(events / cpu_s(read, address, wanted, deliveries))
+    rate = {key: median(values) for key, values in rates.items()}
+    reading_s = sum(EVENTS_OF_A_CALL[name] for name in used) / rate["ours", EVERY]
+    understanding_s = median(cpu_s_per_call(calls_said) for _ in range(rounds))
+    return Result(
+        name="agent",
+        figures={
+            "events_per_core_second": rate["ours", used],
+            "panoramisk_events_per_core_second": rate["panoramisk", used],
+            "all_delivered_events_per_core_second": rate["ours", EVERY],
+            "panoramisk_all_delivered_events_per_core_second": rate["panoramisk", EVERY],
+            "cpu_s_per_1000_calls": 1000 * (reading_s + understanding_s),
+            "understanding_cpu_s_per_1000_calls": 1000 * understanding_s,
+        },
+        ratios={
+            "vs_panoramisk": rate["ours", used] / rate["panoramisk", used],
+            "vs_panoramisk_all_delivered": rate["ours", EVERY] / rate["panoramisk", EVERY],
+        },
+        notes=(f"{events} events of {calls_said} calls, {rounds} rounds; the agent uses {len(used)} kinds of event",),
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON in the last line")
+    parser.add_argument("--quick", action="store_true", help="fewer calls and rounds, done within 40 s")
+    arguments = parser.parse_args()
+    print_result(main(arguments.quick), as_json=arguments.json)

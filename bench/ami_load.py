@@ -1,0 +1,61 @@
+"""What Asterisk says of plain answered calls over an unfiltered manager interface, and a server in its own process that says it.
+
+One real call from a trunk to a phone as Asterisk 22.10 told it (`answered_call.txt`, 100 events), renamed to be many.
+"""
+
+import multiprocessing
+import re
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_CALL: Final = (Path(__file__).parent / "answered_call.txt").read_text(encoding="utf-8")
+EVENTS_OF_A_CALL: Final = Counter(re.findall(r"^Event: (\w+)$", _CALL, re.MULTILINE))
+
+
+def calls(number: int) -> bytes:
+    """The events of so many calls, one after the other, as sent."""
+    return "".join(_renamed(call) for call in range(number)).encode()
+
+
+def _renamed(call: int) -> str:
+    """The recorded call with channels and ids of its own."""
+    text = re.sub(r"-000000(0[01])\b", rf"-{call % 0x1000000:06x}\1", _CALL.replace("1795391022.", f"{1795391022 + call}."))
+    return text.replace("\n", "\r\n")
+
+
+@contextmanager
+def saying(stream: bytes) -> Iterator[tuple[str, int]]:
+    """The address of a manager interface that takes any login and then says the stream, to each client anew."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    process = multiprocessing.get_context("fork").Process(target=_serve, args=(listener, stream), daemon=True)
+    process.start()
+    try:
+        yield listener.getsockname()
+    finally:
+        process.kill()
+        process.join()
+        listener.close()
+
+
+def _serve(listener: socket.socket, stream: bytes) -> None:
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"Asterisk Call Manager/11.0.0\r\n")
+            _converse(connection, stream)
+
+
+def _converse(connection: socket.socket, stream: bytes) -> None:
+    unread = b""
+    while received := connection.recv(65536):
+        *actions, unread = (unread + received).split(b"\r\n\r\n")
+        for action in actions:
+            action_id = re.search(rb"ActionID: (.*)", action)
+            assert action_id is not None
+            connection.sendall(b"Response: Success\r\nActionID: %s\r\nMessage: ok\r\nChallenge: 1\r\n\r\n" % action_id[1].strip())
+            if b"Action: Login" in action:
+                connection.sendall(stream)

@@ -1,0 +1,72 @@
+"""What it costs to understand calls: real events of one answered call, renamed to be many calls, folded, decided and reported."""
+
+import gc
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agent.decide import due
+from agent.directory import Company, Directory
+from agent.events import Event
+from agent.read_event import read_event
+from agent.report import report
+from agent.switchboard import Switchboard
+from fonoteka.company import CompanySettings, Domain, RecordRule, User
+
+STREAM = Path(__file__).parents[1] / "tests" / "unit" / "agent" / "streams" / "in_answered.txt"
+USERS = 500
+
+
+def company() -> Company:
+    """A company of 500 users, one of them the stream's 152."""
+    users = tuple(
+        User(
+            login=str(number),
+            name=f"User {number}",
+            extension=str(number),
+            endpoints=(f"PJSIP/acme-{number}",),
+            record=RecordRule.ALL,
+        )
+        for number in range(100, 100 + USERS)
+    )
+    domain = Domain(name="acme", country="RU", area_codes=("391",), users=users, numbers=("2458152",))
+    return Directory(settings=CompanySettings(version=1, domains=(domain,))).companies[0]
+
+
+def real_call() -> list[Event]:
+    """The events of the recorded call."""
+    messages = STREAM.read_text(encoding="utf-8").replace("\r", "").split("\n\n")
+    read = ({key: value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())} for text in messages)
+    events = (read_event(headers.get("Event", ""), headers, datetime.now(UTC)) for headers in read)
+    return [event for event in events if event is not None]
+
+
+def renamed(events: list[Event], call: int) -> Iterator[Event]:
+    """The same call with ids of its own."""
+    for event in events:
+        keys: dict[str, Any] = {
+            key: f"{getattr(event, key)}-{call}" for key in ("uniqueid", "caller", "callee") if hasattr(event, key)
+        }
+        yield replace(event, linkedid=f"{event.linkedid}-{call}", **keys)
+
+
+def cpu_s_per_call(calls: int) -> float:
+    """Seconds of CPU for one call: every event folded and judged, and a report made after each."""
+    here, call = company(), real_call()
+    stream = [event for number in range(calls) for event in renamed(call, number)]
+    board = Switchboard()
+    gc.collect()
+    begun_s = time.process_time()
+    for event in stream:
+        after = board.take(event)
+        if after is None:
+            continue
+        for needed in due(after, here):
+            after, _ = board.decided(after, needed, event.at)
+        assert report(after, here, "bench").linkedid == after.linkedid
+        if after.ended_at is not None:
+            board.forget(after.linkedid)
+    return (time.process_time() - begun_s) / calls

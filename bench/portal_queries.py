@@ -1,0 +1,224 @@
+"""Every request that the portal's pages make, on half a year of calls: `python bench/portal_queries.py [--json] [--quick]`.
+
+A store of a million calls of two hundred companies (the biggest has a fifth; `--one-domain`: one has all) is filled by the code
+that takes calls from agents. Then the biggest company's administrator, and one of its users, ask through the real API over HTTP,
+one request after the other on one connection. The peer is the naive index in the same file and run: the narrow
+index (domain, start), everything else read from the rows, counted with COUNT and GROUP BY.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into bench/ first
+
+import aiosqlite  # noqa: E402
+import httpx  # noqa: E402
+from sqlalchemy import event  # noqa: E402
+
+from bench.naive_index import QUERIES, counted, prepare  # noqa: E402
+from bench.office_history import PASSWORD, History, directory, history, until_now  # noqa: E402
+from bench.report import Result, print_result, quantile  # noqa: E402
+from bench.served_api import served  # noqa: E402
+from fonoteka.config import StoreSection  # noqa: E402
+from store.accounts import ensure_pbx, pbx_of  # noqa: E402
+from store.apply import apply  # noqa: E402
+from store.directory_file import parse_directory  # noqa: E402
+from store.intake import upsert_calls  # noqa: E402
+from store.store import Store  # noqa: E402
+
+CALLS, QUICK_CALLS = 1_000_000, 20_000
+BATCH = 1000
+TARGET_MS, BY_NUMBER_MS = 50.0, 500.0
+_PERIODS = {"today": 0, "week": 6, "month": 30, "half_year": 179}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """A request of the portal. `own`: by a user who sees their own calls, else by the administrator."""
+
+    name: str
+    path: str
+    parameters: dict[str, Any]
+    own: bool = False
+
+
+def requests(today: datetime, of: History) -> Iterator[Request]:
+    """What the calls page, the open call, the page of calls that go on, the panel and the statistics page ask for."""
+    company = of.companies[0]
+    who, line, piece = company.people[1], company.numbers[0], "6543"
+    days = {
+        name: {"from": f"{today - timedelta(days=back):%Y-%m-%d}", "to": f"{today:%Y-%m-%d}"} for name, back in _PERIODS.items()
+    }
+    for name, within in days.items():
+        yield Request(name=f"calls_{name}", path="/api/calls", parameters=within)
+        yield Request(name=f"own_calls_{name}", path="/api/calls", parameters=within, own=True)
+    filters: dict[str, dict[str, Any]] = {
+        f"kind_{kind}": {"kind": kind}
+        for kind in ("in", "out", "internal", "missed", "missed_called_back", "missed_not_called_back", "recorded")
+    }
+    filters |= {
+        "result_busy": {"result": "busy"},
+        "user": {"user": who},
+        "number": {"number": line},
+        "employee": {"employee": who},
+        "src_piece": {"src": piece},
+        "src_nobody": {"src": "0000000000"},
+        "dst_piece": {"dst": piece},
+        "answered_by_piece": {"answered_by": piece},
+        "short_piece": {"src": "65"},
+        "min_s": {"min_s": 1800},
+        "time_of_day": {"time_from": "12:00", "time_to": "13:00"},
+        "recorded": {"recorded": "false"},
+        "together": {"kind": "in", "src": "913", "employee": who, "min_s": 60, "time_from": "09:00", "time_to": "18:00"},
+        "sort_duration": {"sort": "-duration_s"},
+    }
+    for name, asked in filters.items():
+        for period in ("month", "half_year"):
+            yield Request(name=f"calls_{period}_{name}", path="/api/calls", parameters=days[period] | asked)
+    for figure in ("hourly", "week", "incoming", "outgoing", "durations", "callbacks"):
+        longer: dict[str, Any] = {"longer_than": 100} if figure == "durations" else {}
+        for period in _PERIODS:
+            yield Request(name=f"{figure}_{period}", path=f"/api/stats/{figure}", parameters=days[period] | longer)
+        narrower: dict[str, dict[str, Any]] = {"time_of_day": {"time_from": "09:00", "time_to": "18:00"}, "min_s": {"min_s": 30}}
+        for narrowed, narrow in narrower.items():
+            for period in ("month", "half_year"):
+                yield Request(
+                    name=f"{figure}_{period}_{narrowed}", path=f"/api/stats/{figure}", parameters=days[period] | longer | narrow
+                )
+    for path in ("users", "numbers", "live/calls", "me"):
+        yield Request(name=path.replace("/", "_"), path=f"/api/{path}", parameters={})
+
+
+async def fill(folder: Path, of: History) -> float:
+    """Make the store; gives the calls written in a second."""
+    store = await Store.open(_section(folder), sweep=True)
+    try:
+        await apply(store, parse_directory(directory(of), source="bench"))
+        await ensure_pbx(store, "pbx1", "token")
+        pbx = await pbx_of(store, "token")
+        assert pbx is not None
+        # What is filled here is lost with the power, and nobody's: waiting for the disk would be most of the time.
+        await store.engine.dispose()
+        event.listen(store.engine.sync_engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
+        told, began, count = of.calls(), time.perf_counter(), 0
+        while batch := list(islice(told, BATCH)):
+            await upsert_calls(store, pbx, batch)
+            count += len(batch)
+            if count % (100 * BATCH) == 0:
+                print(f"  {count} calls, {count / (time.perf_counter() - began):.0f}/s", file=sys.stderr)
+        return count / (time.perf_counter() - began)
+    finally:
+        await store.close()
+
+
+async def measure(address: str, of: History, rounds: int, only: str) -> dict[str, list[float]]:
+    """Milliseconds of each request, in rounds in which all take turns."""
+    clients = []
+    for login in of.companies[0].people[:2]:
+        client = httpx.AsyncClient(base_url=address, timeout=60)
+        answer = await client.post("/api/login", json={"domain": of.companies[0].name, "login": login, "password": PASSWORD})
+        client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['token']}"
+        clients.append(client)
+    wanted = [*requests(of.until + timedelta(hours=7), of), *[one async for one in _opened(clients[0], of)]]
+    wanted = [one for one in wanted if only in one.name]
+    took: dict[str, list[float]] = {one.name: [] for one in wanted}
+    for turn in range(rounds + 1):
+        for one in wanted:
+            began = time.perf_counter()
+            answer = await clients[one.own].get(one.path, params=one.parameters)
+            spent_ms = (time.perf_counter() - began) * 1000
+            answer.raise_for_status()
+            if turn:  # the first is to warm up
+                took[one.name].append(spent_ms)
+    for client in clients:
+        await client.aclose()
+    return took
+
+
+async def _opened(client: httpx.AsyncClient, of: History) -> AsyncIterator[Request]:
+    """What needs an answer first: one call, and a page far down the list."""
+    half_year: dict[str, Any] = {
+        "from": f"{of.until - timedelta(days=179):%Y-%m-%d}",
+        "to": f"{of.until + timedelta(hours=7):%Y-%m-%d}",
+        "limit": 500,
+    }
+    page = (await client.get("/api/calls", params=half_year)).raise_for_status().json()
+    yield Request(name="call", path=f"/api/calls/{page['items'][0]['id']}", parameters={})
+    for _ in range(20):
+        if page["next"] is not None:
+            half_year["cursor"] = page["next"]
+            page = (await client.get("/api/calls", params=half_year)).raise_for_status().json()
+    yield Request(name="page_10000_down", path="/api/calls", parameters=half_year | {"limit": 50})
+
+
+async def naive(folder: Path, of: History, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of the naive index' queries: of the database alone, without any API."""
+    took: dict[str, list[float]] = {name: [] for name in QUERIES}
+    async with aiosqlite.connect(folder / "naive.db") as connection:
+        since = int((of.until - timedelta(days=179)).timestamp() * 1000)
+        for _ in range(rounds):
+            for name, sql in QUERIES.items():
+                began = time.perf_counter()
+                await connection.execute_fetchall(sql, {"since": since, "who": of.companies[0].people[1]})
+                took[name].append((time.perf_counter() - began) * 1000)
+    return took
+
+
+def _section(folder: Path) -> StoreSection:
+    return StoreSection(database=f"sqlite:///{folder}/fonoteka.db", objects=f"file://{folder}/objects")
+
+
+async def main(arguments: argparse.Namespace, folder: Path) -> Result:
+    """Fill (unless the folder is filled), ask, compare."""
+    quick: bool = arguments.quick
+    calls = arguments.calls or (QUICK_CALLS if quick else CALLS)
+    filled_at = folder / "until"
+    until = datetime.fromisoformat(filled_at.read_text()) if filled_at.exists() else until_now()
+    of = history(calls, until, one_company=arguments.one_domain)
+    figures: dict[str, float] = {}
+    if not filled_at.exists():
+        figures["filled_per_second"] = await fill(folder, of)
+        prepare(folder / "fonoteka.db", folder / "naive.db")
+        filled_at.write_text(until.isoformat())
+    figures["calls"], figures["calls_of_the_company"] = counted(folder / "naive.db")
+    rounds = arguments.rounds or (5 if quick else 30)
+    async with served(_section(folder)) as address:
+        took = await measure(address, of, rounds, arguments.only)
+    for name, each in took.items():
+        figures[f"{name}_p50_ms"], figures[f"{name}_p99_ms"] = quantile(each, 0.5), quantile(each, 0.99)
+    peer = await naive(folder, of, 3)
+    ratios = {f"{name}_vs_naive": quantile(each, 0.5) / quantile(took[name], 0.5) for name, each in peer.items() if name in took}
+    slow = [name for name, each in took.items() if quantile(each, 0.99) > _target_ms(name)]
+    note = f"beyond the target (p99 of {TARGET_MS:.0f} ms, by number over more than a month {BY_NUMBER_MS:.0f}): "
+    return Result(name="portal_queries", figures=figures, ratios=ratios, notes=[note + (", ".join(slow) or "none")])
+
+
+def _target_ms(name: str) -> float:
+    by_number = name.startswith(("incoming_half_year", "outgoing_half_year"))
+    return BY_NUMBER_MS if by_number else TARGET_MS
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="20,000 calls, five rounds: half a minute")
+    parser.add_argument("--one-domain", action="store_true", help="one company has all the calls")
+    parser.add_argument("--calls", type=int)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--only", default="", help="requests with this in their name")
+    parser.add_argument("--keep", type=Path, help="a folder to fill, or that was filled before")
+    given = parser.parse_args()
+    with ExitStack() as stack:
+        where = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        where.mkdir(parents=True, exist_ok=True)
+        print_result(asyncio.run(main(given, where)), as_json=given.json)

@@ -1,0 +1,5 @@
+"""`python -m fonoteka` is the same as `fonoteka`."""
+
+from fonoteka.cli import main
+
+main()

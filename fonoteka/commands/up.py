@@ -1,0 +1,139 @@
+"""`fonoteka up`: agent, mixer and API as processes of their own under one supervisor.
+
+A process each, so that no work of one ever delays another's (the agent must not wait for a report being exported), and
+so that a part that dies is started again while the others go on.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+GRACE_S: Final = 15.0
+CALM_S: Final = 60.0  # a part that ran this long did not die of its start
+MOST_WAIT_S: Final = 5.0  # while the agent is away no talk that begins is recorded
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A part to keep running: `fonoteka NAME` with more environment (secrets travel there, never in arguments).
+
+    `listens` is the address at which it can be reached once it is up; the parts after it are not started before.
+    """
+
+    name: str
+    environment: dict[str, str]
+    listens: tuple[str, int] | None = None
+
+
+async def supervise(parts: list[Part], config: Path | None, up: Callable[[], None] = lambda: None) -> int:
+    """Run all parts until SIGTERM or SIGINT (0), or until one says that its configuration is wrong (2).
+
+    They start in order and stop in the opposite one, so that whoever asks ends before the one who answers. `up` is called
+    once all have been started. Later a part that complains is started again like one that died: a secret changed on the PBX
+    must not take the portal away.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    stopped = asyncio.create_task(stop.wait())
+    keepers: list[asyncio.Task[int]] = []
+    all_up = asyncio.Event()
+    try:
+        for part in parts:
+            keepers.append(asyncio.create_task(_keep(part, config, all_up), name=part.name))
+            await _first_of([stopped, *keepers], _reachable(part))
+            if stopped.done() or any(keeper.done() for keeper in keepers):
+                break
+        else:
+            up()
+            loop.call_later(CALM_S, all_up.set)
+        await asyncio.wait([*keepers, stopped], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        codes = [keeper.result() for keeper in keepers if keeper.done() and not keeper.cancelled()]
+        for keeper in reversed(keepers):
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+    return codes[0] if codes else 0
+
+
+async def _first_of(tasks: Sequence[asyncio.Task[Any]], work: Coroutine[Any, Any, None]) -> None:
+    """Wait for the work or any of the tasks, and let go of the work."""
+    working = asyncio.create_task(work)
+    await asyncio.wait([working, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+
+
+async def _reachable(part: Part) -> None:
+    """Back once the part can be reached; at once if it does not listen."""
+    while part.listens is not None:
+        try:
+            _, writer = await asyncio.open_connection(*part.listens)
+        except OSError:
+            await asyncio.sleep(0.1)
+        else:
+            writer.close()
+            return
+
+
+async def _keep(part: Part, config: Path | None, all_up: asyncio.Event) -> int:
+    """Start the part again whenever it dies, unless it exits with 2 at the start: then it has said what is wrong."""
+    wait_s = 0.5
+    while True:
+        began = asyncio.get_running_loop().time()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "fonoteka",
+            part.name,
+            *(("--config", str(config)) if config is not None else ()),
+            env={**os.environ, **part.environment, "FONOTEKA_SUPERVISOR": str(os.getpid())},
+            process_group=0,  # Ctrl-C reaches the supervisor alone, which then stops the parts in order
+        )
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            await _stop(process)
+            raise
+        if code == 2 and not all_up.is_set():
+            return code
+        lived_s = asyncio.get_running_loop().time() - began
+        wait_s = 0.5 if lived_s > CALM_S else min(MOST_WAIT_S, wait_s * 2)
+        _log.error("part.died", name=part.name, exit_code=code, lived_s=round(lived_s, 1), restart_in_s=wait_s)
+        await asyncio.sleep(wait_s)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """Ask a part to end, and make it after a grace."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(GRACE_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def die_with_supervisor() -> None:
+    """In a part: be told (SIGTERM) when the supervisor is gone, however it went. Linux only; elsewhere nothing happens."""
+    supervisor = os.environ.get("FONOTEKA_SUPERVISOR")
+    if supervisor is None or sys.platform != "linux":
+        return
+    import ctypes
+
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, int(signal.SIGTERM))
+    if os.getppid() != int(supervisor):
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,40 @@
+"""How late this machine is: what a telephone in software would have been delayed by, while others kept the processors busy.
+
+Lengths of talks are judged against the telephones' clocks; where the telephones themselves were held up, so were their packets.
+"""
+
+import threading
+import time
+from types import TracebackType
+from typing import Final, Self
+
+_EVERY_S: Final = 0.02  # a packet
+
+
+class Lateness:
+    """Sleeps for a packet's length over and over while the block runs, and notes by how much it overslept."""
+
+    def __init__(self) -> None:
+        self._late: list[tuple[float, float]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="lab-lateness", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def worst_s(self, since: float) -> float:
+        """The longest delay since then (seconds of `time.monotonic`)."""
+        return max((late_s for at, late_s in self._late if at >= since), default=0.0)
+
+    def _watch(self) -> None:
+        while not self._over.is_set():
+            began = time.monotonic()
+            time.sleep(_EVERY_S)
+            now = time.monotonic()
+            if (late_s := now - began - _EVERY_S) > 0.005:
+                self._late.append((now, late_s))

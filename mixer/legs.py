@@ -1,0 +1,82 @@
+"""A leg: what one side of a talk said, as a file that Asterisk wrote."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fonoteka.calls import Reason
+from fonoteka.errors import AudioError
+from mixer.wav_header import HEAD_BYTES, read_header
+
+Samples = NDArray[np.int16]
+"""One channel: shape (n,). Or a block of the recording: shape (n, channels)."""
+
+SAMPLE: Final = np.dtype("<i2")
+_UNKNOWN_RATE_HZ: Final = 8_000  # of a leg without a sample: nothing is read at it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leg:
+    """Where a leg's samples are. `trouble` says what was wrong with the file (its length was salvaged, or it is silent).
+
+    `hopeless` is why nothing could be read at all; such a leg has no samples.
+    """
+
+    path: Path
+    rate_hz: int
+    offset_bytes: int
+    samples: int
+    trouble: str | None = None
+    hopeless: Reason | None = None
+
+    def length_at(self, rate_hz: int) -> int:
+        """How many samples the leg has when brought to another rate, the last one included."""
+        return -(-self.samples * rate_hz // self.rate_hz)
+
+    def blocks(self, block_samples: int) -> Iterator[Samples]:
+        """The leg's samples, at most `block_samples` at a time; ends early if the file became shorter meanwhile."""
+        left = self.samples
+        if not left:
+            return
+        with self.path.open("rb") as file:
+            file.seek(self.offset_bytes)
+            while left > 0:
+                octets = file.read(min(left, block_samples) * SAMPLE.itemsize)
+                block = np.frombuffer(octets, SAMPLE, len(octets) // SAMPLE.itemsize)
+                if not len(block):
+                    return
+                left -= len(block)
+                yield block
+
+
+def open_leg(path: Path) -> Leg:
+    """Look at a leg. One that is missing or is no audio is a silent leg with its `trouble`: the other side may be whole."""
+    try:
+        with path.open("rb") as file:
+            shape = read_header(file.read(HEAD_BYTES), path.stat().st_size)
+    except FileNotFoundError:
+        return _silent(path, "missing", Reason.NO_AUDIO)
+    except AudioError as error:
+        return _silent(path, str(error), error.reason)
+    return Leg(
+        path=path,
+        rate_hz=shape.rate_hz or _UNKNOWN_RATE_HZ,
+        offset_bytes=shape.offset_bytes,
+        samples=shape.samples,
+        trouble=shape.damage and f"{path.name}: {shape.damage}",
+    )
+
+
+def _silent(path: Path, trouble: str, reason: Reason) -> Leg:
+    return Leg(
+        path=path,
+        rate_hz=_UNKNOWN_RATE_HZ,
+        offset_bytes=0,
+        samples=0,
+        trouble=f"{path.name}: {trouble}",
+        hopeless=reason,
+    )

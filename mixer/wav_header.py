@@ -1,0 +1,81 @@
+"""The header of a leg, and how long the leg really is.
+
+Asterisk writes a bare 44-byte RIFF header that says 0 bytes until the file is closed; after a crash it says so for ever,
+while the audio is there. libsndfile and sox then give 0 samples without a word (MEASUREMENTS.md), so the header is read
+here: where it cannot be true, the file's own size tells the length.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from fonoteka.calls import Reason
+from fonoteka.errors import AudioError
+
+HEAD_BYTES: Final = 4096  # more than any header before the audio: Asterisk's is 44
+_PCM: Final = 1
+_EXTENSIBLE: Final = 0xFFFE
+_BYTES_PER_SAMPLE: Final = 2
+_RATES_HZ: Final = range(8_000, 48_001)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WavShape:
+    """Where the samples of a PCM16 mono WAV are. `damage` says in words what was wrong with the header, None if nothing.
+
+    `rate_hz` is None only where the header is cut off before it, and then `samples` is 0.
+    """
+
+    rate_hz: int | None
+    offset_bytes: int
+    samples: int
+    damage: str | None = None
+
+
+def read_header(head: bytes, file_bytes: int) -> WavShape:
+    """What a leg's first bytes and its size say of it.
+
+    `head` is the start of the file (`HEAD_BYTES`, or all of it). Raises AudioError(AUDIO_DAMAGED) if it is no WAV, or
+    not 16-bit mono PCM.
+    """
+    if len(head) < 12:
+        _require(b"RIFF".startswith(head[:4]) or head[:4] == b"RIFF", "not a WAV file")
+        return WavShape(rate_hz=None, offset_bytes=len(head), samples=0, damage="the header is cut off")
+    _require(head[:4] == b"RIFF" and head[8:12] == b"WAVE", "not a WAV file")
+    rate_hz, at = None, 12
+    while at + 8 <= len(head):
+        name, size = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
+        at += 8
+        if name == b"data":
+            _require(rate_hz is not None, "the WAV header gives no format before its audio")
+            return _measured(rate_hz, at, size, file_bytes)
+        if name == b"fmt " and at + 16 <= len(head):
+            rate_hz = _rate(head[at : at + 16])
+        at += size + size % 2
+    _require(file_bytes <= len(head) and at >= file_bytes - 8, "the WAV header names no audio")
+    return WavShape(rate_hz=rate_hz, offset_bytes=file_bytes, samples=0, damage="the header is cut off")
+
+
+def _rate(fields: bytes) -> int:
+    coding, channels, rate_hz, _, _, bits = struct.unpack("<HHIIHH", fields)
+    _require(coding in (_PCM, _EXTENSIBLE) and channels == 1 and bits == 16, "not 16-bit mono PCM")
+    _require(rate_hz in _RATES_HZ, f"a sampling rate of {rate_hz} Hz")
+    return int(rate_hz)
+
+
+def _measured(rate_hz: int | None, offset_bytes: int, said_bytes: int, file_bytes: int) -> WavShape:
+    there_bytes = file_bytes - offset_bytes
+    damage = None
+    if said_bytes == 0 and there_bytes > 0:
+        damage = "the header says there is no audio"
+    elif said_bytes > there_bytes:
+        damage = "the header says more audio than there is"
+    elif said_bytes % _BYTES_PER_SAMPLE:
+        damage = "half a sample at the end"
+    length_bytes = there_bytes if said_bytes == 0 else min(said_bytes, there_bytes)
+    return WavShape(rate_hz=rate_hz, offset_bytes=offset_bytes, samples=length_bytes // _BYTES_PER_SAMPLE, damage=damage)
+
+
+def _require(true: bool, otherwise: str) -> None:
+    if not true:
+        raise AudioError(Reason.AUDIO_DAMAGED, otherwise)

@@ -1,0 +1,13 @@
+import type { BarSeriesOption, LineSeriesOption, PieSeriesOption } from "echarts/charts";
+import type { GridComponentOption, TooltipComponentOption } from "echarts/components";
+import type { ComposeOption } from "echarts/core";
+
+/** What ECharts is told, of the parts that are loaded. */
+export type Option = ComposeOption<BarSeriesOption | LineSeriesOption | PieSeriesOption | GridComponentOption | TooltipComponentOption>;
+
+/** A chart of a given size in CSS pixels. */
+export interface Drawing {
+  option: Option;
+  width: number;
+  height: number;
+}

@@ -1,0 +1,106 @@
+import { inLanguage } from "../i18n/words.svelte";
+
+const ru = {
+  help: {
+    intro: "Опишите, что случилось. Служба поддержки ответит по указанному контакту.",
+    name: "Имя",
+    contact: "Телефон или e-mail",
+    message: "Сообщение",
+    send: "Отправить",
+    sending: "Отправляем…",
+    sent: "Сообщение отправлено",
+    sentHint: (contact: string) => `Служба поддержки ответит: ${contact}`,
+    fill: "Заполните все поля",
+    failed: "Не отправлено.",
+    reason: {
+      "mail-not-configured": "Почта на сервере не настроена.",
+      "mail-refused": "Почтовый сервер не принял сообщение.",
+      "mail-unreachable": "Почтовый сервер не отвечает. Попробуйте позже.",
+      busy: "Сейчас много обращений. Попробуйте через несколько секунд.",
+      "too-many-requests": "Слишком много обращений за последний час. Попробуйте позже.",
+      offline: "Нет связи с сервером.",
+    },
+    phone: "Телефон поддержки:",
+    email: "E-mail поддержки:",
+    unavailable: "Отправить сообщение отсюда нельзя: почта на сервере не настроена.",
+    nobody: "Обратитесь к администратору вашей АТС.",
+  },
+  account: {
+    current: "Текущий пароль",
+    next: "Новый пароль",
+    again: "Новый пароль ещё раз",
+    hint: "Не короче 8 знаков. На других устройствах придётся войти заново.",
+    short: "Не короче 8 знаков",
+    differ: "Пароли не совпадают",
+    cyrillic: "Здесь есть русские буквы",
+    change: "Сменить",
+    changing: "Меняем…",
+    changed: "Пароль изменён",
+    wrong: "Текущий пароль неверен",
+  },
+  hold: {
+    hold: "Хранить бессрочно",
+    release: "Снять с хранения",
+    holdHint: "Звонок и запись не удалятся по сроку хранения, пока их не снимут с хранения.",
+    releaseHint: "Звонок и запись снова удалятся, когда истечёт срок хранения.",
+    note: "Причина (попадёт в журнал)",
+    held: "Звонок хранится бессрочно",
+    released: "Звонок снят с хранения",
+    failed: "Не удалось изменить хранение",
+  },
+};
+
+const en: typeof ru = {
+  help: {
+    intro: "Say what has happened. Support will answer by the contact that you give.",
+    name: "Name",
+    contact: "Telephone or e-mail",
+    message: "Message",
+    send: "Send",
+    sending: "Sending…",
+    sent: "The message was sent",
+    sentHint: (contact) => `Support will answer: ${contact}`,
+    fill: "Fill in every field",
+    failed: "Not sent.",
+    reason: {
+      "mail-not-configured": "The server has no e-mail configured.",
+      "mail-refused": "The mail server did not take the message.",
+      "mail-unreachable": "The mail server does not answer. Try again later.",
+      busy: "Many are asking at the moment. Try again in a few seconds.",
+      "too-many-requests": "Too many requests within an hour. Try again later.",
+      offline: "No connection to the server.",
+    },
+    phone: "Support's telephone:",
+    email: "Support's e-mail:",
+    unavailable: "No message can be sent from here: the server has no e-mail configured.",
+    nobody: "Ask the administrator of your PBX.",
+  },
+  account: {
+    current: "Current password",
+    next: "New password",
+    again: "New password once more",
+    hint: "At least 8 characters. Other devices will have to log in again.",
+    short: "At least 8 characters",
+    differ: "The passwords differ",
+    cyrillic: "There are Cyrillic letters here",
+    change: "Change",
+    changing: "Changing…",
+    changed: "The password was changed",
+    wrong: "The current password is wrong",
+  },
+  hold: {
+    hold: "Keep for good",
+    release: "Keep no longer",
+    holdHint: "Neither the call nor its recording will be deleted by age until it is let go.",
+    releaseHint: "The call and its recording will again be deleted when their time is over.",
+    note: "Why (goes into the journal)",
+    held: "The call is kept for good",
+    released: "The call is kept no longer",
+    failed: "That could not be changed",
+  },
+};
+
+/** The words of the dialogs, which come with them and not with the first paint. */
+export function dialogWords(): typeof ru {
+  return inLanguage({ ru, en });
+}

@@ -1,0 +1,137 @@
+import { asQuery, go, newestFirst, place, type Selection } from "../../address.svelte";
+import * as api from "../../api/client";
+import type { Call, CallPage, LiveMessage } from "../../api/model";
+import { asProblem, isAborted, type ApiProblem } from "../../api/problem";
+
+const betweenLooksMs = 1200;
+
+/**
+ * The calls of a selection, as shown. The server alone decides what belongs to the selection: news of a call not yet
+ * shown leads to asking again, at most once in 1.2 s. What is new then is put in at once, or held back as `fresh` while
+ * the reader is in the table (`isRead`), so that no row moves under the eye or the pointer.
+ */
+export class CallList {
+  items = $state.raw<Call[]>([]);
+  total = $state<number | null>(null);
+  totalIsExact = $state(true);
+  next = $state<string | null>(null);
+  phase = $state<"loading" | "ready" | "failed">("loading");
+  /** What went wrong at the last request; the rows of the one before stay. */
+  problem = $state.raw<ApiProblem | null>(null);
+  fresh = $state(0);
+
+  #selection: Selection | null = null;
+  #abort = new AbortController();
+  #held: CallPage | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #lookedAt = 0;
+  readonly #isRead: () => boolean;
+
+  constructor(isRead: () => boolean) {
+    this.#isRead = isRead;
+  }
+
+  /** Show another selection (or the same one anew); the rows shown stay until the answer is there. */
+  async load(selection: Selection): Promise<void> {
+    this.#selection = selection;
+    this.phase = "loading";
+    const page = await this.#ask(selection);
+    if (page !== null) this.#show(page);
+  }
+
+  /** Take in news: a call shown is changed where it stands; of one not shown we only hear that it is time to look. */
+  heard(news: LiveMessage): void {
+    if (news.type === "call" && this.has(news.call.id)) this.#change(news.call.id, () => news.call);
+    else if (news.type === "gone") this.#drop(news.id);
+    else if (news.type === "recording") this.#change(news.id, (call) => ({ ...call, recording: news.recording }));
+    else this.lookSoon();
+  }
+
+  /** Whether a call is among those shown. */
+  has(id: string): boolean {
+    return this.items.some((one) => one.id === id);
+  }
+
+  /** Ask the server again for the same selection, soon, without losing what is shown. */
+  lookSoon(): void {
+    if (this.#timer !== undefined) return;
+    const dueMs = Math.max(0, this.#lookedAt + betweenLooksMs - Date.now());
+    this.#timer = setTimeout(() => void this.#look(), dueMs);
+  }
+
+  /** Put in the calls held back. */
+  takeFresh(): void {
+    if (this.#held !== null) this.#show(this.#held);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#abort.abort();
+  }
+
+  async #look(): Promise<void> {
+    this.#timer = undefined;
+    const selection = this.#selection;
+    if (selection === null || this.phase === "loading") return;
+    const page = await this.#ask(selection);
+    if (page === null) return;
+    const shown = new Set(this.items.map((one) => one.id));
+    const news = page.items.filter((one) => !shown.has(one.id)).length;
+    const announced = selection.cursor === null && selection.sort === newestFirst && news > 0;
+    if (announced && this.#isRead()) this.#hold(page, news);
+    else if (selection.cursor === null) this.#show(page);
+    else this.#changeRows(page);
+  }
+
+  async #ask(selection: Selection): Promise<CallPage | null> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#abort.abort();
+    const abort = (this.#abort = new AbortController());
+    this.#lookedAt = Date.now();
+    try {
+      const page = await api.calls(asQuery(selection), abort.signal);
+      this.problem = null;
+      return page;
+    } catch (failure) {
+      if (abort.signal.aborted || isAborted(failure)) return null;
+      this.problem = asProblem(failure);
+      this.phase = this.items.length > 0 ? "ready" : "failed";
+      return null;
+    }
+  }
+
+  /** No row of its own any more: it goes at once, also from under the reader, who would only find it gone. */
+  #drop(id: string): void {
+    if (this.#held !== null) this.#held = { ...this.#held, items: this.#held.items.filter((one) => one.id !== id) };
+    if (!this.has(id)) return;
+    this.items = this.items.filter((one) => one.id !== id);
+    if (this.total !== null && this.totalIsExact) this.total -= 1;
+    if (place().call === id) go({ ...place(), call: null }, "replace");
+  }
+
+  #change(id: string, changed: (call: Call) => Call): void {
+    this.items = this.items.map((one) => (one.id === id ? changed(one) : one));
+  }
+
+  #hold(page: CallPage, news: number): void {
+    this.#changeRows(page);
+    this.#held = page;
+    this.fresh = news;
+  }
+
+  #changeRows(page: CallPage): void {
+    const newer = new Map(page.items.map((one) => [one.id, one]));
+    this.items = this.items.map((one) => newer.get(one.id) ?? one);
+  }
+
+  #show(page: CallPage): void {
+    this.items = page.items;
+    this.total = page.total;
+    this.totalIsExact = page.total_is_exact;
+    this.next = page.next;
+    this.phase = "ready";
+    this.#held = null;
+    this.fresh = 0;
+  }
+}

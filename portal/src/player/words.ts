@@ -1,0 +1,44 @@
+import { inLanguage } from "../i18n/words.svelte";
+
+const ru = {
+  label: "Проигрыватель",
+  play: "Играть",
+  pause: "Пауза",
+  stop: "Остановить",
+  back: "Назад на 10 секунд",
+  ahead: "Вперёд на 10 секунд",
+  save: "Сохранить запись",
+  close: "Закрыть проигрыватель",
+  speed: "Скорость",
+  position: "Место в записи",
+  outside: "Собеседник",
+  employee: "Сотрудник",
+  muted: "Запись на паузе",
+  failed: "Запись не удалось загрузить",
+  of: (now: string, all: string) => `${now} из ${all}`,
+  keys: "Пробел — играть или пауза, ← → — на 10 секунд, < > — скорость, Esc — закрыть",
+};
+
+const en: typeof ru = {
+  label: "Player",
+  play: "Play",
+  pause: "Pause",
+  stop: "Stop",
+  back: "Back 10 seconds",
+  ahead: "Ahead 10 seconds",
+  save: "Save the recording",
+  close: "Close the player",
+  speed: "Speed",
+  position: "Position in the recording",
+  outside: "Other party",
+  employee: "Employee",
+  muted: "Recording paused",
+  failed: "The recording could not be loaded",
+  of: (now, all) => `${now} of ${all}`,
+  keys: "Space: play or pause, ← →: 10 seconds, < >: speed, Esc: close",
+};
+
+/** The words of the player, which come with it and not with the first paint. */
+export function playerWords(): typeof ru {
+  return inLanguage({ ru, en });
+}

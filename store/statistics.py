@@ -1,0 +1,107 @@
+"""The figures of a selection: by hour, by number, by employee, by length. Nothing here can be asked without a Scope.
+
+They come from those that are kept where these tell them, and from the calls where they do not; either way they are the same.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import BigInteger, Row, func, select, type_coerce
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fonoteka.calls import Direction
+from store import figures_counted, figures_kept
+from store.call_backs import MISSED
+from store.employees import named_by_login
+from store.figures import Band, CallBacks, Counted, Hour, Parties, counts_of, groups_of, total
+from store.halves import in_halves
+from store.schema import calls, numbers, users
+from store.scope import Scope, visible_calls
+from store.selection import Selection, conditions
+from store.store import Store
+from store.tally import Kind
+from store.tally_tables import BANDS_S
+
+
+async def by_hour(store: Store, scope: Scope, selection: Selection, now: datetime) -> tuple[Hour, ...]:
+    """The calls with the outside of each weekday and hour in which there was any, in that order."""
+    async with store.reading() as connection:
+        selection = await named_by_login(connection, scope, selection)
+        found = await figures_kept.hours(connection, scope, selection)
+    if found is None:
+        halves = await in_halves(store, figures_counted.hours(scope, selection, now), selection.period)
+        found = figures_counted.hours_of(chain.from_iterable(halves))
+    return tuple(
+        Hour(weekday=week_hour // 24 + 1, hour=week_hour % 24, counted=counted) for week_hour, counted in sorted(found.items())
+    )
+
+
+async def by_party(store: Store, scope: Scope, selection: Selection, direction: Direction, now: datetime) -> Parties:
+    """The incoming or the outgoing calls by number and by employee, in the order of their keys; who has none is left out."""
+    async with store.reading() as connection:
+        selection = await named_by_login(connection, scope, selection)
+        names = {kind: await _names(connection, scope, kind) for kind in Kind}
+        kept = await figures_kept.parties(connection, scope, selection, direction, names)
+    if kept is not None:
+        return kept
+    halves = await in_halves(store, figures_counted.pairs(scope, selection, direction, now), selection.period)
+    return _parties(list(chain.from_iterable(halves)), names)
+
+
+async def by_length(
+    store: Store, scope: Scope, selection: Selection, longer_than_s: int | None, now: datetime
+) -> tuple[tuple[Band, ...], int | None]:
+    """The outgoing calls by the length of their talk, and how many talked longer than so many seconds (None: not asked)."""
+    ends = (*BANDS_S[1:], None)
+    async with store.reading() as connection:
+        selection = await named_by_login(connection, scope, selection)
+        counted = await figures_kept.bands(connection, scope, selection)
+        shares = (
+            [] if counted is not None else [figures_counted.talked(start, end) for start, end in zip(BANDS_S, ends, strict=True)]
+        )
+        if longer_than_s is not None:
+            shares.append(figures_counted.talked(longer_than_s + 1, None))
+    halves = await in_halves(store, figures_counted.talks(scope, selection, shares, now), selection.period) if shares else []
+    looked_at = [sum(each) for each in zip(*chain.from_iterable(halves), strict=True)]
+    longer = looked_at[-1] if longer_than_s is not None else None
+    counted = counted if counted is not None else looked_at[: len(ends)]
+    bands = tuple(
+        Band(from_s=start, to_s=end, calls=counted[place]) for place, (start, end) in enumerate(zip(BANDS_S, ends, strict=True))
+    )
+    return bands, longer
+
+
+async def call_backs(store: Store, scope: Scope, selection: Selection, now: datetime) -> CallBacks:
+    """What became of the missed calls of a selection."""
+    visible = visible_calls(scope)
+    wait_ms = type_coerce(calls.c.called_back_at, BigInteger) - type_coerce(calls.c.started_at, BigInteger)
+    async with store.reading() as connection:
+        wanted = conditions(await named_by_login(connection, scope, selection), visible, now)
+        # The calls are looked at once: what is counted and put in order is how long those who called waited.
+        found = select(wait_ms.label("wait_ms")).select_from(visible.source).where(wanted, MISSED).cte("missed")
+        back = select(func.count(found.c.wait_ms)).scalar_subquery()
+        middle = select(found.c.wait_ms).where(found.c.wait_ms.is_not(None)).order_by(found.c.wait_ms).offset(back // 2).limit(1)
+        query = select(select(func.count()).select_from(found).scalar_subquery(), back, middle.scalar_subquery())
+        missed, called_back, median_ms = (await connection.execute(query)).one()
+    median_s = None if median_ms is None else round(median_ms / 1000)
+    return CallBacks(missed=missed, called_back=called_back, median_wait_s=median_s)
+
+
+async def _names(connection: AsyncConnection, scope: Scope, kind: Kind) -> dict[str, str]:
+    t = numbers.c if kind is Kind.NUMBER else users.c
+    key, name = (t.number, t.label) if kind is Kind.NUMBER else (t.login, t.name)
+    rows = await connection.execute(select(key.label("key"), name.label("name")).where(t.domain_id == scope.domain_id))
+    return {row.key: row.name for row in rows}
+
+
+def _parties(pairs: Sequence[Row[Any]], names: dict[Kind, dict[str, str]]) -> Parties:
+    found: dict[Kind, dict[str, tuple[Counted, int]]] = {kind: {} for kind in Kind}
+    for row in pairs:
+        for kind, key in ((Kind.NUMBER, row.number), (Kind.EMPLOYEE, row.employee)):
+            if key is not None:
+                before, talk_ms = found[kind].get(key, (Counted(), 0))
+                found[kind][key] = before + counts_of(row), talk_ms + row.talk_ms
+    by_number, by_employee = (groups_of(found[kind], names[kind]) for kind in (Kind.NUMBER, Kind.EMPLOYEE))
+    return Parties(total=total(map(counts_of, pairs)), by_number=by_number, by_employee=by_employee)

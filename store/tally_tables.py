@@ -1,0 +1,62 @@
+"""The tables of the figures that are kept, and what each column counts. `store.tally` says what a call adds to them."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table
+
+from fonoteka.calls import Direction, Result
+from store.schema import LONGEST_LOGIN, Identity, Instant, metadata
+
+BANDS_S: Final = (0, 30, 60, 180, 600)  # where each band of talk begins, in seconds; the last has no end
+CALLED_BACK: Final = "called_back"  # of the missed calls
+RECORDED: Final = "recorded"  # calls of which there is audio
+
+
+def count_column(direction: Direction, result: Result) -> str:
+    """The column that counts the calls of a direction and result."""
+    return f"{direction.value}_{result.value}"
+
+
+def talk_column(direction: Direction) -> str:
+    """The column that sums the talk of a direction's answered calls, in milliseconds."""
+    return f"{direction.value}_talk_ms"
+
+
+def band_column(place: int) -> str:
+    """The column that counts the outgoing calls of a band of talk."""
+    return f"band_{place}"
+
+
+COLUMNS: Final = (
+    *(count_column(direction, result) for direction in Direction for result in Result),
+    *(talk_column(direction) for direction in (Direction.IN, Direction.OUT)),
+    *(band_column(place) for place in range(len(BANDS_S))),
+    CALLED_BACK,
+    RECORDED,
+)
+
+
+def _columns() -> list[Column[int]]:
+    return [Column(name, BigInteger, nullable=False) for name in COLUMNS]
+
+
+hour_tallies = Table(
+    "hour_tallies",
+    metadata,
+    Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
+    Column("hour", Instant, primary_key=True, autoincrement=False),  # when an hour of the domain's clock began
+    *_columns(),
+    sqlite_with_rowid=False,
+)
+
+group_tallies = Table(
+    "group_tallies",
+    metadata,
+    Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
+    Column("kind", String(8), primary_key=True),  # employee, number
+    Column("unit", String(8), primary_key=True),  # day, month
+    Column("start", Integer, primary_key=True, autoincrement=False),  # days or months since 1970 of the domain's clock
+    Column("name", String(LONGEST_LOGIN), primary_key=True),
+    *_columns(),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,154 @@
+"""A real server on a free port, on a seeded SQLite store, and clients that are logged in."""
+
+import asyncio
+import json
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import TypeAdapter
+
+from api.serve import run
+from fonoteka.agent_protocol import CallReceipts, RecordingReceipt
+from fonoteka.calls import CallReport
+from fonoteka.config import ApiSection, Configuration, MailSection
+from fonoteka.manifest import Manifest, Mixed
+from store.store import Store
+from tests import seed
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """A running API."""
+
+    address: str
+    configuration: Configuration
+
+    def client(self, token: str | None = None, **headers: str) -> httpx.AsyncClient:
+        """A program's client: it has no cookies but those it is given."""
+        told = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.AsyncClient(base_url=self.address, headers=told | headers, timeout=30)
+
+    async def log_in(self, login: str, domain: str = "acme", password: str = seed.PASSWORD) -> httpx.AsyncClient:
+        """A program that has logged in."""
+        async with self.client() as client:
+            answer = await client.post("/api/login", json={"domain": domain, "login": login, "password": password})
+        assert answer.status_code == 200, answer.text
+        return self.client(answer.json()["token"])
+
+
+@asynccontextmanager
+async def serving(folder: Path, *, behind: tuple[str, ...] = (), mail: MailSection | None = None) -> AsyncIterator[Site]:
+    """The API on the store in a folder, perhaps behind proxies."""
+    listen = f"127.0.0.1:{free_port()}"
+    api = ApiSection(listen=listen, forwarded_allow_ips=behind, support_phone="8-800-77-55-117")
+    configuration = Configuration(store=seed.section(folder), api=api, mail=mail or MailSection())
+    server = asyncio.create_task(run(configuration))
+    try:
+        async with httpx.AsyncClient(base_url=f"http://{listen}") as client:
+            while True:
+                assert not server.done(), server.exception()
+                try:
+                    if (await client.get("/readyz")).status_code == 200:
+                        break
+                except httpx.TransportError:
+                    await asyncio.sleep(0.01)
+        yield Site(address=f"http://{listen}", configuration=configuration)
+    finally:
+        server.cancel()
+        await asyncio.wait([server])
+    assert server.cancelled()
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the seed's domains, users and PBX, and no calls; to be copied."""
+    folder = tmp_path_factory.mktemp("seeded")
+
+    async def fill() -> None:
+        store = await Store.open(seed.section(folder), sweep=True)
+        await seed.seed(store, count=0)
+        await store.close()
+
+    # In a loop of its own, which the tests' loops do not run yet or stand still for.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, fill()).result()
+    return folder
+
+
+@pytest.fixture
+async def site(seeded: Path, tmp_path: Path) -> AsyncIterator[Site]:
+    """The API on a store of its own with no calls."""
+    shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
+    async with serving(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def site_behind_proxy(seeded: Path, tmp_path: Path) -> AsyncIterator[Site]:
+    """The same behind a proxy on this machine."""
+    shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
+    async with serving(tmp_path, behind=("127.0.0.1",)) as running:
+        yield running
+
+
+@pytest.fixture
+async def admin(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    """The administrator of acme."""
+    async with await site.log_in("900") as client:
+        yield client
+
+
+@pytest.fixture
+async def agent(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    """The agent of pbx1."""
+    async with site.client(seed.PBX_TOKEN) as client:
+        yield client
+
+
+async def report(agent: httpx.AsyncClient, *calls: CallReport) -> CallReceipts:
+    """Ship calls as an agent does."""
+    body = TypeAdapter(list[CallReport]).dump_json(list(calls))
+    answer = await agent.put("/agent/v1/calls", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    return TypeAdapter(CallReceipts).validate_json(answer.content)
+
+
+async def put_recording(
+    agent: httpx.AsyncClient, manifest: Manifest, mixed: Mixed, audio: bytes, *, peaks: bytes | None = None, **wrong: object
+) -> httpx.Response:
+    """Ship a recording as an agent does; `wrong` are fields of the manifest that a `Manifest` would not take."""
+    papers = {
+        "manifest": json.dumps(TypeAdapter(Manifest).dump_python(manifest, mode="json") | wrong).encode(),
+        "mixed": TypeAdapter(Mixed).dump_json(mixed),
+        "peaks": peaks or seed.peaks(mixed.duration_ms),
+    }
+    fields = {name: (None, content, "application/json") for name, content in papers.items()}
+    files = fields | {"audio": ("audio.opus", audio, "audio/ogg")}
+    return await agent.put(f"/agent/v1/recordings/{manifest.name}", files=files)
+
+
+async def ship(agent: httpx.AsyncClient, call: CallReport, *lengths_ms: int) -> list[RecordingReceipt]:
+    """Ship a call and the audio of its segments."""
+    await report(agent, call)
+    receipts = []
+    for segment, length_ms in zip(call.segments, lengths_ms, strict=True):
+        audio = seed.tone(length_ms)
+        manifest = seed.manifest_of(call, segment, talk_ms=length_ms)
+        answer = await put_recording(agent, manifest, seed.mixed_of(audio, length_ms), audio)
+        assert answer.status_code == 200, answer.text
+        receipts.append(TypeAdapter(RecordingReceipt).validate_python(json.loads(answer.content)))
+    return receipts

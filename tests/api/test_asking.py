@@ -1,0 +1,313 @@
+"""Calls that go on, and what is asked of their recording: who may see and do what, and how the agent's answer comes back."""
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import TypeAdapter
+from sqlalchemy import select
+
+from fonoteka.agent_protocol import Command, CommandOutcome, Commands, Refusal
+from fonoteka.calls import Action, CallReport, LiveReport, Party, PathStep, Reason, RecorderState, Side
+from fonoteka.naming import call_id
+from store import commands
+from store.accounts import ensure_pbx
+from store.schema import audit
+from store.store import Store
+from tests import seed
+from tests.api.conftest import Site, report
+
+ON, PAUSED, OFF = RecorderState
+START, STOP, PAUSE, RESUME = Action
+BEGIN = datetime.now(UTC).replace(microsecond=123000) - timedelta(minutes=5)
+
+
+def side(user: str, recorder: RecorderState, reason: Reason | None = None, *, start: bool = False, stop: bool = False) -> Side:
+    return Side(user=user, recorder=recorder, reason=reason, may_start=start, may_stop=stop)
+
+
+BY_RULE = side("152", ON)
+NOT_ASKED = side("777", OFF, Reason.ON_DEMAND_NOT_ASKED, start=True)
+IS_OFF = side("130", OFF, Reason.USER_OFF)
+
+
+def going_on(number: int, *sides: Side, began: datetime = BEGIN, **fields: Any) -> CallReport:
+    """A call from outside in which these users talk."""
+    call = seed.a_call(number, began)
+    parties = (Party(who=call.src, login=None), *(Party(who=one.user, login=one.user) for one in sides))
+    live = LiveReport(parties=parties, talking_since=call.answered_at if sides else None, sides=sides)
+    logins = tuple(one.user for one in sides)
+    return seed.but(call, ended_at=None, path=call.path[:3], live=live, participants=logins, segments=(), **fields)
+
+
+def public_id(call: CallReport) -> str:
+    return call_id(call.pbx, call.linkedid)
+
+
+async def live_of(client: httpx.AsyncClient) -> dict[str, Any]:
+    items = (await client.get("/api/live/calls")).raise_for_status().json()["items"]
+    return {item["id"]: item["live"] for item in items}
+
+
+VIEWS: list[tuple[tuple[Side, ...], str, tuple[RecorderState, Reason | None, list[Action]]]] = [
+    ((BY_RULE,), "152", (ON, None, [PAUSE])),
+    ((BY_RULE,), "900", (ON, None, [STOP, PAUSE])),
+    ((side("152", PAUSED),), "152", (PAUSED, None, [RESUME])),
+    ((NOT_ASKED,), "777", (OFF, Reason.ON_DEMAND_NOT_ASKED, [START])),
+    ((NOT_ASKED,), "900", (OFF, Reason.ON_DEMAND_NOT_ASKED, [START])),
+    ((side("777", ON, stop=True),), "777", (ON, None, [STOP, PAUSE])),
+    ((IS_OFF,), "130", (OFF, Reason.USER_OFF, [])),
+    ((IS_OFF,), "900", (OFF, Reason.USER_OFF, [])),
+    ((BY_RULE, IS_OFF), "130", (OFF, Reason.USER_OFF, [])),
+    ((IS_OFF, BY_RULE), "900", (ON, None, [STOP, PAUSE])),
+    ((side("152", PAUSED), NOT_ASKED), "900", (PAUSED, None, [START, STOP, RESUME])),
+    ((), "900", (OFF, None, [])),
+]
+
+
+async def test_everybody_is_offered_what_they_may_do(site: Site, agent: httpx.AsyncClient) -> None:
+    told = [going_on(number, *sides) for number, (sides, _, _) in enumerate(VIEWS)]
+    await report(agent, *told)
+    for call, (_, login, (recorder, reason, actions)) in zip(told, VIEWS, strict=True):
+        async with await site.log_in(login) as client:
+            live = (await live_of(client))[public_id(call)]
+            assert (live["recorder"], live["reason"], live["actions"]) == (recorder, reason, actions)
+            row = (await client.get(f"/api/calls/{public_id(call)}")).json()
+            assert row["live"] == live
+
+
+async def test_it_tells_who_talks_and_since_when_until_the_end(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    call = going_on(1, BY_RULE)
+    await report(agent, call)
+    (live,) = (await live_of(admin)).values()
+    assert live["parties"] == [{"who": "89131234567", "name": None}, {"who": "152", "name": "Петров П.П."}]
+    assert datetime.fromisoformat(live["talking_since"]) == call.answered_at
+    ended = seed.but(call, ended_at=BEGIN + timedelta(minutes=1), revision=call.revision + 1)
+    await report(agent, ended)  # even if it says that somebody talks
+    assert await live_of(admin) == {}
+    assert (await admin.get(f"/api/calls/{public_id(call)}")).json()["live"] is None
+
+
+async def test_only_ones_own_calls_are_there_and_none_that_never_ended(site: Site, agent: httpx.AsyncClient) -> None:
+    mine, theirs = going_on(1, BY_RULE), going_on(2, NOT_ASKED)
+    foreign = going_on(3, side("900", ON), domain="other")
+    lost = going_on(4, BY_RULE, began=BEGIN - timedelta(days=1, minutes=1))
+    await report(agent, mine, theirs, foreign, lost)
+    newest_first = [public_id(theirs), public_id(mine)]
+    expected = {"152": [public_id(mine)], "777": [public_id(theirs)], "421": [], "900": newest_first}
+    for login, ids in expected.items():
+        async with await site.log_in(login) as client:
+            assert list(await live_of(client)) == ids
+    async with await site.log_in("900", "other") as stranger:
+        assert list(await live_of(stranger)) == [public_id(foreign)]
+    async with site.client() as nobody:
+        assert (await nobody.get("/api/live/calls")).status_code == 401
+        assert (await ask(nobody, mine)).status_code == 401
+
+
+async def ask(client: httpx.AsyncClient, call: CallReport, action: str = "pause") -> httpx.Response:
+    return await client.post(f"/api/live/{public_id(call)}/recording", json={"action": action})
+
+
+async def asked_of(agent: httpx.AsyncClient, after: int = 0, wait_s: float = 5) -> list[Command]:
+    answer = await agent.get("/agent/v1/commands", params={"after": after, "wait_s": wait_s})
+    return list(TypeAdapter(Commands).validate_json(answer.raise_for_status().content).commands)
+
+
+async def answered(agent: httpx.AsyncClient, command: int, refusal: Refusal | None = None, after: CallReport | None = None) -> None:
+    body = TypeAdapter(CommandOutcome).dump_json(CommandOutcome(refusal=refusal, report=after))
+    headers = {"Content-Type": "application/json"}
+    assert (await agent.post(f"/agent/v1/commands/{command}", content=body, headers=headers)).status_code == 204
+
+
+async def test_what_is_asked_reaches_the_agent_and_its_answer_comes_back(site: Site, agent: httpx.AsyncClient) -> None:
+    call = going_on(1, BY_RULE)
+    await report(agent, call)
+    assert call.live is not None
+    paused = seed.but(call, revision=call.revision + 1, live=replace(call.live, sides=(side("152", PAUSED),)))
+    for login, meant in (("152", "152"), ("900", None)):
+        async with await site.log_in(login) as client:
+            waiting = asyncio.create_task(asked_of(agent))
+            asking = asyncio.create_task(ask(client, call))
+            (command,) = await waiting
+            assert (command.linkedid, command.action, command.login) == (call.linkedid, PAUSE, meant)
+            assert await asked_of(agent, command.id, wait_s=0) == []
+            await answered(agent, command.id, None, paused)
+            answer = await asking
+            assert answer.status_code == 200, answer.text
+            assert (answer.json()["live"]["recorder"], answer.json()["path"][0]["what"]) == ("paused", "arrive")
+
+
+async def test_asking_and_answering_wait_for_no_regular_look(
+    agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.watch._POLL_S", 60)
+    for patience in ("_ANSWERED_WITHIN_S", "_DONE_WITHIN_S"):
+        monkeypatch.setattr(f"api.routes.live.{patience}", 20)  # at whose end there is one more look
+    call = going_on(1, BY_RULE)
+    await report(agent, call)
+    begun = time.perf_counter()
+    waiting = asyncio.create_task(asked_of(agent))
+    asking = asyncio.create_task(ask(admin, call))
+    (command,) = await waiting
+    await answered(agent, command.id)
+    assert (await asking).status_code == 200
+    assert time.perf_counter() - begun < 10
+
+
+async def test_what_another_replica_was_asked_reaches_the_agent_too(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    call = going_on(1, BY_RULE)
+    await report(agent, call)
+    waiting = asyncio.create_task(asked_of(agent))
+    asking = asyncio.create_task(ask(admin, call))
+    (command,) = await waiting
+    await answered(agent, command.id)
+    assert (await asking).status_code == 200
+    store = await Store.open(site.configuration.store)
+    try:
+        waiting = asyncio.create_task(asked_of(agent, command.id, wait_s=20))
+        elsewhere = await commands.ask(store, pbx="pbx1", linkedid=call.linkedid, action=STOP, login=None, now=datetime.now(UTC))
+        assert [one.id for one in await waiting] == [elsewhere]
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+async def test_a_refusal_is_told_with_its_reason(agent: httpx.AsyncClient, admin: httpx.AsyncClient, refusal: Refusal) -> None:
+    call = going_on(1, BY_RULE)
+    await report(agent, call)
+    asking = asyncio.create_task(ask(admin, call))
+    (command,) = await asked_of(agent)
+    await answered(agent, command.id, refusal)
+    answer = await asking
+    problem = answer.json()
+    assert (answer.status_code, problem["type"], answer.headers["content-type"]) == (
+        409,
+        f"/problems/{refusal}",
+        "application/problem+json",
+    )
+    assert problem["detail"]
+
+
+async def test_a_pbx_that_does_not_answer_is_said_so_and_will_not_do_it_later(
+    agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    call = going_on(1, BY_RULE)
+    await report(agent, call)
+    begun = time.perf_counter()
+    answer = await ask(admin, call)
+    assert (answer.status_code, answer.json()["type"]) == (504, "/problems/pbx-does-not-answer")
+    assert time.perf_counter() - begun > 2.5
+    assert await asked_of(agent, wait_s=0) == []
+
+
+async def test_what_the_pbx_has_taken_is_never_said_to_be_undone(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    call = going_on(1, BY_RULE)
+    await report(agent, call)
+    asking = asyncio.create_task(ask(admin, call))
+    (command,) = await asked_of(agent)
+    await asyncio.sleep(3.3)  # longer than who asks waits for somebody to take it
+    assert not asking.done()
+    await answered(agent, command.id)
+    assert (await asking).status_code == 200
+    asking = asyncio.create_task(ask(admin, call))
+    assert len(await asked_of(agent, after=command.id)) == 1
+    answer = await asking
+    assert (answer.status_code, answer.json()["type"]) == (504, "/problems/pbx-did-not-say")
+
+
+async def test_what_is_not_theirs_or_over_is_not_asked_for(site: Site, agent: httpx.AsyncClient) -> None:
+    call, ended = going_on(1, BY_RULE), seed.a_call(2, BEGIN)
+    await report(agent, call, ended)
+    async with await site.log_in("421") as colleague, await site.log_in("900", "other") as stranger:
+        for client in (colleague, stranger):
+            for one in (call, ended):
+                assert (await ask(client, one)).status_code == 404
+    async with await site.log_in("152") as mine:
+        over = await ask(mine, ended)
+        assert (over.status_code, over.json()["type"]) == (409, "/problems/call-is-over")
+        assert (await ask(mine, call, "explode")).status_code == 422
+        token = mine.headers["authorization"].removeprefix("Bearer ")
+    async with site.client(Cookie=f"fonoteka_session={token}", Origin="https://evil.example") as lured:
+        assert (await ask(lured, call)).status_code == 403
+    assert await asked_of(agent, wait_s=0) == []
+
+
+async def test_another_pbx_neither_sees_nor_answers_it(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    call = going_on(1, BY_RULE)
+    await report(agent, call)
+    store = await Store.open(site.configuration.store)
+    try:
+        await ensure_pbx(store, "pbx2", "token-of-pbx2")
+    finally:
+        await store.close()
+    asking = asyncio.create_task(ask(admin, call))
+    (command,) = await asked_of(agent)
+    async with site.client("token-of-pbx2") as other, site.client("wrong") as nobody:
+        assert await asked_of(other, wait_s=0) == []
+        await answered(other, command.id, Refusal.NOT_TALKING)
+        for client in (nobody, admin):
+            assert (await client.get("/agent/v1/commands")).status_code == 401
+            assert (
+                await client.post(f"/agent/v1/commands/{command.id}", json={"refusal": None, "report": None})
+            ).status_code == 401
+    assert not asking.done()
+    await answered(agent, command.id)
+    assert (await asking).status_code == 200
+
+
+async def test_every_try_is_written_down(site: Site, agent: httpx.AsyncClient) -> None:
+    call = going_on(1, BY_RULE)
+    await report(agent, call)
+    async with await site.log_in("152") as client:
+        for refusal in (None, Refusal.RECORDED_BY_RULE):
+            asking = asyncio.create_task(ask(client, call, "stop"))
+            for command in await asked_of(agent):
+                await answered(agent, command.id, refusal)
+            await asking
+    store = await Store.open(site.configuration.store)
+    try:
+        async with asyncio.timeout(5):
+            while True:
+                async with store.reading() as connection:
+                    rows = (await connection.execute(select(audit).where(audit.c.action == "recording_asked"))).all()
+                if len(rows) == 2:
+                    break
+                await asyncio.sleep(0.02)
+    finally:
+        await store.close()
+    assert [(row.login, row.subject, row.detail) for row in rows] == [
+        ("152", public_id(call), {"action": "stop", "answer": answer}) for answer in ("done", "recorded-by-rule")
+    ]
+
+
+async def test_a_long_call_is_no_obstacle_to_the_answer(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    """What was done must not be told as undone because the call's path is long."""
+    steps = tuple(PathStep(at=BEGIN, what="ring", who="152" * 5, by="") for _ in range(1000))
+    call = replace(going_on(1, BY_RULE), path=steps)
+    await report(agent, call)
+    asking = asyncio.create_task(ask(admin, call))
+    (command,) = await asked_of(agent)
+    outcome = TypeAdapter(CommandOutcome).dump_json(CommandOutcome(refusal=None, report=replace(call, revision=call.revision + 1)))
+    assert len(outcome) > 65536
+    assert (await agent.post(f"/agent/v1/commands/{command.id}", content=outcome)).status_code == 204
+    assert (await asking).status_code == 200
+    assert (await agent.post(f"/agent/v1/commands/{command.id}", content=b"{}")).status_code == 422
+
+
+async def test_who_asks_too_much_at_once_is_refused_and_nobody_else(site: Site, agent: httpx.AsyncClient) -> None:
+    call = going_on(1, BY_RULE, NOT_ASKED)
+    await report(agent, call)
+    async with await site.log_in("152") as client, await site.log_in("777") as colleague:
+        *answers, theirs = await asyncio.gather(*[ask(client, call) for _ in range(12)], ask(colleague, call))
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert (len(refused), {answer.status_code for answer in answers}) == (4, {504, 429})
+        assert {(answer.json()["type"], answer.headers["retry-after"]) for answer in refused} == {("/problems/too-many-asked", "5")}
+        assert theirs.status_code == 504, "asked, though nobody answers here"
+        assert (await ask(client, call)).status_code == 504, "the places are free again"

@@ -1,0 +1,437 @@
+"""Hearing a call: ranges as players ask for them, segments joined without a seam, other formats."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from threading import Event, Semaphore
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+import pytest
+from sqlalchemy import Row, select
+
+from api import audio_recipe
+from api.audio_cache import AudioCache, TooManyAsked
+from api.audit_trail import AuditTrail, Entry
+from api.joined_audio import Abandoned, Source, write_joined
+from api.joined_peaks import StoredPeaks, Stretch, joined
+from fonoteka.errors import StoreError
+from fonoteka.manifest import AudioFormat, Layout
+from fonoteka.naming import call_id
+from store.audit import Actor
+from store.schema import audit
+from store.scope import Scope
+from store.store import Store
+from tests import seed
+from tests.api.conftest import Site, ship
+
+BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
+AUDIO = seed.tone(5000)
+SIZE = len(AUDIO)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heard:
+    """Decoded audio: one row for each channel, 48,000 samples a second where it was Opus."""
+
+    samples: np.ndarray[tuple[int, int], np.dtype[np.float64]]
+    rate_hz: int
+
+    @property
+    def duration_ms(self) -> float:
+        return self.samples.shape[1] * 1000 / self.rate_hz
+
+    def pitch_hz(self, channel: int, from_ms: int, to_ms: int) -> float:
+        """The loudest frequency of a stretch."""
+        piece = self.samples[channel, from_ms * self.rate_hz // 1000 : to_ms * self.rate_hz // 1000]
+        spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece))))
+        return float(np.argmax(spectrum) * self.rate_hz / len(piece))
+
+
+def heard(content: bytes) -> Heard:
+    with av.open(BytesIO(content), "r") as container:
+        rate, channels = container.streams.audio[0].rate, container.streams.audio[0].channels
+        resampler = av.AudioResampler(format="s16", layout="stereo" if channels == 2 else "mono", rate=rate)
+        blocks = [block.to_ndarray() for frame in [*container.decode(audio=0), None] for block in resampler.resample(frame)]
+    return Heard(samples=np.concatenate(blocks, axis=1).reshape(-1, channels).T.astype(float), rate_hz=rate)
+
+
+@pytest.fixture
+async def call(agent: httpx.AsyncClient) -> str:
+    """The path of a recorded call's audio."""
+    await ship(agent, seed.but(seed.a_call(1, BEGIN), src="Имя/../%s\r\n"), 5000)
+    return f"/api/calls/{call_id('pbx1', seed.a_call(1, BEGIN).linkedid)}/audio"
+
+
+RANGES = [
+    (None, 200, 0, SIZE),
+    ("bytes=0-", 206, 0, SIZE),
+    ("bytes=0-0", 206, 0, 1),
+    ("bytes=100-199", 206, 100, 200),
+    (f"bytes={SIZE - 1}-", 206, SIZE - 1, SIZE),
+    ("bytes=-10", 206, SIZE - 10, SIZE),
+    (f"bytes=-{SIZE + 10}", 206, 0, SIZE),
+    (f"bytes=10-{SIZE + 10}", 206, 10, SIZE),
+    ("BYTES=1-2", 206, 1, 3),
+    ("bytes=5-2", 200, 0, SIZE),
+    ("bytes=x-", 200, 0, SIZE),
+    ("bytes=-", 200, 0, SIZE),
+    ("lines=1-2", 200, 0, SIZE),
+    ("bytes=0-1,5-6", 200, 0, SIZE),
+    (f"bytes={SIZE}-", 416, 0, 0),
+    ("bytes=-0", 416, 0, 0),
+    ("bytes=9999999999999999999-", 416, 0, 0),
+    (f"bytes={'9' * 5000}-", 200, 0, SIZE),
+    (f"bytes=0-{'9' * 5000}", 200, 0, SIZE),
+    (f"bytes=-{'9' * 5000}", 200, 0, SIZE),
+]
+
+
+async def test_ranges(admin: httpx.AsyncClient, call: str) -> None:
+    for asked, status, first, last in RANGES:
+        headers = {"Range": asked} if asked else {}
+        answer = await admin.get(call, headers=headers)
+        assert answer.status_code == status, asked
+        if status == 416:
+            assert (answer.headers["content-range"], answer.json()["type"]) == (
+                f"bytes */{SIZE}",
+                "/problems/range-not-satisfiable",
+            )
+            continue
+        assert answer.content == AUDIO[first:last], asked
+        assert (answer.headers["content-type"], answer.headers["accept-ranges"]) == ("audio/ogg", "bytes")
+        assert answer.headers["content-length"] == str(last - first)
+        assert answer.headers.get("content-range") == (f"bytes {first}-{last - 1}/{SIZE}" if status == 206 else None)
+        head = await admin.head(call, headers=headers)
+        assert (head.status_code, head.content, head.headers["content-length"]) == (status, b"", str(last - first)), asked
+
+
+async def test_a_part_is_given_only_of_what_the_player_knows(admin: httpx.AsyncClient, call: str) -> None:
+    tag = (await admin.get(call)).headers["etag"]
+    for known, status in ((tag, 206), ('"other"', 200), (f"W/{tag}", 200)):
+        assert (await admin.get(call, headers={"Range": "bytes=0-9", "If-Range": known})).status_code == status
+    again = await admin.get(call, headers={"If-None-Match": tag})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+
+
+async def test_saved_it_has_a_telling_name_made_of_safe_letters(admin: httpx.AsyncClient, call: str) -> None:
+    assert "content-disposition" not in (await admin.get(call)).headers
+    for query, extension in (("download=1", "ogg"), ("download=1&format=mp3", "mp3"), ("download=true&format=wav", "wav")):
+        name = (await admin.get(f"{call}?{query}")).headers["content-disposition"]
+        assert name == f'attachment; filename="2026-11-22_23-43-42_-s-_2458152.{extension}"'
+
+
+@pytest.mark.parametrize(("asked", "media_type", "within_ms"), [("mp3", "audio/mpeg", 150), ("wav", "audio/wav", 0.2)])
+async def test_another_format_is_the_same_sound(
+    admin: httpx.AsyncClient, call: str, asked: str, media_type: str, within_ms: float
+) -> None:
+    answer = await admin.get(call, params={"format": asked})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+    sound = heard(answer.content)
+    assert sound.duration_ms == pytest.approx(5000, abs=within_ms)
+    assert sound.pitch_hz(1, 100, 900) == pytest.approx(880, abs=10)
+    assert sound.pitch_hz(0, 1300, 1900) == pytest.approx(440, abs=10)
+    part = await admin.get(call, params={"format": asked}, headers={"Range": "bytes=5-9"})
+    assert (part.status_code, part.content) == (206, answer.content[5:10])
+
+
+LENGTHS_MS = (3017, 2000, 61)
+
+
+async def test_segments_are_joined_in_order_without_a_seam(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    call = seed.a_call(1, BEGIN)
+    first = call.segments[0]
+    parts = tuple(
+        seed.but(first, name=f"part{place}", user=user, started_at=first.started_at + timedelta(seconds=9 * place))
+        for place, user in enumerate(("152", "421", "152"))
+    )
+    await ship(agent, seed.but(call, participants=("152", "421"), segments=parts[::-1]), *LENGTHS_MS[::-1])
+    path = f"/api/calls/{call_id('pbx1', call.linkedid)}"
+    told = (await admin.get(path)).json()["recording"]["segments"]
+    assert [(part["user"], part["offset_ms"]) for part in told] == [("152", 0), ("421", 3017), ("152", 5017)]
+    answer = await admin.get(f"{path}/audio")
+    assert answer.headers["content-type"] == "audio/ogg"
+    whole = heard(answer.content)
+    assert whole.duration_ms == sum(LENGTHS_MS)
+    # Each segment begins with a second of the employee's 880 Hz on the right, the next second is the other's 440 Hz.
+    for start_ms in (0, 3017):
+        assert whole.pitch_hz(1, start_ms + 100, start_ms + 900) == pytest.approx(880, abs=10)
+        assert whole.pitch_hz(0, start_ms + 1100, start_ms + 1900) == pytest.approx(440, abs=10)
+    async with await site.log_in("421") as colleague:
+        assert heard((await colleague.get(f"{path}/audio")).content).duration_ms == 2000
+
+
+LENGTHS = (59, 60, 61, 997, 1500)
+
+
+def source(path: Path, content: bytes, duration_ms: int, audio_format: AudioFormat = AudioFormat.OPUS) -> Source:
+    path.write_bytes(content)
+    return Source(path=path, format=audio_format, duration_ms=duration_ms)
+
+
+@pytest.mark.parametrize("audio_format", list(AudioFormat))
+def test_joining_is_exact_to_the_sample(tmp_path: Path, audio_format: AudioFormat) -> None:
+    sources = [source(tmp_path / f"{place}.ogg", seed.tone(length_ms), length_ms) for place, length_ms in enumerate(LENGTHS)]
+    target, again = tmp_path / f"joined.{audio_format}", tmp_path / "again"
+    for draft in (target, again):
+        write_joined(sources, draft, audio_format=audio_format, layout=Layout.STEREO, rate_hz=8000)
+    assert target.read_bytes() == again.read_bytes(), "parts of both may be joined by a player that asks for ranges"
+    sound = heard(target.read_bytes())
+    total = sum(LENGTHS) * sound.rate_hz // 1000
+    if audio_format is AudioFormat.MP3:  # its frames are 72 ms long at 8 kHz
+        assert 0 <= sound.samples.shape[1] - total <= 2 * 1152
+    else:
+        assert sound.samples.shape[1] == total
+
+
+@pytest.mark.parametrize("audio_format", AudioFormat)
+def test_segments_of_two_rates_are_joined_at_the_higher(tmp_path: Path, audio_format: AudioFormat) -> None:
+    """A telephone that talks G.722 hands the call over to one that does not: 16 kHz, then 8."""
+    rates_hz = (16000, 8000, 16000)
+    contents = (seed.tone(length_ms, rate_hz=rate_hz) for length_ms, rate_hz in zip(LENGTHS_MS, rates_hz, strict=True))
+    sources = [source(tmp_path / f"{place}.ogg", content, LENGTHS_MS[place]) for place, content in enumerate(contents)]
+    write_joined(sources, tmp_path / "joined", audio_format=audio_format, layout=Layout.STEREO, rate_hz=16000)
+    whole = heard((tmp_path / "joined").read_bytes())
+    assert whole.rate_hz == (48000 if audio_format is AudioFormat.OPUS else 16000)  # at which FFmpeg decodes Opus, always
+    total = sum(LENGTHS_MS) * whole.rate_hz // 1000
+    assert 0 <= whole.samples.shape[1] - total <= (2 * 1152 if audio_format is AudioFormat.MP3 else 0)
+    for start_ms in (0, LENGTHS_MS[0]):
+        assert whole.pitch_hz(1, start_ms + 100, start_ms + 900) == pytest.approx(880, abs=10)
+        assert whole.pitch_hz(0, start_ms + 1100, start_ms + 1900) == pytest.approx(440, abs=10)
+
+
+CONCAT = b"ffconcat version 1.0\nfile other.ogg\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "audio_format"),
+    [
+        *((CONCAT, audio_format) for audio_format in AudioFormat),
+        (AUDIO, AudioFormat.MP3),
+        (AUDIO, AudioFormat.WAV),
+        (b"", AudioFormat.OPUS),
+        (AUDIO[:50], AudioFormat.OPUS),
+    ],
+    ids=lambda value: f"{len(value)} bytes" if isinstance(value, bytes) else None,  # the audio itself is another in every run
+)
+def test_only_what_the_index_says_is_read(tmp_path: Path, content: bytes, audio_format: AudioFormat) -> None:
+    (tmp_path / "other.ogg").write_bytes(AUDIO)
+    wrong = source(tmp_path / "x", content, 5000, audio_format)
+    with pytest.raises(StoreError):
+        write_joined([wrong], tmp_path / "joined", audio_format=AudioFormat.WAV, layout=Layout.STEREO, rate_hz=8000)
+
+
+def test_no_more_is_decoded_than_there_should_be(tmp_path: Path) -> None:
+    longer = source(tmp_path / "x.ogg", seed.tone(5000), 2000)
+    write_joined([longer], tmp_path / "joined", audio_format=AudioFormat.WAV, layout=Layout.STEREO, rate_hz=8000)
+    assert heard((tmp_path / "joined").read_bytes()).duration_ms == pytest.approx(3000, abs=70)
+
+
+def test_decoding_ends_when_nobody_waits(tmp_path: Path) -> None:
+    whole = source(tmp_path / "x.ogg", AUDIO, 5000)
+    with pytest.raises(Abandoned):
+        write_joined([whole], tmp_path / "joined", lambda: True, audio_format=AudioFormat.WAV, layout=Layout.STEREO, rate_hz=8000)
+
+
+def test_peaks_lie_where_their_audio_is() -> None:
+    first = Stretch(peaks=StoredPeaks(per_second=10, left=[1, 2, 3], right=[4, 5, 6]), duration_ms=250)
+    short = Stretch(peaks=StoredPeaks(per_second=10, left=[7], right=[8]), duration_ms=300)
+    finer = Stretch(peaks=StoredPeaks(per_second=20, left=[1, 9, 2, 1], right=[]), duration_ms=200)
+    found = joined([first, short, finer])
+    assert (found.duration_ms, found.per_second) == (750, 10)
+    assert found.left == [1, 2, 3, 7, 0, 0, 9, 2]
+    assert found.right == [4, 5, 6, 8, 0, 0, 9, 2]
+
+
+async def test_the_cache_makes_each_file_once_and_stays_small(tmp_path: Path) -> None:
+    cache, made = AudioCache(tmp_path / "cache", limit_bytes=250), list[str]()
+    cache.prepare()
+
+    def make(draft: Path, _abandoned: Callable[[], bool]) -> None:
+        made.append(draft.name)
+        draft.write_bytes(b"x" * 100)
+
+    found = await asyncio.gather(*(cache.get("a.ogg", make, who=1) for _ in range(5)))
+    assert [oct(path.stat().st_mode)[-3:] for path in (found[0].parent, found[0])] == ["700", "600"]
+    assert (len(made), set(found)) == (1, {tmp_path / "cache" / "a.ogg"})
+    await cache.get("b.ogg", make, who=1)
+    await cache.get("a.ogg", make, who=1)
+    await cache.get("c.ogg", make, who=1)
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["a.ogg", "c.ogg"]
+
+    def broken(_draft: Path, _abandoned: Callable[[], bool]) -> None:
+        raise EOFError
+
+    with pytest.raises(EOFError):
+        await cache.get("d.ogg", broken, who=1)
+    assert (await cache.get("d.ogg", make, who=1)).exists()
+
+
+class Slow:
+    """Makes files that are done when `finish` is set; counts what was begun, given up and done."""
+
+    def __init__(self) -> None:
+        self.finish = Event()
+        self.begun, self.given_up, self.done = (Semaphore(0) for _ in range(3))
+
+    def __call__(self, *given: Any, **_: Any) -> None:
+        draft, abandoned = given[-2:]
+        self.begun.release()
+        while not self.finish.wait(0.005):
+            if abandoned():
+                self.given_up.release()
+                raise EOFError
+        draft.write_bytes(AUDIO)
+        self.done.release()
+
+
+async def happens(semaphore: Semaphore) -> None:
+    assert await asyncio.to_thread(semaphore.acquire, timeout=10)
+
+
+async def test_what_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
+    cache, slow = AudioCache(tmp_path / "cache", limit_bytes=250), Slow()
+    cache.prepare()
+    first, second = (asyncio.create_task(cache.get("a.ogg", slow, who=who)) for who in (1, 2))
+    await happens(slow.begun)
+    first.cancel()
+    await asyncio.wait([first])
+    second.cancel()
+    await happens(slow.given_up)
+    again, other = (asyncio.create_task(cache.get("a.ogg", slow, who=who)) for who in (1, 2))
+    await happens(slow.begun)
+    again.cancel()
+    await asyncio.wait([again])
+    slow.finish.set()
+    assert (await other).exists()
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["a.ogg"]
+
+
+async def test_nobody_waits_for_more_than_two_at_a_time(tmp_path: Path) -> None:
+    cache, slow = AudioCache(tmp_path / "cache", limit_bytes=10 * SIZE), Slow()
+    cache.prepare()
+    wanted = [("a", 1), ("a", 1), ("b", 1), ("b", 2), ("c", 2)]
+    asked = [asyncio.create_task(cache.get(key, slow, who=who)) for key, who in wanted]
+    await happens(slow.begun)
+    await happens(slow.begun)
+    for who in (1, 2):
+        with pytest.raises(TooManyAsked):
+            await cache.get("d", slow, who=who)
+    slow.finish.set()
+    assert [path.name for path in await asyncio.gather(*asked, cache.get("d", slow, who=3))] == ["a", "a", "b", "b", "c", "d"]
+    assert (await cache.get("e", slow, who=1)).exists()
+
+
+async def test_head_makes_nothing(admin: httpx.AsyncClient, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow()
+    slow.finish.set()
+    monkeypatch.setattr(audio_recipe, "write_joined", slow)
+    before = await admin.head(call, params={"format": "mp3"})
+    assert (before.status_code, before.headers["content-type"], "content-length" in before.headers) == (200, "audio/mpeg", False)
+    assert not slow.begun.acquire(blocking=False)
+    got = await admin.get(call, params={"format": "mp3"})
+    after = await admin.head(call, params={"format": "mp3"})
+    assert {answer.headers["etag"] for answer in (before, got, after)} == {got.headers["etag"]}
+    assert (after.headers["content-length"], after.headers["accept-ranges"]) == (str(SIZE), "bytes")
+
+
+HEARD: list[tuple[str, str, dict[str, str], str | None]] = [
+    ("GET", "", {}, "listened"),
+    ("GET", "", {"Range": "bytes=0-"}, "listened"),
+    ("GET", "", {"Range": "bytes=0-9"}, "listened"),
+    ("GET", "", {"Range": "bytes=10-"}, None),
+    ("GET", "", {"Range": "bytes=-10"}, None),
+    ("GET", "", {"Range": f"bytes=-{SIZE}"}, "listened"),
+    ("GET", "", {"Range": "bytes=10-", "If-Range": '"other"'}, "listened"),
+    ("GET", "", {"Range": "bytes=5-2"}, "listened"),
+    ("GET", "", {"Range": f"bytes={SIZE}-"}, None),
+    ("GET", "", {"If-None-Match": f'"{hashlib.sha256(AUDIO).hexdigest()}"'}, "listened"),
+    ("HEAD", "", {}, None),
+    ("HEAD", "?format=wav", {}, None),
+    ("GET", "?download=1", {}, "downloaded"),
+    ("GET", "?download=1&format=wav", {}, "downloaded wav"),
+]
+
+
+async def test_who_listened_is_written_down_once_for_each_time(site: Site, call: str) -> None:
+    store = await Store.open(site.configuration.store)
+    try:
+        async with await site.log_in("152") as user, await site.log_in("900", "other") as stranger:
+            for method, query, headers, _ in HEARD:
+                await user.request(method, call + query, headers=headers)
+            assert (await stranger.get(call)).status_code == 404
+        expected = [words for *_, words in HEARD if words]
+        async with asyncio.timeout(10):
+            while len(rows := await audited(store)) < len(expected):
+                await asyncio.sleep(0.01)
+    finally:
+        await store.close()
+    assert [" ".join([row.action, *row.detail.values()]) for row in rows] == expected
+    assert {(row.login, row.address, row.subject) for row in rows} == {("152", "127.0.0.1", call.split("/")[3])}
+
+
+async def test_what_is_not_yet_written_down_is_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = await Store.open(site.configuration.store)
+    try:
+        trail = AuditTrail(store)
+        by = Actor(login="152", address="127.0.0.1")
+        for call in ("first", "second"):
+            trail.tell(Entry(at=BEGIN, scope=Scope(domain_id=1, login=None), by=by, action="listened", call=call, detail={}))
+        with monkeypatch.context() as failing:
+            failing.setattr(store, "_writer", Full())
+            with pytest.raises(StoreError):
+                await trail.flush()
+        await trail.flush()
+        await trail.flush()
+        assert [row.subject for row in await audited(store)] == ["first", "second"]
+    finally:
+        await store.close()
+
+
+class Full:
+    """Where nothing can be written."""
+
+    async def __aenter__(self) -> None:
+        raise OSError("disk full")
+
+    async def __aexit__(self, *_: object) -> None:
+        """Was never entered."""
+
+
+async def audited(store: Store) -> Sequence[Row[Any]]:
+    async with store.reading() as connection:
+        heard = select(audit).where(audit.c.action.in_(("listened", "downloaded", "exported")))
+        return (await connection.execute(heard.order_by(audit.c.id))).all()
+
+
+async def test_a_listener_who_leaves_makes_room(
+    agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow()
+    monkeypatch.setattr(audio_recipe, "write_joined", slow)
+    paths = []
+    for number in range(3):
+        one = seed.a_call(number, BEGIN)
+        await ship(agent, one, 1000 + number)
+        paths.append(f"/api/calls/{call_id('pbx1', one.linkedid)}/audio?format=wav")
+    waiting = [asyncio.create_task(admin.get(path)) for path in paths[:2]]
+    for _ in waiting:
+        await happens(slow.begun)
+    refused = await admin.get(paths[2])
+    assert (refused.status_code, refused.json()["type"], refused.headers["retry-after"]) == (
+        429,
+        "/problems/too-many-conversions",
+        "5",
+    )
+    for request in waiting:
+        request.cancel()
+    for _ in waiting:
+        await happens(slow.given_up)
+    slow.finish.set()
+    assert (await admin.get(paths[2])).content == AUDIO

@@ -1,0 +1,231 @@
+"""Who did what: written down, told to administrators alone, page by page."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from api import failed_logins
+from api.failed_logins import MANY, Tally
+from fonoteka.naming import call_id
+from store.accounts import set_password
+from store.apply import apply
+from store.directory_file import parse_directory
+from store.schema import audit
+from store.store import Store
+from tests import seed
+from tests.api.conftest import Site, report, ship
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+ALWAYS = {"from": "2020-01-01", "to": "2100-01-01"}
+
+
+async def entries(client: httpx.AsyncClient, **query: object) -> list[dict[str, Any]]:
+    """The entries that fit, the oldest first."""
+    answer = await client.get("/api/audit", params=ALWAYS | {"limit": 500} | query)  # type: ignore[arg-type]
+    assert answer.status_code == 200, answer.text
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items[::-1]
+
+
+async def awaited(client: httpx.AsyncClient, count: int, **query: object) -> list[dict[str, Any]]:
+    """The same, once there are so many."""
+    async with asyncio.timeout(10):
+        while len(found := await entries(client, **query)) < count:
+            await asyncio.sleep(0.02)
+    return found
+
+
+def said(found: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
+    return [(one["login"], one["name"], one["action"], one["subject"], one["detail"]) for one in found]
+
+
+async def test_it_is_for_administrators_alone_and_of_their_domain(site: Site, admin: httpx.AsyncClient) -> None:
+    async with await site.log_in("152") as user, await site.log_in("900", "other") as stranger, site.client() as nobody:
+        answer = await user.get("/api/audit")
+        assert (answer.status_code, answer.json()["type"]) == (403, "/problems/administrators-only")
+        assert (await nobody.get("/api/audit")).status_code == 401
+        assert said(await entries(stranger, action="logged_in")) == [("900", "Чужой Админ", "logged_in", "900", {})]
+    assert [one["login"] for one in await entries(admin, action="logged_in")] == ["900", "152"]
+
+
+async def test_what_happens_is_told_with_the_call(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    call = seed.a_call(1, NOW)
+    await ship(agent, call, 5000)
+    public_id = call_id("pbx1", call.linkedid)
+    async with await site.log_in("152") as user:
+        await user.get(f"/api/calls/{public_id}/audio")
+        await admin.get(f"/api/calls/{public_id}/audio", params={"download": "1", "format": "mp3"})
+        await admin.patch("/api/users/152", json={"record": "off"})
+        await admin.put(f"/api/calls/{public_id}/hold", json={"hold": True, "note": " спор с клиентом "})
+        await user.post(f"/api/live/{public_id}/recording", json={"action": "start"})
+    found = await awaited(admin, 5, action=["listened", "downloaded", "user_changed", "held", "recording_asked"])
+    told = {one["action"]: one for one in found}
+    asked = {"action": "start", "answer": "call_is_over"}
+    assert sorted(said(found), key=str) == sorted(
+        [
+            ("152", "Петров П.П.", "listened", public_id, {}),
+            ("900", "Директор Е.М.", "downloaded", public_id, {"format": "mp3"}),
+            ("900", "Директор Е.М.", "user_changed", "152", {"record": {"from": "all", "to": "off"}}),
+            ("900", "Директор Е.М.", "held", public_id, {"note": "спор с клиентом"}),
+            ("152", "Петров П.П.", "recording_asked", public_id, told["recording_asked"]["detail"]),
+        ],
+        key=str,
+    )
+    assert told["recording_asked"]["detail"].keys() == asked.keys()
+    which = {"src": call.src, "dst": call.dst, "started_at": told["held"]["call"]["started_at"]}
+    assert told["listened"]["call"] == told["held"]["call"] == which
+    assert datetime.fromisoformat(which["started_at"]) == call.started_at and which["started_at"].endswith("+07:00")
+    assert told["user_changed"]["call"] is None
+    assert {one["address"] for one in found} == {"127.0.0.1"}
+
+
+async def test_a_subject_names_no_other_domains_call(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    foreign = seed.but(seed.a_call(1, NOW), domain="other", participants=("900",), segments=())
+    await report(agent, foreign)
+    public_id = call_id("pbx1", foreign.linkedid)
+    async with site.client() as client:
+        await client.post("/api/login", json={"domain": "acme", "login": public_id, "password": "wrong"})
+    (found,) = await awaited(admin, 1, action="login_failed")
+    assert (found["subject"], found["call"]) == (public_id, None)
+
+
+async def test_filters_and_pages(site: Site, admin: httpx.AsyncClient) -> None:
+    for number in range(7):
+        await admin.patch("/api/users/421", json={"name": f"имя {number}"})
+    async with await site.log_in("421") as user:
+        await user.get("/api/me")
+    assert [one["login"] for one in await entries(admin, login="421")] == ["421"]
+    assert await entries(admin, login="42") == []
+    assert len(await entries(admin, action=["user_changed", "logged_in"])) == 9
+    names, cursor, sizes = [], "", []
+    while cursor is not None:
+        query: dict[str, str | int] = {"action": "user_changed", "limit": 3, "cursor": cursor}
+        page = (await admin.get("/api/audit", params=query)).json()
+        names += [one["detail"]["name"]["to"] for one in page["items"]]
+        sizes.append(len(page["items"]))
+        assert (page["total"], page["total_is_exact"]) == (7, True)
+        cursor = page["next"]
+    assert (names, sizes) == ([f"имя {number}" for number in range(6, -1, -1)], [3, 3, 1])
+
+
+async def test_entries_of_one_moment_are_told_once_each(site: Site, admin: httpx.AsyncClient) -> None:
+    store = await Store.open(site.configuration.store)
+    try:
+        rows = [
+            {"domain_id": 1, "at": NOW, "login": "900", "address": "", "action": "exported", "subject": str(one), "detail": {}}
+            for one in range(25)
+        ]
+        async with store.writing() as connection:
+            await connection.execute(audit.insert(), rows)
+    finally:
+        await store.close()
+    subjects, cursor = [], ""
+    while cursor is not None:
+        page = (await admin.get("/api/audit", params=ALWAYS | {"action": "exported", "limit": 10, "cursor": cursor})).json()
+        subjects += [one["subject"] for one in page["items"]]
+        cursor = page["next"]
+    assert subjects == [str(one) for one in range(24, -1, -1)]
+
+
+async def test_the_period_is_the_domains_days(site: Site, admin: httpx.AsyncClient) -> None:
+    today = datetime.now(UTC) + timedelta(hours=7)
+    assert len((await admin.get("/api/audit")).json()["items"]) >= 1
+    day = {"from": f"{today:%Y-%m-%d}", "to": f"{today:%Y-%m-%d}"}
+    before = f"{today - timedelta(days=1):%Y-%m-%d}"
+    assert len((await admin.get("/api/audit", params=day)).json()["items"]) >= 1
+    assert (await admin.get("/api/audit", params={"from": before, "to": before, "action": "logged_in"})).json()["items"] == []
+
+
+WRONG: list[dict[str, object]] = [
+    {"from": "yesterday"}, {"limit": 0}, {"limit": 501}, {"cursor": "x"}, {"cursor": "eyJhIjoxfQ"}, {"nonsense": 1},
+    {"action": "x" * 201},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", WRONG)
+async def test_what_is_not_understood_is_said(admin: httpx.AsyncClient, query: dict[str, Any]) -> None:
+    assert (await admin.get("/api/audit", params=query)).status_code == 422
+
+
+async def test_failed_logins_are_told_and_counted(site: Site, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failed_logins, "_WRITTEN_EACH_S", 1.0)
+    wrong = {"domain": "acme", "login": "152", "password": "wrong"}
+    async with site.client() as client:
+        await client.post("/api/login", json=wrong)
+        (first,) = await awaited(admin, 1, action="login_failed")
+        for login in ("152", "152", "nobody", "152"):
+            await client.post("/api/login", json=wrong | {"login": login})
+        await client.post("/api/login", json=wrong | {"domain": "nowhere"})
+    found = await awaited(admin, 3, action="login_failed")
+    assert (first["login"], first["name"], first["detail"]) == ("152", "Петров П.П.", {"count": 1})
+    assert said(found[1:]) == [
+        ("152", "Петров П.П.", "login_failed", "152", {"count": 3}),
+        ("nobody", None, "login_failed", "nobody", {"count": 1}),
+    ]
+
+
+def test_guessing_does_not_fill_the_audit() -> None:
+    tally = Tally()
+    for number in range(1000):
+        tally.count(1, f"login-{number}", f"192.0.2.{number}", NOW)
+    tally.count(2, "152", "192.0.2.1", NOW)
+    found = list(tally)
+    assert len(found) == 22
+    assert [(one.by.login, one.by.address, one.count) for one in found if one.by.login == MANY] == [(MANY, MANY, 980)]
+    assert (found[-1].domain_id, found[-1].count) == (2, 1)
+
+
+async def test_what_the_operator_changes_is_told_without_a_password(site: Site, admin: httpx.AsyncClient) -> None:
+    store = await Store.open(site.configuration.store)
+    try:
+        await set_password(store, "acme", "152", "a new secret")
+        wanted = seed.DIRECTORY.replace("Петров П.П.", "Петров Пётр", 1).replace("retention_days = 180", "retention_days = 90")
+        await apply(store, parse_directory(wanted, source="test"))
+    finally:
+        await store.close()
+    changed = await entries(admin, action=["password_changed", "user_changed", "domain_changed"])
+    assert said(changed) == [
+        ("", None, "password_changed", "152", {}),
+        ("", None, "domain_changed", "acme", {"retention_days": {"from": 180, "to": 90}}),
+        ("", None, "user_changed", "152", {"name": {"from": "Петров П.П.", "to": "Петров Пётр"}, "password": "changed"}),
+    ]
+    assert "argon2" not in str(await entries(admin)) and "secret" not in str(await entries(admin))
+
+
+HOLDS: list[tuple[dict[str, object], bool, list[tuple[str, dict[str, str]]]]] = [
+    ({"hold": True, "note": "спор"}, True, [("held", {"note": "спор"})]),
+    ({"hold": True}, True, []),
+    ({"hold": True, "note": "и ещё"}, True, [("held", {"note": "и ещё"})]),
+    ({"hold": False}, False, [("released", {})]),
+    ({"hold": False}, False, []),
+]
+
+
+async def test_a_call_is_held_and_let_go(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    call = seed.a_call(1, NOW)
+    await report(agent, call)
+    path = f"/api/calls/{call_id('pbx1', call.linkedid)}"
+    expected: list[tuple[str, dict[str, str]]] = []
+    for wanted, held, told in HOLDS:
+        answer = await admin.put(f"{path}/hold", json=wanted)
+        assert (answer.status_code, answer.json()["recording"]["held"]) == (200, held)
+        assert (await admin.get(path)).json() == answer.json()
+        expected += told
+        assert [(one["action"], one["detail"]) for one in await entries(admin, action=["held", "released"])] == expected
+
+
+async def test_who_may_not_hold(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    call = seed.a_call(1, NOW)
+    await report(agent, call)
+    path = f"/api/calls/{call_id('pbx1', call.linkedid)}/hold"
+    async with await site.log_in("152") as user, await site.log_in("900", "other") as stranger:
+        assert (await user.put(path, json={"hold": True})).status_code == 403
+        assert (await stranger.put(path, json={"hold": True})).status_code == 404
+    assert (await admin.put(path, json={"hold": True, "note": "x" * 501})).status_code == 422
+    assert (await admin.put("/api/calls/none/hold", json={"hold": True})).status_code == 404
+    assert (await admin.get(path.removesuffix("/hold"))).json()["recording"]["held"] is False
+    assert await entries(admin, action=["held", "released"]) == []

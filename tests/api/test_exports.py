@@ -1,0 +1,543 @@
+"""The exports: the same calls as the list, in three kinds of files, whoever wrote what into them; bounded, and gone in time."""
+
+import asyncio
+import csv
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, time, timedelta
+from io import BytesIO, StringIO
+from pathlib import Path
+from threading import Event
+from typing import Any
+from zipfile import ZipFile
+
+import httpx
+import openpyxl
+import pytest
+
+from api.exports.columns import Row, one_line
+from api.exports.csv_text import disarmed
+from api.exports.words import WORDS, Language, preferred
+from api.exports.workbook import CallWorkbook
+from api.routes import exports
+from fonoteka.calls import CallReport, Direction, LiveReport, Reason, RecorderState, Side
+from fonoteka.naming import call_id
+from store.call_export import all_calls
+from store.store import Store
+from tests import seed
+from tests.api.conftest import Site, report, ship
+from tests.api.many_calls import repeat
+from tests.api.test_audio import audited, heard
+
+BEGIN = datetime(2026, 11, 22, 16, 43, 42, 987000, tzinfo=UTC)
+DAY = "from=2026-11-22&to=2026-11-22"
+RU, EN = WORDS[Language.RU], WORDS[Language.EN]
+
+
+def minutes(count: float) -> timedelta:
+    return timedelta(minutes=count)
+
+
+def table() -> dict[str, CallReport]:
+    """Calls of every kind, by a letter each; `a` and `b` have audio."""
+    out: dict[str, Any] = {"direction": Direction.OUT, "number": None, "segments": (), "reason": Reason.USER_OFF}
+    both = seed.a_call(2, BEGIN + minutes(1), talk_ms=5000)
+    later = seed.but(both.segments[0], name="later", user="421", started_at=both.segments[0].started_at + timedelta(seconds=3))
+    paused = Side(user="152", recorder=RecorderState.PAUSED, reason=None, may_start=False, may_stop=False)
+    failed = seed.a_call(6, BEGIN + minutes(5))
+    return {
+        "a": seed.a_call(1, BEGIN),
+        "b": seed.but(both, participants=("152", "421"), answered_by="421", segments=(both.segments[0], later)),
+        "c": seed.but(seed.unanswered(seed.a_call(3, BEGIN + minutes(2))), employee=None, participants=(), number=None),
+        "d": seed.but(
+            seed.a_call(4, BEGIN + minutes(3), talk_ms=9000), src="421", dst="+79131234567", employee="421",
+            participants=("421",), answered_by="+79131234567", **out,
+        ),
+        "e": seed.but(
+            seed.a_call(5, BEGIN + minutes(4)), ended_at=None, live=LiveReport(sides=(paused,)), dst="2458888", number="2458888"
+        ),
+        "f": seed.but(failed, segments=(seed.but(failed.segments[0], reason=Reason.DISK_FULL),)),
+    }  # fmt: skip
+
+
+@pytest.fixture
+async def filled(agent: httpx.AsyncClient) -> dict[str, CallReport]:
+    """The table, shipped."""
+    calls = table()
+    await report(agent, *calls.values())
+    await ship(agent, calls["a"], 5000)
+    await ship(agent, calls["b"], 3000, 1000)  # a second short: partial
+    return calls
+
+
+def as_listed(call: dict[str, Any], language: Language = Language.RU) -> tuple[Any, ...]:
+    """What a row of an export must say of a call of `/api/calls`."""
+    words, recording, at = WORDS[language], call["recording"], datetime.fromisoformat(call["started_at"])
+    result = words.result[call["result"]]
+    if call["ended_at"] is None:
+        result = words.talking if call["answered_at"] else words.ringing
+    said = words.reason[recording["reason"]] if recording["reason"] else words.state[recording["state"]]
+    if recording["duration_ms"] is not None:
+        length = f"{recording['duration_ms'] // 60000}:{recording['duration_ms'] // 1000 % 60:02}"
+        said = length if recording["state"] == "ready" else f"{length} ({words.partial}: {said[0].lower()}{said[1:]})"
+    elif call["live"] and call["live"]["recorder"] == "paused":
+        said = words.paused
+    return (
+        (call["employee"] or {"name": ""})["name"], words.direction[call["direction"]], result, call["src"], call["dst"],
+        call["answered_by"] or "", at.date(), at.time().replace(microsecond=0), call["duration_s"], said,
+    )  # fmt: skip
+
+
+async def listed(client: httpx.AsyncClient, query: str, language: Language = Language.RU) -> list[tuple[Any, ...]]:
+    answer = await client.get(f"/api/calls?{query}&limit=500")
+    assert answer.status_code == 200, answer.text
+    return [as_listed(call, language) for call in answer.json()["items"]]
+
+
+def read_csv(content: bytes, delimiter: str = ";", day: str = "%d.%m.%Y") -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Titles and rows, dates and lengths as such."""
+    assert content.startswith(b"\xef\xbb\xbf") and content.endswith(b"\r\n")
+    titles, *rows = csv.reader(StringIO(content.decode("utf-8-sig"), newline=""), delimiter=delimiter, strict=True)
+    found = [
+        (*row[:6], datetime.strptime(row[6], day).date(), time.fromisoformat(row[7]), int(row[8]), *row[9:])  # noqa: DTZ007
+        for row in rows
+    ]
+    return titles, found
+
+
+def read_xlsx(content: bytes) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Titles and rows of the first sheet."""
+    lines: list[tuple[Any, ...]] = list(openpyxl.load_workbook(BytesIO(content)).worksheets[0].iter_rows(values_only=True))
+    return list(lines[0]), [(*(cell or "" for cell in row[:6]), row[6].date(), *row[7:]) for row in lines[1:]]
+
+
+def read_zip(content: bytes) -> tuple[dict[str, bytes], list[tuple[Any, ...]]]:
+    with ZipFile(BytesIO(content)) as archive:
+        assert archive.testzip() is None
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert list(files)[-1] == "index.csv"
+    titles, rows = read_csv(files.pop("index.csv"))
+    assert titles == [*RU.columns, RU.file, RU.no_file]
+    return files, rows
+
+
+async def got(client: httpx.AsyncClient, kind: str, query: str = DAY, **headers: str) -> bytes:
+    answer = await client.get(f"/api/calls.{kind}?{query}", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def without_lengths(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """A call that goes on is longer at each look."""
+    return [(*row[:8], row[8] if row[2] != RU.talking else None, *row[9:]) for row in rows]
+
+
+SELECTIONS = [
+    "", "direction=in", "direction=in&direction=out", "result=no_answer", "kind=missed", "kind=recorded", "kind=missed_called_back",
+    "user=421", "user=421&user=152", "number=2458152", "src=913", "dst=913", "answered_by=421", "employee=%D0%9F%D0%B5%D1%82%D1%80",
+    "employee_login=421", "recorded=true", "recorded=false", "min_s=6&max_s=6", "talk_min_s=6", "talk_max_s=4",
+    "time_from=23:44&time_to=23:46",
+    "sort=started_at", "sort=duration_s", "sort=-duration_s", "src=nobody",
+]  # fmt: skip
+
+
+async def test_every_selection_exports_the_calls_it_lists(filled: object, admin: httpx.AsyncClient) -> None:
+    lengths = []
+    for query in SELECTIONS:
+        expected = without_lengths(await listed(admin, f"{DAY}&{query}"))
+        titles, rows = read_csv(await got(admin, "csv", f"{DAY}&{query}&lang=ru"))
+        assert (titles, without_lengths(rows)) == (list(RU.columns), expected), query
+        titles, rows = read_xlsx(await got(admin, "xlsx", f"{DAY}&{query}&lang=ru"))
+        assert (titles, without_lengths(rows)) == (list(RU.columns), expected), query
+        _, rows = read_zip(await got(admin, "zip", f"{DAY}&{query}&lang=ru"))
+        assert without_lengths([row[:10] for row in rows]) == expected, query
+        lengths.append(len(expected))
+    assert (max(lengths), min(lengths)) == (6, 0)
+    assert len(set(lengths)) > 4, "the selections must differ, or this shows nothing"
+
+
+async def test_a_selection_of_another_day_and_of_today(filled: object, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    assert read_csv(await got(admin, "csv", "from=2026-11-21&to=2026-11-21"))[1] == []
+    now = datetime.now(UTC)
+    await report(agent, seed.a_call(50, now - timedelta(seconds=1)))
+    answer = await admin.get("/api/calls.csv")
+    assert len(read_csv(answer.content)[1]) == 1
+
+
+async def test_stretch_by_stretch_nothing_is_lost_or_told_twice(
+    filled: object, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "all_calls", lambda *given, **more: _by_twos(all_calls(*given, **more, stretch=2)))
+    for sort in ("started_at", "-started_at", "duration_s", "-duration_s"):
+        rows = read_csv(await got(admin, "csv", f"{DAY}&sort={sort}"))[1]
+        assert without_lengths(rows) == without_lengths(await listed(admin, f"{DAY}&sort={sort}"))
+
+
+async def _by_twos(stretches: AsyncIterator[tuple[Any, ...]]) -> AsyncIterator[tuple[Any, ...]]:
+    async for some in stretches:
+        assert 0 < len(some) <= 2
+        yield some
+
+
+LIKED = [
+    (None, Language.RU), ("", Language.RU), ("*", Language.RU), ("de", Language.RU), ("ru-RU,ru;q=0.9,en;q=0.8", Language.RU),
+    ("en-GB,en;q=0.9,ru;q=0.8", Language.EN), ("de,en;q=0.5", Language.EN), ("en;q=0.3, ru;q=0.7", Language.RU),
+    ("en;q=0", Language.RU), ("EN-us", Language.EN), ("en;q=x,;;,=", Language.RU), ("english", Language.RU),
+]  # fmt: skip
+
+
+def test_the_language_that_is_liked_best() -> None:
+    assert [(header, preferred(header)) for header, _ in LIKED] == LIKED
+
+
+async def test_titles_and_words_are_in_the_users_language(filled: object, admin: httpx.AsyncClient) -> None:
+    for query, header, language in (
+        ("", "en", Language.EN), ("", "de", Language.RU), ("&lang=en", "ru", Language.EN), ("&lang=ru", "en", Language.RU),
+    ):  # fmt: skip
+        words, headers = WORDS[language], {"Accept-Language": header}
+        content = await got(admin, "csv", DAY + query, **headers)
+        titles, rows = read_csv(content, words.csv_delimiter, words.csv_date)
+        assert titles == list(words.columns)
+        assert {row[1] for row in rows} == {words.direction[Direction.IN], words.direction[Direction.OUT]}
+        book = openpyxl.load_workbook(BytesIO(await got(admin, "xlsx", DAY + query, **headers)))
+        assert [cell.value for cell in book.worksheets[0][1]] == titles
+        assert book.sheetnames == [words.calls]
+        assert book.worksheets[0].cell(2, 7).number_format == words.excel_date
+
+
+HOSTILE = [
+    ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+    ("+79131234567", "+79131234567"),
+    ("+7913*1", "'+7913*1"),
+    ("+", "'+"),
+    ("-1+1", "'-1+1"),
+    ("@SUM(A1)", "'@SUM(A1)"),
+    ("  =1+1", "  '=1+1"),
+    ("\uff1d1", "'\uff1d1"),
+    ("8-913", "8-913"),
+    ("89131234567", "89131234567"),
+    ('x";=HYPERLINK("http://x")', 'x";\'=HYPERLINK("http://x")'),
+    ("x,=1", "x,'=1"),
+    ("Иванов; «Ромашка», ООО", "Иванов; «Ромашка», ООО"),
+]
+
+
+def test_no_spreadsheet_makes_a_formula_of_it() -> None:
+    assert [(text, disarmed(text)) for text, _ in HOSTILE] == HOSTILE
+
+
+def test_a_cell_holds_one_line() -> None:
+    assert one_line("\t=1\r\n+2\x00\u2028\ufffe end ") == "=1 +2  end"
+    assert len(one_line("9" * 100_000)) == 1000
+
+
+EVIL = [
+    "=cmd|'/C calc'!A0",
+    "+7913-1",
+    "-2+3",
+    "@SUM(1)",
+    "\t=1+1",
+    "\r=1+1",
+    "a\"b;c,d'e",
+    "x\r\n=1;2",
+    "Жён ёжик «№ 1»",
+    "http://evil/",
+    "007",
+    "{=1}",
+]
+
+
+async def test_what_callers_write_is_text_and_nothing_else(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    calls = [
+        seed.but(seed.a_call(place, BEGIN + timedelta(seconds=place)), src=text, dst=text, answered_by=text)
+        for place, text in enumerate(EVIL)
+    ]
+    await report(agent, *calls)
+    shown = [one_line(text) for text in EVIL]
+    rows = read_csv(await got(admin, "csv", f"{DAY}&sort=started_at"))[1]
+    assert [row[3:6] for row in rows] == [(disarmed(text),) * 3 for text in shown]
+    assert not [row for row in rows for cell in row[3:6] if cell[0] in "=+-@\t\r"]
+    sheet = openpyxl.load_workbook(BytesIO(await got(admin, "xlsx", f"{DAY}&sort=started_at"))).worksheets[0]
+    cells = [[sheet.cell(line, column) for column in (4, 5, 6)] for line in range(2, len(EVIL) + 2)]
+    assert [[cell.value for cell in line] for line in cells] == [[text] * 3 for text in shown]
+    assert {(cell.data_type, cell.hyperlink) for line in cells for cell in line} == {("s", None)}
+
+
+async def test_dates_times_and_lengths_are_numbers_and_the_sheet_is_handy(filled: object, admin: httpx.AsyncClient) -> None:
+    sheet = openpyxl.load_workbook(BytesIO(await got(admin, "xlsx", f"{DAY}&sort=started_at"))).worksheets[0]
+    (first,) = (row for row in sheet.iter_rows(min_row=2, max_row=2))
+    assert [cell.value for cell in first] == [
+        "Петров П.П.", "Входящий", "Успешный", "89131234567", "2458152", "152",
+        datetime.fromisoformat("2026-11-22"), time(23, 43, 42), 6, "0:05",
+    ]  # fmt: skip
+    assert [cell.data_type for cell in first] == ["s"] * 6 + ["d", "d", "n", "s"]
+    assert [cell.number_format for cell in first[3:8]] == ["@", "@", "@", "dd.mm.yyyy", "hh:mm:ss"]
+    assert (sheet.freeze_panes, sheet.auto_filter.ref, sheet.print_title_rows) == ("A2", "A1:J7", "$1:$1")
+    assert min(sheet.column_dimensions[letter].width for letter in "ABCDEFGHIJ") >= 10
+
+
+def test_more_rows_than_a_sheet_holds_go_on_on_the_next(tmp_path: Path) -> None:
+    one = Row(
+        employee="Е", direction="Входящий", result="Занят", src="1", dst="2", answered_by="", started_at=datetime(2026, 11, 22),  # noqa: DTZ001
+        duration_s=0, recording="",
+    )  # fmt: skip
+    (tmp_path / "work").mkdir()
+    with (tmp_path / "book.xlsx").open("w+b") as target:
+        book = CallWorkbook(target, tmp_path / "work", RU, rows_of_a_sheet=3)
+        for number in range(7):
+            book.add([seed.but(one, duration_s=number)])  # type: ignore[type-var]
+        book.finish()
+        book.abandon()
+    sheets = openpyxl.load_workbook(tmp_path / "book.xlsx").worksheets
+    assert [sheet.title for sheet in sheets] == ["Звонки", "Звонки 2", "Звонки 3"]
+    assert [[row[8] for row in sheet.iter_rows(values_only=True)] for sheet in sheets] == [
+        ["Длительность", 0, 1, 2], ["Длительность", 3, 4, 5], ["Длительность", 6],
+    ]  # fmt: skip
+    assert [(sheet.freeze_panes, sheet.auto_filter.ref) for sheet in sheets] == [("A2", "A1:J4")] * 2 + [("A2", "A1:J2")]
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+NAME_A, NAME_B = "2026-11-22_23-43-42_89131234567_2458152", "2026-11-22_23-44-42_89131234567_2458152"
+
+
+async def test_the_archive_holds_what_each_may_hear(site: Site, filled: dict[str, CallReport], admin: httpx.AsyncClient) -> None:
+    expected = {
+        "900": {f"{NAME_A}.ogg": 5000, f"{NAME_B}.ogg": 4000},
+        "152": {f"{NAME_A}.ogg": 5000, f"{NAME_B}.ogg": 3000},
+        "421": {f"{NAME_B}.ogg": 1000},
+        "130": {},
+    }
+    for login, sounds in expected.items():
+        async with await site.log_in(login) as client:
+            files, rows = read_zip(await got(client, "zip", f"{DAY}&sort=started_at"))
+            assert {name: heard(content).duration_ms for name, content in files.items()} == sounds, login
+            assert [row[10] for row in rows if row[10]] == list(sounds), login
+            assert all(bool(row[10]) != bool(row[11]) for row in rows), login
+            paths = [f"/api/calls/{call_id('pbx1', filled[letter].linkedid)}/audio" for letter in "ab"]
+            same = [answer.content for path in paths if (answer := await client.get(path)).status_code == 200]
+            assert list(files.values()) == same, login
+    reasons = {row[7]: row[11] for row in read_zip(await got(admin, "zip"))[1] if row[11]}
+    assert reasons == {
+        time(23, 45, 42): "Разговора не было", time(23, 46, 42): "Запись выключена",
+        time(23, 47, 42): "Запись на паузе", time(23, 48, 42): "Не хватило места на диске",
+    }  # fmt: skip
+
+
+async def test_equal_names_are_told_apart_and_hostile_ones_are_digits(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    for place, text in enumerate(("../../etc/passwd", "C:\\8913\x00", "anonymous", "+7 (913) 1")):
+        await ship(agent, seed.but(seed.a_call(place, BEGIN + timedelta(milliseconds=place)), src=text), 1000 + place)
+    files, rows = read_zip(await got(admin, "zip", f"{DAY}&sort=started_at"))
+    tail = "2458152"
+    names = [f"unknown_{tail}.ogg", f"8913_{tail}.ogg", f"unknown_{tail}_2.ogg", f"79131_{tail}.ogg"]
+    assert list(files) == [f"2026-11-22_23-43-{42 + (place > 12)}_{name}" for place, name in enumerate(names)]
+    assert [heard(content).duration_ms for content in files.values()] == [1000, 1001, 1002, 1003]
+    assert [row[10] for row in rows] == list(files)
+
+
+async def test_what_is_damaged_or_gone_is_named_and_the_rest_is_there(
+    site: Site, filled: dict[str, CallReport], agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await ship(agent, seed.a_call(7, BEGIN + minutes(6)), 2000)
+    await ship(agent, seed.a_call(8, BEGIN + minutes(7)), 1500)
+    objects = site.configuration.store.objects.removeprefix("file://")
+    stored = sorted(path for path in Path(objects).rglob("*.opus"))
+    assert len(stored) == 5
+    by_name = {path.name: path for path in stored}
+    by_name["pbx1-1-1.opus"].unlink()
+    by_name["later.opus"].write_bytes(by_name["later.opus"].read_bytes()[:-9] + b"\0" * 9)
+    whole = by_name["pbx1-8-1.opus"].read_bytes()
+    by_name["pbx1-8-1.opus"].write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    files, rows = read_zip(await got(admin, "zip", f"{DAY}&sort=started_at"))
+    assert [heard(content).duration_ms for content in files.values()] == [2000]
+    reasons = {row[7].minute: row[11] for row in rows}
+    assert [reasons[minute] for minute in (43, 44, 50)] == [RU.object_missing, RU.object_damaged, RU.object_damaged]
+    assert [row[10] for row in rows if row[10]] == list(files)
+
+
+async def test_nobody_exports_what_is_not_theirs(site: Site, filled: object, agent: httpx.AsyncClient) -> None:
+    foreign = seed.a_call(40, BEGIN)
+    segment = seed.but(foreign.segments[0], user="900")
+    await ship(agent, seed.but(foreign, domain="other", participants=("900",), employee="900", segments=(segment,)), 700)
+    counts = {
+        ("900", "acme"): (6, 2),
+        ("152", "acme"): (4, 2),
+        ("421", "acme"): (2, 1),
+        ("130", "acme"): (0, 0),
+        ("900", "other"): (1, 1),
+    }
+    for (login, domain), (calls, recordings) in counts.items():
+        async with await site.log_in(login, domain) as client:
+            for more in ("", "&user=152&user=421&user=900"):
+                query = f"{DAY}{more}"
+                assert without_lengths(read_csv(await got(client, "csv", query))[1]) == without_lengths(await listed(client, query))
+                if not more:
+                    assert (
+                        len(read_xlsx(await got(client, "xlsx", query))[1])
+                        == len(read_csv(await got(client, "csv", query))[1])
+                        == calls
+                    )
+                    files, rows = read_zip(await got(client, "zip", query))
+                    assert (len(files), len(rows)) == (recordings, calls), (login, domain)
+
+
+async def test_each_export_is_written_down_once(site: Site, filled: object) -> None:
+    async with await site.log_in("152") as user:
+        for kind in ("csv", "xlsx", "zip"):
+            await got(user, kind, f"{DAY}&user=152&user=421&kind=in&lang=en")
+        await got(user, "csv", "to=2026-11-22T23:45&src=913")
+        assert (await user.get("/api/calls.csv?kind=some")).status_code == 422
+    asked = {"from": "2026-11-22", "to": "2026-11-22", "user": "152, 421", "kind": "in"}
+    expected = [
+        asked | {"format": "csv", "calls": "4"},
+        asked | {"format": "xlsx", "calls": "4"},
+        asked | {"format": "zip", "calls": "4", "recordings": "2"},
+        {"format": "csv", "calls": "2", "from": "2026-11-22T00:00:00+07:00", "to": "2026-11-22T23:45", "src": "913"},
+    ]
+    store = await Store.open(site.configuration.store)
+    try:
+        async with asyncio.timeout(10):
+            while len(rows := await audited(store)) < len(expected):
+                await asyncio.sleep(0.01)
+    finally:
+        await store.close()
+    assert [row.detail for row in rows] == expected
+    assert {(row.login, row.address, row.action, row.subject) for row in rows} == {("152", "127.0.0.1", "exported", "calls")}
+
+
+@pytest.mark.parametrize(("kind", "media_type"), [("csv", exports.CSV), ("xlsx", exports.XLSX), ("zip", exports.ZIP)])
+async def test_the_answers_head_and_its_refusals(site: Site, admin: httpx.AsyncClient, kind: str, media_type: str) -> None:
+    for query, days in ((DAY, "2026-11-22"), ("from=2026-11-01&to=2026-11-22T12:00", "2026-11-01_2026-11-22")):
+        answer = await admin.get(f"/api/calls.{kind}?{query}")
+        assert answer.headers["content-type"] == media_type
+        assert answer.headers["content-disposition"] == f'attachment; filename="fonoteka-acme-{days}.{kind}"'
+        assert answer.headers["cache-control"] == "no-store"
+        assert kind != "xlsx" or answer.headers["content-length"] == str(len(answer.content))
+    for query, where in (
+        ("lang=de", "lang"),
+        ("limit=10", "limit"),
+        ("cursor=x", "cursor"),
+        ("kind=x", "kind"),
+        ("sort=src", "sort"),
+    ):
+        answer = await admin.get(f"/api/calls.{kind}?{query}")
+        assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+        assert answer.json()["errors"][0]["where"] == where
+    async with site.client() as nobody:
+        answer = await nobody.get(f"/api/calls.{kind}")
+        assert (answer.status_code, answer.json()["type"]) == (401, "/problems/not-logged-in")
+    told = (await admin.get("/api/openapi.json")).json()["paths"][f"/api/calls.{kind}"]["get"]
+    assert list(told["responses"]["200"]["content"]) == [media_type.partition(";")[0]]
+    assert {"401", "422", "429"} <= set(told["responses"])
+    assert {"from", "kind", "sort", "lang"} <= {parameter["name"] for parameter in told["parameters"]}
+
+
+def left(site: Site) -> list[str]:
+    """What lies in the folder for exports."""
+    return [path.name for path in Path(site.configuration.store.objects.removeprefix("file://") + "-exports").iterdir()]
+
+
+class Slow:
+    """Stands in for a part of the work, which does not go on before `finish` is set."""
+
+    def __init__(self, work: Callable[..., Any]) -> None:
+        self.begun, self.finish, self._work = Event(), Event(), work
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        self.begun.set()
+        assert self.finish.wait(20)
+        return self._work(*given, **named)
+
+
+async def test_who_goes_away_leaves_no_file_and_makes_room(
+    site: Site, filled: object, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(CallWorkbook.add)
+    with monkeypatch.context() as patch:
+        patch.setattr(CallWorkbook, "add", lambda *given: slow(*given))
+        asked = [asyncio.create_task(admin.get(f"/api/calls.xlsx?{DAY}")) for _ in range(2)]
+        assert await asyncio.to_thread(slow.begun.wait, 10)
+        async with asyncio.timeout(10):
+            while (answer := await admin.get(f"/api/calls.csv?{DAY}")).status_code == 200:
+                await asyncio.sleep(0.01)
+        assert (answer.status_code, answer.json()["type"], answer.headers["retry-after"]) == (
+            429,
+            "/problems/too-many-exports",
+            "10",
+        )
+        async with await site.log_in("152") as other:
+            assert (await other.get(f"/api/calls.csv?{DAY}")).status_code == 200
+        assert left(site)
+        for one in asked:
+            one.cancel()
+        await asyncio.wait(asked)
+        slow.finish.set()
+        async with asyncio.timeout(10):
+            while left(site) or (await admin.get(f"/api/calls.csv?{DAY}")).status_code != 200:
+                await asyncio.sleep(0.01)
+    assert len(read_xlsx(await got(admin, "xlsx"))[1]) == 6
+
+
+@pytest.fixture
+async def long_history(site: Site, agent: httpx.AsyncClient) -> AsyncIterator[int]:
+    """20,000 calls, one each second."""
+    call = seed.a_call(1, BEGIN)
+    await ship(agent, call, 5000)
+    store = await Store.open(site.configuration.store)
+    await repeat(store, call.linkedid, 20_000)
+    await store.close()
+    yield 20_001
+
+
+LONG = "from=2026-11-01&to=2026-11-22"
+
+
+async def test_a_long_history_needs_no_more_memory_than_a_short_one(
+    long_history: int, site: Site, admin: httpx.AsyncClient
+) -> None:
+    async def peak_of(kind: str, query: str) -> tuple[int, int]:
+        tracemalloc.start()
+        lines = 0
+        async with admin.stream("GET", f"/api/calls.{kind}?{query}", timeout=300) as answer:
+            async for piece in answer.aiter_raw():
+                lines += piece.count(b"\r\n")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return lines, peak
+
+    for kind in ("csv", "xlsx", "zip"):
+        short_query = f"{LONG}&src=89130001&sort=started_at"  # 1000 of them
+        await got(admin, kind, short_query)  # what is loaded and kept at the first time
+        _, short = await peak_of(kind, short_query)
+        lines, long = await peak_of(kind, LONG)
+        assert kind == "xlsx" or lines > long_history - 20, "a line's end may lie between two pieces"
+        # 20,000 rows held at once would be some 40 MB.
+        assert long - short < 3_000_000, (kind, short, long)
+    assert left(site) == []
+
+
+async def test_who_stops_reading_stops_the_work(long_history: int, site: Site, admin: httpx.AsyncClient) -> None:
+    for kind in ("csv", "zip"):
+        async with admin.stream("GET", f"/api/calls.{kind}?{LONG}") as answer:
+            async for _ in answer.aiter_raw():
+                break
+    store = await Store.open(site.configuration.store)
+    try:
+        async with asyncio.timeout(10):
+            while len(rows := await audited(store)) < 2:
+                await asyncio.sleep(0.01)
+    finally:
+        await store.close()
+    assert [int(row.detail["calls"]) > 0 for row in rows] == [True, True]
+    assert int(rows[0].detail["calls"]) < long_history, "what was not sent is not said to be exported"
+    assert left(site) == []
+    assert (await admin.get(f"/api/calls.csv?{DAY}&src=nobody")).status_code == 200
+
+
+async def test_a_full_disk_is_told(site: Site, filled: object, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(CallWorkbook, "add", full)
+    answer = await admin.get(f"/api/calls.xlsx?{DAY}")
+    assert (answer.status_code, answer.json()["type"]) == (507, "/problems/storage-full")
+    assert left(site) == []

@@ -1,0 +1,78 @@
+"""An export is for whoever is logged in, from the portal's own page, and as long as that is so."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from api.routes import exports
+from store.accounts import set_password
+from store.store import Store
+from tests import seed
+from tests.api.conftest import Site, ship
+from tests.api.many_calls import repeat
+from tests.api.test_audit import awaited
+
+_LONG = "from=2026-11-01&to=2026-11-22"
+_COUNT = 40_000
+
+
+@pytest.fixture
+async def history(site: Site, agent: httpx.AsyncClient) -> AsyncIterator[Store]:
+    """More calls than sockets hold as CSV."""
+    call = seed.a_call(1, datetime(2026, 11, 22, 12, tzinfo=UTC))
+    await ship(agent, call, 5000)
+    store = await Store.open(site.configuration.store)
+    await repeat(store, call.linkedid, _COUNT)
+    yield store
+    await store.close()
+
+
+@pytest.mark.parametrize("how", ["logout", "password"])
+async def test_it_breaks_off_when_the_session_ends(
+    history: Store, site: Site, admin: httpx.AsyncClient, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "_SESSION_CHECKED_EACH_S", 0.0)
+    come = bytearray()
+    async with await site.log_in("152") as thief:
+        with pytest.raises(httpx.RemoteProtocolError):
+            async with thief.stream("GET", f"/api/calls.csv?{_LONG}") as answer:
+                async for piece in answer.aiter_raw():
+                    if not come:
+                        if how == "logout":
+                            await thief.post("/api/logout")
+                        else:
+                            await set_password(history, "acme", "152", "a new password")
+                    come += piece
+    assert come.count(b"\r\n") < _COUNT
+    (entry,) = await awaited(admin, 1, action="exported")
+    assert 0 < int(entry["detail"]["calls"]) < _COUNT, "what was taken is told all the same"
+
+
+async def test_who_stays_logged_in_gets_all_of_it(history: Store, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "_SESSION_CHECKED_EACH_S", 0.0)
+    async with await site.log_in("152") as client:
+        answer = await client.get(f"/api/calls.csv?{_LONG}", timeout=120)
+    assert answer.content.count(b"\r\n") == _COUNT + 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "zip"])
+async def test_another_sites_link_exports_nothing(site: Site, admin: httpx.AsyncClient, kind: str) -> None:
+    cookie = {"Cookie": f"fonoteka_session={admin.headers['authorization'].removeprefix('Bearer ')}"}
+    for site_told, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), (None, 200)):
+        told = {} if site_told is None else {"Sec-Fetch-Site": site_told}
+        async with site.client(**cookie, **told) as browser:
+            answer = await browser.get(f"/api/calls.{kind}")
+        assert answer.status_code == status, site_told
+        if status == 403:
+            assert answer.json()["type"] == "/problems/cross-site"
+    assert len(await awaited(admin, 3, action="exported")) == 3
+
+
+async def test_what_was_asked_is_told_shortly(site: Site, admin: httpx.AsyncClient) -> None:
+    many = "&".join(f"user={number:030}" for number in range(1000))
+    assert (await admin.get(f"/api/calls.csv?{many}&number=2458888")).status_code == 200
+    (entry,) = await awaited(admin, 1, action="exported")
+    assert entry["detail"]["user"].startswith("000000000000000000000000000000, 0000") and len(entry["detail"]["user"]) <= 501
+    assert entry["detail"]["number"] == "2458888"

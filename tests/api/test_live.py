@@ -1,0 +1,247 @@
+"""Being told of calls as they happen, inside one's own scope."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError
+
+from api.live_hub import LiveHub
+from api.places import Places
+from api.routes import live
+from fonoteka.calls import Direction, RecordingState, Result
+from fonoteka.naming import call_id
+from store.call_record import CallChange
+from tests import seed
+from tests.api.conftest import Site, report, ship
+
+BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def listening(site: Site, client: httpx.AsyncClient | None, **headers: str) -> AsyncIterator[ClientConnection]:
+    told = {"Authorization": client.headers["authorization"]} if client else {}
+    async with connect(site.address.replace("http", "ws") + "/api/live", additional_headers=told | headers) as socket:
+        yield socket
+
+
+async def next_message(socket: ClientConnection) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 10))
+    return message
+
+
+async def test_a_call_is_told_as_it_grows(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    call = seed.a_call(1, BEGIN)
+    async with listening(site, admin) as socket:
+        await report(agent, seed.but(call, revision=call.revision - 1, ended_at=None))
+        began = await next_message(socket)
+        await report(agent, call)
+        ended = await next_message(socket)
+        await ship(agent, call, 5000)
+        ready = await next_message(socket)
+    assert [(message["type"], message["call"]["ended_at"]) for message in (began, ended)] == [
+        ("call", None),
+        ("call", "2026-11-22T23:43:48.123+07:00"),
+    ]
+    assert (ready["type"], ready["id"], ready["recording"]["state"]) == ("recording", began["call"]["id"], "ready")
+
+
+async def test_everybody_hears_of_their_own_calls_alone(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    call = seed.a_call(1, BEGIN)
+    theirs = seed.but(seed.a_call(2, BEGIN), participants=("421",), employee="421", segments=())
+    foreign = seed.but(seed.a_call(3, BEGIN), domain="other", participants=("900",), segments=())
+    last = seed.but(seed.a_call(4, BEGIN), participants=("152", "421"), segments=())
+    async with (
+        await site.log_in("152") as own,
+        await site.log_in("900", "other") as stranger,
+        listening(site, own) as mine,
+        listening(site, stranger) as other,
+        listening(site, admin) as every,
+    ):
+        for one in (call, theirs, foreign, last):
+            await report(agent, one)
+        assert [(await next_message(mine))["call"]["linkedid"] for _ in range(2)] == [call.linkedid, last.linkedid]
+        assert [(await next_message(every))["call"]["linkedid"] for _ in range(3)] == [
+            call.linkedid,
+            theirs.linkedid,
+            last.linkedid,
+        ]
+        assert (await next_message(other))["call"]["linkedid"] == foreign.linkedid
+
+
+async def test_a_call_that_became_part_of_another_is_told_to_be_gone(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    whole = seed.but(seed.a_call(1, BEGIN), ended_at=None, segments=(), participants=("152", "421"))
+    part = seed.but(seed.a_call(2, BEGIN), ended_at=None, segments=(), participants=("421",))
+    await report(agent, whole, part)
+    async with (
+        await site.log_in("421") as own,
+        await site.log_in("130") as stranger,
+        listening(site, admin) as every,
+        listening(site, own) as mine,
+        listening(site, stranger) as theirs,
+    ):
+        await report(agent, seed.but(part, revision=part.revision + 1, merged_into=whole.linkedid))
+        gone = {"type": "gone", "id": call_id("pbx1", part.linkedid)}
+        assert await next_message(every) == await next_message(mine) == gone
+        last = seed.but(seed.a_call(3, BEGIN), segments=(), participants=("130",))
+        await report(agent, last)
+        assert (await next_message(theirs))["call"]["linkedid"] == last.linkedid  # and nothing of the others' call
+
+
+async def test_who_was_only_rung_hears_that_another_took_it(site: Site, agent: httpx.AsyncClient) -> None:
+    rings = seed.but(seed.unanswered(seed.a_call(1, BEGIN)), revision=1, ended_at=None, employee=None, participants=("152", "421"))
+    async with await site.log_in("421") as own, listening(site, own) as mine:
+        await report(agent, rings)
+        assert (await next_message(mine))["type"] == "call"
+        await report(agent, seed.but(seed.a_call(1, BEGIN), revision=2, ended_at=None, segments=()))
+        assert await next_message(mine) == {"type": "gone", "id": call_id("pbx1", rings.linkedid)}
+
+
+@pytest.mark.parametrize(
+    ("origin", "heard"),
+    [("{own}", True), ("https://evil.example", False), (None, False)],
+    ids=["own page", "another site", "unsaid"],
+)
+async def test_a_cookie_opens_it_for_our_own_page_alone(
+    site: Site, admin: httpx.AsyncClient, origin: str | None, heard: bool
+) -> None:
+    token = admin.headers["authorization"].removeprefix("Bearer ")
+    headers = {"Cookie": f"fonoteka_session={token}"} | ({"Origin": origin.format(own=site.address)} if origin else {})
+    async with listening(site, None, **headers) as socket:
+        if heard:
+            pong = await socket.ping()
+            await asyncio.wait_for(pong, 10)
+        else:
+            with pytest.raises(ConnectionClosedError) as closed:
+                await asyncio.wait_for(socket.recv(), 10)
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
+
+
+async def test_a_session_that_ends_ends_it(site: Site, agent: httpx.AsyncClient) -> None:
+    async with await site.log_in("152") as client, listening(site, client) as socket:
+        await client.post("/api/logout")
+        await report(agent, seed.a_call(1, BEGIN))
+        with pytest.raises(ConnectionClosedError):
+            await next_message(socket)
+
+
+async def test_whatever_the_client_says_is_not_read(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    async with listening(site, admin) as socket:
+        for said in (b"\xff\0", "text", b""):
+            await socket.send(said)
+        await report(agent, seed.a_call(1, BEGIN))
+        assert (await next_message(socket))["type"] == "call"
+
+
+async def test_where_telling_fails_the_socket_is_closed(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(*_: object) -> None:
+        raise EOFError
+
+    monkeypatch.setattr(live, "call_of", crash)
+    with capture_logs() as logs:
+        async with listening(site, admin) as socket:
+            await report(agent, seed.a_call(1, BEGIN))
+            with pytest.raises(ConnectionClosedError) as closed:
+                await next_message(socket)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 1011
+    assert [line["event"] for line in logs] == ["live_failed"]
+
+
+def changed(number: int, *, is_new: bool = False) -> CallChange:
+    return CallChange(
+        call_id=number,
+        public_id=str(number),
+        domain_id=1,
+        direction=Direction.IN,
+        result=Result.ANSWERED,
+        ended_at=None,
+        was_ended=False,
+        is_new=is_new,
+        was=None,
+        recording=RecordingState.NONE,
+        reason=None,
+    )
+
+
+async def test_changes_that_nobody_has_read_yet_become_one() -> None:
+    hub = LiveHub()
+    with hub.listening(1) as listener:
+        hub.tell(changed(1), recording_only=True)
+        hub.tell(changed(2), recording_only=True)
+        hub.tell(changed(1), recording_only=False)
+        hub.tell(changed(1), recording_only=True)
+        hub.tell(changed(3, is_new=True), recording_only=True)
+        assert await listener.take() == ({"1": False, "2": True, "3": False}, False)
+        for number in range(1500):
+            hub.tell(changed(number), recording_only=False)
+        pending, overflowed = await listener.take()
+        assert (len(pending), overflowed) == (500, True)
+
+
+async def test_an_account_has_so_many_sockets_and_no_more(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(listening(site, admin)) for _ in range(20)]
+        await asyncio.gather(*[asyncio.wait_for(await socket.ping(), 10) for socket in sockets])
+        async with listening(site, admin) as one_more:
+            with pytest.raises(ConnectionClosedError) as closed:
+                await asyncio.wait_for(one_more.recv(), 10)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 4429
+        async with await site.log_in("152") as colleague, listening(site, colleague) as theirs:
+            await report(agent, seed.a_call(1, BEGIN))
+            assert (await next_message(theirs))["type"] == "call"
+        assert (await next_message(sockets[-1]))["type"] == "call"
+        assert "fonoteka_live_sockets 20.0" in (await admin.get("/metrics")).text
+        await sockets.pop().close()
+        async with listening(site, admin) as again:
+            await report(agent, seed.a_call(2, BEGIN))
+            assert (await next_message(again))["type"] == "call"
+
+
+async def test_a_session_that_ends_closes_its_sockets_at_once(site: Site) -> None:
+    async with (
+        await site.log_in("152") as client,
+        await site.log_in("152") as other,
+        listening(site, client) as socket,
+        listening(site, other) as stays,
+    ):
+        await client.post("/api/logout")
+        with pytest.raises(ConnectionClosedError) as closed:
+            await asyncio.wait_for(socket.recv(), 3)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
+        await asyncio.wait_for(await stays.ping(), 3)
+
+
+async def test_a_pbx_has_so_many_long_polls_and_no_more(site: Site, agent: httpx.AsyncClient) -> None:
+    known = (await agent.get("/agent/v1/settings")).json()["version"]
+    paths = ("/agent/v1/settings", "/agent/v1/commands")
+    async with site.client(seed.PBX_TOKEN) as patient:
+        polls = [
+            asyncio.create_task(
+                patient.get(paths[one % 2], params={"known": known, "wait_s": 3} if one % 2 == 0 else {"wait_s": 3})
+            )
+            for one in range(16)
+        ]
+        await asyncio.sleep(1)
+        refused = [await agent.get(path, params={"wait_s": 1}) for path in paths]
+        assert [(answer.status_code, answer.json()["type"]) for answer in refused] == [(429, "/problems/too-many-polls")] * 2
+        assert {answer.headers["retry-after"] for answer in refused} == {"10"}
+        assert {answer.status_code for answer in await asyncio.gather(*polls)} == {200, 204}
+    assert (await agent.get("/agent/v1/settings")).status_code == 200
+
+
+def test_a_place_is_free_again_after_use() -> None:
+    places = Places[str](2)
+    with places.entered("x") as first, places.entered("x") as second, places.entered("x") as third, places.entered("y") as other:
+        assert (first, second, third, other, places.taken) == (True, True, False, True, 3)
+    assert places.taken == 0

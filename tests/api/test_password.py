@@ -1,0 +1,81 @@
+"""Changing one's own password."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosedError
+
+from tests import seed
+from tests.api.conftest import Site, report
+from tests.api.test_audit import entries
+from tests.api.test_live import listening, next_message
+
+NEW = "новый пароль"
+WRONG = {"current": "wrong", "new": NEW}
+RIGHT = {"current": seed.PASSWORD, "new": NEW}
+
+
+async def test_the_new_one_counts_and_the_other_sessions_end(
+    site: Site, admin: httpx.AsyncClient, agent: httpx.AsyncClient
+) -> None:
+    async with (
+        await site.log_in("152") as here,
+        await site.log_in("152") as there,
+        await site.log_in("421") as colleague,
+        listening(site, there) as socket,
+    ):
+        assert (await here.post("/api/me/password", json=RIGHT)).status_code == 204
+        assert [(await one.get("/api/me")).status_code for one in (here, there, colleague)] == [200, 401, 200]
+        await report(agent, seed.a_call(1, datetime.now(UTC)))
+        with pytest.raises(ConnectionClosedError):
+            await next_message(socket)
+    async with site.client() as client:
+        who = {"domain": "acme", "login": "152", "password": seed.PASSWORD}
+        assert (await client.post("/api/login", json=who)).status_code == 401
+        assert (await client.post("/api/login", json=who | {"password": NEW})).status_code == 200
+        assert (await client.post("/api/login", json=who | {"login": "421"})).status_code == 200
+    found = await entries(admin, action="password_changed")
+    assert [(one["login"], one["address"], one["subject"]) for one in found] == [("152", "127.0.0.1", "152")]
+
+
+async def test_who_does_not_know_it_cannot_change_it(site: Site, admin: httpx.AsyncClient) -> None:
+    async with await site.log_in("152") as client:
+        answer = await client.post("/api/me/password", json=WRONG)
+        assert (answer.status_code, answer.json()["type"]) == (403, "/problems/wrong-password")
+        statuses = [(await client.post("/api/me/password", json=WRONG)).status_code for _ in range(10)]
+        assert statuses == [403] * 9 + [429]
+        assert (await client.post("/api/me/password", json=RIGHT)).status_code == 429
+        assert (await client.get("/api/me")).status_code == 200
+    async with site.client() as client:  # nor guess on at the login
+        answer = await client.post("/api/login", json={"domain": "acme", "login": "152", "password": "wrong"})
+    assert (answer.status_code, int(answer.headers["retry-after"]) >= 1) == (429, True)
+    assert await entries(admin, action="password_changed") == []
+
+
+@pytest.mark.parametrize("new", ["", "1234567", "x" * 1001, None])
+async def test_a_short_one_is_refused(site: Site, new: str | None) -> None:
+    async with await site.log_in("152") as client:
+        assert (await client.post("/api/me/password", json=RIGHT | {"new": new})).status_code == 422
+        await client.post("/api/logout")
+    async with await site.log_in("152") as client:
+        assert (await client.get("/api/me")).status_code == 200
+
+
+async def test_of_two_changes_at_once_one_counts(site: Site) -> None:
+    async with await site.log_in("152") as one, await site.log_in("152") as other:
+        answers = await asyncio.gather(
+            one.post("/api/me/password", json=RIGHT), other.post("/api/me/password", json=RIGHT | {"new": "another one"})
+        )
+    assert sorted(answer.status_code for answer in answers) in ([204, 401], [204, 403])
+
+
+async def test_from_another_site_nothing_is_changed(site: Site) -> None:
+    async with await site.log_in("152") as client:
+        token = client.headers["authorization"].removeprefix("Bearer ")
+    headers = {"Cookie": f"fonoteka_session={token}", "Origin": "https://evil.example"}
+    async with site.client(**headers) as browser:
+        assert (await browser.post("/api/me/password", json=RIGHT)).status_code == 403
+    async with await site.log_in("152"):
+        pass

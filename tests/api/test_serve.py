@@ -1,0 +1,167 @@
+"""Starting and stopping the server, and what it serves beside the API."""
+
+import asyncio
+import gzip
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api import openapi
+from api.routes import portal
+from api.serve import run
+from fonoteka.config import ApiSection, Configuration, StoreSection
+from fonoteka.errors import ConfigurationError
+from tests import seed
+from tests.api.conftest import Site
+
+
+async def test_a_port_in_use_is_told_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listen = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ConfigurationError, match=f"^api.listen = '{listen}': Address already in use; choose another"):
+            await run(Configuration(store=seed.section(tmp_path), api=ApiSection(listen=listen)))
+
+
+async def test_a_store_that_cannot_be_opened_is_told_as_it_is() -> None:
+    store = StoreSection(database="sqlite:////proc/nowhere/x.db")
+    with pytest.raises(ConfigurationError, match=r"store\.database"):
+        await run(Configuration(store=store, api=ApiSection(listen="127.0.0.1:0")))
+
+
+async def test_a_connection_outlives_the_pause_of_whoever_holds_it(site: Site) -> None:
+    """httpx keeps one for five seconds, nginx for sixty: were we first to close it, their next request would be lost on its way."""
+    address = httpx.URL(site.address)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    for pause_s in (6, 0):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: fonoteka\r\n\r\n")
+        assert await asyncio.wait_for(reader.readline(), 5) == b"HTTP/1.1 200 OK\r\n"
+        await reader.readuntil(b"\r\n\r\nok")
+        await asyncio.sleep(pause_s)
+    writer.close()
+
+
+@pytest.fixture
+def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder from which the portal is served; beside it lies a file that is nobody's business."""
+    (tmp_path / "secret").write_text("secret")
+    monkeypatch.setattr(portal, "STATIC", tmp_path / "static")
+    return tmp_path / "static"
+
+
+PAGE = "<title>page</title>"
+
+
+@pytest.fixture
+def built(static: Path) -> Path:
+    """The portal, built."""
+    (static / "assets").mkdir(parents=True)
+    (static / "index.html").write_text(PAGE)
+    (static / "assets" / "app-1234.js").write_text("code")
+    return static
+
+
+@pytest.fixture
+def compressed(built: Path) -> None:
+    """What it was compressed to, told from the rest by its words."""
+    for name in ("index.html", "assets/app-1234.js"):
+        (built / f"{name}.gz").write_bytes(gzip.compress(b"compressed"))
+
+
+async def get_as_typed(site: Site, target: str) -> httpx.Response:
+    """Ask for exactly this target: httpx by itself would tidy it up."""
+    async with site.client() as stranger:
+        return await stranger.send(httpx.Request("GET", site.address, extensions={"target": target.encode()}))
+
+
+async def test_where_the_portal_is_not_built_the_page_says_so(static: Path, site: Site) -> None:
+    async with site.client() as browser:
+        assert "portal is not built" in (await browser.get("/")).text
+        assert (await browser.get("/calls/x")).status_code == 503
+
+
+async def test_the_portal_is_served_with_its_state_in_the_address(built: Path, site: Site) -> None:
+    async with site.client() as browser:
+        paths = ("/", "/calls/x?kind=missed", "/index.html", "/assets/app-1234.js")
+        found = {path: await browser.get(path) for path in paths}
+    assert {path: (answer.text, answer.headers["cache-control"]) for path, answer in found.items()} == {
+        "/": (PAGE, "no-cache"),
+        "/calls/x?kind=missed": (PAGE, "no-cache"),
+        "/index.html": (PAGE, "no-cache"),
+        "/assets/app-1234.js": ("code", "public, max-age=31536000, immutable"),
+    }
+
+
+@pytest.mark.usefixtures("compressed")
+@pytest.mark.parametrize(
+    ("accepted", "so"),
+    [
+        ("gzip, deflate, br", True),
+        ("GZIP;q=0.5", True),
+        ("br, *", True),
+        ("*;q=0.1", True),
+        ("", False),
+        ("br", False),
+        ("gzip; q=0", False),
+        ("gzip;q=0.000, identity", False),
+        ("x-gzip-not", False),
+    ],
+)
+async def test_who_takes_gzip_gets_what_was_compressed_when_it_was_built(site: Site, accepted: str, so: bool) -> None:
+    kinds = {"/": "text/html", "/calls/x": "text/html", "/assets/app-1234.js": "text/javascript"}
+    async with site.client() as browser:
+        for path, kind in kinds.items():
+            answer = await browser.get(path, headers={"Accept-Encoding": accepted})
+            assert (answer.text == "compressed") is so, path
+            assert answer.headers.get("content-encoding") == ("gzip" if so else None)
+            assert answer.headers["vary"] == "Accept-Encoding"
+            assert answer.headers["content-type"].partition(";")[0] == kind
+        assert (await browser.get("/assets/app-1234.js.gz")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/{root}/secret", 200),
+        ("/%2F{root}%2Fsecret", 200),
+        ("/..%2fsecret", 200),
+        ("/../secret", 200),
+        ("/assets/%2F{root}%2Fsecret", 404),
+        ("/assets/..%2F..%2Fsecret", 404),
+        ("/assets//{root}/secret", 404),
+        ("/assets", 404),
+        ("/" + "x" * 300, 200),
+        ("/" + "x/" * 3000, 200),
+        ("/index.html%00", 200),
+    ],
+)
+async def test_no_address_leads_out_of_the_portal(built: Path, site: Site, target: str, status: int) -> None:
+    answer = await get_as_typed(site, target.replace("{root}", str(built.parent)))
+    assert answer.status_code == status
+    assert "secret" not in answer.text
+    assert answer.text == PAGE or status != 200
+
+
+def test_alone_it_logs_one_event_a_line(tmp_path: Path) -> None:
+    config = tmp_path / "fonoteka.toml"
+    config.write_text(
+        f'[store]\ndatabase = "sqlite:///{tmp_path}/x.db"\nobjects = "file://{tmp_path}/objects"\n[api]\nlisten = "127.0.0.1:0"'
+    )
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "fonoteka", "api", "--config", str(config)], stderr=subprocess.PIPE, text=True
+    )
+    assert serving.stderr is not None
+    line = serving.stderr.readline()
+    serving.kill()
+    serving.communicate()
+    assert "level=info part=api event=api_listens" in line
+
+
+def test_the_document_that_the_portal_is_built_from_is_the_newest(capsys: pytest.CaptureFixture[str]) -> None:
+    openapi.main()
+    kept = Path(openapi.__file__).parents[1] / "portal" / "openapi.json"
+    assert json.loads(capsys.readouterr().out) == json.loads(kept.read_text(encoding="utf-8"))

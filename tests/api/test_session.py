@@ -1,0 +1,233 @@
+"""Logging in and out, and what must not be learnt or done from outside."""
+
+import asyncio
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from api.login_throttle import Attempt, LoginThrottle, Throttle, WaitingRoom
+from api.routes import directory
+from tests import seed
+from tests.api.conftest import Site
+
+RIGHT = {"domain": "acme", "login": "152", "password": seed.PASSWORD}
+ME = {
+    "login": "152",
+    "name": "Петров П.П.",
+    "role": "user",
+    "domain": {"name": "acme", "title": "ООО «Акме»", "timezone": "Asia/Krasnoyarsk"},
+}
+
+
+async def test_a_browser_gets_a_cookie_that_scripts_cannot_read(site: Site) -> None:
+    async with site.client(**{"Sec-Fetch-Site": "same-origin"}) as browser:
+        answer = await browser.post("/api/login", json=RIGHT)
+        assert (answer.status_code, answer.json()["me"]) == (200, ME)
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie and "samesite=lax" in cookie and "path=/" in cookie and "secure" not in cookie
+        assert (await browser.get("/api/me")).json() == ME
+        assert (await browser.post("/api/logout")).status_code == 204
+        assert (await browser.get("/api/me")).status_code == 401
+
+
+async def test_behind_https_the_cookie_is_secure(site_behind_proxy: Site) -> None:
+    async with site_behind_proxy.client(**{"X-Forwarded-Proto": "https"}) as browser:
+        assert "; secure" in (await browser.post("/api/login", json=RIGHT)).headers["set-cookie"].lower()
+
+
+async def test_where_no_proxy_is_configured_none_is_believed(site: Site) -> None:
+    async with site.client(**{"X-Forwarded-Proto": "https"}) as browser:
+        assert "; secure" not in (await browser.post("/api/login", json=RIGHT)).headers["set-cookie"].lower()
+        wrong = RIGHT | {"password": "wrong"}
+        told = [{"X-Forwarded-For": f"192.0.2.{number}"} for number in range(11)]
+        answers = [await browser.post("/api/login", json=wrong, headers=headers) for headers in told]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+
+
+async def test_a_token_ends_with_its_session(site: Site) -> None:
+    async with await site.log_in("152") as program:
+        assert (await program.get("/api/me")).status_code == 200
+        assert (await program.post("/api/logout")).status_code == 204
+        assert (await program.get("/api/me")).status_code == 401
+
+
+WRONG = [
+    {"domain": "acme", "login": "152", "password": "wrong"},
+    {"domain": "acme", "login": "nobody", "password": seed.PASSWORD},
+    {"domain": "nowhere", "login": "152", "password": seed.PASSWORD},
+    {"domain": "other", "login": "152", "password": seed.PASSWORD},
+    {"domain": "", "login": "", "password": ""},
+    {"domain": "acme\0", "login": "152'--", "password": "\0"},
+]
+
+
+async def test_whatever_was_wrong_the_answer_is_the_same(site: Site) -> None:
+    async with site.client() as client:
+        answers = [await client.post("/api/login", json=wrong) for wrong in WRONG]
+    assert {(answer.status_code, answer.text) for answer in answers} == {
+        (401, '{"type":"/problems/login-failed","title":"Unauthorized","status":401,"detail":"domain, login or password is wrong"}')
+    }
+    assert not any("set-cookie" in answer.headers for answer in answers)
+
+
+async def test_a_login_that_does_not_exist_takes_as_long_as_a_wrong_password(site: Site) -> None:
+    """By the shortest of each, taken in turns until they agree: whatever else the machine does is in none of them for long."""
+    people = ("152", "421", "130", "777", "900")
+    took: dict[str, list[float]] = {"there": [], "nobody": []}
+    async with site.client() as client:
+        for turn in range(40):  # nobody is slowed yet: eight failures of each, eighty from here
+            who = people[turn % len(people)]
+            for kind, login in (("there", who), ("nobody", f"nobody{who}")):
+                begun = time.perf_counter()
+                answer = await client.post("/api/login", json={"domain": "acme", "login": login, "password": "wrong"})
+                took[kind].append(time.perf_counter() - begun)
+                assert answer.status_code == 401
+            ratio = min(took["nobody"]) / min(took["there"])
+            if turn >= len(people) and 0.5 < ratio < 2:
+                break
+    assert 0.5 < ratio < 2, took
+
+
+async def test_repeated_failures_are_slowed_for_that_login_alone(site: Site) -> None:
+    async with site.client() as client:
+        answers = [await client.post("/api/login", json=RIGHT | {"password": "wrong"}) for _ in range(11)]
+        assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+        assert (answers[-1].json()["type"], answers[-1].headers["retry-after"]) == ("/problems/too-many-attempts", "1")
+        assert (await client.post("/api/login", json=RIGHT)).status_code == 429
+        assert (await client.post("/api/login", json=RIGHT | {"login": "421"})).status_code == 200
+
+
+def test_each_further_failure_doubles_the_wait() -> None:
+    throttle, now = Throttle[str](free_failures=3, longest=timedelta(seconds=5)), datetime(2026, 11, 22, tzinfo=UTC)
+    waits = []
+    for _ in range(7):
+        throttle.count("x", now)
+        waits.append(throttle.wait("x", now).total_seconds())
+    assert waits == [0, 0, 1, 2, 4, 5, 5]
+    assert throttle.wait("x", now + timedelta(seconds=3)).total_seconds() == 2
+    assert throttle.wait("y", now) == timedelta()
+    assert throttle.wait("x", now + timedelta(minutes=16)) == timedelta()
+    throttle.take_back("x")
+    assert throttle.wait("x", now) == timedelta(seconds=5)
+    throttle.forget("x")
+    assert throttle.wait("x", now) == timedelta()
+
+
+async def test_attempts_sent_at_once_are_counted_before_any_is_looked_at(site: Site) -> None:
+    wrong = RIGHT | {"password": "wrong"}
+    async with site.client() as client:
+        answers = await asyncio.gather(*(client.post("/api/login", json=wrong) for _ in range(60)))
+    assert Counter(answer.status_code for answer in answers) == {401: 10, 429: 50}
+    elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+    async with httpx.AsyncClient(base_url=site.address, transport=elsewhere) as colleague:
+        assert (await colleague.post("/api/login", json=RIGHT)).status_code == 200
+
+
+async def test_a_rush_is_sent_away_instead_of_queueing(site: Site) -> None:
+    async with site.client() as client:
+        logins = [RIGHT | {"login": f"nobody-{number}"} for number in range(60)]
+        answers = await asyncio.gather(*(client.post("/api/login", json=login) for login in logins))
+        busy = [answer for answer in answers if answer.status_code == 503]
+        assert {answer.status_code for answer in answers} == {401, 503}
+        assert {(answer.json()["type"], answer.headers["retry-after"]) for answer in busy} == {("/problems/busy", "1")}
+        assert (await client.post("/api/login", json=RIGHT)).status_code == 200
+
+
+def test_who_guesses_from_everywhere_is_slowed_too() -> None:
+    throttle, now = LoginThrottle(), datetime(2026, 11, 22, tzinfo=UTC)
+
+    def attempts(domain: str = "acme", login: str = "152", address: str = "192.0.2.{}") -> int:
+        """How many of 150 get through."""
+        return sum(
+            not throttle.begin(Attempt(domain=domain, login=login.format(n), address=address.format(n)), now) for n in range(150)
+        )
+
+    assert attempts() == 100
+    assert attempts(login="someone-{}", address="198.51.100.1") == 100
+    assert attempts(login="421", address="203.0.113.1") == 10
+    office = Attempt(domain="acme", login="900", address="203.0.113.2")
+    for _ in range(500):
+        assert not throttle.begin(office, now)
+        throttle.succeeded(office)
+
+
+def test_a_room_holds_so_many_and_no_more() -> None:
+    room = WaitingRoom(2)
+    with room.entered() as first, room.entered() as second, room.entered() as third:
+        assert (first, second, third) == (True, True, False)
+    with room.entered() as again:
+        assert again
+
+
+CROSS_SITE = [
+    ({"Sec-Fetch-Site": "same-origin"}, 200),
+    ({"Origin": "{own}"}, 200),
+    ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ({"Sec-Fetch-Site": "same-site"}, 403),
+    ({"Sec-Fetch-Site": "none"}, 403),
+    ({"Origin": "https://evil.example"}, 403),
+    ({"Origin": "null"}, 403),
+    ({"Origin": "http://["}, 403),
+    ({"Origin": ""}, 403),
+    ({"Origin": "{own}.evil.example"}, 403),
+    ({}, 403),
+]
+
+
+async def test_with_a_cookie_only_our_own_page_may_change_anything(site: Site) -> None:
+    async with site.client() as browser:
+        await browser.post("/api/login", json=RIGHT | {"login": "900"})
+        for place, (headers, status) in enumerate(CROSS_SITE):
+            sent = {name: value.format(own=site.address) for name, value in headers.items()}
+            answer = await browser.patch("/api/users/152", json={"name": f"name {place}"}, headers=sent)
+            assert answer.status_code == status, (headers, answer.text)
+            users = {user["login"]: user["name"] for user in (await browser.get("/api/users")).json()}
+            assert (users["152"] == f"name {place}") == (status == 200), headers
+
+
+async def test_another_site_cannot_log_somebody_in(site: Site) -> None:
+    for origin in ("https://evil.example", "http://["):
+        async with site.client(Origin=origin) as browser:
+            assert (await browser.post("/api/login", json=RIGHT)).status_code == 403
+
+
+NEEDS_LOGIN = ["/api/me", "/api/calls", "/api/calls/x", "/api/calls/x/audio", "/api/calls/x/peaks", "/api/users", "/api/numbers"]
+
+
+async def test_nothing_is_told_to_strangers(site: Site) -> None:
+    for token, path in product((None, "wrong", seed.PBX_TOKEN), NEEDS_LOGIN):
+        async with site.client(token) as stranger:
+            answer = await stranger.get(path)
+        assert (answer.status_code, answer.json()["type"]) == (401, "/problems/not-logged-in"), (token, path)
+
+
+async def test_every_answer_carries_the_security_headers(site: Site, admin: httpx.AsyncClient) -> None:
+    for path in ("/", "/api/me", "/api/nothing", "/healthz", "/api/calls?limit=x"):
+        headers = (await admin.get(path)).headers
+        policy = headers["content-security-policy"]
+        assert "script-src 'self';" in policy and "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+        assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "same-origin")
+    assert (await admin.get("/api/me")).headers["cache-control"] == "no-store"
+
+
+async def test_a_crash_is_a_problem_with_the_security_headers_too(
+    site: Site, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(*_: object) -> None:
+        raise EOFError("a secret")
+
+    monkeypatch.setattr(directory, "people_of", crash)
+    with capture_logs() as logs:
+        answer = await admin.get("/api/users")
+    assert (answer.status_code, answer.json()) == (
+        500,
+        {"type": "/problems/internal-error", "title": "Internal Server Error", "status": 500},
+    )
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert [(line["event"], line["path"]) for line in logs] == [("request_crashed", "/api/users")]

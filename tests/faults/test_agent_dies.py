@@ -1,0 +1,89 @@
+"""The agent is killed while a call goes on: Asterisk records on, and the next agent takes everything up."""
+
+import asyncio
+import os
+import signal
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from lab.asterisk import LabAsterisk
+from lab.beside import Call, Fonoteka
+from lab.lateness import Lateness
+from lab.phones import answering, call_from_trunk
+from lab.stage import customer_with, talk, talk_and_leave
+from tests.pbx.listening import decoded, pauses_in
+
+
+@pytest.mark.parametrize("stage", ["talking", "hung up"])
+async def test_nothing_is_lost_and_nothing_is_twice(pbx: LabAsterisk, fonoteka: Fonoteka, stage: str) -> None:
+    before = await fonoteka.known()
+
+    def talks(call: Call) -> bool:
+        return call["id"] not in before and call["recording"]["state"] == "recording"
+
+    with Lateness() as lateness:
+        async with answering(pbx, "152", answer_after_s=1.0):
+            calling = asyncio.create_task(call_from_trunk(pbx, dialled="2458152", talk_s=4.0))
+            await fonoteka.call(talks)
+            agent = fonoteka.part("agent")
+            os.kill(agent, signal.SIGKILL if stage == "talking" else signal.SIGSTOP)
+            outcome = await calling
+            if stage == "hung up":
+                os.kill(agent, signal.SIGKILL)
+        near_ms = 100 + 1000 * lateness.worst_s(since=0.0)
+    call = await fonoteka.settled(before, within_s=40)
+
+    assert (call["result"], call["answered_by"], call["recording"]["state"]) == ("answered", "152", "ready")
+    assert call["recording"]["duration_ms"] == pytest.approx(outcome.talk_s * 1000, abs=near_ms)
+    assert len(call["recording"]["segments"]) == 1
+    assert call["talk_s"] in (4, 5)
+    assert len(await fonoteka.known()) == len(before) + 1
+
+
+def assert_between(one: tuple[float, float], other: tuple[float, float], length_ms: int) -> None:
+    """From somewhere in one moment to somewhere in the other, give or take ten packets."""
+    shortest_ms, longest_ms = 1000 * (other[0] - one[1]), 1000 * (other[1] - one[0])
+    assert shortest_ms - 200 <= length_ms <= longest_ms + 200
+
+
+async def test_a_pause_outlives_the_agent_and_the_next_one_resumes_and_stops_it(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
+    """The recorder is Asterisk's: the next agent learns its id from the channel, and that it is paused from the journal."""
+    before = await fonoteka.known()
+    asked: dict[str, tuple[float, float]] = {}  # when each was begun to be asked for, and when it was done
+
+    async def ask(action: str) -> dict[str, Any]:
+        """Until the new agent follows what is asked (and knows the recorder again)."""
+        answer, began = httpx.Response(504), time.monotonic()
+        async with asyncio.timeout(30):
+            while answer.status_code == 504 or (answer.status_code == 409 and answer.json()["type"].endswith("pbx-failed")):
+                (live,) = (await fonoteka.http.get("/api/live/calls")).json()["items"]
+                answer = await fonoteka.http.post(f"/api/live/{live['id']}/recording", json={"action": action})
+        assert answer.status_code == 200, answer.text
+        asked[action] = began, time.monotonic()
+        return dict(answer.json()["live"])
+
+    async with customer_with(pbx, "777") as (customer, employee, _):
+        await ask("start")
+        await talk()
+        await ask("pause")
+        os.kill(fonoteka.part("agent"), signal.SIGKILL)
+        await talk()
+        assert (await ask("resume"))["recorder"] == "on"
+        await talk()
+        assert (await ask("stop"))["recorder"] == "off"
+        await talk_and_leave(customer, employee)
+    call = await fonoteka.settled(before, within_s=40)
+
+    (segment,) = call["recording"]["segments"]
+    (marked,) = segment["muted"]
+    assert call["recording"]["state"] == "ready"
+    assert_between(asked["start"], asked["pause"], marked["from_ms"])
+    assert_between(asked["resume"], asked["stop"], segment["duration_ms"] - marked["to_ms"])
+    samples, rate_hz = decoded(await fonoteka.audio(call))
+    for side in samples:
+        ((begin, end),) = (pause for pause in pauses_in(side, rate_hz) if pause[1] - pause[0] > 1)
+        assert 1000 * begin == pytest.approx(marked["from_ms"], abs=150)
+        assert 1000 * end == pytest.approx(marked["to_ms"], abs=150)

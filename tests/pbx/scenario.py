@@ -1,0 +1,155 @@
+"""A scenario of SCENARIOS.md: a play, and the rows and the sound that it must leave behind."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pytest
+
+from lab.beside import Call
+from lab.company import LabCompany
+from lab.stage import CALLER, Lives
+from tests.pbx.listening import decoded, tones_of
+
+Length = Callable[[Lives], float]
+NEAR_HZ: Final = 30  # a tone that begins or ends is heard that wide
+LATE_S: Final = 0.1
+LEAKS: Final = 0.35  # Opus at 24 kbit/s lets steady tones through to the other side, speech hardly
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A segment: whose it is, which tones are heard on each side, and how long it lasts (None: nobody's clock tells).
+
+    `begins_late_s`: where nothing rings before people talk, the recorder is attached as they begin.
+    """
+
+    user: str
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    lasts: Length | None
+    begins_late_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row of the portal. Numbers are ACME's; another company has its own for them."""
+
+    direction: str = "in"
+    src: str = CALLER
+    dst: str
+    answered_by: str | None
+    result: str = "answered"
+    employee: str | None
+    state: str = "ready"
+    reason: str | None = None
+    parts: tuple[Part, ...] = ()
+
+    def told(self, company: LabCompany) -> dict[str, Any]:
+        """What the API must say, but for times."""
+        return {
+            "direction": self.direction,
+            "src": self.src,
+            "dst": company.own(self.dst),
+            "answered_by": self.answered_by,
+            "result": self.result,
+            "employee": self.employee,
+            "state": self.state,
+            "reason": self.reason,
+            "segments": [part.user for part in self.parts],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """What a play left behind: how its telephones lived it, and each row with its recording, the oldest first.
+
+    `held_up_s` is by how much the telephones may have been late themselves, on a machine that others keep busy.
+    """
+
+    company: LabCompany
+    lives: Lives
+    calls: list[Call]
+    audio: list[bytes]
+    held_up_s: float
+
+    def told(self) -> list[dict[str, Any]]:
+        """What the API says of each row, but for times."""
+        return [_told(call) for call in self.calls]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A play by its name (`lab.scenes.CALLS`, `lab.plays.PLAYS`), its rows in the order they began, what else is to be heard."""
+
+    name: str
+    play: str
+    rows: tuple[Row, ...]
+    also: Callable[[Played], None] = field(default=lambda _: None)
+
+
+def scenario(name: str, play: str, *rows: Row, also: Callable[[Played], None] = lambda _: None) -> Scenario:
+    """A line of a table."""
+    return Scenario(name=name, play=play, rows=rows, also=also)
+
+
+def part(user: str, left: int, right: int, lasts: str | Length | None, *, begins_late_s: float = 0.0) -> Part:
+    """A segment with one tone on each side; `lasts` may name the telephone whose talk it is."""
+    length = talk_of(lasts) if isinstance(lasts, str) else lasts
+    return Part(user=user, left=(left,), right=(right,), lasts=length, begins_late_s=begins_late_s)
+
+
+def talk_of(who: str, *without: str) -> Length:
+    """How long somebody talked, without the talks of others."""
+    return lambda lives: lives[who].talk_s - sum(lives[other].talk_s for other in without)
+
+
+def unrecorded(reason: str, **row: Any) -> Row:
+    """A row without a recording."""
+    return Row(state="none", reason=reason, **row)
+
+
+def each(scenarios: Sequence[Scenario]) -> pytest.MarkDecorator:
+    """A test for each line of a table; the stage plays all of them side by side."""
+    return pytest.mark.parametrize("scenario", scenarios, ids=lambda scenario: scenario.name)
+
+
+def assert_as_told(expected: Scenario, played: Played) -> None:
+    """One row per call with everything in it right; every segment as long as its talk, with each party on its side."""
+    assert played.told() == [row.told(played.company) for row in expected.rows]
+    for row, call, audio in zip(expected.rows, played.calls, played.audio, strict=True):
+        assert (call["ended_at"] is not None, call["called_back_at"]) == (True, None)
+        if row.parts:
+            _assert_heard(row.parts, call["recording"], audio, played)
+    expected.also(played)
+
+
+def _told(call: Call) -> dict[str, Any]:
+    return {
+        **{name: call[name] for name in ("direction", "src", "dst", "answered_by", "result")},
+        "employee": call["employee"] and call["employee"]["login"],
+        **{name: call["recording"][name] for name in ("state", "reason")},
+        "segments": [segment["user"] for segment in call["recording"]["segments"]],
+    }
+
+
+def _assert_heard(parts: Sequence[Part], recording: dict[str, Any], audio: bytes, played: Played) -> None:
+    segments = recording["segments"]
+    lengths = [segment["duration_ms"] / 1000 for segment in segments]
+    near_s = LATE_S + played.held_up_s
+    for place, (part, length_s) in enumerate(zip(parts, lengths, strict=True)):
+        talk_s = part.lasts(played.lives) if part.lasts is not None else length_s
+        assert talk_s - part.begins_late_s - near_s <= length_s <= talk_s + near_s, (
+            f"segment {place}: {lengths}, {talk_s=} ± {near_s}"
+        )
+    assert [segment["offset_ms"] for segment in segments] == [round(1000 * sum(lengths[:place])) for place in range(len(lengths))]
+    assert recording["duration_ms"] == sum(segment["duration_ms"] for segment in segments)
+    samples, rate_hz = decoded(audio)
+    assert samples.shape[1] / rate_hz * 1000 == pytest.approx(recording["duration_ms"], abs=25)
+    for place, (part, segment) in enumerate(zip(parts, segments, strict=True)):
+        begin, end = (round(ms * rate_hz / 1000) for ms in (segment["offset_ms"], segment["offset_ms"] + segment["duration_ms"]))
+        for side, tones, heard in (("left", part.left, samples[0]), ("right", part.right, samples[1])):
+            found, loud = (tones_of(heard[begin:end], rate_hz, share) for share in (0.1, LEAKS))
+            missing = [hz for hz in tones if not any(abs(hz - strong) < NEAR_HZ for strong in found)]
+            strange = [strong for strong in loud if not any(abs(hz - strong) < NEAR_HZ for hz in tones)]
+            assert not missing + strange, f"{side} of segment {place}: {found} Hz, not {tones}"

@@ -1,0 +1,184 @@
+"""The AMI client on a real Asterisk: logging in, order, what is refused, and an Asterisk that freezes, goes and comes back."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from agent.ami import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
+from agent.read_event import WANTED
+from fonoteka.errors import AmiActionFailed, AmiRefused, AmiUnreachable, AmiUnsafe
+from lab.ami_tap import AmiTap
+from lab.asterisk import LabAsterisk
+from lab.config import WATCHER
+from lab.phones import answering, call_from_trunk
+from lab.root import AsteriskProgram
+
+INJECTED = "1\r\n\r\nAction: UserEvent\r\nUserEvent: Injected"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def own_pbx(program: AsteriskProgram, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LabAsterisk]:
+    """An Asterisk to be frozen and restarted."""
+    async with LabAsterisk(program, tmp_path_factory.mktemp("own")) as running:
+        yield running
+
+
+@asynccontextmanager
+async def linked(
+    pbx: LabAsterisk, events: frozenset[str] = WANTED, user: str = "", address: tuple[str, int] | None = None, **options: Any
+) -> AsyncIterator[AmiClient]:
+    """A client that has logged in; its LinkUp is taken."""
+    client = AmiClient(address or pbx.ami, user or pbx.ami_user, pbx.ami_secret, events=events, **options)
+    run = asyncio.create_task(client.run())
+    try:
+        assert isinstance(await following(client), LinkUp)
+        yield client
+    finally:
+        run.cancel()
+        with suppress(asyncio.CancelledError):
+            await run
+
+
+async def following(client: AmiClient, within_s: float = 15.0) -> AmiEvent | LinkUp | LinkDown | Garbled:
+    async with asyncio.timeout(within_s):
+        return await client.next()
+
+
+async def events_until(client: AmiClient, last: str) -> list[AmiEvent]:
+    """The events up to the first of that name."""
+    seen: list[AmiEvent] = []
+    while not seen or seen[-1].name != last:
+        item = await following(client)
+        assert isinstance(item, AmiEvent)
+        seen.append(item)
+    return seen
+
+
+async def test_the_operators_account_logs_in_without_its_secret_on_the_wire(pbx: LabAsterisk) -> None:
+    async with relay(pbx.ami) as (address, sent), linked(pbx, address=address) as client:
+        assert (await client.action("Ping"))["Ping"] == "Pong"
+        assert await client.listing("CoreShowChannels") == []
+    assert b"Action: Login" in sent
+    assert pbx.ami_secret.encode() not in sent
+
+
+@pytest.mark.parametrize(("user", "secret"), [("fonoteka", "wrong"), ("nobody", "wrong"), ("fonoteka", "")])
+async def test_a_wrong_secret_and_a_wrong_user_are_refused(pbx: LabAsterisk, user: str, secret: str) -> None:
+    client = AmiClient(pbx.ami, user, secret, events=WANTED)
+    with pytest.raises(AmiRefused, match=r"Authentication failed\); check pbx.ami_user and pbx.ami_secret"):
+        await asyncio.wait_for(client.run(), 10)
+
+
+async def test_a_calls_events_come_in_the_order_asterisk_sent_them(pbx: LabAsterisk) -> None:
+    async with AmiTap(pbx.ami, WATCHER, pbx.ami_secret) as tap, linked(pbx, user=WATCHER) as client:
+        async with answering(pbx, "152", answer_after_s=0.1):
+            await call_from_trunk(pbx, dialled="2458152", talk_s=0.5)
+        ours = await events_until(client, "Hangup")
+        ours += await events_until(client, "Hangup")
+        await tap.wait_until(lambda heard: sum(message.get("Event") == "Hangup" for message in heard.messages) == 2)
+    heard = [message for message in tap.messages if message.get("Event") in WANTED]
+    assert [(event.name, event.headers["Timestamp"]) for event in ours] == [(m["Event"], m["Timestamp"]) for m in heard]
+    assert len(ours) >= 10
+
+
+async def test_a_name_in_cyrillic_survives_segments_of_one_byte(pbx: LabAsterisk) -> None:
+    async with relay(pbx.ami, bytewise=True) as (address, _), linked(pbx, address=address) as client:
+        await call_from_trunk(pbx, dialled="2458888", caller_name="Жанна Щёкина", give_up_after_s=0.5, talk_s=0.2)
+        begun = (await events_until(client, "Newchannel"))[-1]
+    assert begun.headers["CallerIDName"] == "Жанна Щёкина"
+
+
+async def test_an_injection_is_real_and_never_gets_out(pbx: LabAsterisk) -> None:
+    """What a naive client would have sent runs a second action on this Asterisk; ours sends nothing."""
+    async with (
+        AmiTap(pbx.ami, WATCHER, pbx.ami_secret) as tap,
+        linked(pbx, user=WATCHER, events=frozenset({"UserEvent"})) as client,
+    ):
+        for headers in ({"Variable": "X", "Value": INJECTED}, {f"Variable: X\r\nValue: {INJECTED}\r\nX": "y"}):
+            with pytest.raises(AmiUnsafe):
+                await client.action("Setvar", timeout_s=5, **headers)
+        await client.action("UserEvent", UserEvent="Marker")
+        await tap.wait_for(lambda message: message.get("UserEvent") == "Marker")
+        assert not [message for message in tap.messages if message.get("UserEvent") == "Injected"]
+        await tap.action(Action="Setvar", Variable="X", Value=INJECTED)
+        await tap.wait_for(lambda message: message.get("UserEvent") == "Injected")
+
+
+async def test_the_longest_that_we_send_asterisk_takes(pbx: LabAsterisk) -> None:
+    async with linked(pbx) as client:
+        assert (await client.action("Ping", X="x" * 1019))["Ping"] == "Pong"
+        assert (await client.action("Ping", X=["y"] * 126))["Ping"] == "Pong"
+        with pytest.raises(AmiActionFailed, match="No such channel"):
+            await client.action("MixMonitor", Channel="PJSIP/nobody-1", File="x.wav")
+        assert client.connected
+
+
+async def test_a_frozen_asterisk_is_left_and_found_again(own_pbx: LabAsterisk) -> None:
+    async with linked(own_pbx, ping_every_s=0.2, ping_timeout_s=0.5, login_timeout_s=0.5, most_retry_s=0.5) as client:
+        os.kill(own_pbx.pid, signal.SIGSTOP)
+        try:
+            assert await following(client) == LinkDown(reason="Asterisk did not answer a ping within 0.5 s")
+            with pytest.raises(AmiUnreachable, match="not connected"):
+                await client.action("Ping")
+        finally:
+            os.kill(own_pbx.pid, signal.SIGCONT)
+        assert isinstance(await following(client), LinkUp)
+        assert (await client.action("Ping"))["Ping"] == "Pong"
+
+
+async def test_a_restart_takes_the_link_down_and_brings_it_back(own_pbx: LabAsterisk) -> None:
+    async with linked(own_pbx, most_retry_s=0.5) as client:
+        restarting = asyncio.create_task(own_pbx.restart())
+        down = await following(client)
+        assert isinstance(down, LinkDown)
+        assert down.reason in ("Asterisk is shutting down", "Asterisk closed the connection")
+        assert isinstance(await following(client), LinkUp)
+        assert await client.listing("CoreShowChannels") == []
+        await restarting
+
+
+async def test_a_kill_takes_the_link_down_at_once(own_pbx: LabAsterisk) -> None:
+    async with linked(own_pbx, most_retry_s=0.5) as client:
+        await own_pbx.kill()
+        assert isinstance(await following(client, within_s=1), LinkDown)
+        await own_pbx.start()
+        assert isinstance(await following(client), LinkUp)
+
+
+@asynccontextmanager
+async def relay(target: tuple[str, int], *, bytewise: bool = False) -> AsyncIterator[tuple[tuple[str, int], bytearray]]:
+    """A wire in between: what the client sends is kept, what Asterisk sends may come in segments of one byte."""
+    sent = bytearray()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kept: bytearray | None) -> None:
+        try:
+            while chunk := await reader.read(1 << 16):
+                if kept is not None:
+                    kept += chunk
+                for part in (chunk[i : i + 1] for i in range(len(chunk))) if bytewise and kept is None else (chunk,):
+                    writer.write(part)
+                    for _ in range(2 if bytewise else 0):
+                        await asyncio.sleep(0)  # the client, in the same loop, reads it before the next is sent
+        finally:
+            writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*target)
+        tasks.append(asyncio.create_task(pump(there, writer, None)))
+        tasks.append(asyncio.create_task(pump(reader, back, sent)))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname(), sent
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

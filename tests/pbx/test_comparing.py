@@ -1,0 +1,92 @@
+"""What an Asterisk lists, against what its events told: a call whose end never came ends all the same."""
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+
+from agent import comparing
+from agent.ami import AmiClient, AmiEvent
+from agent.comparing import Comparing
+from agent.events import BridgeEntered, ChannelEnded, Event
+from agent.read_event import SHAPES, WANTED, read_event
+from agent.snapshot import SHAPES as LISTED
+from agent.snapshot import snapshot
+from agent.switchboard import Switchboard
+from lab.asterisk import LabAsterisk
+from lab.handset import TRUNK, handset
+from lab.plays import HOSTILE_NUMBERS
+from lab.stage import answered, watcher
+
+
+async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two calls of hostile callers; of one the end is not heard. While they last nothing is found to be amiss."""
+    monkeypatch.setattr(comparing, "ON_THEIR_WAY_S", 0.5)
+    board, found, heard = Switchboard(), list[Event](), list[Event]()
+    client = AmiClient(
+        pbx.ami, pbx.ami_user, pbx.ami_secret, events=WANTED - {"Hangup", "BridgeLeave"}, shapes={**SHAPES, **LISTED}
+    )
+
+    def take(event: Event) -> None:
+        found.append(event)
+        board.take(event)
+
+    async def follow() -> None:
+        while True:
+            said = await client.next()
+            if isinstance(said, AmiEvent) and (event := read_event(said.name, said.headers, said.received_at)) is not None:
+                heard.append(event)
+                board.take(event)
+
+    checking = Comparing(client, board, take, lambda call: datetime.now(UTC))
+    tasks = [asyncio.create_task(work) for work in (client.run(), follow(), checking.run())]
+    try:
+        while not client.connected:
+            await asyncio.sleep(0.02)
+        async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk, handset(pbx, "421") as other:
+            first, _ = await answered(outside, "2458152", desk, user=HOSTILE_NUMBERS["forging"])
+            second, _ = await answered(outside, "2458421", other, user=HOSTILE_NUMBERS["list"])
+            checking.soon()
+            await asyncio.sleep(1.5)
+            assert not found
+            seen = await snapshot(client, datetime.now(UTC))
+            assert len([event for event in seen if isinstance(event, BridgeEntered)]) == 4
+            await first.hang_up()
+            checking.soon()
+            await asyncio.sleep(2.5)
+            ended = [call.ended_at is not None for call in board.calls.values()]
+            assert ended == [True, False]
+            assert {type(event) for event in found} == {ChannelEnded}
+            await second.hang_up()
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def test_parked_callers_do_not_talk_and_a_conference_is_one(pbx: LabAsterisk) -> None:
+    """The list of channels alone does not say so: both are in a bridge."""
+    client = AmiClient(pbx.ami, pbx.ami_user, pbx.ami_secret, events=frozenset(), shapes=LISTED)
+    running = asyncio.create_task(client.run())
+    try:
+        async with watcher(pbx) as tap, handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk, handset(pbx, "421") as other:
+            parked, employee = await answered(outside, "2458152", desk)
+            await tap.wait_until(lambda tap: sum(message.get("Event") == "BridgeEnter" for message in tap.messages) >= 2)
+            await employee.transfer("700")  # before both are in their bridge it is refused
+            await tap.wait_for(lambda message: message.get("Event") == "ParkedCall")
+            guest = await other.call(pbx.company.conference)
+            await employee.over()
+            joined = f"PJSIP/{pbx.company.endpoint('421')}-"
+            await tap.wait_for(lambda message: message.get("Event") == "BridgeEnter" and message["Channel"].startswith(joined))
+            seen = await snapshot(client, datetime.now(UTC))
+            talks = [event for event in seen if isinstance(event, BridgeEntered)]
+            assert [event.conference for event in talks] == [True], seen
+            await parked.hang_up()
+            await guest.hang_up()
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running

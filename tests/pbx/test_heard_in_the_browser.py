@@ -1,0 +1,101 @@
+"""The whole way of a call: telephones talk through a real Asterisk; a manager watches, pauses, finds and hears it in Chromium."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from playwright.async_api import Page, async_playwright, expect
+
+from lab.asterisk import LabAsterisk
+from lab.beside import Fonoteka
+from lab.company import ACME
+from lab.phones import answering, call_from_trunk
+from tests.portal.browser import CHROMIUM, FLAGS
+
+CALLER = "89139990001"
+WATCHED = "89139990002"
+COUNTED = "89139990003"
+
+
+@asynccontextmanager
+async def administrators_page(fonoteka: Fonoteka) -> AsyncIterator[Page]:
+    """Logged in; an error in the console fails the test."""
+    admin = next(user for user in ACME.users if user.role == "admin")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = await browser.new_page(base_url=str(fonoteka.http.base_url), locale="ru-RU")
+        errors: list[str] = []
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        await page.goto("/")
+        await page.get_by_label("Домен").first.fill(ACME.name)
+        await page.get_by_label("Пользователь (логин)").fill(admin.extension)
+        await page.get_by_label("Пароль", exact=True).fill(admin.password)
+        await page.get_by_role("button", name="Войти").click()
+        await expect(page.get_by_role("navigation", name="Основное меню")).to_be_visible()
+        yield page
+        await browser.close()
+    assert errors == []
+
+
+async def test_a_call_just_made_is_found_and_heard(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
+    async with administrators_page(fonoteka) as page:
+        row = page.locator("tr.call", has_text=CALLER)
+        async with answering(pbx, "152", answer_after_s=1.0):
+            calling = asyncio.create_task(call_from_trunk(pbx, dialled="2458152", caller=CALLER, talk_s=3.0))
+            await expect(row).to_contain_text("Идёт запись", timeout=10_000)  # the row is there while they talk
+            await calling
+        await row.locator("td.rec button").click(timeout=10_000)  # and the button once the recording is
+        await page.wait_for_function("() => document.querySelector('audio')?.currentTime > 0.5", timeout=10_000)
+        length_s = await page.locator("audio").evaluate("audio => audio.duration")
+    assert 2.9 < length_s < 3.2
+
+
+async def test_a_talk_is_watched_and_its_recording_paused(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
+    """The page of what goes on, its buttons, then the pause in the path and in the player — all of one real call."""
+    async with administrators_page(fonoteka) as page:
+        await page.get_by_role("link", name="Сейчас").click()
+        row = page.locator("li[data-call]", has_text=WATCHED)
+        async with answering(pbx, "152", answer_after_s=1.0):
+            calling = asyncio.create_task(call_from_trunk(pbx, dialled="2458152", caller=WATCHED, talk_s=8.0))
+            await expect(row).to_contain_text("Вызов", timeout=10_000)
+            await expect(row).to_contain_text("Идёт запись", timeout=10_000)
+            await row.get_by_role("button", name="Пауза").click()
+            await expect(row).to_contain_text("Запись на паузе")
+            await asyncio.sleep(2)
+            await row.get_by_role("button", name="Продолжить").click()
+            await expect(row).to_contain_text("Идёт запись")
+            await calling
+        await expect(row).to_have_count(0, timeout=10_000)
+        await page.get_by_role("link", name="Звонки").click()
+        found = page.locator("tr.call", has_text=WATCHED)
+        await found.locator("td.rec button").click(timeout=10_000)
+        await expect(page.locator(".sound .muted")).to_have_count(1)
+        await found.locator("td.src").click()
+        path = page.locator("tr.path")
+        await expect(path).to_contain_text("Запись на паузе: ")
+        await expect(path).to_contain_text("Запись продолжается: ")
+        await expect(path.locator(".badge")).to_contain_text("0:02")
+
+
+async def test_a_figure_opens_the_calls_that_were_really_made(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
+    """A real call is counted within seconds; a figure is the number of rows that it opens, and a file of them holds it."""
+    before = await fonoteka.known()
+    async with answering(pbx, "152", answer_after_s=0.5):
+        await call_from_trunk(pbx, dialled="2458152", caller=COUNTED, talk_s=2.0)
+    call = await fonoteka.settled(before)
+    async with administrators_page(fonoteka) as page:
+        await page.get_by_role("link", name="Статистика").click()
+        answered = page.get_by_role("region", name="Входящие. По сотрудникам").locator("tbody tr[data-key='152'] td a").first
+        figure = int(await answered.inner_text())
+        assert figure >= 1
+        await answered.click()
+        await expect(page.locator("tr.call")).to_have_count(figure)
+        await expect(page.locator("tr.call", has_text=COUNTED)).to_have_count(1)
+        await page.get_by_role("button", name="Выгрузка").click()
+        async with page.expect_download() as downloading:
+            await page.get_by_role("menuitem", name="CSV").click()
+        told = (await (await downloading.value).path()).read_text(encoding="utf-8-sig").splitlines()
+    assert len(told) == 1 + figure
+    (mine,) = (line for line in told if COUNTED in line)
+    assert f'"{call["dst"]}"' in mine

@@ -1,0 +1,98 @@
+"""The kit as it is: the real Asterisk loads every file of asterisk_conf, and what they promise is there."""
+
+import asyncio
+import csv
+import re
+from pathlib import Path
+
+import asterisk_conf
+from lab.ami_tap import AmiTap
+from lab.asterisk import LabAsterisk
+from lab.handset import TRUNK, handset
+from lab.root import AsteriskProgram
+from lab.stage import CALLER, answered
+
+KIT = Path(asterisk_conf.__file__).parent
+COLUMNS = (
+    "event",
+    "time",
+    "linkedid",
+    "uniqueid",
+    "channel",
+    "number",
+    "name",
+    "dialled",
+    "context",
+    "application",
+    "peer",
+    "extra",
+)
+HOSTILE = 'a "q", ;$(id) Пётр'
+
+
+def test_every_file_of_the_kit_is_loaded_by_the_lab(pbx: LabAsterisk) -> None:
+    files = [path.relative_to(KIT) for path in KIT.glob("**/*.conf")]
+    assert len(files) >= 4
+    log = pbx.log_path.read_text(encoding="utf-8", errors="replace")
+    for file in files:
+        assert (pbx.folder / "etc" / file).exists()
+        complaints = [line for line in log.splitlines() if re.search(rf"(WARNING|ERROR).*{re.escape(file.name)}", line)]
+        assert complaints == []
+    assert "Failed to process CEL configuration" not in log
+
+
+async def test_the_journal_has_every_event_of_a_call(pbx: LabAsterisk) -> None:
+    assert "CEL Logging: Enabled" in await pbx.cli("cel show status")
+    journal = pbx.folder / "log" / "cel-custom" / "fonoteka.csv"
+    before = len(rows(journal))
+    async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk:
+        there, here = await answered(outside, "2458152", desk, user=CALLER, name=HOSTILE)
+        await there.hang_up()
+        await here.over()
+    async with asyncio.timeout(5):
+        while not rows(journal) or rows(journal)[-1]["event"] != "LINKEDID_END":
+            await asyncio.sleep(0.05)
+    told = rows(journal)[before:]
+    assert {row["event"] for row in told} >= {"CHAN_START", "ANSWER", "BRIDGE_ENTER", "BRIDGE_EXIT", "HANGUP", "CHAN_END"}
+    assert len({row["linkedid"] for row in told}) == 1
+    assert re.fullmatch(r"\d{10}\.\d{6}", told[0]["time"]), "seconds since 1970, whatever the time zone"
+    assert (told[0]["number"], told[0]["dialled"]) == (CALLER, "2458152")
+    assert told[0]["name"].replace("\\", "") == HOSTILE
+
+
+# manager.conf as FreePBX has it (freepbx.md), and what is appended to the one file it leaves alone.
+FREEPBX = """[general]
+enabled = yes
+port = {port}
+bindaddr = 0.0.0.0
+displayconnects = no
+#include manager_additional.conf
+#include manager_custom.conf
+"""
+CUSTOM = "[general](+)\nbindaddr = {address}\ntimestampevents = yes\n\n"
+
+
+async def test_the_account_serves_in_files_named_as_freepbx_has_them(program: AsteriskProgram, tmp_path: Path) -> None:
+    async with LabAsterisk(program, tmp_path / "pbx") as pbx:
+        etc = pbx.folder / "etc"
+        account = (etc / "manager.d" / "fonoteka.conf").read_text(encoding="utf-8")
+        address, port = pbx.ami
+        (etc / "manager_custom.conf").write_text(CUSTOM.format(address=address) + account, encoding="utf-8")
+        (etc / "manager_additional.conf").touch()
+        (etc / "manager.conf").write_text(FREEPBX.format(port=port), encoding="utf-8")
+        await pbx.cli("manager reload")
+        async with AmiTap(pbx.ami, pbx.ami_user, pbx.ami_secret) as tap, handset(pbx, TRUNK) as outside:
+            calling = outside.dial("2458888", user=CALLER)
+            event = await tap.wait_for(lambda message: message.get("Event") == "Newchannel")
+            await calling.hang_up()
+        assert re.fullmatch(r"\d{10}\.\d{6}", event["Timestamp"])
+        assert {message["Event"] for message in tap.messages if "Event" in message} <= {"FullyBooted", "Newchannel", "Hangup"}
+
+
+def rows(journal: Path) -> list[dict[str, str]]:
+    if not journal.exists():
+        return []
+    with journal.open(encoding="utf-8", newline="") as file:
+        found = list(csv.reader(file))
+    assert all(len(row) == len(COLUMNS) for row in found)
+    return [dict(zip(COLUMNS, row, strict=True)) for row in found]

@@ -1,0 +1,107 @@
+"""SCENARIO 26: ninety minutes. Made from the legs on: mixer, agent, store and API are the real ones, Asterisk is not asked.
+
+(Played faster than life, Asterisk leaves out a tenth of what it records: see `lab.sounds.long_leg`.)
+"""
+
+import asyncio
+import io
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from agent.recordings import manifest
+from fonoteka.calls import CallReport, Direction, Result, SegmentReport
+from fonoteka.manifest import write_manifest
+from fonoteka.naming import call_id, segment_name
+from fonoteka.spool import ItemState, Spool
+from lab.asterisk import LabAsterisk
+from lab.beside import Fonoteka
+from lab.sounds import long_leg
+from tests.pbx.listening import assert_tone, pauses_in
+
+MINUTES = 90
+LENGTH_S = MINUTES * 60.0
+LEFT_HZ, RIGHT_HZ = 440, 880
+
+
+async def test_ninety_minutes_to_a_tenth_of_a_second(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
+    linkedid = f"{time.time():.0f}.90"
+    await asyncio.to_thread(hand_over, Spool(pbx.spool), linkedid)
+    call = await ready(fonoteka, call_id("lab", linkedid))
+
+    recording = call["recording"]
+    assert (recording["state"], recording["reason"]) == ("ready", None)
+    assert recording["duration_ms"] == pytest.approx(LENGTH_S * 1000, abs=100)
+    assert [segment["user"] for segment in recording["segments"]] == ["152"]
+    peaks = (await fonoteka.http.get(f"/api/calls/{call['id']}/peaks")).raise_for_status().json()
+    assert peaks["duration_ms"] == recording["duration_ms"]
+    with soundfile.SoundFile(io.BytesIO(await fonoteka.audio(call))) as audio:
+        assert audio.frames / audio.samplerate == pytest.approx(LENGTH_S, abs=0.1)
+        for minute in (0, 1, MINUTES // 2, MINUTES - 1):
+            assert_minute(audio, minute)
+    assert not list(pbx.spool.glob(f"*/{linkedid.replace('.', '-')}*"))
+
+
+def hand_over(spool: Spool, linkedid: str) -> None:
+    """Put a call of ninety minutes that has just ended where the agent leaves closed legs for the mixer."""
+    ended_at = datetime.now(UTC)
+    started_at = ended_at - timedelta(seconds=LENGTH_S)
+    name = segment_name(linkedid, linkedid, 1)
+    paper = manifest(name, "152", started_at, round(LENGTH_S * 1000), report(linkedid, name, started_at, ended_at))
+    item = spool.folder(ItemState.RECORDING) / name
+    item.mkdir()
+    long_leg(item / paper.outside_leg, hz=LEFT_HZ, length_s=LENGTH_S)
+    long_leg(item / paper.employee_leg, hz=RIGHT_HZ, length_s=LENGTH_S)
+    write_manifest(item, paper)
+    spool.move(item, ItemState.CLOSED)
+
+
+def report(linkedid: str, segment: str, started_at: datetime, ended_at: datetime) -> CallReport:
+    return CallReport(
+        pbx="lab",
+        linkedid=linkedid,
+        revision=1,
+        domain="acme",
+        direction=Direction.IN,
+        result=Result.ANSWERED,
+        employee="152",
+        participants=("152",),
+        src="89131234567",
+        src_name="",
+        dst="2458152",
+        number="2458152",
+        answered_by="152",
+        started_at=started_at,
+        answered_at=started_at,
+        ended_at=ended_at,
+        talk_ms=round(LENGTH_S * 1000),
+        segments=(SegmentReport(name=segment, user="152", started_at=started_at),),
+        reason=None,
+        path=(),
+    )
+
+
+async def ready(fonoteka: Fonoteka, identity: str) -> dict[str, Any]:
+    async with asyncio.timeout(180):
+        while True:
+            answer = await fonoteka.http.get(f"/api/calls/{identity}")
+            if answer.status_code == 200 and answer.json()["recording"]["state"] not in ("recording", "processing"):
+                return dict(answer.json())
+            await asyncio.sleep(0.5)
+
+
+def assert_minute(audio: soundfile.SoundFile, minute: int) -> None:
+    """Each side's tone in this minute, and its half second of silence at the end of it, on both sides at once.
+
+    (Not "no other tone": a tone for minutes on either side is what Opus at 24 kbit/s keeps apart worst.)
+    """
+    audio.seek(minute * 60 * audio.samplerate)
+    samples = audio.read(60 * audio.samplerate, dtype="float64").T
+    for side, hz in zip(samples, (LEFT_HZ, RIGHT_HZ), strict=True):
+        assert_tone(side, audio.samplerate, hz)
+        begin, end = pauses_in(np.append(side, 1.0 + np.zeros(audio.samplerate)), audio.samplerate)[-1]
+        assert (begin, end) == pytest.approx((59.5, 60.0), abs=0.1)

@@ -1,0 +1,69 @@
+"""SCENARIOS 1–5, 10–15 and 26: calls in, out and inside, the menu, the ring group, the queue."""
+
+from functools import partial
+from typing import Any
+
+from lab.phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ
+from lab.scenes import ABROAD, CITY
+from lab.stage import LONG_DISTANCE
+from tests.pbx.playing import Stage
+from tests.pbx.scenario import Row, Scenario, each, part, scenario, unrecorded
+
+MOBILE = "89131234567"
+
+
+def to(dst: str, by: str, **more: Any) -> Row:
+    """A customer's call that an employee takes and that is recorded."""
+    return Row(dst=dst, answered_by=by, employee=by, parts=(part(by, CALLER_HZ, PHONE_HZ, by),), **more)
+
+
+missed = partial(unrecorded, "not_answered", answered_by=None)
+to_152_in_vain = partial(missed, dst="2458152", employee="152")
+
+
+def out(number: str) -> Row:
+    heard = part("152", OUTSIDE_HZ, CALLER_HZ, OUTSIDE)
+    return Row(direction="out", src="152", dst=number, answered_by=number, employee="152", parts=(heard,))
+
+
+def inside(src: str, dst: str, recorded: str) -> Row:
+    left, right = (PHONE_HZ, CALLER_HZ) if recorded == src else (CALLER_HZ, PHONE_HZ)
+    heard = part(recorded, left, right, dst)
+    return Row(direction="internal", src=src, dst=dst, answered_by=dst, employee=src, parts=(heard,))
+
+
+SCENARIOS = (
+    scenario("1 answered", "in_answered", to("2458152", "152")),
+    scenario("2 through the menu", "menu_then_152", to("2458888", "152")),
+    scenario("3 hung up in the menu", "menu_hung_up", missed(dst="2458888", result="no_answer", employee=None)),
+    scenario("4 to the city", "out_city", out(CITY)),
+    scenario("5 to long distance", "out_long_distance", out(LONG_DISTANCE)),
+    scenario("5 to a mobile", "out_mobile", out(MOBILE)),
+    scenario("5 abroad", "out_abroad", out(ABROAD)),
+    scenario("10 not recorded", "in_not_recorded", unrecorded("user_off", dst="2458130", answered_by="130", employee="130")),
+    scenario("11 busy", "in_busy", to_152_in_vain(result="busy")),
+    scenario("11 not answered", "in_no_answer", to_152_in_vain(result="no_answer")),
+    scenario("11 given up", "in_given_up", to_152_in_vain(result="no_answer")),
+    scenario("11 refused", "in_refused", to_152_in_vain(result="busy")),
+    scenario("11 unreachable", "in_absent", missed(dst="2458152", result="other", employee=None)),
+    scenario("12 ring group", "group_152_answers", to("2458800", "152")),
+    scenario("12 ring group, 130 busy", "group_130_busy", to("2458800", "152")),
+    scenario(
+        "12 ring group, 130 answers", "group_130_answers", unrecorded("user_off", dst="2458800", answered_by="130", employee="130")
+    ),
+    scenario("12 ring group, given up", "group_given_up", missed(dst="2458800", result="no_answer", employee=None)),
+    scenario("13 queue, answered", "queue_421_answers", to("2458900", "421")),
+    scenario("13 queue, given up", "queue_given_up", missed(dst="2458900", result="no_answer", employee=None)),
+    scenario("14 internal, both recorded", "internal", inside("152", "421", recorded="152")),
+    scenario("15 internal, the called one recorded", "internal_by_130", inside("130", "152", recorded="152")),
+    scenario("26 three seconds", "in_three_seconds", to("2458152", "152")),
+)
+
+
+@each(SCENARIOS)
+def test_scenario(stage: Stage, scenario: Scenario) -> None:
+    stage.assert_right(scenario)
+
+
+def test_no_call_has_two_rows_and_nothing_stays_in_the_spool(stage: Stage) -> None:
+    assert (stage.too_many, stage.left) == ({}, set())

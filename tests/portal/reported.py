@@ -1,0 +1,124 @@
+"""A portal of its own for the reports: two weeks of calls of every kind, many employees and numbers, none of them by chance.
+
+The fixtures here take the place of conftest's in the modules that import them.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from api.access import COOKIE
+from fonoteka.calls import CallReport, Direction, Result
+from tests import seed
+from tests.portal.browser import SLOWEST_MS, rows, settled
+from tests.portal.served import Served, serving
+
+CALLS = 700
+_BATCH = 200
+_PEOPLE = ("152", "421", "130", "777", None, *(f"5{one:02}" for one in range(90)))
+_LINES = ("2458888", "2458152", "2458421", None, *(f"24600{one:02}" for one in range(30)))
+_TALKS_MS = (400, 3_000, 29_400, 29_500, 30_000, 45_000, 59_000, 179_499, 179_500, 600_000, 900_000)
+
+
+def two_weeks(now: datetime, count: int = CALLS) -> Iterator[CallReport]:
+    """Calls that ended before `now`: half of them of today and yesterday, the rest of the twelve days before."""
+    chance = Random(391)  # noqa: S311 (no secret)
+    for number in range(count):
+        ago_s = chance.randrange(1_000, 30 * 3600 if number % 2 else 13 * 86_400)
+        who, line = chance.choice(_PEOPLE[: 5 if number % 3 else None]), chance.choice(_LINES[: 4 if number % 3 else None])
+        call = seed.a_call(80_000 + number, now - timedelta(seconds=ago_s), talk_ms=chance.choice(_TALKS_MS))
+        outside = f"8913{chance.randrange(40):07d}"
+        direction = chance.choice((Direction.IN, Direction.IN, Direction.OUT, Direction.OUT, Direction.INTERNAL))
+        parties = {"dst": outside, "src": who or "152"} if direction is Direction.OUT else {"src": outside}
+        fields: dict[str, Any] = {"employee": who, "number": line, "participants": (who,) if who else (), "segments": ()}
+        call = seed.but(call, direction=direction, **parties, **fields)
+        result = chance.choice((Result.ANSWERED, Result.ANSWERED, Result.ANSWERED, Result.NO_ANSWER, Result.BUSY, Result.OTHER))
+        yield call if result is Result.ANSWERED else seed.unanswered(call, result)
+
+
+def tell(served: Served, calls: Iterator[CallReport]) -> None:
+    """Ship them as an agent does."""
+    told = list(calls)
+    for start in range(0, len(told), _BATCH):
+        served.report(*told[start : start + _BATCH])
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The portal on two weeks of calls; tests leave it as they found it."""
+    with serving(tmp_path_factory.mktemp("reported") / "store", count=0) as one:
+        tell(one, two_weeks(one.now))
+        yield one
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
+    """A Russian's browser at a desk."""
+    one = browser.new_context(
+        base_url=served.address,
+        viewport={"width": 1440, "height": 900},
+        locale="ru-RU",
+        color_scheme="light",
+        reduced_motion="reduce",
+    )
+    one.set_default_timeout(SLOWEST_MS)
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def admin_token(served: Served) -> str:
+    """A session of the administrator, as the cookie holds it."""
+    answer = httpx.post(f"{served.address}/api/login", json={"domain": "acme", "login": "900", "password": seed.PASSWORD})
+    return str(answer.raise_for_status().json()["token"])
+
+
+@pytest.fixture
+def report(page: Page, admin_token: str, served: Served) -> Page:
+    """The administrator's report of today."""
+    page.context.add_cookies([{"name": COOKIE, "value": admin_token, "url": served.address}])
+    page.add_init_script("localStorage.getItem('fonoteka.session') ?? localStorage.setItem('fonoteka.session', 'open')")
+    look(page, "/stats")
+    return page
+
+
+def look(page: Page, address: str) -> None:
+    """Go to a report, and wait for all its figures and charts."""
+    page.goto(address)
+    complete(page)
+
+
+def complete(page: Page) -> None:
+    """Wait for all figures and charts of a report."""
+    expect(page.locator("section.block")).to_have_count(9)
+    expect(page.locator("section[aria-busy='true']")).to_have_count(0)
+    expect(page.locator("section.block .bones")).to_have_count(0)
+    drawn(page)
+
+
+def drawn(page: Page) -> None:
+    """Wait for all charts of a report; those that are far down are drawn when the reader comes near."""
+    at = page.evaluate("() => scrollY")
+    for chart in page.locator(".chart").all():
+        if chart.get_attribute("data-drawn") == "false":
+            chart.scroll_into_view_if_needed()
+            expect(chart).to_have_attribute("data-drawn", "true")
+    page.evaluate("at => scrollTo(0, at)", at)
+
+
+def figure(text: str) -> int:
+    """`1 234` → 1234."""
+    return int("".join(text.split()))
+
+
+def opened(page: Page) -> int:
+    """How many calls the list has that a click has opened, as the reader sees it."""
+    expect(page.locator("table[aria-busy='false'] tbody tr.call, .nothing").first).to_be_visible()
+    settled(page)
+    shown = page.locator("nav[aria-label='Страницы'] .shown")
+    return figure(shown.inner_text().partition("из")[2]) if shown.count() else rows(page).count()

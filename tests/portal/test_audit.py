@@ -1,0 +1,160 @@
+"""«Журнал»: who did what, in words, with the way to the call; and holding a call."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.portal.browser import answered as listed
+from tests.portal.browser import log_in, rows
+from tests.portal.served import Served
+from tests.portal.test_looks import violations
+from tests.seed import PASSWORD
+
+
+def entries(page: Page) -> Locator:
+    return page.locator("tr.entry")
+
+
+def seen(page: Page) -> None:
+    expect(page.locator("table[aria-busy]").first).to_have_attribute("aria-busy", "false")
+
+
+@contextmanager
+def answered(page: Page) -> Iterator[None]:
+    """Do in the block what has other entries asked for; after it they are shown. The address and the pager are ahead of them."""
+    with page.expect_response(re.compile(r"/api/audit\?")):
+        yield
+    seen(page)
+
+
+def asked(served: Served, token: str, method: str, path: str, body: object = None) -> None:
+    headers = {"Authorization": f"Bearer {token}"}
+    httpx.request(method, f"{served.address}{path}", json=body, headers=headers).raise_for_status()
+
+
+def test_it_is_for_administrators(page: Page) -> None:
+    log_in(page, "152", PASSWORD)
+    expect(page.get_by_role("link", name="Журнал")).to_have_count(0)
+    page.goto("/audit")
+    expect(rows(page).first).to_be_visible()
+    expect(page).to_have_title("Звонки · Fonoteka")
+
+
+def test_what_was_done_is_told_in_words(admin: Page, admin_token: str, served: Served) -> None:
+    asked(served, admin_token, "PATCH", "/api/users/130", {"record": "in"})
+    asked(served, admin_token, "PATCH", "/api/users/130", {"record": "off"})
+    admin.get_by_role("link", name="Журнал").click()
+    seen(admin)
+    expect(admin).to_have_title("Журнал · Fonoteka")
+    newest = entries(admin).first
+    expect(newest).to_contain_text("Директор Е.М.")
+    expect(newest).to_contain_text("Настройки пользователя")
+    expect(newest).to_contain_text("Запись: Входящие → Выключена")
+    expect(newest.locator("td.address")).to_have_text("127.0.0.1")
+    expect(newest.locator("td.at")).to_have_text(re.compile(r"\d\d\.\d\d\.\d{4} 1[23]:\d\d:\d\d"))
+    assert violations(admin) == []
+    admin.get_by_role("button", name="EN").click()
+    expect(newest).to_contain_text("Recording: Incoming → Off")
+    admin.get_by_role("button", name="RU").click()
+
+
+def test_filters_are_in_the_address_and_back_undoes_them(admin: Page) -> None:
+    admin.goto("/audit")
+    seen(admin)
+    with answered(admin):
+        admin.get_by_label("Фильтр: Действие").select_option("logged_in")
+    expect(admin).to_have_url(re.compile("action=logged_in"))
+    assert {text.split("\n")[0] for text in admin.locator("tr.entry td.what").all_inner_texts()} == {"Вход"}
+    with answered(admin):
+        admin.get_by_label("Фильтр: Кто").select_option("900")
+    expect(admin).to_have_url(re.compile("login=900"))
+    for text in admin.locator("tr.entry td.who").all_inner_texts():
+        assert "Директор Е.М." in text
+    admin.reload()
+    expect(admin.get_by_label("Фильтр: Кто")).to_have_value("900")
+    admin.go_back()
+    expect(admin.get_by_label("Фильтр: Кто")).to_have_value("")
+    expect(admin).not_to_have_url(re.compile("login=900"))
+    admin.get_by_role("button", name="Вчера").click()
+    expect(admin.get_by_text("По вашему запросу ничего не найдено")).to_be_visible()
+    expect(admin).to_have_url(re.compile("/audit.*from="))
+    admin.get_by_role("button", name="Сбросить фильтры").first.click()
+    expect(admin).not_to_have_url(re.compile("action="))
+
+
+def test_pages_follow_each_other(admin: Page, admin_token: str, served: Served) -> None:
+    for turn in range(60):
+        asked(served, admin_token, "PATCH", "/api/users/130", {"name": f"Иванова А.В.{'!' * (turn % 2)}"})
+    asked(served, admin_token, "PATCH", "/api/users/130", {"name": "Иванова А.В."})
+    admin.goto("/audit?action=user_changed")
+    seen(admin)
+    pager = admin.get_by_role("navigation", name="Страницы")
+    expect(pager).to_contain_text("1–50 из")
+    first = entries(admin).all_inner_texts()
+    with answered(admin):
+        pager.get_by_role("button", name="Вперёд").click()
+    assert entries(admin).all_inner_texts() != first
+    expect(pager).to_contain_text("51–")
+    expect(admin).to_have_url(re.compile("cursor=.*page=2"))
+    with answered(admin):
+        pager.get_by_role("button", name="Назад").click()
+    expect(pager).to_contain_text("1–50 из")
+    assert entries(admin).all_inner_texts() == first
+
+
+def test_a_call_is_held_with_a_reason_and_found_from_the_journal(admin: Page) -> None:
+    with listed(admin):
+        admin.get_by_role("button", name="С записью").click()
+    row = rows(admin).nth(2)
+    call = row.get_attribute("data-call") or ""
+    row.locator("td.src").click()
+    admin.get_by_role("button", name="Хранить бессрочно").click()
+    dialog = admin.get_by_role("dialog", name="Хранить бессрочно")
+    dialog.get_by_label("Причина").fill("Спор <b>с клиентом</b>")
+    assert violations(admin) == []
+    dialog.get_by_role("button", name="Хранить бессрочно").click()
+    expect(dialog).to_have_count(0)
+    mine = admin.locator(f"tr.call[data-call='{call}']")
+    expect(mine.locator(".held")).to_be_visible()  # told live
+    admin.get_by_role("link", name="Журнал").click()
+    seen(admin)
+    entry = entries(admin).first
+    expect(entry).to_contain_text("Поставлен на хранение")
+    expect(entry).to_contain_text("Спор <b>с клиентом</b>")
+    entry.get_by_role("link").click()
+    expect(admin.locator(f"tr.call.open[data-call='{call}'], .linked")).to_have_count(1)
+    admin.get_by_role("button", name="Снять с хранения").click()
+    admin.get_by_role("dialog").get_by_role("button", name="Снять с хранения").click()
+    expect(admin.get_by_role("dialog")).to_have_count(0)
+    expect(admin.get_by_role("button", name="Хранить бессрочно")).to_be_visible()
+
+
+def test_who_is_no_administrator_holds_nothing(page: Page) -> None:
+    log_in(page, "152", PASSWORD)
+    rows(page).first.locator("td.src").click()
+    expect(page.get_by_role("button", name="Скопировать ссылку на звонок")).to_be_visible()
+    expect(page.get_by_role("button", name="Хранить бессрочно")).to_have_count(0)
+
+
+@pytest.mark.expects_console_error("503")
+def test_where_it_cannot_be_had_that_is_said(admin: Page) -> None:
+    admin.route("**/api/audit*", lambda route: route.fulfill(status=503, json={"type": "x", "title": "x"}))
+    admin.goto("/audit")
+    expect(admin.get_by_role("alert")).to_contain_text("Не удалось загрузить журнал")
+    admin.unroute_all()
+    admin.get_by_role("button", name="Повторить").click()
+    expect(entries(admin).first).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_and_a_telephone(admin: Page, scheme: str) -> None:
+    admin.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    admin.set_viewport_size({"width": 390, "height": 844})
+    admin.goto("/audit")
+    expect(entries(admin).first).to_be_visible()
+    assert admin.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
+    assert violations(admin) == []

@@ -1,0 +1,503 @@
+"""«Статистика» (manual, VII): every figure opens as many calls as it says, and Back is at the same report."""
+
+import re
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from api.access import COOKIE
+from tests.portal.browser import log_in, settled, whole_list
+from tests.portal.reported import admin_token, complete, context, figure, look, opened, report, served
+from tests.portal.served import Served
+from tests.portal.test_looks import violations
+from tests.seed import PASSWORD
+
+__all__ = ["admin_token", "context", "report", "served"]  # fixtures, which take the place of conftest's
+
+SERIES = {"out": "Исходящие", "out_failed": "Неуспешные исходящие", "in": "Входящие", "in_missed": "Неотвеченные входящие"}
+_CHART = "() => document.querySelector('.chart-box .chart').chart"
+
+
+def asked(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def block(page: Page, name: str) -> Locator:
+    return page.get_by_role("region", name=name, exact=True).and_(page.locator("section"))
+
+
+def told(page: Page, name: str, query: str = "") -> dict[str, Any]:
+    answer = page.evaluate(f"() => fetch('/api/stats/{name}{query}').then(answer => answer.json())")
+    assert isinstance(answer, dict)
+    return answer
+
+
+def follow(page: Page, link: Locator) -> None:
+    """Click a figure, see as many calls, and come back to the same report."""
+    address, scrolled, text = page.url, None, link.inner_text()
+    link.scroll_into_view_if_needed()
+    scrolled = page.evaluate("() => scrollY")
+    link.click()
+    assert opened(page) == figure(text), (text, page.url)
+    page.go_back()
+    complete(page)
+    assert page.url == address
+    page.wait_for_function(f"() => Math.abs(scrollY - {scrolled}) < 2")
+
+
+def spot(page: Page, series: str, hour: int) -> tuple[float, float]:
+    """Where the point of a series at an hour is, in the page; the hours start at 0."""
+    place = page.evaluate(
+        """([series, at]) => {
+            const element = document.querySelector('.chart-box .chart'), chart = element.chart;
+            const box = element.getBoundingClientRect();
+            const one = chart.getOption().series.find(one => one.id === series);
+            const [x, y] = chart.convertToPixel({seriesId: series}, [at, one.data[at]]);
+            return [box.x + x, box.y + y];
+        }""",
+        [series, hour],
+    )
+    return float(place[0]), float(place[1])
+
+
+def bar(page: Page, series: str, hour: int) -> tuple[float, float]:
+    """The middle of a bar, in the page."""
+    return tuple(
+        page.evaluate(
+            """([series, at]) => {
+                const element = document.querySelector('.chart-box .chart'), box = element.getBoundingClientRect();
+                const model = element.chart.getModel().getSeries().find(one => one.id === series);
+                const {x, y, width, height} = model.getData().getItemLayout(at);
+                return [box.x + x + width / 2, box.y + y + height / 2];
+            }""",
+            [series, hour],
+        )
+    )
+
+
+def alone(hours: list[dict[str, int]], series: str) -> int:
+    """An hour in which no other series has a point where this one has: the highest of them."""
+    found = [row for row in hours if row[series] > 0 and all(row[other] != row[series] for other in SERIES if other != series)]
+    return max(found, key=lambda row: row[series])["hour"]
+
+
+def test_the_menu_leads_to_it_for_everybody(page: Page) -> None:
+    log_in(page, "152", PASSWORD)
+    page.get_by_role("link", name="Статистика").click()
+    complete(page)
+    expect(page).to_have_title("Статистика · Fonoteka")
+    expect(page.locator("h1")).to_have_text(re.compile(r"^Отчет за день, период с 0:00–24:00 за \d\d\.\d\d\.\d{4}$"))
+    names = block(page, "Входящие. По сотрудникам").locator("tbody tr").evaluate_all("rows => rows.map(row => row.dataset.key)")
+    assert names == ["152"]
+    expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(["Звонки", "Статистика", re.compile("Сейчас")])
+
+
+def test_the_title_says_the_report(report: Page, served: Served) -> None:
+    heading, today = report.locator("h1"), report.locator("h1 button").inner_text()
+    report.get_by_role("button", name="Вчера").click()
+    expect(heading).not_to_contain_text(today)
+    expect(heading).to_have_text(re.compile(r"^Отчет за день, период с 0:00–24:00 за [\d.]{10}$"))
+    report.get_by_label("Время от").fill("8")
+    report.get_by_label("Время от").press("Enter")
+    report.get_by_label("Время до").fill("20:00")
+    report.get_by_label("Время до").press("Enter")
+    expect(heading).to_contain_text("Отчет за день, период с 8:00–20:00 за ")
+    report.get_by_role("button", name="Неделя").click()
+    expect(heading).to_have_text(re.compile(r"^Отчет за 7 дней, период с 8:00–20:00 за [\d.]{10} – [\d.]{10}$"))
+    report.get_by_label("Длительность от, секунд").fill("30")
+    expect(heading).to_contain_text(", звонки от 30 сек")
+    report.get_by_role("button", name="Сбросить время и продолжительность").click()
+    expect(heading).to_have_text(re.compile(r"^Отчет за 7 дней, период с 0:00–24:00 за [\d.]{10} – [\d.]{10}$"))
+    look(report, "/stats?from=2017-02-01&to=2017-02-01&time_from=08:00&time_to=20:00")
+    expect(heading).to_have_text("Отчет за день, период с 8:00–20:00 за 01.02.2017")
+    heading.get_by_role("button").click()
+    expect(report.locator(".calendar .air-datepicker-cell").first).to_be_visible()
+
+
+def test_the_table_by_hour_is_the_apis(report: Page) -> None:
+    hours = told(report, "hourly")["rows"]
+    table = report.locator("table", has=report.locator("tr[data-series]"))
+    expect(table.locator("thead th")).to_have_text(["Час", *(f"{row['hour'] + 1}:00" for row in hours), "Всего"])
+    for series, name in SERIES.items():
+        expect(table.locator(f"tr[data-series='{series}'] th")).to_have_text(name)
+        texts = table.locator(f"tr[data-series='{series}'] td").all_inner_texts()
+        assert [figure(text) for text in texts] == [*(row[series] for row in hours), sum(row[series] for row in hours)]
+        expect(
+            report.get_by_role("button", name=name, exact=False).and_(report.locator(f"button:has(.mark.{series})"))
+        ).to_contain_text(texts[-1])
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_each_figure_of_the_table_opens_its_calls(report: Page, series: str) -> None:
+    links = report.locator(f"tr[data-series='{series}'] td a")
+    follow(report, links.first)
+    follow(report, links.last)
+
+
+def test_an_hour_is_named_by_its_end(report: Page) -> None:
+    """«При клике на 13:00 будут отображены звонки с 12:00 до 13:00»."""
+    row = max(told(report, "hourly")["rows"], key=lambda row: sum(row[one] for one in SERIES))
+    link = report.locator("thead th a", has_text=re.compile(f"^{row['hour'] + 1}:00$")).first
+    link.click()
+    assert asked(report)["time_from"] == [f"{row['hour']:02}:00"]
+    assert opened(report) == sum(row[one] for one in SERIES)
+    times = [text.strip() for text in report.locator("tr.call td.time").all_inner_texts()]
+    assert times and all(text.startswith(f"{row['hour']:02}:") for text in times)
+
+
+def test_the_reports_own_filters_travel_along(report: Page) -> None:
+    look(report, "/stats?time_from=08:30&time_to=11:15&min_s=20&max_s=700")
+    hours = report.locator("table:has(tr[data-series]) thead th")
+    expect(hours).to_have_text(["Час", "9:00", "10:00", "11:00", "12:00", "Всего"])
+    for place in (0, -1):
+        follow(report, report.locator("tr[data-series='in'] td a").nth(place))
+    report.locator("tr[data-series='in'] td a").first.click()
+    here = asked(report)
+    assert (here["min_s"], here["max_s"]) == (["20"], ["700"])
+    assert here["time_from"][0] >= "08:30"
+    report.go_back()
+    complete(report)
+    for name in ("Входящие. По номерам", "Исходящие. По сотрудникам"):
+        follow(report, block(report, name).locator("td a").first)
+
+
+def test_an_hour_that_no_selection_can_name_is_no_link(report: Page) -> None:
+    """Over midnight a report may hold the beginning and the end of one hour, without its middle."""
+    look(report, "/stats?from=2026-01-01")
+    hours = told(report, "hourly")["rows"]
+    most, second = sorted(range(24), key=lambda hour: -hours[hour]["in"])[:2]
+    look(report, f"/stats?from=2026-01-01&time_from={most:02}:31&time_to={most:02}:30")
+    cell = report.locator("tr[data-series='in'] td").nth(most)
+    assert figure(cell.inner_text()) > 0
+    expect(cell.locator("a")).to_have_count(0)
+    whole = report.locator("tr[data-series='in'] td").nth(second)
+    follow(report, whole.locator("a"))
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_a_point_opens_its_calls(report: Page, series: str) -> None:
+    hours = told(report, "hourly")["rows"]
+    hour = alone(hours, series)
+    address = report.url
+    report.locator(".chart-box").scroll_into_view_if_needed()
+    report.mouse.click(*spot(report, series, hour))
+    assert opened(report) == hours[hour][series]
+    report.go_back()
+    complete(report)
+    assert report.url == address
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_a_bar_opens_its_calls(report: Page, series: str) -> None:
+    report.get_by_role("button", name="Гистограмма").click()
+    expect(report.get_by_role("button", name="Гистограмма")).to_have_attribute("aria-pressed", "true")
+    address, hours = report.url, told(report, "hourly")["rows"]
+    hour = alone(hours, series)
+    report.locator(".chart-box").scroll_into_view_if_needed()
+    report.mouse.click(*bar(report, series, hour))
+    assert opened(report) == hours[hour][series]
+    report.go_back()
+    complete(report)
+    assert report.url == address
+    expect(report.get_by_role("button", name="Гистограмма")).to_have_attribute("aria-pressed", "true")
+    assert report.evaluate(f"() => ({_CHART})().getOption().series.map(one => one.type)") == ["bar"] * 4
+
+
+def test_a_slice_opens_its_calls(report: Page) -> None:
+    look(report, "/stats?from=2026-01-01")
+    bands = told(report, "durations", "?from=2026-01-01")["rows"]
+    place = max(range(5), key=lambda at: bands[at]["calls"])
+    ring = block(report, "Исходящие. Доли").locator(".chart")
+    ring.scroll_into_view_if_needed()
+    x, y = ring.evaluate(
+        """(element, at) => {
+            const box = element.getBoundingClientRect(), data = element.chart.getModel().getSeriesByIndex(0).getData();
+            const {cx, cy, r, r0, startAngle, endAngle} = data.getItemLayout(at), middle = (startAngle + endAngle) / 2;
+            return [box.x + cx + Math.cos(middle) * (r + r0) / 2, box.y + cy + Math.sin(middle) * (r + r0) / 2];
+        }""",
+        place,
+    )
+    report.mouse.move(x, y)
+    tip = ring.locator(".chart-tip")
+    expect(tip).to_contain_text(str(bands[place]["calls"]))
+    expect(tip).to_contain_text("%")
+    report.mouse.click(x, y)
+    assert opened(report) == bands[place]["calls"]
+
+
+def test_a_new_tab_is_the_readers_choice(report: Page) -> None:
+    hours = told(report, "hourly")["rows"]
+    hour = alone(hours, "in")
+    address = report.url
+    report.keyboard.down("Control")
+    with report.context.expect_page() as by_chart:
+        report.mouse.click(*spot(report, "in", hour))
+    report.keyboard.up("Control")
+    assert opened(by_chart.value) == hours[hour]["in"]
+    link = report.locator("tr[data-series='in'] td a").last
+    with report.context.expect_page() as by_table:
+        link.click(modifiers=["Control"])
+    assert opened(by_table.value) == figure(link.inner_text())
+    assert report.url == address
+    by_chart.value.close()
+    by_table.value.close()
+
+
+@pytest.mark.parametrize("which", ["any", "highest"])
+def test_hovering_gives_the_figures(report: Page, which: str) -> None:
+    hours = told(report, "hourly")["rows"]
+    series = "in" if which == "any" else max(SERIES, key=lambda one: max(row[one] for row in hours))
+    row = hours[alone(hours, "in")] if which == "any" else max(hours, key=lambda row: row[series])
+    tip = report.locator(".chart-box .chart-tip")
+    for _ in range(20):  # a chart that is drawn anew in this moment takes its tip away: a hand moves on, too
+        x, y = spot(report, series, row["hour"])
+        report.mouse.move(x + 40, y)
+        report.mouse.move(x, y)
+        if tip.locator("b").all_inner_texts() == [f"{row['hour']}:00–{row['hour'] + 1}:00"]:
+            break
+        report.wait_for_timeout(100)
+    expect(tip.locator("b")).to_have_text(f"{row['hour']}:00–{row['hour'] + 1}:00")
+    expect(tip.locator("span")).to_have_text(list(SERIES.values()))
+    expect(tip.locator("strong")).to_have_text([str(row[series]) for series in SERIES])
+
+
+def test_a_series_is_taken_away_and_back(report: Page) -> None:
+    drawn = f"() => ({_CHART})().getOption().series.filter(one => one).map(one => one.id)"  # one taken away leaves a gap
+    button = report.locator("button:has(.mark.in)")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    report.wait_for_function(f"() => ({drawn})().length === 3")
+    assert report.evaluate(drawn) == ["out", "out_failed", "in_missed"]
+    report.locator("button:has(.mark.out)").click()
+    report.wait_for_function(f"() => ({drawn})().length === 2")
+    assert sorted(asked(report)["off"]) == ["in", "out"]
+    follow(report, report.locator("tr[data-series='in_missed'] td a").last)
+    expect(button).to_have_attribute("aria-pressed", "false")
+    button.click()
+    report.wait_for_function(f"() => ({drawn})().length === 3")
+    report.go_back()
+    report.wait_for_function(f"() => ({drawn})().length === 2")
+
+
+@pytest.mark.parametrize("name", ["Входящие. Общее количество", "Входящие. По номерам", "Входящие. По сотрудникам"])
+def test_incoming_opens_its_calls(report: Page, name: str) -> None:
+    links = block(report, name).locator("tbody td a")
+    assert links.count() >= 3
+    for place in {0, 1, 2, links.count() - 1}:
+        follow(report, links.nth(place))
+
+
+@pytest.mark.parametrize("name", ["Исходящие. Доли", "Исходящие. По номерам", "Исходящие. По сотрудникам"])
+def test_outgoing_opens_its_calls(report: Page, name: str) -> None:
+    links = block(report, name).locator("tbody td a")
+    assert links.count() >= 3
+    for place in {0, 1, links.count() - 1}:
+        follow(report, links.nth(place))
+
+
+def test_a_name_and_its_bar_open_the_same_calls(report: Page) -> None:
+    row = block(report, "Входящие. По номерам").locator("tbody tr").filter(has=report.locator(".bar a.in_missed")).first
+    calls, missed = (figure(row.locator("td").nth(at).inner_text()) for at in (0, 1))
+    row.locator(".name a").click()
+    assert opened(report) == calls
+    report.go_back()
+    complete(report)
+    row.locator(".bar a.in_missed").click()
+    assert opened(report) == missed
+
+
+def test_longer_than_so_many_seconds(report: Page) -> None:
+    shares = block(report, "Исходящие. Доли")
+    shares.get_by_label("Длительность более").fill("30")
+    shares.get_by_role("button", name="Показать").click()
+    expect(shares.locator("output")).to_contain_text("Более 30 сек:")
+    assert asked(report)["longer_than"] == ["30"]
+    longer = told(report, "durations", "?longer_than=30")["longer_than"]["calls"]
+    expect(shares.locator("output a")).to_have_text(str(longer))
+    follow(report, shares.locator("output a"))
+    expect(shares.get_by_label("Длительность более")).to_have_value("30")
+
+
+def test_missed_and_not_called_back(report: Page) -> None:
+    look(report, "/stats?from=2026-01-01")
+    one = block(report, "Пропущенные без перезвона")
+    found = told(report, "callbacks", "?from=2026-01-01")
+    assert found["called_back"] > 0 and found["not_called_back"] > 0
+    expect(one.locator("tbody td")).to_have_text([str(found[key]) for key in ("not_called_back", "called_back", "missed")])
+    expect(one.locator("dd").first).to_have_text(re.compile(r"^(\d+:)?\d+:\d\d$"))
+    for place in range(3):
+        follow(report, one.locator("tbody td a").nth(place))
+
+
+@pytest.mark.parametrize("which", ["", "&heat=in", "&heat=out", "&heat=in_missed"])
+def test_a_weekdays_hour_opens_its_calls(report: Page, served: Served, which: str) -> None:
+    first = (served.now - timedelta(days=11)).date()
+    look(report, f"/stats?from={first}{which}&time_from=06:30")
+    cells = block(report, "Дни недели и часы").locator("tbody td.hot a")
+    counts = [figure(text) for text in cells.all_inner_texts()]
+    for place in {0, counts.index(max(counts)), len(counts) - 1}:
+        follow(report, cells.nth(place))
+    follow(report, block(report, "Дни недели и часы").locator("tbody td.all a").first)
+
+
+def test_compared_with_the_period_before(report: Page) -> None:
+    report.get_by_role("button", name="Вчера").click()
+    report.get_by_role("checkbox", name="Сравнить с предыдущим периодом").check()
+    summary = report.get_by_role("region", name="Итоги")
+    expect(summary).to_contain_text("Предыдущий период: ")
+    complete(report)
+    period = asked(report)["from"][0]
+    now = told(report, "hourly", f"?from={period}&to={period}")["rows"]
+    before = report.evaluate(f"() => new Date(Date.parse('{period}T12:00Z') - 86400000).toISOString().slice(0, 10)")
+    was = told(report, "hourly", f"?from={before}&to={before}")["rows"]
+    counts = [(sum(row[name] for row in now), sum(row[name] for row in was)) for name in SERIES]
+    for place, (count, earlier) in enumerate(counts):
+        card = summary.locator("dl > div").nth(place + 1)
+        expect(card.locator(".count")).to_have_text(str(count))
+        expect(card.locator(".change")).to_contain_text(f"было {earlier}")
+        assert earlier and count > earlier
+        percent = f"{100 * (count - earlier) / earlier:.1f}".replace(".", ",").removesuffix(",0")
+        said = re.sub(r"(?<=\d)\s(?=\d)", "", card.locator("b").inner_text()).replace("\xa0", " ")
+        assert said == f"на {count - earlier} больше (+{percent} %)"
+    link = summary.locator("dl > div .change a").first
+    earlier = figure(link.inner_text().removeprefix("было"))
+    link.click()
+    assert opened(report) == earlier
+
+
+def test_what_no_field_shows_is_a_chip_that_can_be_removed(report: Page) -> None:
+    look(report, "/stats?from=2026-01-01")
+    block(report, "Исходящие. По сотрудникам").locator("tr[data-key='421'] td a").first.click()
+    chips = report.get_by_role("list", name="Условия из отчета").get_by_role("listitem")
+    expect(chips).to_have_text(["Сотрудник: Солдатов Н.С. (421)"])
+    narrowed = opened(report)
+    with report.expect_response(re.compile(r"/api/calls\?")):
+        chips.get_by_role("button").click()
+    expect(chips).to_have_count(0)
+    assert opened(report) > narrowed
+    for address, text in {
+        "/?from=2026-01-01&talk_min_s=30&talk_max_s=59": "Разговор 30–59 с",
+        "/?from=2026-01-01&talk_min_s=601": "Разговор от 601 с",
+        "/?from=2026-01-01&talk_max_s=29": "Разговор до 29 с",
+        "/?from=2026-01-01&weekday=1&weekday=7": "Дни недели: Пн, Вс",
+        "/?from=2026-01-01&kind=missed_called_back": "Пропущенные с перезвоном",
+    }.items():
+        report.goto(address)
+        settled(report)
+        expect(chips).to_have_text([text])
+        chips.get_by_role("button").click()
+        expect(chips).to_have_count(0)
+        assert asked(report).keys() == {"from"}
+
+
+def test_long_lists_scroll_inside_their_block(report: Page) -> None:
+    look(report, "/stats?from=2026-01-01")
+    for name in ("Входящие. По сотрудникам", "Исходящие. По номерам"):
+        scroll = block(report, name).locator(".scroll")
+        assert block(report, name).locator("tbody tr").count() > 20
+        assert scroll.evaluate("box => box.scrollHeight > box.clientHeight + 100 && box.clientHeight <= 430")
+        follow(report, block(report, name).locator("tbody td a").last)
+
+
+def test_an_empty_period_says_so(report: Page) -> None:
+    look(report, "/stats?from=2026-01-01&to=2026-01-02")
+    for name in ("Входящие. По номерам", "Исходящие. Доли"):
+        expect(block(report, name)).to_contain_text("За выбранный период таких звонков нет")
+    expect(report.locator("section.block a")).to_have_count(0)
+
+
+@pytest.mark.expects_console_error("status of 503")
+def test_a_report_that_fails_says_so_and_can_be_asked_again(report: Page) -> None:
+    def refuse(route: Route) -> None:
+        route.fulfill(status=503, json={"type": "about:blank", "title": "away", "status": 503})
+
+    report.route("**/api/stats/incoming*", refuse)
+    report.get_by_role("button", name="Вчера").click()
+    expect(report.get_by_role("alert")).to_contain_text("Не удалось загрузить отчет")
+    report.unroute_all()
+    report.get_by_role("alert").get_by_role("button").click()
+    expect(report.get_by_role("alert")).to_have_count(0)
+    complete(report)
+
+
+def test_nothing_moves_while_the_figures_come(report: Page) -> None:
+    report.add_init_script(
+        "window.moved = 0; new PerformanceObserver(list => list.getEntries().forEach(one => window.moved += one.value))"
+        ".observe({type: 'layout-shift', buffered: true})"
+    )
+
+    def late(route: Route) -> None:
+        report.wait_for_timeout(120)
+        route.continue_()
+
+    report.route("**/api/stats/*", late)
+    look(report, "/stats?compare=1")
+    assert report.evaluate("() => window.moved") < 0.02
+    report.unroute_all()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_serious(report: Page, scheme: str, width: int) -> None:
+    report.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    report.set_viewport_size({"width": width, "height": 900})
+    look(report, "/stats?from=2026-01-01&compare=1&longer_than=30&off=in")
+    assert violations(report) == []
+    block(report, "График вызовов").get_by_role("button", name="Экспорт").click()
+    expect(report.get_by_role("menu")).to_be_visible()
+    assert violations(report) == []
+    assert report.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
+    report.goto("/?from=2026-01-01&talk_min_s=30&employee_login=421")
+    expect(report.get_by_role("list", name="Условия из отчета")).to_be_visible()
+    settled(report)
+    assert violations(report) == []
+
+
+def test_paper_gets_the_report_and_nothing_else(report: Page) -> None:
+    report.emulate_media(media="print", color_scheme="dark")
+    for hidden in ("header", ".filters", ".export button", ".kinds"):
+        expect(report.locator(hidden).first).to_be_hidden()
+    expect(report.locator(".page > .only-printed")).to_have_text("ООО «Акме»")
+    expect(report.locator("h1")).to_contain_text("Отчет за день")
+    assert report.evaluate("() => getComputedStyle(document.querySelector('h1')).color") == "rgb(0, 0, 0)"
+    assert len(report.pdf(format="A4", landscape=True)) > 10_000
+
+
+def test_a_dark_screen_is_printed_light(report: Page) -> None:
+    report.emulate_media(color_scheme="dark")
+    colours = f"() => ({_CHART})().getOption().series.map(one => one.color)"
+    report.wait_for_function(f"() => ({colours})().includes('#3fc59b')")
+    report.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    assert report.evaluate(colours) == ["#2b5be0", "#b8690b", "#0f8a6d", "#c4314b"]
+    assert report.evaluate("() => getComputedStyle(document.documentElement).backgroundColor") == "rgb(245, 246, 248)"
+    report.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert "#3fc59b" in report.evaluate(colours)
+    assert report.evaluate("() => document.documentElement.dataset.theme") == "dark"
+
+
+def test_english(report: Page) -> None:
+    report.get_by_role("button", name="EN").click()
+    expect(report.locator("h1")).to_contain_text("Report for a day, from 0:00 to 24:00 on ")
+    expect(report.get_by_role("heading", name="Incoming calls", exact=True)).to_be_visible()
+    assert not re.search("[а-яё]", " ".join(report.locator("h2, h3, dt, thead th").all_inner_texts()), re.IGNORECASE)
+    report.get_by_role("button", name="RU").click()
+
+
+def test_charts_come_with_the_report_alone(page: Page, admin_token: str, served: Served) -> None:
+    page.context.add_cookies([{"name": COOKIE, "value": admin_token, "url": served.address}])
+    page.add_init_script("localStorage.setItem('fonoteka.session', 'open')")
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url))
+    page.goto("/")
+    whole_list(page)
+    assert not [url for url in loaded if re.search("echarts|Statistics|pdf|xlsx|picture", url)]
+    page.get_by_role("link", name="Статистика").click()
+    complete(page)
+    assert [url for url in loaded if "echarts" in url]
+    assert not [url for url in loaded if re.search(r"/(pdf|xlsx)|\.ttf", url)]
+    notice = page.request.get("/licences/echarts-NOTICE.txt")
+    assert "Apache ECharts" in notice.text()

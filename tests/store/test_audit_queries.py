@@ -1,0 +1,102 @@
+"""The audit read page by page, holding, and changing a password: on both databases."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from fonoteka.naming import call_id
+from store import schema
+from store.accounts import Pbx, account_of, change_password, log_in
+from store.audit import Actor, note
+from store.audit_queries import AuditPage, AuditPlace, page_of_audit
+from store.directory import domain_id_of, notify_email_of
+from store.hold import set_hold
+from store.intake import upsert_calls
+from store.period import Period
+from store.scope import Scope
+from store.store import Store
+from tests import seed
+
+NOW = datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC)
+ALWAYS = Period(start=NOW - timedelta(days=400), end=NOW + timedelta(days=4000))
+BOSS = Actor(login="900", address="127.0.0.1")
+
+
+async def scope_of(store: Store, domain: str = "acme") -> Scope:
+    domain_id = await domain_id_of(store, domain)
+    assert domain_id is not None
+    return Scope(domain_id=domain_id, login=None)
+
+
+async def page(store: Store, scope: Scope, *actions: str, after: AuditPlace | None = None, limit: int = 4) -> AuditPage:
+    return await page_of_audit(store, scope.domain_id, ALWAYS, actions=actions, login=None, after=after, limit=limit)
+
+
+async def test_pages_have_every_entry_once_also_of_one_moment(store: Store, pbx: Pbx) -> None:
+    scope, other = await scope_of(store), await scope_of(store, "other")
+    async with store.writing() as connection:
+        for number in range(10):
+            at = NOW + timedelta(seconds=number // 4)  # four of each moment
+            await note(connection, scope, BOSS, action="exported", subject=str(number), detail={"n": number}, now=at)
+            await note(connection, other, BOSS, action="exported", subject="theirs", detail={}, now=at)
+    subjects, sizes, after = [], [], None
+    while True:
+        found = await page(store, scope, "exported", after=after)
+        subjects += [one.subject for one in found.items]
+        sizes.append(len(found.items))
+        assert (found.total, found.total_is_exact) == (10, True)
+        if (after := found.next) is None:
+            break
+    assert (subjects, sizes) == ([str(number) for number in range(9, -1, -1)], [4, 4, 2])
+    assert (await page(store, scope, "exported", "held", limit=10)).next is None
+    only = await page_of_audit(store, scope.domain_id, ALWAYS, actions=(), login="nobody", after=None, limit=10)
+    assert (only.items, only.total) == ((), 0)
+    short = Period(start=NOW + timedelta(seconds=1), end=NOW + timedelta(seconds=2))
+    inside = await page_of_audit(store, scope.domain_id, short, actions=("exported",), login="900", after=None, limit=10)
+    assert [(one.subject, one.name, dict(one.detail)) for one in inside.items] == [
+        (str(number), "Директор Е.М.", {"n": number}) for number in (7, 6, 5, 4)
+    ]
+
+
+async def test_a_held_call_is_told_with_its_reason(store: Store, pbx: Pbx) -> None:
+    scope, call = await scope_of(store), seed.a_call(1, NOW)
+    await upsert_calls(store, pbx, [call])
+    public_id = call_id(pbx.name, call.linkedid)
+    others = [await scope_of(store, "other"), Scope(domain_id=scope.domain_id, login="421")]
+    for outside in others:
+        assert not await set_hold(store, outside, public_id, hold=True, why="x", by=BOSS, now=NOW)
+    assert await held(store, public_id) is False
+    assert await set_hold(store, scope, public_id, hold=True, why="спор", by=BOSS, now=NOW)
+    assert await held(store, public_id) is True
+    await upsert_calls(store, pbx, [seed.but(call, revision=call.revision + 1)])  # what is told later lets nothing go
+    assert await held(store, public_id) is True
+    (entry,) = (await page(store, scope, "held")).items
+    assert entry.call is not None and (entry.call.src, entry.call.started_at) == (call.src, call.started_at)
+    assert (entry.subject, entry.detail) == (public_id, {"note": "спор"})
+
+
+async def held(store: Store, public_id: str) -> bool:
+    async with store.reading() as connection:
+        query = select(schema.calls.c.held).where(schema.calls.c.public_id == public_id)
+        return bool((await connection.execute(query)).scalar_one())
+
+
+async def test_a_password_is_changed_by_who_knows_it(store: Store, pbx: Pbx) -> None:
+    here, account = await log_in(store, "acme", "152", seed.PASSWORD, NOW) or pytest.fail("cannot log in")
+    there, _ = await log_in(store, "acme", "152", seed.PASSWORD, NOW) or pytest.fail("cannot log in")
+    by = Actor(login="152", address="")
+    assert not await change_password(store, account, "wrong", "a new one", token=here, by=by, now=NOW)
+    assert await change_password(store, account, seed.PASSWORD, "a new one", token=here, by=by, now=NOW)
+    assert not await change_password(store, account, seed.PASSWORD, "another", token=here, by=by, now=NOW)
+    assert [await account_of(store, token, NOW) is not None for token in (here, there)] == [True, False]
+    assert await log_in(store, "acme", "152", seed.PASSWORD, NOW) is None
+    assert await log_in(store, "acme", "152", "a new one", NOW) is not None
+    found = await page(store, await scope_of(store), "password_changed")
+    assert [(one.login, one.subject) for one in found.items] == [("152", "152")]
+
+
+async def test_whom_a_domain_wants_told(store: Store, pbx: Pbx) -> None:
+    assert [await notify_email_of(store, name) for name in ("acme", "other", "nowhere", "acme\0")] == [
+        "boss@acme.example", None, None, None,
+    ]  # fmt: skip

@@ -1,0 +1,244 @@
+"""Which calls a selection finds, in which order, and page by page."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import select
+
+from fonoteka.calls import CallReport, Direction, Reason, Result
+from store.accounts import Pbx
+from store.call_keys import Place
+from store.call_queries import Page, page_of_calls
+from store.intake import upsert_calls
+from store.period import period
+from store.schema import domains
+from store.scope import Scope
+from store.selection import Kind, Selection, Sort
+from store.store import Store
+from tests import seed
+
+ZONE = ZoneInfo("Asia/Krasnoyarsk")
+NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)  # 21:00 by the domain's clock
+
+
+@pytest.fixture(autouse=True, params=["whole", "in_halves"])
+def looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "in_halves":
+        monkeypatch.setattr("store.halves.LONG", timedelta())
+
+
+def at(clock: str, day: int = 22) -> datetime:
+    return datetime.combine(date(2026, 11, day), time.fromisoformat(clock), ZONE)
+
+
+def table() -> dict[str, CallReport]:
+    """The calls that the selections below choose from, by a letter each."""
+    off: dict[str, Any] = {"segments": (), "reason": Reason.USER_OFF}
+    out: dict[str, Any] = {"direction": Direction.OUT, "number": None}
+    calls = {
+        "a": seed.a_call(1, at("00:00:00"), talk_ms=9000),
+        "b": seed.but(seed.a_call(2, at("08:00:00"), talk_ms=29499), src="2667788", dst="2458888", number="2458888"),
+        "c": seed.unanswered(seed.a_call(3, at("08:59:59.999"))),
+        "d": seed.unanswered(seed.a_call(4, at("09:00:00")), Result.BUSY),
+        "e": seed.but(seed.a_call(5, at("12:30:00")), src="152", dst="83912667788", answered_by="83912667788", **out, **off),
+        "f": seed.but(
+            seed.a_call(6, at("13:00:00")), src="421", employee="421", participants=("421",), result=Result.OTHER, **out, **off
+        ),
+        "g": seed.but(
+            seed.a_call(7, at("20:00:00")), direction=Direction.INTERNAL, participants=("152", "421"), answered_by="421", **off
+        ),
+        "h": seed.but(seed.a_call(8, at("23:59:59.999")), src="Ромашка%_\\", employee=None, participants=(), **off),
+        "i": seed.but(seed.a_call(9, at("20:59:30")), ended_at=None),  # goes on: 30 s at NOW
+        "y": seed.a_call(10, at("23:59:59.999", day=21)),
+        "z": seed.a_call(11, at("00:00:00", day=23)),
+    }
+    return calls | {"o": seed.but(seed.a_call(12, at("12:00:00")), domain="other", participants=("900",), **off)}
+
+
+async def filled(store: Store, pbx: Pbx) -> dict[str, str]:
+    """Store the table; linkedid → letter."""
+    calls = table()
+    await upsert_calls(store, pbx, list(calls.values()))
+    await seed.ship(store, pbx, calls["a"], (9000,))
+    await seed.ship(store, pbx, calls["b"], (1000,))
+    return {call.linkedid: letter for letter, call in calls.items()}
+
+
+async def scope_of(store: Store, login: str | None = None, domain: str = "acme") -> Scope:
+    async with store.reading() as connection:
+        domain_id = (await connection.execute(select(domains.c.id).where(domains.c.name == domain))).scalar_one()
+    return Scope(domain_id=domain_id, login=login)
+
+
+async def page(
+    store: Store, scope: Scope, sort: Sort = Sort.STARTED_UP, after: Place | None = None, limit: int = 500, **wanted: Any
+) -> Page:
+    within = period(wanted.pop("start", date(2026, 11, 22)), wanted.pop("end", None), ZONE, NOW)
+    selection = Selection(period=within, zone=ZONE, **wanted)
+    return await page_of_calls(store, scope, selection, sort=sort, after=after, limit=limit, now=NOW)
+
+
+SELECTIONS: list[tuple[dict[str, Any], str]] = [
+    ({}, "abcdefgih"),
+    ({"start": None}, "abcdefgih"),
+    ({"start": date(2026, 11, 21), "end": date(2026, 11, 21)}, "y"),
+    ({"start": date(2026, 11, 21), "end": date(2026, 11, 23)}, "yabcdefgihz"),
+    ({"start": None, "end": date(2026, 11, 21)}, "y"),
+    ({"start": at("08:00:00"), "end": at("09:00:00")}, "bc"),
+    ({"start": datetime(2026, 11, 22, 8), "end": datetime(2026, 11, 22, 9)}, "bc"),  # noqa: DTZ001 (the domain's clock)
+    ({"start": datetime(2026, 11, 22, 1, tzinfo=UTC), "end": datetime(2026, 11, 22, 2, tzinfo=UTC)}, "bc"),
+    ({"time_from": time(8), "time_to": time(9)}, "bc"),
+    ({"time_from": time(9)}, "defgih"),
+    ({"time_to": time(9)}, "abc"),
+    ({"time_from": time(20), "time_to": time(8)}, "agih"),
+    ({"start": date(2026, 11, 21), "end": date(2026, 11, 23), "time_from": time(23), "time_to": time(0)}, "yh"),
+    ({"min_s": 10, "max_s": 10}, "a"),
+    ({"min_s": 30}, "bi"),
+    ({"min_s": 30, "max_s": 30}, "bi"),
+    ({"max_s": 6}, "cdefgh"),
+    ({"directions": (Direction.OUT,)}, "ef"),
+    ({"directions": (Direction.OUT, Direction.INTERNAL)}, "efg"),
+    ({"results": (Result.BUSY, Result.NO_ANSWER)}, "cd"),
+    ({"kind": Kind.IN}, "abcdih"),
+    ({"kind": Kind.OUT}, "ef"),
+    ({"kind": Kind.INTERNAL}, "g"),
+    ({"kind": Kind.MISSED}, "cd"),
+    ({"kind": Kind.MISSED_NOT_CALLED_BACK}, "cd"),
+    ({"kind": Kind.RECORDED}, "ab"),
+    ({"recorded": True}, "ab"),
+    ({"recorded": False}, "cdefgih"),
+    ({"users": ("421",)}, "fg"),
+    ({"users": ("421", "152")}, "abcdefgi"),
+    ({"users": ("nobody",)}, ""),
+    ({"numbers": ("2458888",)}, "b"),
+    ({"numbers": ("2458888", "2458152")}, "abcdgih"),
+    ({"src": "66778"}, "b"),
+    ({"src": "ромашка"}, "h"),
+    ({"src": "РОМАШКА"}, "h"),
+    ({"src": "%"}, "h"),
+    ({"src": "_\\"}, "h"),
+    ({"dst": "88"}, "be"),
+    ({"answered_by": "391"}, "e"),
+    ({"employee": "петров"}, "abcdegi"),
+    ({"employee": "СОЛДАТОВ"}, "f"),
+    ({"employee": "42"}, "f"),
+    (
+        {"kind": Kind.IN, "recorded": True, "src": "266", "min_s": 20, "users": ("152",), "time_from": time(8), "time_to": time(9)},
+        "b",
+    ),
+    ({"kind": Kind.IN, "directions": (Direction.OUT,)}, ""),
+]
+
+
+async def test_each_selection_finds_its_calls(store: Store, pbx: Pbx) -> None:
+    letters, scope = await filled(store, pbx), await scope_of(store)
+    for wanted, expected in SELECTIONS:
+        found = await page(store, scope, **wanted)
+        assert "".join(letters[call.linkedid] for call in found.items) == expected, wanted
+        assert (found.total, found.total_is_exact) == (len(expected), True), wanted
+
+
+async def test_nobody_sees_beyond_their_scope(store: Store, pbx: Pbx) -> None:
+    letters = await filled(store, pbx)
+    expected = {("152", "acme"): "abcdegi", ("421", "acme"): "fg", ("130", "acme"): "", (None, "other"): "o", ("152", "other"): ""}
+    for (login, domain), calls in expected.items():
+        scope = await scope_of(store, login, domain)
+        for wanted in ({}, {"users": ("152", "421", "900")}, {"recorded": False}, {"recorded": True}):
+            found = await page(store, scope, **wanted)
+            assert {letters[call.linkedid] for call in found.items} <= set(calls), (login, domain, wanted)
+        assert "".join(letters[call.linkedid] for call in (await page(store, scope)).items) == calls
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        (Sort.STARTED_UP, "abcdefgih"),
+        (Sort.STARTED_DOWN, "higfedcba"),
+        (Sort.DURATION_UP, "cdefghabi"),
+        (Sort.DURATION_DOWN, "ibahgfedc"),
+    ],
+)
+async def test_pages_follow_each_other_without_gap_or_repeat(store: Store, pbx: Pbx, sort: Sort, expected: str) -> None:
+    letters, scope, after, found = await filled(store, pbx), await scope_of(store), None, ""
+    while True:
+        got = await page(store, scope, sort, after, limit=2)
+        found += "".join(letters[call.linkedid] for call in got.items)
+        # What comes meanwhile belongs to no page that was begun before it: it is newer, and it goes on.
+        newcomer = seed.but(seed.a_call(100 + len(found), at("20:59:59.999")), ended_at=None)
+        if sort is not Sort.STARTED_UP:
+            letters[newcomer.linkedid] = "" if sort is Sort.STARTED_DOWN else "!"
+        if sort is Sort.STARTED_DOWN:
+            await upsert_calls(store, pbx, [newcomer])
+        if got.next is None:
+            break
+        after = got.next
+    assert found.replace("!", "") == expected
+
+
+async def test_more_than_ten_thousand_are_counted_only_where_figures_are_kept(
+    store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.counting.COUNTED_UP_TO", 8)
+    await filled(store, pbx)
+    some = await page(store, await scope_of(store), min_s=0, limit=2)
+    assert (some.total, some.total_is_exact) == (8, False)
+    kept = await page(store, await scope_of(store))
+    assert (kept.total, kept.total_is_exact) == (9, True)
+
+
+async def test_a_list_is_read_in_the_order_of_an_index(store: Store, pbx: Pbx) -> None:
+    """Neither sorting nor scanning: this is what keeps a page fast among tens of millions of calls."""
+    if store.engine.dialect.name != "sqlite":
+        return  # PostgreSQL plans by statistics, and rightly sorts a dozen rows
+    await filled(store, pbx)
+    for login, index in ((None, "ix_calls_list"), ("152", "ix_participants_domain_id_login_started_at_call_id")):
+        plan = await plan_of_first_page(store, await scope_of(store, login))
+        assert any(index in line for line in plan), plan
+        assert not any(line.startswith("SCAN calls") for line in plan), plan
+        assert not any("TEMP B-TREE" in line for line in plan), plan
+
+
+async def plan_of_first_page(store: Store, scope: Scope) -> list[str]:
+    from sqlalchemy import text
+    from sqlalchemy.dialects import sqlite
+
+    from store import call_keys
+    from store.scope import visible_calls
+    from store.selection import conditions
+
+    visible = visible_calls(scope)
+    selection = Selection(period=period(None, None, ZONE, NOW), zone=ZONE)
+    query = call_keys.first(visible, conditions(selection, visible, NOW), Sort.STARTED_DOWN, None, NOW, 50)
+    sql = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+    async with store.reading() as connection:
+        return [row.detail for row in await connection.execute(text(f"EXPLAIN QUERY PLAN {sql}".replace(":", "\\:")))]
+
+
+async def test_counted_hours_of_summer_time(store: Store, pbx: Pbx) -> None:
+    """The hour that comes twice is found twice, the one that never comes not at all."""
+    zone = ZoneInfo("Europe/Berlin")
+    calls = {hour: seed.a_call(hour, datetime(2026, 10, 25, 0, 30, tzinfo=UTC) + timedelta(hours=hour)) for hour in range(3)}
+    await upsert_calls(store, pbx, list(calls.values()))
+    within = period(date(2026, 10, 24), date(2026, 10, 26), zone, NOW)
+    found = [
+        len(
+            (await page_of_calls(store, await scope_of(store), selection, sort=Sort.STARTED_UP, after=None, limit=9, now=NOW)).items
+        )
+        for hour in range(1, 5)
+        for selection in [Selection(period=within, zone=zone, time_from=time(hour), time_to=time(hour + 1))]
+    ]
+    assert found == [0, 2, 1, 0]
+
+
+async def test_who_has_left_is_found_by_their_login_and_nobody_by_what_no_login_holds(store: Store, pbx: Pbx) -> None:
+    await filled(store, pbx)
+    left = seed.but(
+        seed.a_call(20, at("12:30:00")), employee="Ушёл-7", participants=("Ушёл-7",), segments=(), reason=Reason.USER_OFF
+    )
+    await upsert_calls(store, pbx, [left])
+    scope = await scope_of(store)
+    assert [call.linkedid for call in (await page(store, scope, employee="ушёл")).items] == [left.linkedid]
+    nobody = await page(store, scope, employee="нет такого")
+    assert (nobody.items, nobody.total, nobody.total_is_exact) == ((), 0, True)

@@ -1,0 +1,59 @@
+"""Two calls that turned out to be one: a single row, with the recordings of both, in whatever order things arrive."""
+
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+
+from fonoteka.calls import CallReport, RecordingState
+from fonoteka.naming import call_id
+from store.accounts import Pbx
+from store.audit import Actor
+from store.hold import set_hold
+from store.intake import upsert_calls
+from store.store import Store
+from tests import seed
+from tests.store.test_audit_queries import scope_of
+from tests.store.test_intake import BEGIN, seen, take
+
+CUSTOMER, ASKING = seed.a_call(1, BEGIN), seed.a_call(2, BEGIN)
+LATER = max(CUSTOMER.revision, ASKING.revision) + 10
+WHOLE = replace(CUSTOMER, revision=LATER, segments=(*CUSTOMER.segments, *ASKING.segments))
+PART = replace(ASKING, revision=LATER, segments=(), merged_into=CUSTOMER.linkedid)
+
+
+@pytest.mark.parametrize("order", list(permutations(("customer's audio", "asking's audio", "merge"))), ids=" ".join)
+async def test_one_row_has_the_recordings_of_both(store: Store, pbx: Pbx, order: tuple[str, ...]) -> None:
+    await upsert_calls(store, pbx, [CUSTOMER, ASKING])
+    for step in order:
+        if step == "merge":
+            await upsert_calls(store, pbx, [WHOLE, PART])
+        else:
+            await take(store, pbx, CUSTOMER if step.startswith("customer") else ASKING)
+    shown = await seen(store, CUSTOMER)
+    assert shown is not None
+    assert shown.recording.state is RecordingState.READY
+    assert shown.recording.duration_ms == 10_000
+    assert await seen(store, ASKING) is None
+    assert await seen(store, ASKING, "152") is None
+
+
+async def test_what_is_held_stays_held_in_the_call_it_becomes_a_part_of(store: Store, pbx: Pbx) -> None:
+    await upsert_calls(store, pbx, [CUSTOMER, ASKING])
+    scope, by = await scope_of(store), Actor(login="900", address="127.0.0.1")
+    assert await set_hold(store, scope, call_id(ASKING.pbx, ASKING.linkedid), hold=True, why="", by=by, now=BEGIN)
+    await upsert_calls(store, pbx, [WHOLE, PART])
+    shown = await seen(store, CUSTOMER)
+    assert shown is not None
+    assert shown.held
+
+
+@pytest.mark.parametrize("report", [ASKING, PART])
+async def test_what_comes_late_of_the_part_changes_nothing(store: Store, pbx: Pbx, report: CallReport) -> None:
+    await upsert_calls(store, pbx, [CUSTOMER, ASKING])
+    await upsert_calls(store, pbx, [WHOLE, PART])
+    await upsert_calls(store, pbx, [report])
+    assert await seen(store, ASKING) is None
+    shown = await seen(store, CUSTOMER)
+    assert shown is not None
+    assert shown.recording.state is RecordingState.PROCESSING

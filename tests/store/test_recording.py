@@ -1,0 +1,89 @@
+"""What became of a call's recording: a table."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fonoteka.calls import Reason, RecordingState
+from store.recording import Arrival, Segment, assess, assess_for
+
+BEGIN = datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC)
+
+
+def segment(
+    user: str = "152",
+    at_s: int = 0,
+    *,
+    audio_ms: int | None = None,
+    talk_ms: int = 5000,
+    why: Reason | None = None,
+    salvaged: bool = False,
+) -> Segment:
+    arrival = None if audio_ms is None else Arrival(duration_ms=audio_ms, talk_ms=talk_ms, muted=(), salvaged=salvaged)
+    return Segment(name=f"{user}-{at_s}", user=user, started_at=BEGIN + timedelta(seconds=at_s), reason=why, arrival=arrival)
+
+
+WAITING, WHOLE, SHORT = segment(), segment(audio_ms=5000), segment(audio_ms=4499, talk_ms=14_500)
+FAILED = segment("421", 9, why=Reason.DISK_FULL)
+
+
+@pytest.mark.parametrize(
+    ("segments", "reason", "ended", "state", "why", "duration_ms"),
+    [
+        ([], Reason.USER_OFF, True, RecordingState.NONE, Reason.USER_OFF, None),
+        ([], None, False, RecordingState.NONE, Reason.NOT_ANSWERED, None),
+        ([], Reason.AGENT_WAS_DOWN, True, RecordingState.NONE, Reason.AGENT_WAS_DOWN, None),
+        ([], Reason.DISK_FULL, True, RecordingState.FAILED, Reason.DISK_FULL, None),
+        ([], Reason.RETENTION, True, RecordingState.EXPIRED, Reason.RETENTION, None),
+        ([WAITING], None, False, RecordingState.RECORDING, None, None),
+        ([WAITING], None, True, RecordingState.PROCESSING, None, None),
+        ([WHOLE], None, True, RecordingState.READY, None, 5000),
+        ([WHOLE], None, False, RecordingState.READY, None, 5000),
+        ([WHOLE, segment("421", 9)], None, False, RecordingState.RECORDING, None, 5000),
+        ([WHOLE, segment("421", 9)], None, True, RecordingState.PROCESSING, None, 5000),
+        ([segment(audio_ms=4500, talk_ms=14_500)], None, True, RecordingState.READY, None, 4500),
+        ([segment(audio_ms=4499, salvaged=True)], None, True, RecordingState.PARTIAL, Reason.AUDIO_DAMAGED, 4499),
+        ([SHORT], None, True, RecordingState.PARTIAL, Reason.ASTERISK_FAILED, 4499),
+        ([segment(audio_ms=1000, salvaged=True)], None, True, RecordingState.PARTIAL, Reason.AUDIO_DAMAGED, 1000),
+        ([segment(audio_ms=5000, salvaged=True)], None, True, RecordingState.READY, None, 5000),
+        ([FAILED], None, True, RecordingState.FAILED, Reason.DISK_FULL, None),
+        ([WHOLE, FAILED], None, True, RecordingState.PARTIAL, Reason.DISK_FULL, 5000),
+        ([segment(audio_ms=5000, why=Reason.AGENT_WAS_DOWN)], None, True, RecordingState.PARTIAL, Reason.AGENT_WAS_DOWN, 5000),
+        ([segment(why=Reason.STOPPED_BY_USER)], None, False, RecordingState.RECORDING, None, None),
+        ([segment(audio_ms=2000, why=Reason.STOPPED_BY_USER)], None, True, RecordingState.PARTIAL, Reason.STOPPED_BY_USER, 2000),
+        ([segment(why=Reason.RETENTION)], None, True, RecordingState.EXPIRED, Reason.RETENTION, None),
+    ],
+)
+def test_the_state_follows_from_what_was_reported_and_what_arrived(
+    segments: list[Segment], reason: Reason | None, ended: bool, state: RecordingState, why: Reason | None, duration_ms: int | None
+) -> None:
+    found = assess(segments, reason=reason, ended=ended)
+    assert (found.state, found.reason, found.duration_ms) == (state, why, duration_ms)
+
+
+def test_parts_follow_each_other_in_the_order_of_their_start() -> None:
+    found = assess(
+        [segment("421", 30, audio_ms=700), segment("152", 0, audio_ms=5000), segment("900", 10, why=Reason.NO_AUDIO)],
+        reason=None,
+        ended=True,
+    )
+    assert [(part.user, part.offset_ms, part.duration_ms) for part in found.parts] == [("152", 0, 5000), ("421", 5000, 700)]
+
+
+@pytest.mark.parametrize(
+    ("login", "state", "why", "duration_ms"),
+    [
+        ("152", RecordingState.READY, None, 5000),
+        ("421", RecordingState.FAILED, Reason.DISK_FULL, None),
+        ("130", RecordingState.NONE, Reason.USER_OFF, None),
+    ],
+)
+def test_a_participant_sees_their_own_segments(
+    login: str, state: RecordingState, why: Reason | None, duration_ms: int | None
+) -> None:
+    found = assess_for(login, [WHOLE, FAILED], reason=None, ended=True)
+    assert (found.state, found.reason, found.duration_ms) == (state, why, duration_ms)
+
+
+def test_where_nobody_was_recorded_everybody_sees_the_calls_own_reason() -> None:
+    assert assess_for("421", [], reason=Reason.FORWARDED_INTERNATIONAL, ended=True).reason is Reason.FORWARDED_INTERNATIONAL

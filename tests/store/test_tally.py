@@ -1,0 +1,239 @@
+"""The figures that are kept are those that counting the calls gives, whatever has happened to the calls."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from sqlalchemy import delete, select
+
+from fonoteka.calls import CallReport, Direction, Result
+from store import statistics
+from store.accounts import Pbx
+from store.apply import apply
+from store.call_queries import page_of_calls
+from store.call_removal import remove_calls
+from store.directory_file import parse_directory
+from store.intake import IntakeRefused, NotYetTaken, store_recording, upsert_calls
+from store.period import period
+from store.schema import calls, domains
+from store.scope import Scope
+from store.selection import Kind, Selection, Sort
+from store.store import Store
+from store.tally import Unit, day_number, hour_began_ms
+from store.tally_read import days_and_months
+from store.tally_tables import group_tallies, hour_tallies
+from store.tally_write import tally_again
+from tests import seed
+from tests.store.test_intake import AUDIO, NOW, chunks
+
+ZONES = ("Asia/Krasnoyarsk", "Asia/Kolkata", "Australia/Lord_Howe", "Europe/Berlin")
+# Lord Howe puts its clock by half an hour on 4 October, Berlin by an hour on the 25th.
+MOMENTS = [
+    datetime(2026, 10, day, hour, minute, 59, 999000, tzinfo=UTC)
+    for day in (3, 24, 25, 31)
+    for hour in (14, 15, 16, 17, 23)
+    for minute in (14, 29, 44, 59)
+] + [
+    datetime(2026, 10, 3, 15, 30, tzinfo=UTC),
+    datetime(2026, 10, 25, 1, 0, tzinfo=UTC),
+]
+OUTSIDE = ("89131234567", "+79131234567", "84951112233", "anonymous")
+LENGTHS_MS = (0, 400, 29_499, 29_500, 59_500, 179_500, 599_499, 599_500, 10**6)
+
+
+@some.composite
+def reports(draw: some.DrawFn) -> CallReport:
+    """Whatever an agent may say of one of six calls."""
+    number, revision = draw(some.integers(0, 5)), draw(some.integers(1, 9))
+    call = seed.a_call(number, draw(some.sampled_from(MOMENTS)), talk_ms=draw(some.sampled_from(LENGTHS_MS)))
+    who = draw(some.sampled_from(("152", "421", None)))
+    fields: dict[str, Any] = {
+        "revision": revision,
+        "direction": draw(some.sampled_from(Direction)),
+        "result": draw(some.sampled_from(Result)),
+        "employee": who,
+        "participants": (who,) if who else (),
+        "number": draw(some.sampled_from(("2458888", "2458152", None))),
+        "src": draw(some.sampled_from(OUTSIDE)),
+        "dst": draw(some.sampled_from(OUTSIDE)),
+        "answered_at": draw(some.sampled_from((None, call.answered_at, draw(some.sampled_from(MOMENTS))))),
+        "ended_at": draw(some.sampled_from((None, call.ended_at))),
+        "domain": draw(some.sampled_from(("acme", "acme", "acme", "other"))),
+        "merged_into": draw(some.sampled_from((None, None, None, "1795391022.0"))),
+    }
+    return replace(call, **fields)
+
+
+STEPS = some.lists(
+    some.one_of(
+        some.tuples(some.just("report"), some.lists(reports(), min_size=1, max_size=4)),
+        some.tuples(some.just("record"), some.integers(0, 5)),
+        some.tuples(some.just("remove"), some.integers(0, 5)),
+        some.tuples(some.just("zone"), some.sampled_from(ZONES)),
+    ),
+    max_size=8,
+)
+SELECTIONS: list[dict[str, Any]] = [
+    {},
+    {"end": date(2026, 10, 24)},
+    {"start": date(2026, 10, 25)},
+    {"time_from": time(1), "time_to": time(3)},
+    {"time_from": time(22), "time_to": time(2)},
+    {"start": datetime(2026, 10, 3, 2), "end": datetime(2026, 10, 25, 3)},  # noqa: DTZ001 (the domain's clock)
+    {"weekdays": (6, 7)},
+    {"directions": (Direction.OUT,)},
+    {"results": (Result.ANSWERED, Result.BUSY)},
+    {"kind": Kind.IN},
+    {"kind": Kind.MISSED, "results": (Result.BUSY,)},
+    {"kind": Kind.MISSED_CALLED_BACK},
+    {"kind": Kind.MISSED_NOT_CALLED_BACK, "directions": (Direction.IN, Direction.OUT)},
+    {"kind": Kind.RECORDED},
+    {"recorded": True},
+    {"recorded": False},
+    {"numbers": ("2458888",)},
+    {"employee_logins": ("152",), "kind": Kind.OUT},
+    {"numbers": ("2458888", "2458152"), "employee_logins": ("421",)},
+]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, zone=some.sampled_from(ZONES), asked=some.lists(some.sampled_from(SELECTIONS), min_size=3, max_size=3))
+async def test_every_figure_is_what_counting_gives(
+    store: Store, pbx: Pbx, steps: list[tuple[str, Any]], zone: str, asked: list[dict[str, Any]]
+) -> None:
+    await emptied(store)
+    zone = await perform(store, pbx, zone, [("zone", zone), *steps])
+    kept = await tallies(store)
+    async with store.writing() as connection:
+        for domain_id in (await connection.execute(select(domains.c.id))).scalars():
+            await connection.run_sync(tally_again, domain_id)
+    assert kept == await tallies(store)
+    for wanted in asked:
+        told = await figures(store, zone, wanted)
+        with counting():
+            assert told == await figures(store, zone, wanted), wanted
+    if not any(what == "remove" for what, _ in steps):
+        await check_called_back(store)
+
+
+async def perform(store: Store, pbx: Pbx, zone: str, steps: list[tuple[str, Any]]) -> str:
+    """Do all of it; gives the zone of the domain acme at the end."""
+    for what, value in steps:
+        if what == "report":
+            await upsert_calls(store, pbx, value)
+        elif what == "record":
+            call = seed.a_call(value, MOMENTS[0])
+            manifest, made = seed.manifest_of(replace(call, revision=0), call.segments[0]), seed.mixed_of(AUDIO, 5000)
+            with suppress(IntakeRefused, NotYetTaken):  # of a call that became a part of one which does not claim it
+                await store_recording(store, pbx, manifest, made, seed.peaks(5000), chunks(AUDIO), NOW)
+        elif what == "remove":
+            async with store.writing() as connection:
+                mine = calls.c.linkedid == seed.a_call(value, MOMENTS[0]).linkedid
+                for row in (await connection.execute(select(calls.c.id, calls.c.domain_id).where(mine))).all():
+                    await remove_calls(connection, row.domain_id, [row.id])
+        else:
+            zone = value
+            await apply(store, parse_directory(seed.DIRECTORY.replace("Asia/Krasnoyarsk", zone), source="test"))
+    return zone
+
+
+async def emptied(store: Store) -> None:
+    async with store.writing() as connection:
+        for table in (calls, hour_tallies, group_tallies):
+            await connection.execute(delete(table))
+
+
+async def tallies(store: Store) -> set[tuple[Any, ...]]:
+    """The rows in which anything is counted."""
+    async with store.reading() as connection:
+        rows = [
+            (table.name, *row)
+            for table in (hour_tallies, group_tallies)
+            for row in await connection.execute(select(table))
+            if any(list(row)[len(table.primary_key) :])
+        ]
+    return set(rows)
+
+
+async def figures(store: Store, zone: str, wanted: dict[str, Any]) -> tuple[Any, ...]:
+    """Everything that is told of a selection."""
+    async with store.reading() as connection:
+        domain_id = (await connection.execute(select(domains.c.id).where(domains.c.name == "acme"))).scalar_one()
+    clock, scope = ZoneInfo(zone), Scope(domain_id=domain_id, login=None)
+    more = {"start": date(2026, 10, 1), "end": date(2026, 11, 10)} | wanted
+    within = period(more.pop("start"), more.pop("end"), clock, NOW)
+    selection = Selection(period=within, zone=clock, **more)
+    # Pages of one: a first page that is the last is not counted at all.
+    page = await page_of_calls(store, scope, selection, sort=Sort.STARTED_UP, after=None, limit=1, now=NOW)
+    assert page.total_is_exact
+    return (
+        page.total,
+        await statistics.by_hour(store, scope, selection, NOW),
+        await statistics.by_party(store, scope, selection, Direction.IN, NOW),
+        await statistics.by_party(store, scope, selection, Direction.OUT, NOW),
+        await statistics.by_length(store, scope, selection, 29, NOW),
+        await statistics.call_backs(store, scope, selection, NOW),
+    )
+
+
+@contextmanager
+def counting() -> Iterator[None]:
+    """As if no figures were kept, and every period were long."""
+
+    async def unknown(*_: object) -> None:
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("hour_rows", "group_rows", "rows_of_all"):
+            patch.setattr(f"store.figures_kept.{name}", lambda *_: None)
+        patch.setattr("store.call_queries.count", unknown)
+        patch.setattr("store.halves.LONG", timedelta())
+        yield
+
+
+async def check_called_back(store: Store) -> None:
+    async with store.reading() as connection:
+        rows = (await connection.execute(select(calls).where(calls.c.merged_into.is_(None)))).all()
+    for row in rows:
+        missed = row.direction == Direction.IN and row.result != Result.ANSWERED and row.peer is not None
+        reached = (
+            other.answered_at
+            for other in rows
+            if (other.domain_id, other.peer, other.direction, other.result)
+            == (row.domain_id, row.peer, Direction.OUT, Result.ANSWERED)
+            if other.answered_at is not None and other.answered_at > row.started_at
+        )
+        assert row.called_back_at == (min(reached, default=None) if missed else None)
+
+
+def test_an_hour_of_a_clock_that_is_put_by_half_an_hour() -> None:
+    """2:00 becomes 2:30, so that hour begins at 2:30; the hour before it is whole."""
+    zone, put = ZoneInfo("Australia/Lord_Howe"), datetime(2026, 10, 3, 15, 30, tzinfo=UTC)
+    began = [hour_began_ms(put + timedelta(minutes=minutes), zone) for minutes in (-61, -60, -1, 0, 29, 30)]
+    minutes = [(ms - put.timestamp() * 1000) / 60_000 for ms in began]
+    assert minutes == [-120, -60, -60, 0, 0, 30]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (date(2026, 1, 1), date(2026, 2, 1), {(Unit.MONTH, 672, 673)}),
+        (date(2026, 1, 2), date(2026, 2, 1), {(Unit.DAY, 20455, 20485)}),
+        (date(2026, 1, 31), date(2026, 3, 2), {(Unit.DAY, 20484, 20485), (Unit.MONTH, 673, 674), (Unit.DAY, 20513, 20514)}),
+        (date(2025, 12, 31), date(2026, 1, 1), {(Unit.DAY, 20453, 20454)}),
+        (date(2025, 11, 15), date(2025, 12, 15), {(Unit.DAY, 20407, 20437)}),
+    ],
+)
+def test_days_and_months(first: date, last: date, expected: set[tuple[Unit, int, int]]) -> None:
+    found = {(unit, begin, end) for unit, begin, end in days_and_months(first, last) if begin < end}
+    assert found == expected
+    days = sum(end - begin for unit, begin, end in found if unit is Unit.DAY)
+    assert days + sum(31 if begin == 672 else 28 for unit, begin, _ in found if unit is Unit.MONTH) == day_number(
+        last
+    ) - day_number(first)

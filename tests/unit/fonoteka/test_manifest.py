@@ -1,0 +1,43 @@
+"""The papers of a recording, as they are read from a folder that others may write to."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fonoteka.errors import SpoolError
+from fonoteka.manifest import read_manifest, read_mixed, write_manifest, write_mixed
+from tests import seed
+
+CALL = seed.a_call(1, datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC))
+MANIFEST = seed.manifest_of(CALL, CALL.segments[0])
+MIXED = seed.mixed_of(b"audio", 5000)
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    write_manifest(tmp_path, MANIFEST)
+    write_mixed(tmp_path, MIXED)
+    assert (read_manifest(tmp_path), read_mixed(tmp_path)) == (MANIFEST, MIXED)
+    assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "mixed.json"}
+
+
+@pytest.mark.parametrize(
+    "name", ["../x.wav", "/etc/hostname", "a/b.wav", "..", "", ".wav", "x", "x.wav\n", "x.WAV", "я.wav", "x.y.wav"]
+)
+@pytest.mark.parametrize(
+    ("paper", "field"),
+    [
+        ("manifest.json", "outside_leg"),
+        ("manifest.json", "employee_leg"),
+        ("mixed.json", "audio_file"),
+        ("mixed.json", "peaks_file"),
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, paper: str, field: str, name: str) -> None:
+    write_manifest(tmp_path, MANIFEST)
+    write_mixed(tmp_path, MIXED)
+    said = json.loads((tmp_path / paper).read_text())
+    (tmp_path / paper).write_text(json.dumps(said | {field: name}))
+    with pytest.raises(SpoolError, match="no plain file name"):
+        (read_manifest if paper == "manifest.json" else read_mixed)(tmp_path)

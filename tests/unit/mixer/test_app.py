@@ -1,0 +1,174 @@
+"""The mixer as it runs: a real spool, real worker processes, and what befalls them."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from fonoteka.calls import Reason
+from fonoteka.config import Configuration, PbxSection
+from fonoteka.errors import SpoolError
+from fonoteka.manifest import read_failure, read_mixed
+from fonoteka.spool import ItemState, Spool, held
+from mixer.app import run
+from tests.unit.mixer.at_work import midway, mixing, names, runs, until, worker_pids
+from tests.unit.mixer.sounds import EMPLOYEE_LEG, OUTSIDE_LEG, close_item, header, hear, talk, write_item
+
+LONG_S = 300.0  # takes a worker the better part of a second: time enough to kill it in the middle
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    spool = Spool(tmp_path / "spool")
+    spool.prepare()
+    return spool
+
+
+async def test_what_is_there_and_what_comes_is_mixed(spool: Spool) -> None:
+    close_item(spool, "there-before", *talk(1.0))
+    async with mixing(spool):
+        await until(lambda: names(spool, ItemState.MIXED) == {"there-before"})
+        close_item(spool, "comes-later", *talk(2.0))
+        await until(lambda: names(spool, ItemState.MIXED) == {"there-before", "comes-later"})
+    item = spool.folder(ItemState.MIXED) / "comes-later"
+    mixed = read_mixed(item)
+    assert (mixed.audio_file, mixed.duration_ms, mixed.salvaged) == ("audio.opus", 2000, False)
+    assert hear(item / mixed.audio_file).loudest_hz(0) == pytest.approx(440, abs=2)
+    there = {path.name for path in item.iterdir()}
+    assert {OUTSIDE_LEG, EMPLOYEE_LEG, "manifest.json"} <= there, "the legs stay until the store's receipt"
+
+
+async def test_the_worker_yields_to_voice(spool: Spool) -> None:
+    close_item(spool, "one", *talk(1.0))
+    async with mixing(spool):
+        await until(lambda: names(spool, ItemState.MIXED))
+        (worker,) = worker_pids()
+        assert os.getpriority(os.PRIO_PROCESS, worker) == 19
+        assert os.sched_getscheduler(worker) == os.SCHED_IDLE
+        # A session of its own, whose share of the processors is the least there is, where Linux shares them out by sessions.
+        assert os.getsid(worker) == worker
+        autogroup = Path(f"/proc/{worker}/autogroup")
+        assert not autogroup.exists() or autogroup.read_text(encoding="ascii").endswith(" nice 19\n")
+
+
+async def test_what_cannot_be_mixed_is_set_aside_and_the_next_is_mixed(spool: Spool) -> None:
+    close_item(spool, "nothing-said", header(0), header(0))
+    close_item(spool, "no-audio", b"nonsense" * 9, b"nonsense" * 9)
+    close_item(spool, "no-manifest", *talk(1.0))
+    (spool.folder(ItemState.CLOSED) / "no-manifest" / "manifest.json").write_text("{}")
+    close_item(spool, "good", *talk(1.0))
+    with capture_logs() as logs:
+        async with mixing(spool):
+            await until(lambda: names(spool, ItemState.MIXED))
+    rejected = spool.folder(ItemState.REJECTED)
+    assert {item: read_failure(rejected / item).reason for item in names(spool, ItemState.REJECTED)} == {
+        "nothing-said": Reason.NO_AUDIO,
+        "no-audio": Reason.AUDIO_DAMAGED,
+        "no-manifest": Reason.AUDIO_DAMAGED,
+    }
+    assert {line["segment"] for line in logs if line["event"] == "set aside"} == names(spool, ItemState.REJECTED)
+    assert [line["linkedid"] for line in logs if line["event"] == "mixed"] == ["1795391022.0"]
+
+
+async def test_a_missing_leg_is_logged(spool: Spool) -> None:
+    close_item(spool, "half", talk(1.0)[0], None)
+    with capture_logs() as logs:
+        async with mixing(spool):
+            await until(lambda: names(spool, ItemState.MIXED))
+    told = [(line["segment"], line["trouble"]) for line in logs if line["event"] == "leg salvaged"]
+    assert told == [("half", "employee.wav: missing")]
+
+
+async def test_a_killed_worker_loses_nothing(spool: Spool) -> None:
+    close_item(spool, "long", *talk(LONG_S))
+    async with mixing(spool):
+        await until(lambda: midway(spool))
+        (first,) = worker_pids()
+        os.kill(first, signal.SIGKILL)
+        close_item(spool, "next", *talk(1.0))
+        await until(lambda: names(spool, ItemState.MIXED) == {"long", "next"})
+        assert worker_pids().isdisjoint({first})
+    item = spool.folder(ItemState.MIXED) / "long"
+    assert read_mixed(item).duration_ms == LONG_S * 1000
+    assert not list(item.glob(".*")), "a draft of the killed worker is left"
+
+
+async def test_an_item_that_kills_two_workers_is_set_aside(spool: Spool) -> None:
+    close_item(spool, "deadly", *talk(LONG_S))
+    async with mixing(spool):
+        killed = set[int]()
+        while len(killed) < 2:
+            await until(lambda: midway(spool) and worker_pids() - killed)
+            (worker,) = worker_pids() - killed
+            os.kill(worker, signal.SIGKILL)
+            killed.add(worker)
+            await until(lambda: not any(map(runs, killed)))
+        close_item(spool, "next", *talk(1.0))
+        await until(lambda: names(spool, ItemState.MIXED) == {"next"})
+    failure = read_failure(spool.folder(ItemState.REJECTED) / "deadly")
+    assert failure.reason is Reason.AUDIO_DAMAGED
+    assert "killed by signal 9" in failure.detail
+
+
+async def test_stopping_gives_the_item_back_and_leaves_no_process(spool: Spool) -> None:
+    close_item(spool, "long", *talk(LONG_S))
+    async with mixing(spool):
+        await until(lambda: midway(spool))
+    assert names(spool, ItemState.CLOSED) == {"long"}
+    assert worker_pids() == set()
+
+
+async def test_a_mixer_killed_midway_is_taken_over(spool: Spool) -> None:
+    """The whole process dies, worker and all; another mixer finds the item's lock free and does it again."""
+    close_item(spool, "long", *talk(LONG_S))
+    script = (
+        "import asyncio; from pathlib import Path; from mixer.app import run;"
+        "from fonoteka.config import Configuration, PbxSection;"
+        f"asyncio.run(run(Configuration(pbx=PbxSection(spool=Path({str(spool.root)!r})))))"
+    )
+    victim = subprocess.Popen(  # noqa: ASYNC220
+        [sys.executable, "-c", script], stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[3]
+    )
+    await until(lambda: midway(spool))
+    workers = worker_pids(parent=victim.pid)
+    victim.kill()
+    victim.wait()
+    assert workers
+    await until(lambda: not any(map(runs, workers)))
+    assert names(spool, ItemState.MIXING) == {"long"}
+    async with mixing(spool):
+        await until(lambda: names(spool, ItemState.MIXED) == {"long"})
+    item = spool.folder(ItemState.MIXED) / "long"
+    mixed = read_mixed(item)
+    assert mixed.duration_ms == LONG_S * 1000
+    assert not list(item.glob(".*"))
+
+
+async def test_an_item_that_a_living_mixer_holds_is_left_alone(spool: Spool) -> None:
+    elsewhere = write_item(spool.folder(ItemState.MIXING) / "elsewhere", *talk(1.0))
+    with held(elsewhere) as ours:
+        assert ours
+        async with mixing(spool):
+            close_item(spool, "here", *talk(1.0))
+            await until(lambda: names(spool, ItemState.MIXED) == {"here"})
+        assert names(spool, ItemState.MIXING) == {"elsewhere"}
+
+
+async def test_mixers_on_one_spool_share_the_work(spool: Spool) -> None:
+    for number in range(24):
+        close_item(spool, f"item-{number}", *talk(1.0))
+    with capture_logs() as logs:
+        async with mixing(spool, workers=2), mixing(spool):
+            await until(lambda: len(spool.items(ItemState.MIXED)) == 24)
+    assert sorted(line["segment"] for line in logs if line["event"] == "mixed") == sorted(f"item-{n}" for n in range(24))
+    assert not [line for line in logs if line["log_level"] != "info"]
+
+
+async def test_a_spool_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SpoolError, match="cannot be written"):
+        await run(Configuration(pbx=PbxSection(spool=tmp_path / "file" / "spool")))

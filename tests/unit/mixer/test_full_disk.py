@@ -1,0 +1,70 @@
+"""A disk that fills up: a real file system, small enough to fill."""
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from fonoteka.manifest import AudioFormat, read_mixed
+from fonoteka.spool import ItemState, Spool
+from mixer.mix import Mixture
+from mixer.orders import NoRoom
+from tests.unit.mixer.at_work import mixing, names, order, until, working
+from tests.unit.mixer.sounds import close_item, talk, write_item
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A real file system of that size, in a folder of its own. Needs root, as the lab does."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(disk: Path, all_but_bytes: int = 0) -> Path:
+    """Leave no more than so much room on a disk; gives the file to delete."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        with suppress(OSError):
+            while file.write(b"\1" * 4096):
+                pass
+        file.truncate(file.tell() - all_but_bytes)
+    return filler
+
+
+async def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    """No room, then room."""
+    with small_disk(tmp_path / "disk", "1m") as disk, capture_logs() as logs:
+        spool = Spool(disk)
+        spool.prepare()
+        close_item(spool, "waiting", *talk(20.0))
+        filler = fill(disk)
+        async with mixing(spool):
+            await until(lambda: any("cannot be written" in line["event"] for line in logs))
+            assert names(spool, ItemState.CLOSED) == {"waiting"}
+            filler.unlink()
+            await until(lambda: names(spool, ItemState.MIXED) == {"waiting"})
+        assert read_mixed(spool.folder(ItemState.MIXED) / "waiting").duration_ms == 20_000
+    assert os.strerror(errno.ENOSPC) in next(line["detail"] for line in logs if "cannot be written" in line["event"])
+
+
+@pytest.mark.parametrize("audio_format", AudioFormat)
+async def test_every_format_tells_a_full_disk(tmp_path: Path, audio_format: AudioFormat, capfd: pytest.CaptureFixture[str]) -> None:
+    """The disk fills up in the middle of the file: nothing is left of it, and the worker mixes the next one."""
+    with small_disk(tmp_path / "disk", "1200k") as disk:
+        long, short = write_item(disk / "long", *talk(30.0)), write_item(disk / "short", *talk(1.0))
+        filler = fill(disk, all_but_bytes=16384)
+        async with working() as worker:
+            assert isinstance(await worker.mix(order(long, audio_format)), NoRoom)
+            assert not list(long.glob(".*"))
+            filler.unlink()
+            assert isinstance(await worker.mix(order(short, audio_format)), Mixture)
+    assert capfd.readouterr().err == "", "the worker complained"
