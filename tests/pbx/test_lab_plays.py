@@ -16,15 +16,16 @@ TELLING = {
     "AttendedTransfer",
     "BlindTransfer",
     "Hold",
-    "LocalOptimizationEnd",
     "ParkedCall",
     "Pickup",
     "UnParkedCall",
 }
 HELD = {"Hold": 1}
 BLIND, ATTENDED = {"BlindTransfer": 1}, {"AttendedTransfer": 1, "Hold": 1}
-BY_KEYS = ATTENDED | {"LocalOptimizationEnd": 1}
 PARKED = {"ParkedCall": 1, "UnParkedCall": 1}
+# Through these goes a Local channel. Asterisk takes it out of the way with a packet that finds all its locks free, thus not
+# at any time one could wait for, and in a short talk on a slow machine not at all.
+THROUGH_LOCAL = {"followed_out"} | {f"attended_by_keys{how}" for how in ("", "_to_130", "_unanswered", "_taken_back")}
 
 #      play                          calls  events                 answered, in the order of their answers
 ROWS = [
@@ -39,9 +40,9 @@ ROWS = [
     ("blind_by_manager",              1, BLIND,             ("152", CUSTOMER, "421")),
     ("blind_out",                     1, BLIND,             ("152", CUSTOMER, OUTSIDE)),
     ("blind_to_busy",                 1, BLIND,             ("152", CUSTOMER)),
-    ("attended_by_keys",              1, BY_KEYS,           ("152", CUSTOMER, "421")),
-    ("attended_by_keys_to_130",       1, BY_KEYS,           ("152", CUSTOMER, "130")),
-    ("attended_by_keys_unanswered",   1, BY_KEYS,           ("152", CUSTOMER, "421")),
+    ("attended_by_keys",              1, ATTENDED,          ("152", CUSTOMER, "421")),
+    ("attended_by_keys_to_130",       1, ATTENDED,          ("152", CUSTOMER, "130")),
+    ("attended_by_keys_unanswered",   1, ATTENDED,          ("152", CUSTOMER, "421")),
     ("attended_by_keys_taken_back",   1, HELD,              ("152", CUSTOMER, "421")),
     ("attended_by_phone",             2, ATTENDED,          ("152", CUSTOMER, "421", "152 asks 421")),
     ("attended_by_phone_to_130",      2, ATTENDED,          ("152", CUSTOMER, "130", "152 asks 130")),
@@ -52,7 +53,7 @@ ROWS = [
     ("picked_up",                     2, {"Pickup": 1},     ("421", CUSTOMER)),
     ("conference_of_colleagues",      3, {},                ("152", "421", "130")),
     ("conference_with_customer",      3, BLIND,             ("152", CUSTOMER, "152 in conference", "421")),
-    ("followed_out",                  1, {"LocalOptimizationEnd": 1}, (OUTSIDE, CUSTOMER)),
+    ("followed_out",                  1, {},                (OUTSIDE, CUSTOMER)),
     ("withheld",                      1, {},                ("152", CUSTOMER)),
 ]  # fmt: skip
 
@@ -71,6 +72,8 @@ async def test_a_play(
     seen = [_headers(text) for text in (await capture(pbx, played)).split("\r\n\r\n") if text]
     assert len({event["Linkedid"] for event in seen if event["Event"] == "Newchannel"}) == calls
     assert Counter(event["Event"] for event in seen if event["Event"] in TELLING) == events
+    told = Counter(event["Event"] for event in seen)
+    assert told["LocalOptimizationEnd"] <= told["LocalBridge"] == (name in THROUGH_LOCAL)
     took = sorted((life.answered_at, who) for who, life in lives.items() if life.answered_at is not None)
     assert {who for _, who in took} == set(answered)
     assert took[0][1] in answered[:2], "answered first"
