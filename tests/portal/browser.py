@@ -53,6 +53,12 @@ def whole_list(page: Page) -> None:
     settled(page)
 
 
+def all_looked(page: Page) -> None:
+    """Wait until what was heard so far has led to a look at the list, if it was to: at most one in 1.2 s (callList.svelte.ts)."""
+    page.evaluate("() => new Promise(done => setTimeout(done, 1300))")
+    settled(page)
+
+
 @contextmanager
 def answered(page: Page) -> Iterator[None]:
     """Do in the block what changes the selection; after it the table shows the answer.

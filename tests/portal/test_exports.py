@@ -85,8 +85,8 @@ def test_the_files_hold_what_the_screen_shows(admin: Page, steps: tuple[Callable
     table = shown(admin)
     assert len(table) > 3
     name, content = saved(admin, "Excel (XLSX)")
-    assert (name, in_xlsx(content)) == ("fonoteka-acme-2020-01-01_2100-01-01.xlsx", table)
     expect(admin.get_by_text("Файл готовится")).to_be_visible()
+    assert (name, in_xlsx(content)) == ("fonoteka-acme-2020-01-01_2100-01-01.xlsx", table)
     name, content = saved(admin, "CSV")
     assert (name, in_csv(content)) == ("fonoteka-acme-2020-01-01_2100-01-01.csv", table)
     name, content = saved(admin, "Записи разговоров (ZIP)")

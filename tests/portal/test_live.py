@@ -1,18 +1,27 @@
 """Calls that appear and change by themselves while the page is open."""
 
+import asyncio
 import re
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from playwright.sync_api import Page, WebSocketRoute, expect
+import pytest
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
+from api.access import account_by
+from api.routes import live
+from api.services import Services
 from fonoteka.calls import CallReport, Direction, PathStep, Reason, Result
-from tests.portal.browser import rows, whole_list
+from store.accounts import Account
+from tests.portal.browser import all_looked, log_in, rows, whole_list
 from tests.portal.served import Served
-from tests.seed import a_call
+from tests.seed import PASSWORD, a_call
 
 _numbers = count(50_000)
+_LIST = re.compile(r"/api/calls(\?|$)")
 
 
 def ringing(src: str) -> CallReport:
@@ -49,6 +58,45 @@ def ended(call: CallReport) -> CallReport:
     assert call.answered_at is not None
     end = call.answered_at + timedelta(seconds=5)
     return replace(call, revision=3, ended_at=end, talk_ms=5000, path=(*call.path, PathStep(at=end, what="end", who="")))
+
+
+def test_a_call_that_begins_before_the_line_is_up_is_not_missed(
+    page: Page, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list has been read without it by then: the page waits for the line half a second."""
+    up = threading.Event()
+
+    async def once_up(services: Services, token: str | None) -> Account | None:
+        while not up.is_set():
+            await asyncio.sleep(0.02)
+        return await account_by(services, token)
+
+    monkeypatch.setattr(live, "account_by", once_up)
+    log_in(page, "900", PASSWORD)
+    whole_list(page)
+    page.mouse.move(5, 5)
+    served.report(ringing("83912000021"))
+    up.set()
+    expect(rows(page).filter(has_text="83912000021")).to_be_visible()
+
+
+def test_a_call_that_begins_while_the_list_is_read_is_not_missed(admin: Page, served: Served) -> None:
+    all_looked(admin)
+    held: list[str] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+            return
+        held.append(route.request.url)
+        answer = route.fetch()
+        served.report(ringing("83912000022"))
+        time.sleep(2)  # longer than the page waits between two looks
+        route.fulfill(response=answer)
+
+    admin.route(_LIST, hold)
+    admin.get_by_role("button", name="Обновить").click()
+    expect(rows(admin).filter(has_text="83912000022")).to_be_visible()
 
 
 def test_a_call_appears_is_taken_and_ends_in_its_row(admin: Page, served: Served) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from fonoteka.agent_protocol import Refusal
 from fonoteka.calls import Action, CallReport, Side
 from fonoteka.naming import call_id
-from tests.portal.browser import log_in, rows
+from tests.portal.browser import all_looked, log_in, rows
 from tests.portal.going_on import BY_RULE, IS_OFF, NOT_ASKED, ON_PAUSE, going_on, over
 from tests.portal.served import Served
 from tests.portal.test_looks import violations
@@ -164,6 +164,7 @@ def test_a_call_that_became_part_of_another_is_gone_at_once(admin: Page, served:
     expect(mine).to_be_visible()
     mine.locator("td.src").click()
     expect(admin.locator("tr.path li").first).to_be_visible()
+    all_looked(admin)
     asked: list[str] = []
     admin.on("request", lambda request: asked.append(request.url) if "/api/calls?" in request.url else None)
     merged = replace(part, revision=2, merged_into=whole.linkedid, live=None)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.routes import live
-from tests.portal.browser import SLOWEST_MS, log_in, rows, whole_list
+from tests.portal.browser import SLOWEST_MS, all_looked, log_in, rows, whole_list
 from tests.portal.served import Served
 from tests.portal.test_live import ended, ringing, talking
 from tests.seed import PASSWORD
@@ -131,10 +131,11 @@ def test_nobody_hears_of_the_session_before_theirs(browsing: BrowserContext, ser
     for page in (old, other):
         expect(page.get_by_role("button", name="Учётная запись")).to_contain_text("Иванова А.В.")
         expect(page.locator("tr.call").first).to_be_visible()
+    sockets(served, 1 if line == "shared" else 2)
     asked: list[str] = []
     for page in (old, other):
+        all_looked(page)
         page.on("request", lambda request: asked.append(request.url))
-    sockets(served, 1 if line == "shared" else 2)
     served.report(ringing("83912100021"))  # at 152, whom the administrator saw
     time.sleep(2)
     assert [url for url in asked if "/api/calls" in url] == []  # any news would have had the list looked at

@@ -55,8 +55,7 @@ export class CallList {
   /** Ask the server again for the same selection, soon, without losing what is shown. */
   lookSoon(): void {
     if (this.#timer !== undefined) return;
-    const dueMs = Math.max(0, this.#lookedAt + betweenLooksMs - Date.now());
-    this.#timer = setTimeout(() => void this.#look(), dueMs);
+    this.#lookIn(Math.max(0, this.#lookedAt + betweenLooksMs - Date.now()));
   }
 
   /** Put in the calls held back. */
@@ -69,10 +68,18 @@ export class CallList {
     this.#abort.abort();
   }
 
+  #lookIn(ms: number): void {
+    this.#timer = setTimeout(() => void this.#look(), ms);
+  }
+
   async #look(): Promise<void> {
     this.#timer = undefined;
     const selection = this.#selection;
-    if (selection === null || this.phase === "loading") return;
+    if (selection === null) return;
+    if (this.phase === "loading") {
+      this.#lookIn(betweenLooksMs); // the answer under way may be older than the news
+      return;
+    }
     const page = await this.#ask(selection);
     if (page === null) return;
     const shown = new Set(this.items.map((one) => one.id));
