@@ -5,14 +5,16 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.portal.browser import playing_at
+from tests.portal.browser import playing_at, whole_list
 
 _TELLS_TIME = "() => document.querySelector('audio')?.currentTime > 0.3"  # the player is loaded when it is first needed
 
 
 @pytest.fixture
 def playing(admin: Page) -> Page:
-    """A long enough call of two parts, playing by itself after one click."""
+    """A long enough call of two parts, playing by itself after one click; it need not be among the newest fifty."""
+    admin.goto("/?limit=200")
+    whole_list(admin)
     longest = admin.evaluate(
         """() => fetch('/api/calls?recorded=true&sort=-duration_s').then(answer => answer.json())
            .then(page => page.items.find(call => call.recording.segments.length > 1 && call.recording.duration_ms > 12000).id)"""
