@@ -7,8 +7,8 @@ from api import models
 from api.live_view import live
 from fonoteka.calls import PathStep
 from store.accounts import Account
+from store.call_facts import whole_seconds
 from store.call_queries import SeenCall
-from store.call_rows import whole_seconds
 from store.recording import Recording
 
 

@@ -7,14 +7,17 @@ from typing import Any, Final
 
 from fonoteka.calls import CallReport, Direction, RecordingState, Result
 from fonoteka.numbers import outside_party
-from store.schema import calls
+from store.schema import calls, milliseconds
 
 AUDIBLE: Final = frozenset({RecordingState.READY, RecordingState.PARTIAL})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallFacts:
-    """A call with a row of its own. `peer` is the outside party's number, the same for all calls with it; None: not known."""
+    """A call with a row of its own.
+
+    `duration_s` None: it goes on. `peer` is the outside party's number, the same for all calls with it; None: not known.
+    """
 
     domain_id: int
     started_at: datetime
@@ -23,6 +26,7 @@ class CallFacts:
     result: Result
     employee: str | None
     number: str | None
+    duration_s: int | None
     talk_ms: int
     audible: bool
     peer: str | None
@@ -55,6 +59,7 @@ FACTS: Final = (
     calls.c.result,
     calls.c.employee,
     calls.c.number,
+    calls.c.duration_s,
     calls.c.talk_ms,
     calls.c.recording_state,
     calls.c.peer,
@@ -76,6 +81,7 @@ def facts_of(row: Mapping[Any, Any]) -> CallFacts | None:
         result=Result(row["result"]),
         employee=row["employee"],
         number=row["number"],
+        duration_s=row["duration_s"],
         talk_ms=row["talk_ms"],
         audible=row["recording_state"] in AUDIBLE,
         peer=row["peer"],
@@ -95,11 +101,24 @@ def facts_told(report: CallReport, domain_id: int, *, peer: str | None, audible:
         result=report.result,
         employee=report.employee,
         number=report.number,
+        duration_s=duration_s(report),
         talk_ms=report.talk_ms,
         audible=audible,
         peer=peer,
         called_back_at=None,
     )
+
+
+def duration_s(report: CallReport) -> int | None:
+    """Whole seconds from start to end; None while the call goes on."""
+    if report.ended_at is None:
+        return None
+    return max(0, whole_seconds(milliseconds(report.ended_at) - milliseconds(report.started_at)))
+
+
+def whole_seconds(length_ms: int) -> int:
+    """Rounded half up."""
+    return (length_ms + 500) // 1000
 
 
 def peer_of(direction: str, src: str, dst: str, country: str, area_codes: tuple[str, ...]) -> str | None:

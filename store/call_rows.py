@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from fonoteka.calls import CallReport, Direction, LiveReport, MutedSpan, PathStep, Reason, RecordingState, Result
-from store.call_facts import AUDIBLE, CallFacts, facts_of, facts_told
+from store.call_facts import AUDIBLE, CallFacts, duration_s, facts_of, facts_told
 from store.call_merge import KnownCall, MergedCall, is_newer
 from store.recording import Arrival, Recording, Segment
 from store.schema import LONGEST_PARTY, milliseconds
@@ -68,11 +67,6 @@ def live_of(row: Row[Any]) -> LiveReport | None:
     return None if row.live is None else _LIVE.validate_python(row.live)
 
 
-def whole_seconds(length_ms: int) -> int:
-    """Rounded half up."""
-    return (length_ms + 500) // 1000
-
-
 def known_call(row: Row[Any], parts: Sequence[Segment], logins: Sequence[str]) -> KnownCall:
     """A row of `calls` with its segments and participants."""
     return KnownCall(
@@ -122,7 +116,7 @@ def call_values(one: CallOnItsWay) -> dict[str, Any]:
         "started_at": report.started_at,
         "answered_at": report.answered_at,
         "ended_at": report.ended_at,
-        "duration_s": None if report.ended_at is None else _duration_s(report.started_at, report.ended_at),
+        "duration_s": duration_s(report),
         "talk_ms": report.talk_ms,
         "peer": one.peer,
         "called_back_at": facts.called_back_at if facts else None,
@@ -130,10 +124,6 @@ def call_values(one: CallOnItsWay) -> dict[str, Any]:
         "live": _live(report),
         "merged_into": report.merged_into,
     } | recording_values(one.merged.recording)
-
-
-def _duration_s(started_at: datetime, ended_at: datetime) -> int:
-    return max(0, whole_seconds(milliseconds(ended_at) - milliseconds(started_at)))
 
 
 def _live(report: CallReport) -> dict[str, Any] | None:

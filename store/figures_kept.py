@@ -12,8 +12,8 @@ from store.period import week_hour
 from store.scope import Scope
 from store.selection import Selection
 from store.tally import Kind
-from store.tally_read import Cell, count_columns, group_rows, hour_rows, rows_of_all, summed, wanted_cells
-from store.tally_tables import BANDS_S, band_column, talk_column
+from store.tally_read import count_columns, group_rows, hour_rows, rows_of_all, summed, wanted_cells
+from store.tally_tables import BANDS_S, Cell, band_column, talk_column
 
 
 async def hours(connection: AsyncConnection, scope: Scope, selection: Selection) -> dict[int, Counted] | None:

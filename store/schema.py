@@ -208,6 +208,19 @@ Index(
     sqlite_where=_REACHED,
     postgresql_where=_REACHED,
 )
+_GOES_ON: Final = text("duration_s IS NULL AND merged_into IS NULL")
+Index(
+    "ix_calls_going_on",  # a few, whose length is not known yet: SQLite takes it only where it holds all that is asked for
+    calls.c.domain_id,
+    calls.c.duration_s,
+    calls.c.started_at,
+    calls.c.direction,
+    calls.c.result,
+    calls.c.talk_ms,
+    calls.c.merged_into,
+    sqlite_where=_GOES_ON,
+    postgresql_where=_GOES_ON,
+)
 
 call_paths = Table(
     "call_paths",

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Row, func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.calls import Direction
-from store import figures_counted, figures_kept
+from store import figures_counted, figures_kept, figures_of_lengths
 from store.call_backs import MISSED
 from store.employees import named_by_login
 from store.figures import Band, CallBacks, Counted, Hour, Parties, counts_of, groups_of, total
@@ -30,6 +30,8 @@ async def by_hour(store: Store, scope: Scope, selection: Selection, now: datetim
     async with store.reading() as connection:
         selection = await named_by_login(connection, scope, selection)
         found = await figures_kept.hours(connection, scope, selection)
+        if found is None:
+            found = await figures_of_lengths.hours(connection, scope, selection, now)
     if found is None:
         halves = await in_halves(store, figures_counted.hours(scope, selection, now), selection.period)
         found = figures_counted.hours_of(chain.from_iterable(halves))
@@ -54,23 +56,19 @@ async def by_length(
     store: Store, scope: Scope, selection: Selection, longer_than_s: int | None, now: datetime
 ) -> tuple[tuple[Band, ...], int | None]:
     """The outgoing calls by the length of their talk, and how many talked longer than so many seconds (None: not asked)."""
-    ends = (*BANDS_S[1:], None)
+    bands = list(zip(BANDS_S, (*BANDS_S[1:], None), strict=True))
     async with store.reading() as connection:
         selection = await named_by_login(connection, scope, selection)
         counted = await figures_kept.bands(connection, scope, selection)
-        shares = (
-            [] if counted is not None else [figures_counted.talked(start, end) for start, end in zip(BANDS_S, ends, strict=True)]
-        )
-        if longer_than_s is not None:
-            shares.append(figures_counted.talked(longer_than_s + 1, None))
-    halves = await in_halves(store, figures_counted.talks(scope, selection, shares, now), selection.period) if shares else []
-    looked_at = [sum(each) for each in zip(*chain.from_iterable(halves), strict=True)]
-    longer = looked_at[-1] if longer_than_s is not None else None
-    counted = counted if counted is not None else looked_at[: len(ends)]
-    bands = tuple(
-        Band(from_s=start, to_s=end, calls=counted[place]) for place, (start, end) in enumerate(zip(BANDS_S, ends, strict=True))
-    )
-    return bands, longer
+        shares = [*(bands if counted is None else []), *([] if longer_than_s is None else [(longer_than_s + 1, None)])]
+        found = await figures_of_lengths.talks(connection, scope, selection, shares, now) if shares else []
+    if found is None:
+        halves = await in_halves(store, figures_counted.talks(scope, selection, shares, now), selection.period)
+        found = [sum(each) for each in zip(*chain.from_iterable(halves), strict=True)]
+    longer = found[-1] if longer_than_s is not None else None
+    numbers = found if counted is None else counted
+    told = (Band(from_s=start, to_s=end, calls=number) for (start, end), number in zip(bands, numbers, strict=False))
+    return tuple(told), longer
 
 
 async def call_backs(store: Store, scope: Scope, selection: Selection, now: datetime) -> CallBacks:

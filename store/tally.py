@@ -1,8 +1,8 @@
 """What a call adds to the figures that are kept: pure.
 
-The figures of a company are kept for each hour of its own clock; those of each employee and each of its numbers for each
-day and month. A call adds to one row of each; taking back what it added and adding anew what it has become is all that
-a change needs.
+The figures of a company are kept for each hour of its own clock, and the length of each of its calls beside them
+(`store.lengths`); those of each employee and each of its numbers for each day and month. A call adds to one row of each;
+taking back what it added and adding anew what it has become is all that a change needs.
 """
 
 from bisect import bisect_right
@@ -15,7 +15,8 @@ from typing import Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from fonoteka.calls import Direction, Result
-from store.call_facts import CallFacts
+from store.call_facts import CallFacts, whole_seconds
+from store.lengths import Length, length_of
 from store.schema import instant, milliseconds
 from store.tally_tables import BANDS_S, CALLED_BACK, RECORDED, band_column, count_column, talk_column
 
@@ -61,6 +62,7 @@ class GroupKey(NamedTuple):
 
 
 Key = TypeVar("Key")
+Name = TypeVar("Name")
 Sums = dict[str, int]
 """Columns of a row, and what is added to each."""
 
@@ -71,17 +73,22 @@ class Tally:
     def __init__(self) -> None:
         self.hours: dict[HourKey, Sums] = {}
         self.groups: dict[GroupKey, Sums] = {}
+        self.lengths: dict[HourKey, dict[Length, int]] = {}
 
     def add(self, facts: CallFacts, zone: ZoneInfo, sign: int = 1) -> None:
         """Add a call; with `sign` -1 take it back."""
         weighs = [(column, sign * amount) for column, amount in weight(facts)]
         local = facts.started_at.astimezone(zone)
-        _add(self.hours, HourKey(facts.domain_id, hour_began_ms(facts.started_at, zone)), weighs)
+        hour = HourKey(facts.domain_id, hour_began_ms(facts.started_at, zone))
+        _add(self.hours, hour, weighs)
+        length = length_of(facts)
+        if length is not None:
+            _add(self.lengths, hour, [(length, sign)])
         for key in _groups(facts, local):
             _add(self.groups, key, weighs)
 
     def __len__(self) -> int:
-        return len(self.hours) + len(self.groups)
+        return len(self.hours) + len(self.groups) + sum(map(len, self.lengths.values()))
 
 
 def weight(facts: CallFacts) -> list[tuple[str, int]]:
@@ -100,7 +107,7 @@ def weight(facts: CallFacts) -> list[tuple[str, int]]:
 
 def band_of(talk_ms: int) -> int:
     """The place in BANDS_S of a talk's length, which counts in whole seconds, rounded half up."""
-    return max(0, bisect_right(BANDS_S, (talk_ms + 500) // 1000) - 1)
+    return max(0, bisect_right(BANDS_S, whole_seconds(talk_ms)) - 1)
 
 
 def hour_began_ms(moment: datetime, zone: ZoneInfo) -> int:
@@ -139,7 +146,7 @@ def _groups(facts: CallFacts, local: datetime) -> Iterator[GroupKey]:
         yield GroupKey(domain_id, _NUMBER, _MONTH, month, facts.number)
 
 
-def _add(rows: dict[Key, Sums], key: Key, weighs: list[tuple[str, int]]) -> None:
+def _add(rows: dict[Key, dict[Name, int]], key: Key, weighs: list[tuple[Name, int]]) -> None:
     sums = rows.get(key)
     if sums is None:
         sums = rows[key] = {}

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, cast, func, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Table, cast, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.calls import Direction, Result
@@ -19,15 +19,13 @@ from store.schema import milliseconds
 from store.scope import Scope
 from store.selection import Selection
 from store.tally import Kind, Unit, day_number, hour_began_ms, month_number
-from store.tally_tables import CALLED_BACK, RECORDED, count_column, group_tallies, hour_tallies
-
-Cell = tuple[Direction, Result]
+from store.tally_tables import CALLED_BACK, RECORDED, Cell, count_column, group_tallies, hour_tallies
 
 _ALL: Final = frozenset((direction, result) for direction in Direction for result in Result)
 _MISSED: Final = frozenset((Direction.IN, result) for result in Result if result is not Result.ANSWERED)
 
 
-def hour_rows(scope: Scope, selection: Selection) -> FromClause | None:
+def hour_rows(scope: Scope, selection: Selection, table: Table = hour_tallies) -> FromClause | None:
     """The company's hours that make up a selection's times; None if hours do not, or if it asks for less than a company."""
     if not _of_company(scope, selection) or selection.numbers or selection.employee_logins:
         return None
@@ -35,8 +33,8 @@ def hour_rows(scope: Scope, selection: Selection) -> FromClause | None:
     first, last = selection.time_from or time(), selection.time_to or time()
     if not all(_is_hour(moment, zone) for moment in (within.start, within.end)) or not _are_hours(first, last):
         return None
-    t = hour_tallies.c
-    rows = select(hour_tallies).where(t.domain_id == scope.domain_id, t.hour >= within.start, t.hour < within.end)
+    t = table.c
+    rows = select(table).where(t.domain_id == scope.domain_id, t.hour >= within.start, t.hour < within.end)
     if first != last:
         rows = rows.where(at_time_of_day(t.hour, first, last, within, zone))
     return rows.subquery()

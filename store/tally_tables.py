@@ -2,10 +2,12 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table, Text
 
 from fonoteka.calls import Direction, Result
 from store.schema import LONGEST_LOGIN, Identity, Instant, metadata
+
+Cell = tuple[Direction, Result]
 
 BANDS_S: Final = (0, 30, 60, 180, 600)  # where each band of talk begins, in seconds; the last has no end
 CALLED_BACK: Final = "called_back"  # of the missed calls
@@ -46,6 +48,15 @@ hour_tallies = Table(
     Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
     Column("hour", Instant, primary_key=True, autoincrement=False),  # when an hour of the domain's clock began
     *_columns(),
+    sqlite_with_rowid=False,
+)
+
+hour_lengths = Table(
+    "hour_lengths",
+    metadata,
+    Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
+    Column("hour", Instant, primary_key=True, autoincrement=False),  # as in hour_tallies
+    Column("lengths", Text, nullable=False),  # `store.lengths` reads and writes it
     sqlite_with_rowid=False,
 )
 

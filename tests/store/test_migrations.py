@@ -14,11 +14,12 @@ from store.intake import upsert_calls
 from store.migrations import upgrade
 from store.schema import calls
 from store.store import Store
-from store.tables import group_tallies, hour_tallies
+from store.tables import group_tallies, hour_lengths, hour_tallies
 from tests import seed
 from tests.store.conftest import create_database
 from tests.store.test_call_backs import ANOTHER, FIRST, LATE, MISSED, SECOND, backs, newer, out
 from tests.store.test_call_queries import table
+from tests.store.test_tally import kept_lengths
 
 IN_ORDER = ("domains", "pbxs", "users", "numbers", "calls", "call_paths", "participants", "segments", "settings")
 
@@ -49,8 +50,10 @@ async def test_the_calls_there_are_get_their_figures_and_call_backs(
     await copied(store, first_version)
     migrated = await Store.open(StoreSection(database=first_version, objects=section.objects))
     try:
-        for what in (hour_tallies, group_tallies, calls):
-            assert await content(migrated, what) == await content(store, what), what.name
+        for what in (hour_tallies, group_tallies, hour_lengths, calls):
+            found = await content(migrated, what)
+            assert found == await content(store, what), what.name
+            assert found, what.name
     finally:
         await migrated.close()
 
@@ -84,4 +87,6 @@ async def content(store: Store, what: Any) -> list[dict[str, Any]]:
     keys = {column.name for column in what.primary_key}
     if what is calls:
         return [dict(row) | {"peer": None} if row["merged_into"] else dict(row) for row in rows]
+    if what is hour_lengths:
+        return [dict(row) | {"lengths": kept_lengths(row["lengths"])} for row in rows]
     return [dict(row) for row in rows if any(value for name, value in row.items() if name not in keys)]

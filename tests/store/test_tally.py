@@ -1,5 +1,6 @@
 """The figures that are kept are those that counting the calls gives, whatever has happened to the calls."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -7,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -20,6 +22,7 @@ from store.call_queries import page_of_calls
 from store.call_removal import remove_calls
 from store.directory_file import parse_directory
 from store.intake import IntakeRefused, NotYetTaken, store_recording, upsert_calls
+from store.lengths import LONGEST_S, read
 from store.period import period
 from store.schema import calls, domains
 from store.scope import Scope
@@ -27,7 +30,7 @@ from store.selection import Kind, Selection, Sort
 from store.store import Store
 from store.tally import Unit, day_number, hour_began_ms
 from store.tally_read import days_and_months
-from store.tally_tables import group_tallies, hour_tallies
+from store.tally_tables import group_tallies, hour_lengths, hour_tallies
 from store.tally_write import tally_again
 from tests import seed
 from tests.store.test_intake import AUDIO, NOW, chunks
@@ -94,6 +97,11 @@ SELECTIONS: list[dict[str, Any]] = [
     {"kind": Kind.MISSED_CALLED_BACK},
     {"kind": Kind.MISSED_NOT_CALLED_BACK, "directions": (Direction.IN, Direction.OUT)},
     {"kind": Kind.RECORDED},
+    {"min_s": 30},
+    {"min_s": 1, "max_s": 600, "kind": Kind.OUT, "time_from": time(15)},
+    {"talk_min_s": 30, "start": date(2026, 10, 25)},
+    {"max_s": 59, "talk_max_s": 29, "results": (Result.ANSWERED,)},
+    {"min_s": 10**6, "talk_max_s": 10**6},
     {"recorded": True},
     {"recorded": False},
     {"numbers": ("2458888",)},
@@ -145,12 +153,12 @@ async def perform(store: Store, pbx: Pbx, zone: str, steps: list[tuple[str, Any]
 
 async def emptied(store: Store) -> None:
     async with store.writing() as connection:
-        for table in (calls, hour_tallies, group_tallies):
+        for table in (calls, hour_tallies, group_tallies, hour_lengths):
             await connection.execute(delete(table))
 
 
 async def tallies(store: Store) -> set[tuple[Any, ...]]:
-    """The rows in which anything is counted."""
+    """The rows in which anything is counted, and the calls whose lengths are kept."""
     async with store.reading() as connection:
         rows = [
             (table.name, *row)
@@ -158,7 +166,19 @@ async def tallies(store: Store) -> set[tuple[Any, ...]]:
             for row in await connection.execute(select(table))
             if any(list(row)[len(table.primary_key) :])
         ]
-    return set(rows)
+        hours = await connection.execute(select(hour_lengths))
+        lengths = [(row.domain_id, row.hour, each, times) for row in hours for each, times in kept_lengths(row.lengths).items()]
+    return {*rows, *lengths}
+
+
+def kept_lengths(text: str) -> Counter[tuple[int, ...]]:
+    """Each length that is kept of some call, and of how many."""
+    found = read([text])
+    lengths: Counter[tuple[int, ...]] = Counter()
+    for *length, times in np.stack([found.cell, found.duration_s, found.talk_s, found.times], axis=1).tolist():
+        lengths[*length] += times
+    assert min(lengths.values(), default=0) >= 0
+    return +lengths
 
 
 async def figures(store: Store, zone: str, wanted: dict[str, Any]) -> tuple[Any, ...]:
@@ -190,8 +210,13 @@ def counting() -> Iterator[None]:
         return None
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("hour_rows", "group_rows", "rows_of_all"):
-            patch.setattr(f"store.figures_kept.{name}", lambda *_: None)
+        for name in (
+            "figures_kept.hour_rows",
+            "figures_kept.group_rows",
+            "figures_kept.rows_of_all",
+            "figures_of_lengths.hour_rows",
+        ):
+            patch.setattr(f"store.{name}", lambda *_: None)
         patch.setattr("store.call_queries.count", unknown)
         patch.setattr("store.halves.LONG", timedelta())
         yield
@@ -237,3 +262,38 @@ def test_days_and_months(first: date, last: date, expected: set[tuple[Unit, int,
     assert days + sum(31 if begin == 672 else 28 for unit, begin, _ in found if unit is Unit.MONTH) == day_number(
         last
     ) - day_number(first)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"min_s": 0}, "ended day-long going-on just-begun days-long"),
+        ({"min_s": 31}, "ended day-long going-on days-long"),
+        ({"min_s": 32}, "day-long going-on days-long"),
+        ({"max_s": 31}, "ended just-begun"),
+        ({"max_s": 10}, "just-begun"),
+        ({"min_s": LONGEST_S}, "day-long days-long"),
+        ({"min_s": 4 * 86_400 + 1}, "day-long"),
+        ({"min_s": 1, "max_s": LONGEST_S + 5}, "ended going-on just-begun"),
+        ({"talk_min_s": 6, "max_s": 100}, "ended"),
+        ({"talk_max_s": 5}, "going-on just-begun days-long"),
+        ({"min_s": 32, "time_from": time(22)}, "going-on"),
+    ],
+)
+async def test_calls_of_a_length_and_those_that_go_on(store: Store, pbx: Pbx, wanted: dict[str, Any], expected: str) -> None:
+    """As many as the list has are told by the hour and by the length of their talk. `NOW` is midnight in Krasnoyarsk."""
+    day = timedelta(days=1)
+    ended = [
+        seed.a_call(1, NOW - day, talk_ms=30_000),  # the ended one: 31 s
+        seed.a_call(2, NOW - 6 * day, talk_ms=5 * 86_400_000),  # the day-long one: 5 days
+    ]
+    began = (NOW - timedelta(seconds=3603), NOW - timedelta(seconds=10), NOW - 4 * day)  # going on, just begun, days long
+    going_on = [replace(seed.a_call(number, at), ended_at=None) for number, at in enumerate(began, 3)]
+    await upsert_calls(store, pbx, [replace(call, direction=Direction.OUT) for call in (*ended, *going_on)])
+    asked = wanted | {"start": date(2026, 11, 1), "end": None}
+    total, by_hour, _, _, (bands, longer), _ = told = await figures(store, "Asia/Krasnoyarsk", asked)
+    number = len(expected.split())
+    assert (total, sum(hour.counted.out for hour in by_hour), sum(band.calls for band in bands)) == (number, number, number)
+    assert longer == sum(name in {"ended", "day-long"} for name in expected.split())
+    with counting():
+        assert told == await figures(store, "Asia/Krasnoyarsk", asked)

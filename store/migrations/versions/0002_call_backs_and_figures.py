@@ -1,10 +1,9 @@
-"""Who called and who was called back (`calls.peer`), and the figures that are kept; both are filled for the calls there are."""
+"""Who called and who was called back (`calls.peer`), filled for the calls there are; and tables for figures, which 0004 fills."""
 
 import sqlalchemy as sa
 from alembic import op
 
 from store.call_backs import match_again
-from store.tally_write import tally_again
 
 revision = "0002"
 down_revision = "0001"
@@ -82,4 +81,3 @@ def upgrade() -> None:
     connection = op.get_bind()
     for domain_id in connection.execute(sa.text("SELECT id FROM domains ORDER BY id")).scalars().all():
         match_again(connection, domain_id)
-        tally_again(connection, domain_id)
