@@ -99,6 +99,34 @@ def test_a_call_that_begins_while_the_list_is_read_is_not_missed(admin: Page, se
     expect(rows(admin).filter(has_text="83912000022")).to_be_visible()
 
 
+def test_what_happens_while_the_list_is_read_is_not_undone(admin: Page, served: Served) -> None:
+    """The answer still says that the call goes on, and comes after the news that it has ended."""
+    admin.mouse.move(5, 5)
+    call = talking(ringing("83912000023"))
+    served.report(call)
+    row = rows(admin).filter(has_text="83912000023")
+    expect(row).to_contain_text("Разговор")
+    all_looked(admin)
+    held: list[str] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+            return
+        held.append(route.request.url)
+        answer = route.fetch()
+        served.report(ended(call))
+        time.sleep(1)  # the news is there by then
+        route.fulfill(response=answer)
+
+    admin.route(_LIST, hold)
+    with admin.expect_response(_LIST):
+        admin.get_by_role("button", name="Обновить").click()
+    expect(admin.locator("table[aria-busy='true']")).to_have_count(0)
+    expect(row).to_contain_text("Успешный")
+    expect(row).not_to_contain_text("Разговор")
+
+
 def test_a_call_appears_is_taken_and_ends_in_its_row(admin: Page, served: Served) -> None:
     admin.mouse.move(5, 5)
     call = ringing("83912000001")

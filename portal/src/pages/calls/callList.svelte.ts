@@ -23,6 +23,8 @@ export class CallList {
   #selection: Selection | null = null;
   #abort = new AbortController();
   #held: CallPage | null = null;
+  /** What was heard while the list was being asked for, and so may be newer than the answer. */
+  #meanwhile: LiveMessage[] | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lookedAt = 0;
   readonly #isRead: () => boolean;
@@ -41,9 +43,10 @@ export class CallList {
 
   /** Take in news: a call shown is changed where it stands; of one not shown we only hear that it is time to look. */
   heard(news: LiveMessage): void {
-    if (news.type === "call" && this.has(news.call.id)) this.#change(news.call.id, () => news.call);
-    else if (news.type === "gone") this.#drop(news.id);
-    else if (news.type === "recording") this.#change(news.id, (call) => ({ ...call, recording: news.recording }));
+    this.#meanwhile?.push(news);
+    if (this.#held !== null) this.#held = { ...this.#held, items: after(this.#held.items, news) };
+    if (news.type === "gone") this.#drop(news.id);
+    else if (news.type === "recording" || (news.type === "call" && this.has(news.call.id))) this.items = after(this.items, news);
     else this.lookSoon();
   }
 
@@ -96,29 +99,27 @@ export class CallList {
     this.#abort.abort();
     const abort = (this.#abort = new AbortController());
     this.#lookedAt = Date.now();
+    const meanwhile: LiveMessage[] = (this.#meanwhile = []);
     try {
       const page = await api.calls(asQuery(selection), abort.signal);
       this.problem = null;
-      return page;
+      return { ...page, items: meanwhile.reduce(after, page.items) };
     } catch (failure) {
       if (abort.signal.aborted || isAborted(failure)) return null;
       this.problem = asProblem(failure);
       this.phase = this.items.length > 0 ? "ready" : "failed";
       return null;
+    } finally {
+      if (this.#meanwhile === meanwhile) this.#meanwhile = null;
     }
   }
 
   /** No row of its own any more: it goes at once, also from under the reader, who would only find it gone. */
   #drop(id: string): void {
-    if (this.#held !== null) this.#held = { ...this.#held, items: this.#held.items.filter((one) => one.id !== id) };
     if (!this.has(id)) return;
     this.items = this.items.filter((one) => one.id !== id);
     if (this.total !== null && this.totalIsExact) this.total -= 1;
     if (place().call === id) go({ ...place(), call: null }, "replace");
-  }
-
-  #change(id: string, changed: (call: Call) => Call): void {
-    this.items = this.items.map((one) => (one.id === id ? changed(one) : one));
   }
 
   #hold(page: CallPage, news: number): void {
@@ -141,4 +142,12 @@ export class CallList {
     this.#held = null;
     this.fresh = 0;
   }
+}
+
+/** The calls as some news leaves them; whether a call that is not among them belongs there, only the server knows. */
+function after(calls: Call[], news: LiveMessage): Call[] {
+  if (news.type === "gone") return calls.filter((one) => one.id !== news.id);
+  if (news.type === "call") return calls.map((one) => (one.id === news.call.id ? news.call : one));
+  if (news.type === "recording") return calls.map((one) => (one.id === news.id ? { ...one, recording: news.recording } : one));
+  return calls;
 }
