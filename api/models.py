@@ -188,12 +188,20 @@ class Peaks(_Shape):
     right: list[int]
 
 
+class ClockOffset(_Shape):
+    """How far a clock is ahead of UTC, and until when."""
+
+    offset_s: int
+    until: Moment
+
+
 class DomainOfMe(_Shape):
-    """The company of whoever is logged in."""
+    """The company of whoever is logged in. `clock` is how its clock goes for a year: two lines more where there is summer time."""
 
     name: str
     title: str
     timezone: str
+    clock: list[ClockOffset]
 
 
 class Me(_Shape):

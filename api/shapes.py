@@ -1,6 +1,7 @@
 """From the store's values to the API's shapes; times get the domain's offset here."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from api import models
@@ -9,7 +10,10 @@ from fonoteka.calls import PathStep
 from store.accounts import Account
 from store.call_facts import whole_seconds
 from store.call_queries import SeenCall
+from store.period import Period, clock_offsets
 from store.recording import Recording
+
+_YEAR: Final = timedelta(days=366)
 
 
 def call(seen: SeenCall, zone: ZoneInfo) -> models.Call:
@@ -39,9 +43,14 @@ def recording(seen: Recording, *, held: bool) -> models.Recording:
     return models.Recording(state=seen.state, reason=seen.reason, duration_ms=seen.duration_ms, held=held, segments=segments)
 
 
-def me(account: Account) -> models.Me:
+def me(account: Account, now: datetime) -> models.Me:
     """Whoever is logged in."""
-    domain = models.DomainOfMe(name=account.domain, title=account.domain_title, timezone=account.timezone)
+    zone = ZoneInfo(account.timezone)
+    clock = [
+        models.ClockOffset(offset_s=offset // timedelta(seconds=1), until=stretch.end.astimezone(zone))
+        for stretch, offset in clock_offsets(Period(start=now, end=now + _YEAR), zone)
+    ]
+    domain = models.DomainOfMe(name=account.domain, title=account.domain_title, timezone=account.timezone, clock=clock)
     return models.Me(login=account.login, name=account.name, role=account.role, domain=domain)
 
 

@@ -38,7 +38,7 @@ async def login(credentials: models.Credentials, request: Request, response: Res
     response.set_cookie(
         COOKIE, token, max_age=int(SESSION_LASTS.total_seconds()), httponly=True, samesite="lax", secure=secure, path="/"
     )
-    return models.LoggedIn(token=token, me=shapes.me(account))
+    return models.LoggedIn(token=token, me=shapes.me(account, datetime.now(UTC)))
 
 
 @router.post("/logout", operation_id="logout", status_code=204, responses={403: {"model": models.Problem}})
@@ -87,4 +87,4 @@ def _counted(services: Services, attempt: Attempt, now: datetime) -> Iterator[No
 @router.get("/me", operation_id="me", responses={401: {"model": models.Problem}})
 async def me(account: Person) -> models.Me:
     """Whoever is logged in."""
-    return shapes.me(account)
+    return shapes.me(account, datetime.now(UTC))

@@ -1,13 +1,13 @@
-// Measures pages with Lighthouse: node lighthouse.mjs '{"address", "cookie", "paths", "forms", "powers", "chromium", "flags"}'
+// Measures pages with Lighthouse: node lighthouse.mjs '{"address", "cookie", "paths", "forms", "slowdown", "powers", "chromium", "flags"}'
 // Prints a line of JSON for each page and form: {path, form, scores, figures, failed, power, slowdown}. Asks no host but `address`.
 //
 // A telephone is this machine slowed down. By how much depends on the machine, as Lighthouse's docs/throttling.md says: its usual 4
 // makes a desk of 1,500 to 2,000 (`benchmarkIndex`) a telephone of the middle class, 125 to 800. Slowed to the middle of these, any
-// machine is the same telephone. The machine's power is that of the looks before, so a desk's come first.
+// machine is the same telephone; `slowdown` says another. The machine's power is that of the looks before, so a desk's come first.
 import lighthouse, { desktopConfig } from "lighthouse";
 import { launch } from "puppeteer-core";
 
-const { address, cookie, paths, forms, powers, chromium, flags } = JSON.parse(process.argv[2]);
+const { address, cookie, paths, forms, slowdown: told, powers, chromium, flags } = JSON.parse(process.argv[2]);
 const telephone = (125 + 800) / 2;
 const nowhereElse = `--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE ${new URL(address).hostname}`;
 const browser = await launch({ executablePath: chromium, args: [...flags, nowhereElse], protocolTimeout: 240_000 });
@@ -39,7 +39,7 @@ async function measured(path, form, tries = 3) {
   const page = await opened();
   const wanted = { onlyCategories: ["performance", "accessibility", "best-practices"], disableStorageReset: true, logLevel: "error" };
   const power = powers.toSorted((one, other) => one - other)[powers.length >> 1];
-  const slowdown = form === "desktop" ? 1 : power === undefined ? 4 : Math.max(1, power / telephone);
+  const slowdown = form === "desktop" ? 1 : (told ?? (power === undefined ? 4 : Math.max(1, power / telephone)));
   const slowed = { extends: "lighthouse:default", settings: { throttling: { cpuSlowdownMultiplier: slowdown } } };
   const result = await lighthouse(address + path, wanted, form === "desktop" ? desktopConfig : slowed, page);
   await page.close();

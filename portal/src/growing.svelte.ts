@@ -1,9 +1,9 @@
 import { turn } from "./turn";
 
-const step = 12;
+const step = 6;
 
 /**
- * How many rows of a table are put up when it is first seen: a dozen at once, and each further dozen in a task of its own. Fifty
+ * How many rows of a table are put up when it is first seen: a few at once, and each few more in a task of their own. Fifty
  * calls in one task stop a telephone for a third of a second. What comes later comes at once. Made while a component is made.
  */
 export class Growing {

@@ -7,7 +7,6 @@ import { mount } from "svelte";
 
 import { place } from "./address.svelte";
 import App from "./App.svelte";
-import { todayIn } from "./i18n/dates";
 import { speakFirst } from "./i18n/words.svelte";
 import { load } from "./pages/pages";
 import { findSession, mayBeIn } from "./session.svelte";
@@ -18,7 +17,5 @@ if (target === null) throw new Error("index.html has no #portal");
 void findSession();
 const first = mayBeIn() ? place().page : "login";
 if (first !== "calls") void load(first);
-// Meanwhile: the first date that a browser words takes a telephone a tenth of a second, whatever the zone.
-setTimeout(() => void todayIn("UTC", new Date()));
 await speakFirst();
 mount(App, { target });

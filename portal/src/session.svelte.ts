@@ -2,6 +2,7 @@ import * as api from "./api/client";
 import { renewLine } from "./api/live";
 import type { Me } from "./api/model";
 import { asProblem } from "./api/problem";
+import { dayBy } from "./i18n/dates";
 import { tellOtherTabs, whenOtherTabsTell } from "./otherTabs";
 import { recalled, remember } from "./remembered";
 
@@ -22,6 +23,11 @@ api.whenSessionEnds(() => {
   expired = true;
   put(null);
 });
+
+/** The day it is by the domain's clock, as `2017-02-14`. */
+export function todayNow(): string {
+  return dayBy(me().domain.clock, api.serverNow());
+}
 
 /** Who is logged in; components that need someone are only shown when there is. */
 export function me(): Me {

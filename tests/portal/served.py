@@ -28,6 +28,7 @@ from tests.seed import DIRECTORY, PBX_TOKEN, section, seed
 
 _REPORTS, _COMMANDS, _OUTCOME = TypeAdapter(list[CallReport]), TypeAdapter(Commands), TypeAdapter(CommandOutcome)
 _AGENT = {"Authorization": f"Bearer {PBX_TOKEN}"}
+SERVER = "portal"  # the name of the thread that serves
 _STARTS_WITHIN_S = 15
 
 
@@ -114,7 +115,7 @@ def serving_what(filling: Callable[[], Coroutine[Any, Any, None]], configuration
     listening = socket.create_server(("127.0.0.1", 0))
     app = create_app(configuration)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="portal")
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name=SERVER)
     thread.start()
     try:
         address = "http://{}:{}".format(*listening.getsockname())

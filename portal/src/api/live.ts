@@ -3,6 +3,7 @@ import { endSession } from "./client";
 import { Line, type LineListener } from "./line";
 import type { LiveMessage } from "./model";
 import { joined, type Share } from "./shared";
+import { turn } from "../turn";
 
 export interface LiveListener {
   /** A call or its recording changed, is no longer to be shown, or so much changed that the list is to be read again. */
@@ -22,7 +23,7 @@ let isUp = false;
 export function listen(listener: LiveListener): () => void {
   listeners.add(listener);
   if (isUp) listener.connected(true);
-  open();
+  void turn().then(open);
   return () => {
     listeners.delete(listener);
     if (listeners.size === 0) hangUp();

@@ -10,6 +10,7 @@ export type Call = CallPage["items"][number];
 export type CallWithPath = Shapes["CallWithPath"];
 export type CallPage = Shapes["Calls"];
 export type CallQuery = NonNullable<operations["listCalls"]["parameters"]["query"]>;
+export type ClockOffset = Shapes["ClockOffset"];
 export type CompanyNumber = Shapes["Number"];
 export type Direction = Shapes["Direction"];
 export type Kind = Shapes["Kind"];

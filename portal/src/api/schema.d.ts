@@ -972,6 +972,19 @@ export interface components {
             total_is_exact: boolean;
         };
         /**
+         * ClockOffset
+         * @description How far a clock is ahead of UTC, and until when.
+         */
+        ClockOffset: {
+            /** Offset S */
+            offset_s: number;
+            /**
+             * Until
+             * @description ISO 8601 with milliseconds and the offset of the domain's time zone
+             */
+            until: string;
+        };
+        /**
          * Command
          * @description What somebody asks for on a call that is going on: a user for their own side; `login` None: an administrator, for all.
          */
@@ -1059,9 +1072,11 @@ export interface components {
         };
         /**
          * DomainOfMe
-         * @description The company of whoever is logged in.
+         * @description The company of whoever is logged in. `clock` is how its clock goes for a year: two lines more where there is summer time.
          */
         DomainOfMe: {
+            /** Clock */
+            clock: components["schemas"]["ClockOffset"][];
             /** Name */
             name: string;
             /** Timezone */

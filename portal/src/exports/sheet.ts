@@ -1,6 +1,7 @@
 import type { Drawing } from "../charts/option";
 import type { Palette, Tone } from "../charts/palette";
 import { shownLength } from "../i18n/dates";
+import { percentIn } from "../i18n/numbers";
 import { currentLanguage, grouped } from "../i18n/words.svelte";
 
 /** What a column holds: words, a number of calls, a share of 1, or a length in seconds. */
@@ -37,8 +38,8 @@ export function cellSaid(cell: Cell, kind: Column["kind"]): string {
 }
 
 /** `0.125` → `12,5 %`. */
-export function percentSaid(share: number, sign: "auto" | "exceptZero" = "auto"): string {
-  return new Intl.NumberFormat(currentLanguage(), { style: "percent", maximumFractionDigits: 1, signDisplay: sign }).format(share).replace("-", "−");
+export function percentSaid(share: number, signed = false): string {
+  return percentIn(currentLanguage(), share, signed);
 }
 
 /** A name for the file: the title and the report's, without what file systems dislike. */

@@ -1,9 +1,10 @@
 /**
  * Dates are shown as the manual has them (14.02.2017, 09:43:27) whatever the browser's locale, and in the domain's zone:
- * the API's times carry that zone's offset, so the digits of the text are already the ones to show.
+ * the API's times carry that zone's offset, so the digits of the text are already the ones to show. No formatter of dates is made: the first one of a browser takes a telephone
+ * a tenth of a second.
  */
 
-import { once } from "./once";
+import type { ClockOffset } from "../api/model";
 
 /** `2017-02-14…` → `14.02.2017`. */
 export function shownDate(iso: string): string {
@@ -24,15 +25,10 @@ export function shownLength(milliseconds: number): string {
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${tail}`;
 }
 
-const days = once((zone) => new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" }));
-
-/** The day it is now in an IANA zone, as `2017-02-14`. An unknown zone counts as the browser's own. */
-export function todayIn(zone: string, now: Date = new Date()): string {
-  try {
-    return days(zone).format(now);
-  } catch {
-    return isoDay(now);
-  }
+/** The day that a clock shows at a moment (milliseconds since 1970), as `2017-02-14`; it goes on as the API has told of it at last. */
+export function dayBy(clock: readonly ClockOffset[], moment: number): string {
+  const told = clock.find(({ until }) => moment < Date.parse(until)) ?? clock.at(-1);
+  return new Date(moment + (told?.offset_s ?? 0) * 1000).toISOString().slice(0, 10);
 }
 
 /** The day some days after (or before, when negative) an ISO day. */

@@ -1,5 +1,5 @@
 import { recalled, remember } from "../remembered";
-import { once } from "./once";
+import { groupedIn } from "./numbers";
 import { ru, type Words } from "./ru";
 
 /** The languages of the portal. */
@@ -41,17 +41,16 @@ export async function speak(next: Language): Promise<void> {
   remember("language", next);
 }
 
-const plurals = once((language) => new Intl.PluralRules(language));
-const numbers = once((language) => new Intl.NumberFormat(language));
+const plurals: Record<Language, Intl.PluralRules> = { ru: new Intl.PluralRules("ru"), en: new Intl.PluralRules("en") };
 
 /** `5 звонков`: the number in the language's own grouping with the right plural. `forms` are one, few, many. */
 export function counted(count: number, forms: readonly string[]): string {
-  const rule = plurals(language).select(count);
+  const rule = plurals[language].select(count);
   const form = rule === "one" ? forms[0] : rule === "few" ? forms[1] : forms[2];
   return `${grouped(count)} ${form ?? ""}`;
 }
 
 /** A whole number with the language's separators of thousands. */
 export function grouped(count: number): string {
-  return numbers(language).format(count);
+  return groupedIn(language, count);
 }

@@ -38,6 +38,7 @@ export class Asked<T> {
     if (before !== undefined) this.found = before as Found<T>;
     this.busy = true;
     try {
+      await turn();
       const figures = await ask(query, abort.signal);
       await turn();
       if (abort.signal.aborted) return;

@@ -1,16 +1,10 @@
 import type { Selection } from "../../address.svelte";
-import { serverNow } from "../../api/client";
-import { daysAfter, todayIn } from "../../i18n/dates";
+import { daysAfter } from "../../i18n/dates";
 import { said } from "../../i18n/statistics/words";
 import { counted } from "../../i18n/words.svelte";
 import { shownPeriod } from "../../period/period";
-import { me } from "../../session.svelte";
+import { me, todayNow } from "../../session.svelte";
 import { spanSaid } from "./hours";
-
-/** The day it is now by the domain's clock. */
-export function todayNow(): string {
-  return todayIn(me().domain.timezone, new Date(serverNow()));
-}
 
 /** How many days a report covers. */
 function daysOf(of: Selection, today: string): number {
