@@ -80,8 +80,8 @@ def test_a_call_that_begins_before_the_line_is_up_is_not_missed(
     expect(rows(page).filter(has_text="83912000021")).to_be_visible()
 
 
-def test_a_call_that_begins_while_the_list_is_read_is_not_missed(admin: Page, served: Served) -> None:
-    all_looked(admin)
+def happens_meanwhile(page: Page, served: Served, call: CallReport, seconds: float) -> None:
+    """Report a call when the next list has been read, and let the page wait so long for that answer."""
     held: list[str] = []
 
     def hold(route: Route) -> None:
@@ -90,11 +90,16 @@ def test_a_call_that_begins_while_the_list_is_read_is_not_missed(admin: Page, se
             return
         held.append(route.request.url)
         answer = route.fetch()
-        served.report(ringing("83912000022"))
-        time.sleep(2)  # longer than the page waits between two looks
+        served.report(call)
+        time.sleep(seconds)
         route.fulfill(response=answer)
 
-    admin.route(_LIST, hold)
+    page.route(_LIST, hold)
+
+
+def test_a_call_that_begins_while_the_list_is_read_is_not_missed(admin: Page, served: Served) -> None:
+    all_looked(admin)
+    happens_meanwhile(admin, served, ringing("83912000022"), 2)  # longer than the page waits between two looks
     admin.get_by_role("button", name="Обновить").click()
     expect(rows(admin).filter(has_text="83912000022")).to_be_visible()
 
@@ -107,19 +112,7 @@ def test_what_happens_while_the_list_is_read_is_not_undone(admin: Page, served: 
     row = rows(admin).filter(has_text="83912000023")
     expect(row).to_contain_text("Разговор")
     all_looked(admin)
-    held: list[str] = []
-
-    def hold(route: Route) -> None:
-        if held:
-            route.continue_()
-            return
-        held.append(route.request.url)
-        answer = route.fetch()
-        served.report(ended(call))
-        time.sleep(1)  # the news is there by then
-        route.fulfill(response=answer)
-
-    admin.route(_LIST, hold)
+    happens_meanwhile(admin, served, ended(call), 1)  # the news is there by then
     with admin.expect_response(_LIST):
         admin.get_by_role("button", name="Обновить").click()
     expect(admin.locator("table[aria-busy='true']")).to_have_count(0)
