@@ -30,15 +30,15 @@ demo: setup-demo
 
 # What waits for nobody's clock runs side by side; all of it runs, whatever fails.
 test: setup-test
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/store tests/api; first=$$?; \
-	$(BIN)/python -m pytest tests/faults tests/pbx tests/portal && exit $$first
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/docs tests/store tests/api; first=$$?; \
+	$(BIN)/python -m pytest tests/faults tests/lab tests/pbx tests/portal && exit $$first
 
 check: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	cd portal && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
-	$(BIN)/python -m pytest -q tests/unit
+	$(BIN)/python -m pytest -q tests/unit tests/docs
 
 fuzz: setup-test
 	FONOTEKA_FUZZ_EXAMPLES=400 $(BIN)/python -m pytest tests/api/test_schemathesis.py

@@ -1,0 +1,1 @@
+"""The agent on the PBX: events to calls, calls to decisions, decisions to recordings, shipped."""

@@ -14,32 +14,34 @@ from typing import Any, Final
 
 import structlog
 
-from agent import commands, metrics, settings
-from agent.acting import Acting
-from agent.ami import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
-from agent.api import Api
-from agent.asked import Asked
-from agent.call import Call
-from agent.comparing import Comparing
-from agent.directory import Directory
-from agent.feature_codes import FeatureCodes
-from agent.holding import Holding
-from agent.journal import Journal
-from agent.legs import LegWatch
-from agent.notices import Notices
-from agent.read_event import SHAPES, WANTED, read_event
-from agent.recorder import Recorder
-from agent.recordings import Recordings
-from agent.settling import Settling
-from agent.ship import CallShipper, RecordingShipper
-from agent.snapshot import SHAPES as LISTED
-from agent.spool_proof import spool_trouble
-from agent.switchboard import Switchboard
-from fonoteka.agent_protocol import Command, CommandOutcome
-from fonoteka.background import again_and_again
-from fonoteka.company import CompanySettings
-from fonoteka.config import Configuration, require_secret, split_address
-from fonoteka.spool import Spool
+from agent.ami.client import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
+from agent.calls.call_registry import Switchboard
+from agent.calls.call_state import Call
+from agent.calls.channel_snapshot import SHAPES as LISTED
+from agent.calls.event_reader import SHAPES, WANTED, read_event
+from agent.calls.resync import Comparing
+from agent.monitoring import metrics
+from agent.monitoring.spool_check import spool_trouble
+from agent.recording.announcements import Notices
+from agent.recording.coordinator import Acting
+from agent.recording.feature_codes import FeatureCodes
+from agent.recording.leg_watch import LegWatch
+from agent.recording.lifecycle import Recordings
+from agent.recording.mixmonitor import Recorder
+from agent.recording.on_demand import Asked
+from agent.recording.rtp_restart import Holding
+from agent.reporting.journal import Journal
+from agent.reporting.settlement import Settling
+from agent.rules.directory import Directory
+from agent.shipping import command_poll as commands
+from agent.shipping import settings_sync as settings
+from agent.shipping.api_client import Api
+from agent.shipping.shippers import CallShipper, RecordingShipper
+from fonoteka.core.agent_protocol import Command, CommandOutcome
+from fonoteka.core.background_tasks import again_and_again
+from fonoteka.core.config import Configuration, require_secret, split_address
+from fonoteka.core.domains import CompanySettings
+from fonoteka.core.spool import Spool
 
 PROVE_SPOOL_EVERY_S: Final = 60.0
 HEARD_EVERY_S: Final = 10.0

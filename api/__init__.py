@@ -1,0 +1,1 @@
+"""The HTTP API: the portal, programs and agents."""

@@ -5,14 +5,16 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import models, problems
-from api.body_limit import BodyLimit
+from api.dependencies.services import opened
 from api.description import Described
-from api.routes import agent, audio, audit, calls, directory, exports, health, hold, live, portal, session, statistics, support
-from api.security_headers import SecurityHeaders
-from api.services import opened
+from api.http import problems
+from api.http.body_limit import BodyLimit
+from api.http.security_headers import SecurityHeaders
+from api.routes import agent, audio, audit, calls, directory, exports, health, live, portal, session, statistics, support
+from api.routes import legal_hold as hold
+from api.schemas import models
 from fonoteka import __version__
-from fonoteka.config import Configuration
+from fonoteka.core.config import Configuration
 
 
 def create_app(configuration: Configuration) -> FastAPI:

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from api.access import BROWSER
-from api.problems import MEDIA_TYPE
+from api.dependencies.access import BROWSER
+from api.http.problems import MEDIA_TYPE
 
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
 _SAFE: Final = "get"
@@ -17,7 +17,7 @@ assert MEDIA_TYPE in _REFUSAL
 
 
 class Described(FastAPI):
-    """An application whose errors are problem documents (`api.problems`), in its description too."""
+    """An application whose errors are problem documents (`api.http.problems`), in its description too."""
 
     def openapi(self) -> dict[str, Any]:
         """The document of OpenAPI 3.1; made once for the routes there are."""
@@ -41,7 +41,7 @@ def _refusals(path: str, method: str, operation: dict[str, Any]) -> None:
     if ways:
         statuses |= {401}
     if BROWSER.scheme_name in ways and method != _SAFE:
-        statuses |= {403}  # not from our own page (`api.access.session_token`)
+        statuses |= {403}  # not from our own page (`api.dependencies.access.session_token`)
     if "requestBody" in operation:
         statuses |= {400, 413, 422}
     if operation.get("parameters"):

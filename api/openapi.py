@@ -4,7 +4,7 @@ import json
 import sys
 
 from api.app import create_app
-from fonoteka.config import Configuration
+from fonoteka.core.config import Configuration
 
 
 def main() -> None:

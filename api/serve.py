@@ -11,9 +11,9 @@ import structlog
 import uvicorn
 
 from api.app import create_app
-from api.head_limit import BoundedHead
-from fonoteka.config import Configuration, split_address
-from fonoteka.errors import ConfigurationError
+from api.http.head_limit import BoundedHead
+from fonoteka.core.config import Configuration, split_address
+from fonoteka.core.errors import ConfigurationError
 
 _LAST_REQUESTS_S: Final = 3
 # Longer than nginx, our Caddyfile (60) and httpx (5) keep an idle connection: who closes first loses a request on its way.

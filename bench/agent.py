@@ -20,8 +20,8 @@ sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into b
 
 from panoramisk import Manager  # noqa: E402
 
-from agent.ami import AmiClient, AmiEvent, LinkUp  # noqa: E402
-from agent.read_event import SHAPES, WANTED  # noqa: E402
+from agent.ami.client import AmiClient, AmiEvent, LinkUp  # noqa: E402
+from agent.calls.event_reader import SHAPES, WANTED  # noqa: E402
 from bench.ami_load import EVENTS_OF_A_CALL, calls, saying  # noqa: E402
 from bench.assembling import cpu_s_per_call  # noqa: E402
 from bench.report import Result, print_result  # noqa: E402

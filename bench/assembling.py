@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.decide import due
-from agent.directory import Company, Directory
-from agent.events import Event
-from agent.read_event import read_event
-from agent.report import report
-from agent.switchboard import Switchboard
-from fonoteka.company import CompanySettings, Domain, RecordRule, User
+from agent.calls.call_registry import Switchboard
+from agent.calls.event_reader import read_event
+from agent.calls.events import Event
+from agent.reporting.call_report import report
+from agent.rules.directory import Company, Directory
+from agent.rules.recording_rules import due
+from fonoteka.core.domains import CompanySettings, Domain, RecordRule, User
 
-STREAM = Path(__file__).parents[1] / "tests" / "unit" / "agent" / "streams" / "in_answered.txt"
+STREAM = Path(__file__).parents[1] / "tests" / "data" / "streams" / "in_answered.txt"
 USERS = 500
 
 

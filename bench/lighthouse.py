@@ -18,11 +18,11 @@ from typing import Any, Final
 
 import httpx
 
-from api.access import COOKIE
+from api.dependencies.access import COOKIE
 from bench.report import Result, print_result
+from tests.data.seed import PASSWORD
 from tests.portal.browser import CHROMIUM, FLAGS
 from tests.portal.served import SERVER, serving, with_half_a_year
-from tests.seed import PASSWORD
 
 _SCRIPT: Final = Path(__file__).parent / "browser" / "lighthouse.mjs"
 _NODE: Final = Path(sys.executable).parent

@@ -27,14 +27,14 @@ sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into b
 
 from bench.load_truth import row_of, wrong  # noqa: E402
 from bench.report import Result, print_result  # noqa: E402
-from fonoteka.calls import Direction  # noqa: E402
-from fonoteka.company import RecordRule  # noqa: E402
-from lab.asterisk import LabAsterisk  # noqa: E402
-from lab.beside import Call, Fonoteka, beside, free_port  # noqa: E402
-from lab.lateness import Lateness  # noqa: E402
-from lab.load import load_company, most_at_once, plan  # noqa: E402
-from lab.load_run import Played, run  # noqa: E402
-from lab.root import find_or_build  # noqa: E402
+from fonoteka.core.call_report import Direction  # noqa: E402
+from fonoteka.core.domains import RecordRule  # noqa: E402
+from lab.asterisk.rootfs import find_or_build  # noqa: E402
+from lab.asterisk.server import LabAsterisk  # noqa: E402
+from lab.base.lateness import Lateness  # noqa: E402
+from lab.scenarios.load_plan import load_company, most_at_once, plan  # noqa: E402
+from lab.scenarios.load_run import Played, run  # noqa: E402
+from lab.tools.installation import Call, Fonoteka, beside, free_port  # noqa: E402
 
 SETTLED_WITHIN_S: Final = 90.0
 MOST_LAG_S: Final = 0.5

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fonoteka.calls import Direction, Result
-from lab.load import Kind
-from lab.load_run import Played
-from lab.phones import OUTSIDE
+from fonoteka.core.call_report import Direction, Result
+from lab.scenarios.load_plan import Kind
+from lab.scenarios.load_run import Played
+from lab.sip.sipp_phones import OUTSIDE
 
 NEAR_S: Final = 0.15
 

@@ -28,10 +28,10 @@ let_go_of_installed_libraries()  # as the mixer does, before this process maps t
 
 from bench.report import Result, print_result  # noqa: E402
 from bench.speech import write_leg  # noqa: E402
-from fonoteka.manifest import AudioFormat, Layout  # noqa: E402
+from fonoteka.core.manifest import AudioFormat, Layout  # noqa: E402
+from mixer.job import Order  # noqa: E402
 from mixer.mix import Mixture  # noqa: E402
-from mixer.orders import Order  # noqa: E402
-from mixer.workers import Worker  # noqa: E402
+from mixer.worker_pool import Worker  # noqa: E402
 
 OUTSIDE, EMPLOYEE = "outside.wav", "employee.wav"
 FFMPEG = (

@@ -12,7 +12,7 @@ from itertools import accumulate
 from random import Random
 from typing import Final
 
-from fonoteka.calls import CallReport, Direction, PathStep, Reason, Result, SegmentReport
+from fonoteka.core.call_report import CallReport, Direction, PathStep, Reason, Result, SegmentReport
 
 COMPANIES: Final = 200
 BIGGEST_SHARE: Final = 0.2

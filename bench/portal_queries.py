@@ -29,12 +29,12 @@ from bench.naive_index import QUERIES, counted, prepare  # noqa: E402
 from bench.office_history import PASSWORD, History, directory, history, until_now  # noqa: E402
 from bench.report import Result, print_result, quantile  # noqa: E402
 from bench.served_api import served  # noqa: E402
-from fonoteka.config import StoreSection  # noqa: E402
-from store.accounts import ensure_pbx, pbx_of  # noqa: E402
-from store.apply import apply  # noqa: E402
-from store.directory_file import parse_directory  # noqa: E402
-from store.intake import upsert_calls  # noqa: E402
-from store.store import Store  # noqa: E402
+from fonoteka.core.config import StoreSection  # noqa: E402
+from store.database.store import Store  # noqa: E402
+from store.intake.intake import upsert_calls  # noqa: E402
+from store.people.accounts import ensure_pbx, pbx_of  # noqa: E402
+from store.provisioning.apply import apply  # noqa: E402
+from store.provisioning.directory_file import parse_directory  # noqa: E402
 
 CALLS, QUICK_CALLS = 1_000_000, 20_000
 BATCH = 1000

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.report import Result, print_result, quantile
-from lab.asterisk import LabAsterisk
-from lab.beside import Fonoteka, beside
-from lab.phones import answering, calls_from_trunk
-from lab.root import find_or_build
-from lab.sipp import SipCall
+from lab.asterisk.rootfs import find_or_build
+from lab.asterisk.server import LabAsterisk
+from lab.sip.sipp import SipCall
+from lab.sip.sipp_phones import answering, calls_from_trunk
+from lab.tools.installation import Fonoteka, beside
 
 TALK_S = 10.0
 LOOK_EVERY_S = 0.02

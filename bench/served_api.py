@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from fonoteka.config import StoreSection
+from fonoteka.core.config import StoreSection
 
 
 @asynccontextmanager

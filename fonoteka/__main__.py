@@ -1,5 +1,5 @@
 """`python -m fonoteka` is the same as `fonoteka`."""
 
-from fonoteka.cli import main
+from fonoteka.cli.main import main
 
 main()

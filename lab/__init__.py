@@ -1,0 +1,1 @@
+"""A real Asterisk with real SIP telephones, for `make demo` and the tests."""

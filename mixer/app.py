@@ -1,6 +1,6 @@
 """`fonoteka mixer`: takes closed items from the spool, has workers mix them, hands them on to be shipped.
 
-Each of the `mixer.workers` stations goes its own way: claim an item, have it mixed, publish it or set it aside. A claim
+Each of the `mixer.worker_pool` stations goes its own way: claim an item, have it mixed, publish it or set it aside. A claim
 is a lock, so stations, and mixers on other machines that share the spool, need not know of each other.
 """
 
@@ -13,15 +13,15 @@ import structlog
 from asyncinotify import Inotify, Mask
 from structlog.stdlib import BoundLogger
 
-from fonoteka.calls import Reason
-from fonoteka.config import Configuration, MixerSection
-from fonoteka.errors import SpoolError
-from fonoteka.manifest import Failure, Manifest, read_manifest
-from fonoteka.spool import ItemState, Spool
-from mixer.claims import Backlog, publish, set_aside, take_back_orphans
+from fonoteka.core.call_report import Reason
+from fonoteka.core.config import Configuration, MixerSection
+from fonoteka.core.errors import SpoolError
+from fonoteka.core.manifest import Failure, Manifest, read_manifest
+from fonoteka.core.spool import ItemState, Spool
+from mixer.job import Broke, NoRoom, Order, Refused, Reply
 from mixer.mix import Mixture
-from mixer.orders import Broke, NoRoom, Order, Refused, Reply
-from mixer.workers import Worker
+from mixer.queue import Backlog, publish, set_aside, take_back_orphans
+from mixer.worker_pool import Worker
 
 _LOOK_AROUND_EVERY_S: Final = 3.0  # inotify tells at once; this is for what it missed and for what other mixers left
 _FIRST_PAUSE_S: Final = 1.0

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fonoteka.calls import Reason
-from fonoteka.errors import AudioError
+from fonoteka.core.call_report import Reason
+from fonoteka.core.errors import AudioError
 from mixer.wav_header import HEAD_BYTES, read_header
 
 Samples = NDArray[np.int16]

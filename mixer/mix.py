@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from fonoteka.atomic_file import drafted
-from fonoteka.calls import MutedSpan, Reason
-from fonoteka.errors import AudioError
-from fonoteka.manifest import AudioFormat, Layout, Mixed
+from fonoteka.core.atomic_file import drafted
+from fonoteka.core.call_report import MutedSpan, Reason
+from fonoteka.core.errors import AudioError
+from fonoteka.core.manifest import AudioFormat, Layout, Mixed
+from mixer.channel_layout import CHANNELS, blend_for
 from mixer.encoders import encoder_for
-from mixer.layouts import CHANNELS, blend_for
 from mixer.legs import Leg, open_leg
 from mixer.peaks import PeakMeter
 from mixer.timeline import Timeline, timeline

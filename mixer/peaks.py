@@ -40,7 +40,7 @@ class PeakMeter:
         self._steps_seen += len(starts)
 
     def json(self) -> str:
-        """The peaks file (`fonoteka.manifest.Mixed`): mono has its one list in `left`."""
+        """The peaks file (`fonoteka.core.manifest.Mixed`): mono has its one list in `left`."""
         scaled = (self._highest * _TOP + 16384) // 32768
         left, *rest = (channel.tolist() for channel in scaled.T)
         return json.dumps({"per_second": self.per_second, "left": left, "right": rest[0] if rest else []}, separators=(",", ":"))

@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from fonoteka.audio_settings import RATES_HZ, next_rate_hz
-from fonoteka.calls import MutedSpan
+from fonoteka.core.call_report import MutedSpan
+from fonoteka.core.codec_settings import RATES_HZ, next_rate_hz
 from mixer.legs import Leg, Samples
 
 _BLOCK_MS: Final = 2400  # forty Opus frames, 38 kB a side: beyond, calling costs no less; at 600 it costs 5 % more (measured)

@@ -9,8 +9,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from fonoteka.calls import Reason
-from fonoteka.errors import AudioError
+from fonoteka.core.call_report import Reason
+from fonoteka.core.errors import AudioError
 
 HEAD_BYTES: Final = 4096  # more than any header before the audio: Asterisk's is 44
 _PCM: Final = 1

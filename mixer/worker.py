@@ -15,9 +15,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
-from fonoteka.errors import AudioError
+from fonoteka.core.errors import AudioError
+from mixer.job import Broke, NoRoom, Order, Refused, Reply, read_order, write_reply
 from mixer.mix import mix_legs
-from mixer.orders import Broke, NoRoom, Order, Refused, Reply, read_order, write_reply
 
 _LEAST_URGENT: Final = 19
 _AUTOGROUP: Final = Path("/proc/self/autogroup")  # sched(7): else a nice process weighs as much as Asterisk, being a session too

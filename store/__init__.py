@@ -1,0 +1,1 @@
+"""The store: the index of calls and the recordings."""

@@ -14,15 +14,15 @@ import numpy.typing as npt
 from sqlalchemy import FromClause, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fonoteka.calls import Direction, Result
-from store import figures_counted
-from store.figures import Counted
+from fonoteka.core.call_report import Direction, Result
+from store.database.counter_tables import Cell, hour_lengths
 from store.lengths import LONGEST_S, Lengths, read
-from store.period import week_hour
-from store.scope import Scope
-from store.selection import Selection
-from store.tally_read import hour_rows, wanted_cells
-from store.tally_tables import Cell, hour_lengths
+from store.selection.period import week_hour
+from store.selection.scope import Scope
+from store.selection.selection import Selection
+from store.statistics import from_calls as figures_counted
+from store.statistics.counters_read import hour_rows, wanted_cells
+from store.statistics.figures import Counted
 
 _WEEK: Final = 168
 

@@ -10,15 +10,15 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Select
 
-from store.period import Period
-from store.selection import bounds
-from store.store import Store
+from store.database.store import Store
+from store.selection.period import Period
+from store.selection.selection import bounds
 
 LONG: Final = timedelta(days=45)  # less is found sooner than a second query is begun
 
 
 async def in_halves(store: Store, query: Select[Any], within: Period) -> list[Sequence[Row[Any]]]:
-    """The rows of a query with the conditions of a selection (`store.selection`) for each half of its period, the older first.
+    """The rows of a query with the conditions of a selection for each half of its period, the older first.
 
     A shorter period is looked at as a whole. Each half has a connection of its own, and sees a state of its own: whoever calls
     this must hold none, or many who do so at once would wait for each other's for ever.

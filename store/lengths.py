@@ -19,9 +19,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from fonoteka.calls import Direction, Result
-from store.call_facts import CallFacts, whole_seconds
-from store.tally_tables import Cell
+from fonoteka.core.call_report import Direction, Result
+from store.database.counter_tables import Cell
+from store.intake.facts import CallFacts, whole_seconds
 
 LONGEST_S: Final = 64**3 - 1  # three days; what was longer is kept as if it were so long
 

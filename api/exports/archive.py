@@ -16,16 +16,16 @@ from zoneinfo import ZoneInfo
 import structlog
 from zipstream import ZipStream
 
-from api.audio_cache import AudioCache
-from api.audio_recipe import recipe
+from api.audio.cache import AudioCache
+from api.audio.conversion import recipe
 from api.exports.columns import Row, has_audio, row
-from api.exports.csv_text import line, titles
-from api.exports.words import Words
-from fonoteka.errors import StoreError
-from fonoteka.naming import archived_name
-from store.call_audio import StoredAudio
-from store.call_queries import SeenCall
-from store.objects import ObjectFolder
+from api.exports.csv_format import line, titles
+from api.exports.labels import Words
+from fonoteka.core.errors import StoreError
+from fonoteka.core.naming import archived_name
+from store.objects.folder import ObjectFolder
+from store.queries.audio import StoredAudio
+from store.queries.calls import SeenCall
 
 INDEX: Final = "index.csv"
 _BLOCK: Final = 256 * 1024

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from api.exports.words import Words
-from api.live_view import live
-from fonoteka.calls import RecorderState, RecordingState
-from store.call_queries import SeenCall
+from api.exports.labels import Words
+from api.presenters.live_call import live
+from fonoteka.core.call_report import RecorderState, RecordingState
+from store.queries.calls import SeenCall
 
 # Line ends and other control characters, and what no XML may hold: none of it belongs into a cell.
 _NO_TEXT: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")

@@ -7,7 +7,7 @@ from typing import IO, Final
 from xlsxwriter import Workbook
 
 from api.exports.columns import Row
-from api.exports.words import Words
+from api.exports.labels import Words
 
 ROWS_OF_A_SHEET: Final = 1_048_575  # 2^20 with the titles
 _WIDTHS: Final = (26, 13, 14, 18, 18, 18, 11, 10, 14, 30)

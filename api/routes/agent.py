@@ -1,4 +1,4 @@
-"""`/agent/v1`: what agents say to the store (`fonoteka.agent_protocol`)."""
+"""`/agent/v1`: what agents say to the store (`fonoteka.core.agent_protocol`)."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -9,19 +9,19 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
-from api import models
-from api.access import Agent
-from api.joined_peaks import StoredPeaks
-from api.problems import Problem, Responses, invalid
-from api.services import Services, Shared
-from fonoteka.agent_protocol import CallReceipt, CallReceipts, Command, CommandOutcome, Commands, RecordingReceipt
-from fonoteka.calls import CallReport
-from fonoteka.company import CompanySettings
-from fonoteka.manifest import Manifest, Mixed
-from store import commands
-from store.accounts import Pbx
-from store.directory import company_settings
-from store.intake import store_recording, upsert_calls
+from api.audio.peaks import StoredPeaks
+from api.dependencies.access import Agent
+from api.dependencies.services import Services, Shared
+from api.http.problems import Problem, Responses, invalid
+from api.schemas import models
+from fonoteka.core.agent_protocol import CallReceipt, CallReceipts, Command, CommandOutcome, Commands, RecordingReceipt
+from fonoteka.core.call_report import CallReport
+from fonoteka.core.domains import CompanySettings
+from fonoteka.core.manifest import Manifest, Mixed
+from store import recorder_commands as commands
+from store.intake.intake import store_recording, upsert_calls
+from store.people.accounts import Pbx
+from store.provisioning.directory import company_settings
 
 router = APIRouter(prefix="/agent/v1", tags=["agent"], responses={401: {"model": models.Problem}})
 

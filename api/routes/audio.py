@@ -11,20 +11,20 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 
-from api import models
-from api.access import Person, actor
-from api.audio_cache import Make, TooManyAsked
-from api.audio_recipe import EXTENSIONS, recipe
-from api.audit_trail import Entry
-from api.leaving import unless_gone
-from api.problems import NOT_FOUND, Problem, not_found
-from api.services import Services, Shared
-from fonoteka.errors import StoreError
-from fonoteka.manifest import AudioFormat
-from fonoteka.naming import safe
-from store.accounts import Account
-from store.call_audio import audio_of
-from store.call_queries import SeenCall, call_of
+from api.audio.cache import Make, TooManyAsked
+from api.audio.conversion import EXTENSIONS, recipe
+from api.audit.trail import Entry
+from api.dependencies.access import Person, actor
+from api.dependencies.services import Services, Shared
+from api.http.client_disconnect import unless_gone
+from api.http.problems import NOT_FOUND, Problem, not_found
+from api.schemas import models
+from fonoteka.core.errors import StoreError
+from fonoteka.core.manifest import AudioFormat
+from fonoteka.core.naming import safe
+from store.people.accounts import Account
+from store.queries.audio import audio_of
+from store.queries.calls import SeenCall, call_of
 
 router = APIRouter(prefix="/api", tags=["calls"])
 

@@ -7,13 +7,14 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from api import cursor, models
-from api.access import Administrator
-from api.parameters import Moment, Parameters, Text
-from api.problems import Responses, invalid
-from api.services import Shared
-from store.audit_queries import SeenEntry, page_of_audit
-from store.period import period
+from api.dependencies.access import Administrator
+from api.dependencies.services import Shared
+from api.http import cursor
+from api.http.parameters import Moment, Parameters, Text
+from api.http.problems import Responses, invalid
+from api.schemas import models
+from store.audit.read import SeenEntry, page_of_audit
+from store.selection.period import period
 
 _FOR_ADMINISTRATORS: Responses = {status: {"model": models.Problem} for status in (401, 403)}
 router = APIRouter(prefix="/api", responses=_FOR_ADMINISTRATORS)

@@ -7,18 +7,20 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field, ValidationError
 
-from api import cursor, models, shapes
-from api.access import Person
-from api.joined_peaks import StoredPeaks, Stretch, joined
-from api.parameters import SelectionQuery
-from api.problems import NOT_FOUND, invalid, not_found
-from api.services import Shared
-from api.turns import in_turn
-from fonoteka.errors import StoreError
-from fonoteka.naming import peaks_key
-from store.call_audio import audio_of
-from store.call_queries import call_of, page_of_calls, path_of
-from store.selection import Sort
+from api.audio.peaks import StoredPeaks, Stretch, joined
+from api.dependencies.access import Person
+from api.dependencies.account_turns import in_turn
+from api.dependencies.services import Shared
+from api.http import cursor
+from api.http.parameters import SelectionQuery
+from api.http.problems import NOT_FOUND, invalid, not_found
+from api.presenters import call as shapes
+from api.schemas import models
+from fonoteka.core.errors import StoreError
+from fonoteka.core.naming import peaks_key
+from store.queries.audio import audio_of
+from store.queries.calls import call_of, page_of_calls, path_of
+from store.selection.selection import Sort
 
 router = APIRouter(prefix="/api", tags=["calls"], responses={401: {"model": models.Problem}})
 

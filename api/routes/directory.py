@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 
-from api import models
-from api.access import Administrator, Person, actor
-from api.problems import NOT_FOUND, not_found
-from api.services import Shared
-from store.directory import Person as DirectoryPerson
-from store.directory import change_person, numbers_of, people_of
+from api.dependencies.access import Administrator, Person, actor
+from api.dependencies.services import Shared
+from api.http.problems import NOT_FOUND, not_found
+from api.schemas import models
+from store.provisioning.directory import Person as DirectoryPerson
+from store.provisioning.directory import change_person, numbers_of, people_of
 
 router = APIRouter(prefix="/api", tags=["directory"], responses={401: {"model": models.Problem}})
 

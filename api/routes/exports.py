@@ -14,27 +14,27 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from api import models
-from api.access import Person, account_by, actor, own_navigation, session_token
-from api.audit_trail import Entry
-from api.exports import csv_text
+from api.audit.trail import Entry
+from api.dependencies.access import Person, account_by, actor, own_navigation, session_token
+from api.dependencies.services import Services, Shared
+from api.exports import csv_format as csv_text
 from api.exports.archive import Archive
 from api.exports.columns import Row, row
-from api.exports.sending import Sending
-from api.exports.words import WORDS, Language, Words, preferred
+from api.exports.labels import WORDS, Language, Words, preferred
+from api.exports.streaming import Sending
 from api.exports.workbook import CallWorkbook
-from api.leaving import unless_gone
-from api.parameters import SelectionQuery
-from api.problems import Responses
-from api.services import Services, Shared
-from fonoteka.errors import StoreError
-from fonoteka.naming import export_name
-from store.accounts import Account
-from store.call_audio import StoredAudio, audio_of_calls
-from store.call_export import all_calls
-from store.call_queries import SeenCall
-from store.objects import ObjectsFull
-from store.selection import Selection, Sort
+from api.http.client_disconnect import unless_gone
+from api.http.parameters import SelectionQuery
+from api.http.problems import Responses
+from api.schemas import models
+from fonoteka.core.errors import StoreError
+from fonoteka.core.naming import export_name
+from store.objects.folder import ObjectsFull
+from store.people.accounts import Account
+from store.queries.audio import StoredAudio, audio_of_calls
+from store.queries.calls import SeenCall
+from store.queries.export_reader import all_calls
+from store.selection.selection import Selection, Sort
 
 router = APIRouter(prefix="/api", tags=["exports"], dependencies=[Depends(own_navigation)])
 

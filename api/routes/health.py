@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.services import Shared
-from store.directory import version_of
+from api.dependencies.services import Shared
+from store.provisioning.directory import version_of
 
 router = APIRouter(tags=["operations"])
 

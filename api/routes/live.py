@@ -13,17 +13,18 @@ from zoneinfo import ZoneInfo
 import structlog
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 
-from api import models, shapes
-from api.access import Person, account_by, actor, session_token
-from api.audit_trail import Entry
-from api.live_hub import Listener
-from api.live_view import refused
-from api.problems import NOT_FOUND, Problem, Responses, not_found
-from api.services import Services, Shared, services_of
-from fonoteka.agent_protocol import Refusal
-from store import commands
-from store.accounts import Account
-from store.call_queries import SeenCall, call_of, is_merged, live_calls, path_of
+from api.audit.trail import Entry
+from api.dependencies.access import Person, account_by, actor, session_token
+from api.dependencies.services import Services, Shared, services_of
+from api.http.problems import NOT_FOUND, Problem, Responses, not_found
+from api.live.hub import Listener
+from api.presenters import call as shapes
+from api.presenters.live_call import refused
+from api.schemas import models
+from fonoteka.core.agent_protocol import Refusal
+from store import recorder_commands as commands
+from store.people.accounts import Account
+from store.queries.calls import SeenCall, call_of, is_merged, live_calls, path_of
 
 router = APIRouter(prefix="/api")
 log = structlog.get_logger()

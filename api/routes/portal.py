@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from api.problems import not_found
+from api.http.problems import not_found
 
-STATIC: Final = Path(__file__).parent.parent / "static"
+STATIC: Final = Path(__file__).parents[1] / "static"
 _OURS: Final = ("api", "agent", "assets")  # below these nothing is a page
 _PAGE: Final = "index.html"
 _NOT_BUILT: Final = (

@@ -8,12 +8,13 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from api import models, shapes
-from api.access import COOKIE, Person, account_by, actor, address_of, is_same_origin, session_token
-from api.login_throttle import Attempt
-from api.problems import Problem, Responses
-from api.services import Services, Shared
-from store.accounts import SESSION_LASTS, change_password, log_in, log_out
+from api.dependencies.access import COOKIE, Person, account_by, actor, address_of, is_same_origin, session_token
+from api.dependencies.services import Services, Shared
+from api.http.problems import Problem, Responses
+from api.limits.login_throttle import Attempt
+from api.presenters import call as shapes
+from api.schemas import models
+from store.people.accounts import SESSION_LASTS, change_password, log_in, log_out
 
 router = APIRouter(prefix="/api", tags=["session"])
 

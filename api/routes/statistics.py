@@ -7,17 +7,17 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
-from api import models
-from api import statistics_models as shapes
-from api.access import Person
-from api.parameters import SelectionQuery
-from api.services import Shared
-from api.turns import in_turn
-from fonoteka.calls import Direction
-from store import statistics
-from store.accounts import Account
-from store.figures import Counted, Group, total
-from store.selection import Selection
+from api.dependencies.access import Person
+from api.dependencies.account_turns import in_turn
+from api.dependencies.services import Shared
+from api.http.parameters import SelectionQuery
+from api.schemas import models
+from api.schemas import statistics as shapes
+from fonoteka.core.call_report import Direction
+from store.people.accounts import Account
+from store.selection.selection import Selection
+from store.statistics import reports as statistics
+from store.statistics.figures import Counted, Group, total
 
 router = APIRouter(
     prefix="/api/stats",

@@ -7,13 +7,13 @@ from typing import Final
 import structlog
 from fastapi import APIRouter, Request
 
-from api import models
-from api.access import account_by, address_of, is_same_origin, session_token
-from api.help_request import HelpRequest
-from api.problems import Problem, Responses
-from api.services import Shared
-from fonoteka.errors import MailRefused, MailUnreachable
-from store.directory import notify_email_of
+from api.dependencies.access import account_by, address_of, is_same_origin, session_token
+from api.dependencies.services import Shared
+from api.http.problems import Problem, Responses
+from api.schemas import models
+from api.support.request import HelpRequest
+from fonoteka.core.errors import MailRefused, MailUnreachable
+from store.provisioning.directory import notify_email_of
 
 router = APIRouter(prefix="/api", tags=["support"])
 log = structlog.get_logger()

@@ -2,7 +2,7 @@
 
 from typing import BinaryIO, Protocol
 
-from fonoteka.manifest import AudioFormat
+from fonoteka.core.manifest import AudioFormat
 from mixer.legs import Samples
 
 

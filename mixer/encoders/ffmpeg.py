@@ -5,7 +5,7 @@ from typing import BinaryIO, Final, Literal
 import av
 import numpy as np
 
-from fonoteka.audio_settings import NOTHING_ELSE, opus_settings
+from fonoteka.core.codec_settings import NOTHING_ELSE, opus_settings
 from mixer.legs import Samples
 
 av.logging.set_level(av.logging.ERROR)

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 import lameenc
 import numpy as np
 
-from fonoteka.audio_settings import MP3_KBITS_PER_SECOND
+from fonoteka.core.codec_settings import MP3_KBITS_PER_SECOND
 from mixer.encoders.info_frame import info_frame, samples_per_frame
 from mixer.legs import SAMPLE, Samples
 

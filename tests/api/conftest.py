@@ -15,12 +15,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.serve import run
-from fonoteka.agent_protocol import CallReceipts, RecordingReceipt
-from fonoteka.calls import CallReport
-from fonoteka.config import ApiSection, Configuration, MailSection
-from fonoteka.manifest import Manifest, Mixed
-from store.store import Store
-from tests import seed
+from fonoteka.core.agent_protocol import CallReceipts, RecordingReceipt
+from fonoteka.core.call_report import CallReport
+from fonoteka.core.config import ApiSection, Configuration, MailSection
+from fonoteka.core.manifest import Manifest, Mixed
+from store.database.store import Store
+from tests.data import seed
 
 
 def free_port() -> int:

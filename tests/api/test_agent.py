@@ -8,14 +8,14 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from fonoteka.calls import CallReport, RecordingState
-from fonoteka.company import CompanySettings, RecordRule
-from fonoteka.naming import call_id
-from store.apply import apply
-from store.directory_file import parse_directory
-from store.store import Store
-from tests import seed
+from fonoteka.core.call_report import CallReport, RecordingState
+from fonoteka.core.domains import CompanySettings, RecordRule
+from fonoteka.core.naming import call_id
+from store.database.store import Store
+from store.provisioning.apply import apply
+from store.provisioning.directory_file import parse_directory
 from tests.api.conftest import Site, put_recording, report, ship
+from tests.data import seed
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ async def test_a_switch_reaches_a_waiting_agent_at_once(
     agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It wakes the agent, which is not left to the next regular look."""
-    monkeypatch.setattr("api.watch._POLL_S", 60)
+    monkeypatch.setattr("api.live.change_watch._POLL_S", 60)
     settings = await settings_of(agent)
     for record in ("off", "all", "in"):
         assert settings is not None

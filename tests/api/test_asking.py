@@ -11,15 +11,15 @@ import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import select
 
-from fonoteka.agent_protocol import Command, CommandOutcome, Commands, Refusal
-from fonoteka.calls import Action, CallReport, LiveReport, Party, PathStep, Reason, RecorderState, Side
-from fonoteka.naming import call_id
-from store import commands
-from store.accounts import ensure_pbx
-from store.schema import audit
-from store.store import Store
-from tests import seed
+from fonoteka.core.agent_protocol import Command, CommandOutcome, Commands, Refusal
+from fonoteka.core.call_report import Action, CallReport, LiveReport, Party, PathStep, Reason, RecorderState, Side
+from fonoteka.core.naming import call_id
+from store import recorder_commands as commands
+from store.database.schema import audit
+from store.database.store import Store
+from store.people.accounts import ensure_pbx
 from tests.api.conftest import Site, report
+from tests.data import seed
 
 ON, PAUSED, OFF = RecorderState
 START, STOP, PAUSE, RESUME = Action
@@ -145,7 +145,7 @@ async def test_what_is_asked_reaches_the_agent_and_its_answer_comes_back(site: S
 async def test_asking_and_answering_wait_for_no_regular_look(
     agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.watch._POLL_S", 60)
+    monkeypatch.setattr("api.live.change_watch._POLL_S", 60)
     for patience in ("_ANSWERED_WITHIN_S", "_DONE_WITHIN_S"):
         monkeypatch.setattr(f"api.routes.live.{patience}", 20)  # at whose end there is one more look
     call = going_on(1, BY_RULE)

@@ -16,20 +16,20 @@ import numpy as np
 import pytest
 from sqlalchemy import Row, select
 
-from api import audio_recipe
-from api.audio_cache import AudioCache, TooManyAsked
-from api.audit_trail import AuditTrail, Entry
-from api.joined_audio import Abandoned, Source, write_joined
-from api.joined_peaks import StoredPeaks, Stretch, joined
-from fonoteka.errors import StoreError
-from fonoteka.manifest import AudioFormat, Layout
-from fonoteka.naming import call_id
-from store.audit import Actor
-from store.schema import audit
-from store.scope import Scope
-from store.store import Store
-from tests import seed
+from api.audio import conversion as audio_recipe
+from api.audio.cache import AudioCache, TooManyAsked
+from api.audio.join import Abandoned, Source, write_joined
+from api.audio.peaks import StoredPeaks, Stretch, joined
+from api.audit.trail import AuditTrail, Entry
+from fonoteka.core.errors import StoreError
+from fonoteka.core.manifest import AudioFormat, Layout
+from fonoteka.core.naming import call_id
+from store.audit.write import Actor
+from store.database.schema import audit
+from store.database.store import Store
+from store.selection.scope import Scope
 from tests.api.conftest import Site, ship
+from tests.data import seed
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
 AUDIO = seed.tone(5000)

@@ -8,16 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
-from api import failed_logins
-from api.failed_logins import MANY, Tally
-from fonoteka.naming import call_id
-from store.accounts import set_password
-from store.apply import apply
-from store.directory_file import parse_directory
-from store.schema import audit
-from store.store import Store
-from tests import seed
+from api.limits import failed_logins
+from api.limits.failed_logins import MANY, Tally
+from fonoteka.core.naming import call_id
+from store.database.schema import audit
+from store.database.store import Store
+from store.people.accounts import set_password
+from store.provisioning.apply import apply
+from store.provisioning.directory_file import parse_directory
 from tests.api.conftest import Site, report, ship
+from tests.data import seed
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 ALWAYS = {"from": "2020-01-01", "to": "2100-01-01"}

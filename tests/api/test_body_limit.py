@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from api.body_limit import most_bytes
-from fonoteka.config import split_address
-from tests import seed
+from api.http.body_limit import most_bytes
+from fonoteka.core.config import split_address
 from tests.api.conftest import Site
+from tests.data import seed
 
 MIB = 1024**2
 

@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from fonoteka.calls import Direction, PathStep, Reason
-from fonoteka.naming import call_id
-from tests import seed
+from fonoteka.core.call_report import Direction, PathStep, Reason
+from fonoteka.core.naming import call_id
 from tests.api.conftest import Site, report, ship
+from tests.data import seed
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
 DAY = {"from": "2026-11-22", "to": "2026-11-22"}

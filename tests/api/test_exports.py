@@ -16,18 +16,18 @@ import openpyxl
 import pytest
 
 from api.exports.columns import Row, one_line
-from api.exports.csv_text import disarmed
-from api.exports.words import WORDS, Language, preferred
+from api.exports.csv_format import disarmed
+from api.exports.labels import WORDS, Language, preferred
 from api.exports.workbook import CallWorkbook
 from api.routes import exports
-from fonoteka.calls import CallReport, Direction, LiveReport, Reason, RecorderState, Side
-from fonoteka.naming import call_id
-from store.call_export import all_calls
-from store.store import Store
-from tests import seed
+from fonoteka.core.call_report import CallReport, Direction, LiveReport, Reason, RecorderState, Side
+from fonoteka.core.naming import call_id
+from store.database.store import Store
+from store.queries.export_reader import all_calls
 from tests.api.conftest import Site, report, ship
-from tests.api.many_calls import repeat
 from tests.api.test_audio import audited, heard
+from tests.data import seed
+from tests.data.many_calls import repeat
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 987000, tzinfo=UTC)
 DAY = "from=2026-11-22&to=2026-11-22"

@@ -7,12 +7,12 @@ import httpx
 import pytest
 
 from api.routes import exports
-from store.accounts import set_password
-from store.store import Store
-from tests import seed
+from store.database.store import Store
+from store.people.accounts import set_password
 from tests.api.conftest import Site, ship
-from tests.api.many_calls import repeat
 from tests.api.test_audit import awaited
+from tests.data import seed
+from tests.data.many_calls import repeat
 
 _LONG = "from=2026-11-01&to=2026-11-22"
 _COUNT = 40_000

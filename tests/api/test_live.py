@@ -13,14 +13,14 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from api.live_hub import LiveHub
-from api.places import Places
+from api.limits.concurrency import Places
+from api.live.hub import LiveHub
 from api.routes import live
-from fonoteka.calls import Direction, RecordingState, Result
-from fonoteka.naming import call_id
-from store.call_record import CallChange
-from tests import seed
+from fonoteka.core.call_report import Direction, RecordingState, Result
+from fonoteka.core.naming import call_id
+from store.intake.write_calls import CallChange
 from tests.api.conftest import Site, report, ship
+from tests.data import seed
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
 

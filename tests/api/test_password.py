@@ -7,10 +7,10 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
-from tests import seed
 from tests.api.conftest import Site, report
 from tests.api.test_audit import entries
 from tests.api.test_live import listening, next_message
+from tests.data import seed
 
 NEW = "новый пароль"
 WRONG = {"current": "wrong", "new": NEW}

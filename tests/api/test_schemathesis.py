@@ -24,13 +24,13 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from api import models
 from api.app import create_app
-from fonoteka.agent_protocol import CommandOutcome, Refusal
-from fonoteka.calls import CallReport
-from fonoteka.config import Configuration
-from fonoteka.naming import call_id
-from tests import seed
+from api.schemas import models
+from fonoteka.core.agent_protocol import CommandOutcome, Refusal
+from fonoteka.core.call_report import CallReport
+from fonoteka.core.config import Configuration
+from fonoteka.core.naming import call_id
+from tests.data import seed
 from tests.portal.served import Served, serving
 
 _EXAMPLES: Final = int(os.environ.get("FONOTEKA_FUZZ_EXAMPLES", "4"))

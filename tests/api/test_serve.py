@@ -14,10 +14,10 @@ import pytest
 from api import openapi
 from api.routes import portal
 from api.serve import run
-from fonoteka.config import ApiSection, Configuration, StoreSection
-from fonoteka.errors import ConfigurationError
-from tests import seed
+from fonoteka.core.config import ApiSection, Configuration, StoreSection
+from fonoteka.core.errors import ConfigurationError
 from tests.api.conftest import Site
+from tests.data import seed
 
 
 async def test_a_port_in_use_is_told_in_one_line(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from api import shapes
-from api.login_throttle import Attempt, LoginThrottle, Throttle, WaitingRoom
+from api.limits.login_throttle import Attempt, LoginThrottle, Throttle, WaitingRoom
+from api.presenters import call as shapes
 from api.routes import directory
-from fonoteka.company import Role
-from store.accounts import Account
-from tests import seed
+from fonoteka.core.domains import Role
+from store.people.accounts import Account
 from tests.api.conftest import Site
+from tests.data import seed
 
 RIGHT = {"domain": "acme", "login": "152", "password": seed.PASSWORD}
 ME = {

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from fonoteka.calls import CallReport, Direction, Result
-from tests import seed
+from fonoteka.core.call_report import CallReport, Direction, Result
 from tests.api.conftest import Site, report
+from tests.data import seed
 
 BEGIN = datetime(2026, 11, 16, 17, tzinfo=UTC)  # Tuesday, 0:00 in Krasnoyarsk
 WEEK: dict[str, Any] = {"from": "2026-11-17", "to": "2026-11-23"}

@@ -13,12 +13,12 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from api.rate_limit import RateLimit
-from fonoteka.commands.doctor import mail as doctor_mail
-from fonoteka.commands.doctor.finding import Finding
-from fonoteka.config import Configuration, MailSection, MailSecurity
+from api.limits.rate_limit import RateLimit
+from fonoteka.cli.doctor import mail as doctor_mail
+from fonoteka.cli.doctor.finding import Finding
+from fonoteka.core.config import Configuration, MailSection, MailSecurity
 from tests.api.conftest import Site, free_port, serving
-from tests.mail_server import FROM, SECOND, SUPPORT, mail_section, mail_server, mute_server
+from tests.support.mail_server import FROM, SECOND, SUPPORT, mail_section, mail_server, mute_server
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # so aiosmtpd; some servers do
 

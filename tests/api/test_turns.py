@@ -5,8 +5,8 @@ import asyncio
 import httpx
 import pytest
 
-from api.places import Turns
-from store import statistics
+from api.limits.concurrency import Turns
+from store.statistics import reports as statistics
 from tests.api.conftest import Site
 
 

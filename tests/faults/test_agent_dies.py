@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from lab.asterisk import LabAsterisk
-from lab.beside import Call, Fonoteka
-from lab.lateness import Lateness
-from lab.phones import answering, call_from_trunk
-from lab.stage import customer_with, talk, talk_and_leave
-from tests.pbx.listening import decoded, pauses_in
+from lab.asterisk.server import LabAsterisk
+from lab.base.lateness import Lateness
+from lab.scenarios.steps import customer_with, talk, talk_and_leave
+from lab.sip.sipp_phones import answering, call_from_trunk
+from lab.tools.installation import Call, Fonoteka
+from tests.support.audio_checks import decoded, pauses_in
 
 
 @pytest.mark.parametrize("stage", ["talking", "hung up"])

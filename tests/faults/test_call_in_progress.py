@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from lab.asterisk import LabAsterisk
-from lab.beside import Fonoteka
-from lab.phones import answering, call_from_trunk
+from lab.asterisk.server import LabAsterisk
+from lab.sip.sipp_phones import answering, call_from_trunk
+from lab.tools.installation import Fonoteka
 
 
 @pytest.mark.parametrize("knows", [True, False], ids=["agent restarted", "agent new on this PBX"])

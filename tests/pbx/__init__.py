@@ -1,3 +1,3 @@
 import pytest
 
-pytest.register_assert_rewrite("tests.pbx.listening", "tests.pbx.scenario")
+pytest.register_assert_rewrite("tests.support.audio_checks", "tests.pbx.scenario")

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from lab.asterisk import LabAsterisk
-from lab.beside import Fonoteka, beside
-from lab.company import ACME, neighbour
-from lab.root import AsteriskProgram, find_or_build
-from tests.pbx.playing import Stage, play_all
+from lab.asterisk.rootfs import AsteriskProgram, find_or_build
+from lab.asterisk.server import LabAsterisk
+from lab.base.company import ACME, neighbour
+from lab.tools.installation import Fonoteka, beside
 from tests.pbx.scenario import Scenario
+from tests.pbx.stage import Stage, play_all
 
 NEIGHBOURS = tuple(map(neighbour, range(1, 9)))
 RING_S = 6.0  # how long the dialplan of the shared PBX rings: a busy machine may be seconds late to pick a call up

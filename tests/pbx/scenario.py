@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import pytest
 
-from lab.beside import Call
-from lab.company import LabCompany
-from lab.stage import CALLER, Lives
-from tests.pbx.listening import decoded, tones_of
+from lab.base.company import LabCompany
+from lab.scenarios.steps import CALLER, Lives
+from lab.tools.installation import Call
+from tests.support.audio_checks import decoded, tones_of
 
 Length = Callable[[Lives], float]
 NEAR_HZ: Final = 30  # a tone that begins or ends is heard that wide
@@ -80,7 +80,7 @@ class Played:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A play by its name (`lab.scenes.CALLS`, `lab.plays.PLAYS`), its rows in the order they began, what else is to be heard."""
+    """A play by its name (`CALLS`, `PLAYS`), its rows in the order they began, what else is to be heard."""
 
     name: str
     play: str

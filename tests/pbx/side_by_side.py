@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from lab.asterisk import LabAsterisk
-from lab.beside import Call, Fonoteka
-from lab.company import LabCompany
+from lab.asterisk.server import LabAsterisk
+from lab.base.company import LabCompany
+from lab.tools.installation import Call, Fonoteka
 
 _PLAYED_WITHIN_S = 90.0  # the longest takes twenty: what waits longer waits for what will never come
 

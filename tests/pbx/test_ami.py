@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from agent.ami import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
-from agent.read_event import WANTED
-from fonoteka.errors import AmiActionFailed, AmiRefused, AmiUnreachable, AmiUnsafe
-from lab.ami_tap import AmiTap
-from lab.asterisk import LabAsterisk
-from lab.config import WATCHER
-from lab.phones import answering, call_from_trunk
-from lab.root import AsteriskProgram
+from agent.ami.client import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
+from agent.calls.event_reader import WANTED
+from fonoteka.core.errors import AmiActionFailed, AmiRefused, AmiUnreachable, AmiUnsafe
+from lab.asterisk.config import WATCHER
+from lab.asterisk.rootfs import AsteriskProgram
+from lab.asterisk.server import LabAsterisk
+from lab.base.ami_witness import AmiTap
+from lab.sip.sipp_phones import answering, call_from_trunk
 
 INJECTED = "1\r\n\r\nAction: UserEvent\r\nUserEvent: Injected"
 

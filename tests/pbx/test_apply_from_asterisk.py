@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from lab.asterisk import LabAsterisk
-from lab.beside import configuration_text, fonoteka
-from lab.root import AsteriskProgram
-from store.directory_file import parse_directory
+from lab.asterisk.rootfs import AsteriskProgram
+from lab.asterisk.server import LabAsterisk
+from lab.tools.installation import configuration_text, fonoteka
+from store.provisioning.directory_file import parse_directory
 
 # Among them a gateway that Asterisk logs in at, a second telephone of 152's, and a name that would like to be more than a name.
 MORE = r"""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.asterisk import LabAsterisk
-from lab.beside import configuration_text, fonoteka, free_port
+from lab.asterisk.server import LabAsterisk
+from lab.tools.installation import configuration_text, fonoteka, free_port
 
 
 def configured(pbx: LabAsterisk, folder: Path, instead: tuple[str, str] = ("", "")) -> Path:

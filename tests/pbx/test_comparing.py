@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agent import comparing
-from agent.ami import AmiClient, AmiEvent
-from agent.comparing import Comparing
-from agent.events import BridgeEntered, ChannelEnded, Event
-from agent.read_event import SHAPES, WANTED, read_event
-from agent.snapshot import SHAPES as LISTED
-from agent.snapshot import snapshot
-from agent.switchboard import Switchboard
-from lab.asterisk import LabAsterisk
-from lab.handset import TRUNK, handset
-from lab.plays import HOSTILE_NUMBERS
-from lab.stage import answered, watcher
+from agent.ami.client import AmiClient, AmiEvent
+from agent.calls import resync as comparing
+from agent.calls.call_registry import Switchboard
+from agent.calls.channel_snapshot import SHAPES as LISTED
+from agent.calls.channel_snapshot import snapshot
+from agent.calls.event_reader import SHAPES, WANTED, read_event
+from agent.calls.events import BridgeEntered, ChannelEnded, Event
+from agent.calls.resync import Comparing
+from lab.asterisk.server import LabAsterisk
+from lab.scenarios.call_flows import HOSTILE_NUMBERS
+from lab.scenarios.steps import answered, watcher
+from lab.sip.handset import TRUNK, handset
 
 
 async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:

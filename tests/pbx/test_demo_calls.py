@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from lab.ami_tap import AmiTap
-from lab.asterisk import LabAsterisk
-from lab.company import ACME
-from lab.demo_calls import first_plan, keep_calling, next_plan
-from lab.dialogues import DIALOGUES, OUTSIDE, Dialogue
-from lab.phones import Behaviour
-from lab.root import AsteriskProgram
-from lab.speech import RATE_HZ, spoken
+from lab.asterisk.rootfs import AsteriskProgram
+from lab.asterisk.server import LabAsterisk
+from lab.base.ami_witness import AmiTap
+from lab.base.company import ACME
+from lab.demo.demo_traffic import first_plan, keep_calling, next_plan
+from lab.demo.speech import RATE_HZ, spoken
+from lab.demo.spoken_dialogues import DIALOGUES, OUTSIDE, Dialogue
+from lab.sip.sipp_phones import Behaviour
 
 
 def test_one_is_silent_while_the_other_speaks(tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import pytest
 import pytest_asyncio
 
-from fonoteka.commands.ami_link import linked
-from fonoteka.commands.doctor import Finding, account, conf, kit, needs
-from fonoteka.commands.doctor.asterisk import check
-from fonoteka.company import CompanySettings, Domain, RecordRule, User
-from fonoteka.config import Configuration, load
-from lab.asterisk import LabAsterisk
-from lab.beside import Fonoteka, configuration_text
-from lab.beside import fonoteka as run_command
-from lab.root import AsteriskProgram
+from fonoteka.cli.ami_connection import linked
+from fonoteka.cli.doctor import Finding, account, conf, kit, needs
+from fonoteka.cli.doctor.asterisk import check
+from fonoteka.core.config import Configuration, load
+from fonoteka.core.domains import CompanySettings, Domain, RecordRule, User
+from lab.asterisk.rootfs import AsteriskProgram
+from lab.asterisk.server import LabAsterisk
+from lab.tools.installation import Fonoteka, configuration_text
+from lab.tools.installation import fonoteka as run_command
 
 SOUND = "fonoteka/recorded-ru"
 

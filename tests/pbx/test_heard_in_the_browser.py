@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 
 from playwright.async_api import Page, async_playwright, expect
 
-from lab.asterisk import LabAsterisk
-from lab.beside import Fonoteka
-from lab.company import ACME
-from lab.phones import answering, call_from_trunk
+from lab.asterisk.server import LabAsterisk
+from lab.base.company import ACME
+from lab.sip.sipp_phones import answering, call_from_trunk
+from lab.tools.installation import Fonoteka
 from tests.portal.browser import CHROMIUM, FLAGS
 
 CALLER = "89139990001"

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 import pytest
 import pytest_asyncio
 
-from lab.asterisk import LabAsterisk
-from lab.beside import Fonoteka
-from lab.handset import tone_hz_of
-from lab.phones import CALLER_HZ
-from lab.plays import PLAYS
-from tests.pbx.listening import assert_tone, decoded
+from lab.asterisk.server import LabAsterisk
+from lab.scenarios.call_flows import PLAYS
+from lab.sip.handset import tone_hz_of
+from lab.sip.sipp_phones import CALLER_HZ
+from lab.tools.installation import Fonoteka
 from tests.pbx.side_by_side import Left, side_by_side
+from tests.support.audio_checks import assert_tone, decoded
 
 NUMBER = "89131234567"
 NAME = 'Пётр "Ё" \\ <x>; $(id) `id` %0d%0aEvent: Hangup'

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import asterisk_conf
-from lab.ami_tap import AmiTap
-from lab.asterisk import LabAsterisk
-from lab.handset import TRUNK, handset
-from lab.root import AsteriskProgram
-from lab.stage import CALLER, answered
+from lab.asterisk.rootfs import AsteriskProgram
+from lab.asterisk.server import LabAsterisk
+from lab.base.ami_witness import AmiTap
+from lab.scenarios.steps import CALLER, answered
+from lab.sip.handset import TRUNK, handset
 
 KIT = Path(asterisk_conf.__file__).parent
 COLUMNS = (

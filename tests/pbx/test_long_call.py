@@ -1,6 +1,6 @@
 """SCENARIO 26: ninety minutes. Made from the legs on: mixer, agent, store and API are the real ones, Asterisk is not asked.
 
-(Played faster than life, Asterisk leaves out a tenth of what it records: see `lab.sounds.long_leg`.)
+(Played faster than life, Asterisk leaves out a tenth of what it records: see `lab.audio.tones.long_leg`.)
 """
 
 import asyncio
@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from agent.recordings import manifest
-from fonoteka.calls import CallReport, Direction, Result, SegmentReport
-from fonoteka.manifest import write_manifest
-from fonoteka.naming import call_id, segment_name
-from fonoteka.spool import ItemState, Spool
-from lab.asterisk import LabAsterisk
-from lab.beside import Fonoteka
-from lab.sounds import long_leg
-from tests.pbx.listening import assert_tone, pauses_in
+from agent.recording.lifecycle import manifest
+from fonoteka.core.call_report import CallReport, Direction, Result, SegmentReport
+from fonoteka.core.manifest import write_manifest
+from fonoteka.core.naming import call_id, segment_name
+from fonoteka.core.spool import ItemState, Spool
+from lab.asterisk.server import LabAsterisk
+from lab.audio.tones import long_leg
+from lab.tools.installation import Fonoteka
+from tests.support.audio_checks import assert_tone, pauses_in
 
 MINUTES = 90
 LENGTH_S = MINUTES * 60.0

@@ -9,16 +9,16 @@ import pytest
 import pytest_asyncio
 
 import asterisk_conf
-from lab.asterisk import LabAsterisk
-from lab.beside import Call, Fonoteka, beside
-from lab.beside import fonoteka as run_command
-from lab.company import apply_text
-from lab.handset import TRUNK, handset, tone_hz_of
-from lab.phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ
-from lab.root import AsteriskProgram
-from lab.sounds import sox
-from lab.stage import CALLER, answered
-from tests.pbx.listening import Samples, assert_tone, decoded, length_s
+from lab.asterisk.rootfs import AsteriskProgram
+from lab.asterisk.server import LabAsterisk
+from lab.audio.tones import sox
+from lab.base.company import apply_text
+from lab.scenarios.steps import CALLER, answered
+from lab.sip.handset import TRUNK, handset, tone_hz_of
+from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ
+from lab.tools.installation import Call, Fonoteka, beside
+from lab.tools.installation import fonoteka as run_command
+from tests.support.audio_checks import Samples, assert_tone, decoded, length_s
 
 RATE_HZ = 8000
 SOUND = "fonoteka/recorded-ru"

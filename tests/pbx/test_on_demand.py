@@ -10,14 +10,14 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from lab.asterisk import LabAsterisk
-from lab.beside import Fonoteka
-from lab.handset import TRUNK, handset
-from lab.phones import OUTSIDE
-from lab.stage import CALLER, answered, customer_with, talk_and_leave
-from lab.transfers import ask_by_keys
-from tests.pbx.listening import decoded, pauses_in
+from lab.asterisk.server import LabAsterisk
+from lab.scenarios.steps import CALLER, answered, customer_with, talk_and_leave
+from lab.scenarios.transfers import ask_by_keys
+from lab.sip.handset import TRUNK, handset
+from lab.sip.sipp_phones import OUTSIDE
+from lab.tools.installation import Fonoteka
 from tests.pbx.side_by_side import Left, side_by_side
+from tests.support.audio_checks import decoded, pauses_in
 
 NEAR_MS: Final = 1000  # between what a panel shows and what the PBX did, on a busy machine; what must not be recorded is longer
 SPOKEN_S: Final = 1.5

@@ -1,10 +1,10 @@
 """SCENARIOS 6–9: calls that are forwarded, by the PBX (AstDB) or by the telephone itself (302)."""
 
-from lab.phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ
-from lab.scenes import ABROAD, CITY, TOLL_FREE
-from lab.stage import LONG_DISTANCE
-from tests.pbx.playing import Stage
+from lab.scenarios.basic_calls import ABROAD, CITY, TOLL_FREE
+from lab.scenarios.steps import LONG_DISTANCE
+from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ
 from tests.pbx.scenario import Row, Scenario, each, part, scenario, unrecorded
+from tests.pbx.stage import Stage
 
 TO_421 = "2458421"
 

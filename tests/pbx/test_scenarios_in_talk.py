@@ -5,11 +5,11 @@ from typing import Final
 
 import pytest
 
-from lab.phones import CALLER_HZ
-from lab.stage import MARK_S, TALK_S
-from tests.pbx.listening import decoded, pauses_in
-from tests.pbx.playing import Stage
+from lab.scenarios.steps import MARK_S, TALK_S
+from lab.sip.sipp_phones import CALLER_HZ
 from tests.pbx.scenario import Part, Played, Row, Scenario, each, part, scenario, unrecorded
+from tests.pbx.stage import Stage
+from tests.support.audio_checks import decoded, pauses_in
 
 HZ_152: Final = 520
 HZ_421: Final = 640

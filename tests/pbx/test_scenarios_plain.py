@@ -3,11 +3,11 @@
 from functools import partial
 from typing import Any
 
-from lab.phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ
-from lab.scenes import ABROAD, CITY
-from lab.stage import LONG_DISTANCE
-from tests.pbx.playing import Stage
+from lab.scenarios.basic_calls import ABROAD, CITY
+from lab.scenarios.steps import LONG_DISTANCE
+from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ
 from tests.pbx.scenario import Row, Scenario, each, part, scenario, unrecorded
+from tests.pbx.stage import Stage
 
 MOBILE = "89131234567"
 

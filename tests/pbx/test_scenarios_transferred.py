@@ -3,10 +3,10 @@
 from functools import partial
 from typing import Final
 
-from lab.phones import CALLER_HZ, OUTSIDE_HZ
-from lab.stage import LONG_DISTANCE
-from tests.pbx.playing import Stage
+from lab.scenarios.steps import LONG_DISTANCE
+from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE_HZ
 from tests.pbx.scenario import Length, Part, Row, Scenario, each, part, scenario, talk_of
+from tests.pbx.stage import Stage
 
 HZ_152: Final = 520
 HZ_421: Final = 640

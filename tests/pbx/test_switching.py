@@ -3,9 +3,9 @@
 import asyncio
 import time
 
-from lab.asterisk import LabAsterisk
-from lab.beside import Call, Fonoteka
-from lab.phones import answering, call_from_trunk
+from lab.asterisk.server import LabAsterisk
+from lab.sip.sipp_phones import answering, call_from_trunk
+from lab.tools.installation import Call, Fonoteka
 
 
 async def test_the_row_is_there_while_the_call_goes_on(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from lab.asterisk import LabAsterisk
-from lab.beside import Fonoteka
-from lab.handset import TRUNK, handset, tone_hz_of
-from lab.lateness import Lateness
-from lab.phones import OUTSIDE
-from lab.sip import Codec
-from lab.stage import CALLER, LONG_DISTANCE, answered, talk, talk_and_leave
-from tests.pbx.listening import assert_tone, decoded
+from lab.asterisk.server import LabAsterisk
+from lab.base.lateness import Lateness
+from lab.scenarios.steps import CALLER, LONG_DISTANCE, answered, talk, talk_and_leave
+from lab.sip.handset import TRUNK, handset, tone_hz_of
+from lab.sip.message import Codec
+from lab.sip.sipp_phones import OUTSIDE
+from lab.tools.installation import Fonoteka
+from tests.support.audio_checks import assert_tone, decoded
 
 WIDE_HZ = {"152": 5000, "421": 6000}  # what they say when they talk G.722
 

@@ -7,12 +7,12 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, expect, sync_playwright
 
-from api.access import COOKIE
-from fonoteka.config import MailSection
-from tests.mail_server import MailServer, mail_server
+from api.dependencies.access import COOKIE
+from fonoteka.core.config import MailSection
+from tests.data.seed import PASSWORD
 from tests.portal.browser import CHROMIUM, FLAGS, SLOWEST_MS, whole_list
 from tests.portal.served import Served, serving
-from tests.seed import PASSWORD
+from tests.support.mail_server import MailServer, mail_server
 
 _CALLS = 110
 _DESK: ViewportSize = {"width": 1440, "height": 900}

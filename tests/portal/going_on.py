@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from fonoteka.calls import CallReport, LiveReport, Party, Reason, RecorderState, Side
-from tests.seed import a_call, but, unanswered
+from fonoteka.core.call_report import CallReport, LiveReport, Party, Reason, RecorderState, Side
+from tests.data.seed import a_call, but, unanswered
 
 ON, PAUSED, OFF = RecorderState
 BY_RULE = Side(user="152", recorder=ON, reason=None, may_start=False, may_stop=False)

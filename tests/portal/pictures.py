@@ -14,14 +14,14 @@ from typing import Literal
 from playwright.sync_api import Browser, Page, Route, ViewportSize, expect, sync_playwright
 from pydantic import TypeAdapter
 
-from fonoteka.calls import CallReport
-from fonoteka.naming import call_id
+from fonoteka.core.call_report import CallReport
+from fonoteka.core.naming import call_id
+from tests.data.seed import PASSWORD, PBX_TOKEN
 from tests.portal.browser import CHROMIUM, FLAGS, NOTHING_AWAITED, log_in, rows, settled, whole_list
 from tests.portal.going_on import BY_RULE, IS_OFF, NOT_ASKED, ON_PAUSE, going_on
 from tests.portal.reported import complete
 from tests.portal.served import Served, serving, with_half_a_year
 from tests.portal.test_path import queue_of, the_call_of
-from tests.seed import PASSWORD, PBX_TOKEN
 
 Scenes = Mapping[str, Callable[[Page], object]]
 _SIZES: tuple[ViewportSize, ...] = ({"width": 1440, "height": 900}, {"width": 390, "height": 844})

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from api.access import COOKIE
-from fonoteka.calls import CallReport, Direction, Result
-from tests import seed
+from api.dependencies.access import COOKIE
+from fonoteka.core.call_report import CallReport, Direction, Result
+from tests.data import seed
 from tests.portal.browser import SLOWEST_MS, rows, settled
 from tests.portal.served import Served, serving
 

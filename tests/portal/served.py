@@ -16,15 +16,15 @@ import uvicorn
 from pydantic import TypeAdapter
 
 from api.app import create_app
-from fonoteka.agent_protocol import Command, CommandOutcome, Commands, Refusal
-from fonoteka.calls import CallReport
-from fonoteka.config import ApiSection, Configuration, MailSection
-from store.apply import apply
-from store.directory_file import parse_directory
-from store.store import Store
-from tests import half_year
-from tests.office import office
-from tests.seed import DIRECTORY, PBX_TOKEN, section, seed
+from fonoteka.core.agent_protocol import Command, CommandOutcome, Commands, Refusal
+from fonoteka.core.call_report import CallReport
+from fonoteka.core.config import ApiSection, Configuration, MailSection
+from store.database.store import Store
+from store.provisioning.apply import apply
+from store.provisioning.directory_file import parse_directory
+from tests.data import half_year
+from tests.data.office import office
+from tests.data.seed import DIRECTORY, PBX_TOKEN, section, seed
 
 _REPORTS, _COMMANDS, _OUTCOME = TypeAdapter(list[CallReport]), TypeAdapter(Commands), TypeAdapter(CommandOutcome)
 _AGENT = {"Authorization": f"Bearer {PBX_TOKEN}"}
@@ -82,7 +82,7 @@ Filled = Callable[[Path, datetime, int], Coroutine[None, None, None]]
 
 
 def with_half_a_year(*, people: int = 48, numbers: int = 24, heard: bool = True) -> Filled:
-    """Instead of `filled`: the calls of half a year, of so many people and numbers; `heard` is `tests.half_year.fill`'s."""
+    """Instead of `filled`: the calls of half a year, of so many people and numbers; `heard` is `tests.data.half_year.fill`'s."""
 
     async def half_a_year(folder: Path, now: datetime, count: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)

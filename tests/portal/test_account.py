@@ -4,10 +4,10 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.data.seed import PASSWORD
 from tests.portal.browser import log_in, whole_list
 from tests.portal.served import Served
 from tests.portal.test_looks import violations
-from tests.seed import PASSWORD
 
 NEW = "новый-пароль-777"
 

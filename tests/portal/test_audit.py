@@ -8,11 +8,11 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.data.seed import PASSWORD
 from tests.portal.browser import answered as listed
 from tests.portal.browser import log_in, rows
 from tests.portal.served import Served
 from tests.portal.test_looks import violations
-from tests.seed import PASSWORD
 
 
 def entries(page: Page) -> Locator:

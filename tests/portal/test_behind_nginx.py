@@ -13,12 +13,12 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from fonoteka.config import ApiSection, Configuration
-from fonoteka.naming import call_id
+from fonoteka.core.config import ApiSection, Configuration
+from fonoteka.core.naming import call_id
+from tests.data.seed import PASSWORD, PBX_TOKEN, section
 from tests.portal.browser import CHROMIUM, FLAGS, log_in, rows
 from tests.portal.going_on import BY_RULE, going_on
 from tests.portal.served import Served, filled, serving_what
-from tests.seed import PASSWORD, PBX_TOKEN, section
 
 _GIVEN = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 

@@ -17,13 +17,13 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from websockets.sync.client import ClientConnection, connect
 
-from api.access import COOKIE
-from fonoteka.calls import CallReport
-from fonoteka.naming import call_id
+from api.dependencies.access import COOKIE
+from fonoteka.core.call_report import CallReport
+from fonoteka.core.naming import call_id
+from tests.data.seed import but
 from tests.portal.browser import SLOWEST_MS, rows, settled
 from tests.portal.going_on import NOT_ASKED, going_on
 from tests.portal.two_companies import PEOPLE, Companies, Someone, two_companies
-from tests.seed import but
 
 _DAYS = "from=2020-01-01&to=2099-12-31"
 _EVERYBODY = pytest.mark.parametrize("who", PEOPLE, ids=lambda who: f"{who.login} of {who.domain}")

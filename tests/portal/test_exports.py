@@ -15,8 +15,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from pypdf import PdfReader
 
-from api.exports.words import WORDS, Language
-from fonoteka.calls import Direction, Reason, RecordingState, Result
+from api.exports.labels import WORDS, Language
+from fonoteka.core.call_report import Direction, Reason, RecordingState, Result
 from tests.portal.browser import COLUMNS, answered, column, rows, settled
 from tests.portal.test_looks import violations
 

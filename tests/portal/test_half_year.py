@@ -10,10 +10,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
-from api.access import COOKIE
+from api.dependencies.access import COOKIE
+from tests.data.seed import PASSWORD
 from tests.portal.browser import NOTHING_AWAITED, rows, settled
 from tests.portal.served import Served, serving, with_half_a_year
-from tests.seed import PASSWORD
 
 _CALLS, _PEOPLE, _NUMBERS = 10_000, 300, 200
 _MOST_SHIFTED = 0.02  # a fifth of what is called good (web.dev/cls)

@@ -3,11 +3,11 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from fonoteka.config import MailSection
-from tests.mail_server import SECOND, SUPPORT, MailServer
+from fonoteka.core.config import MailSection
+from tests.data.seed import PASSWORD
 from tests.portal.browser import log_in
 from tests.portal.test_looks import violations
-from tests.seed import PASSWORD
+from tests.support.mail_server import SECOND, SUPPORT, MailServer
 
 WORDS = "Не помню пароль.\nПерезвоните."
 

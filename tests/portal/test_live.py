@@ -11,14 +11,14 @@ from itertools import count
 import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
-from api.access import account_by
+from api.dependencies.access import account_by
+from api.dependencies.services import Services
 from api.routes import live
-from api.services import Services
-from fonoteka.calls import CallReport, Direction, PathStep, Reason, Result
-from store.accounts import Account
+from fonoteka.core.call_report import CallReport, Direction, PathStep, Reason, Result
+from store.people.accounts import Account
+from tests.data.seed import PASSWORD, a_call
 from tests.portal.browser import all_looked, log_in, rows, whole_list
 from tests.portal.served import Served
-from tests.seed import PASSWORD, a_call
 
 _numbers = count(50_000)
 _LIST = re.compile(r"/api/calls(\?|$)")

@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.data.seed import PASSWORD
 from tests.portal.browser import log_in, whole_list
-from tests.seed import PASSWORD
 
 _REFUSED = pytest.mark.expects_console_error("401")
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.data.seed import PASSWORD
 from tests.portal.browser import log_in, rows, whole_list
 from tests.portal.served import Served
-from tests.seed import PASSWORD
 
 _ROOT = Path(__file__).parents[2]
 _AXE = _ROOT / "portal" / "node_modules" / "axe-core" / "axe.min.js"

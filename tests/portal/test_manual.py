@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from fonoteka.naming import call_id
+from fonoteka.core.naming import call_id
+from tests.data.seed import PASSWORD, a_call
 from tests.portal.browser import answered, column, log_in, playing_at, rows, settled, whole_list
 from tests.portal.served import Served
-from tests.seed import PASSWORD, a_call
 
 _KINDS = {
     "Входящие": ({"Входящий"}, {"Успешный", "Нет ответа", "Занят", "Иные причины"}),

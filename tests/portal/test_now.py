@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from fonoteka.agent_protocol import Refusal
-from fonoteka.calls import Action, CallReport, Side
-from fonoteka.naming import call_id
+from fonoteka.core.agent_protocol import Refusal
+from fonoteka.core.call_report import Action, CallReport, Side
+from fonoteka.core.naming import call_id
+from tests.data.seed import PASSWORD
 from tests.portal.browser import all_looked, log_in, rows
 from tests.portal.going_on import BY_RULE, IS_OFF, NOT_ASKED, ON_PAUSE, going_on, over
 from tests.portal.served import Served
 from tests.portal.test_looks import violations
-from tests.seed import PASSWORD
 
 _ROOT = Path(__file__).parents[2]
 _numbers = count(70_000)

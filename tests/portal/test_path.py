@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from fonoteka.calls import CallReport, PathStep
-from fonoteka.naming import call_id
+from fonoteka.core.call_report import CallReport, PathStep
+from fonoteka.core.naming import call_id
+from tests.data.seed import a_call
 from tests.portal.served import Served
-from tests.seed import a_call
-from tests.unit.agent.acme import play, told
-from tests.unit.agent.test_streams import read_stream
+from tests.unit.agent.calls.test_recorded_streams import read_stream
+from tests.unit.agent.fixtures import play, told
 
 PETROV, SOLDATOV, IVANOVA = "Петров П.П. (152)", "Солдатов Н.С. (421)", "Иванова А.В. (130)"
 CUSTOMER, AWAY = "89131234567", "84951234567"

@@ -8,12 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from api.access import COOKIE
+from api.dependencies.access import COOKIE
+from tests.data.seed import PASSWORD
 from tests.portal.browser import log_in, settled, whole_list
 from tests.portal.reported import admin_token, complete, context, figure, look, opened, report, served
 from tests.portal.served import Served
 from tests.portal.test_looks import violations
-from tests.seed import PASSWORD
 
 __all__ = ["admin_token", "context", "report", "served"]  # fixtures, which take the place of conftest's
 

@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.routes import live
+from tests.data.seed import PASSWORD
 from tests.portal.browser import SLOWEST_MS, all_looked, log_in, rows, whole_list
 from tests.portal.served import Served
 from tests.portal.test_live import ended, ringing, talking
-from tests.seed import PASSWORD
 
 _TABS = 10
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from api.app import create_app
-from fonoteka.config import Configuration
+from fonoteka.core.config import Configuration
 
 _PORTAL = Path(__file__).parents[2] / "portal"
 _NODE = Path(sys.executable).parent

@@ -9,16 +9,16 @@ from typing import Final
 
 import httpx
 
-from fonoteka.calls import CallReport, SegmentReport
-from fonoteka.config import Configuration
-from fonoteka.naming import call_id
-from store.accounts import ensure_pbx, pbx_of
-from store.apply import apply
-from store.directory_file import parse_directory
-from store.intake import upsert_calls
-from store.store import Store
+from fonoteka.core.call_report import CallReport, SegmentReport
+from fonoteka.core.config import Configuration
+from fonoteka.core.naming import call_id
+from store.database.store import Store
+from store.intake.intake import upsert_calls
+from store.people.accounts import ensure_pbx, pbx_of
+from store.provisioning.apply import apply
+from store.provisioning.directory_file import parse_directory
+from tests.data.seed import DIRECTORY, PASSWORD, PBX_TOKEN, a_call, but, section, ship, unanswered
 from tests.portal.served import Served, serving_what
-from tests.seed import DIRECTORY, PASSWORD, PBX_TOKEN, a_call, but, section, ship, unanswered
 
 # The second company has an administrator and a user of the same logins as the first.
 _DIRECTORY: Final = (

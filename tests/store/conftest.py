@@ -10,18 +10,18 @@ import asyncpg  # type: ignore[import-untyped]
 import pytest
 from argon2 import PasswordHasher
 
-from fonoteka.config import StoreSection
-from store.accounts import Pbx
-from store.store import Store
-from tests import seed
-from tests.store.postgresql import BINARIES, running
+from fonoteka.core.config import StoreSection
+from store.database.store import Store
+from store.people.accounts import Pbx
+from tests.data import seed
+from tests.support.postgresql import BINARIES, running
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cheap_passwords() -> Iterator[None]:
     """Argon2 at its cheapest: what it costs is measured with the API, and no password is guessed here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("store.passwords._HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        patch.setattr("store.people.passwords._HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         yield
 
 

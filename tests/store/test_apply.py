@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from fonoteka.config import StoreSection
-from fonoteka.errors import ConfigurationError
-from store.accounts import account_of, log_in, set_password
-from store.apply import Change, apply, difference
-from store.directory import company_settings, version_of
-from store.directory_file import parse_directory, parse_directory_file
-from store.store import Store
-from tests.seed import DIRECTORY
+from fonoteka.core.config import StoreSection
+from fonoteka.core.errors import ConfigurationError
+from store.database.store import Store
+from store.people.accounts import account_of, log_in, set_password
+from store.provisioning.apply import Change, apply, difference
+from store.provisioning.directory import company_settings, version_of
+from store.provisioning.directory_file import parse_directory, parse_directory_file
+from tests.data.seed import DIRECTORY
 from tests.store.test_intake import NOW
 
 SMALL = """

@@ -5,18 +5,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from fonoteka.naming import call_id
-from store import schema
-from store.accounts import Pbx, account_of, change_password, log_in
-from store.audit import Actor, note
-from store.audit_queries import AuditPage, AuditPlace, page_of_audit
-from store.directory import domain_id_of, notify_email_of
-from store.hold import set_hold
-from store.intake import upsert_calls
-from store.period import Period
-from store.scope import Scope
-from store.store import Store
-from tests import seed
+from fonoteka.core.naming import call_id
+from store.audit.read import AuditPage, AuditPlace, page_of_audit
+from store.audit.write import Actor, note
+from store.database import schema
+from store.database.store import Store
+from store.intake.intake import upsert_calls
+from store.people.accounts import Pbx, account_of, change_password, log_in
+from store.provisioning.directory import domain_id_of, notify_email_of
+from store.retention.legal_hold import set_hold
+from store.selection.period import Period
+from store.selection.scope import Scope
+from tests.data import seed
 
 NOW = datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC)
 ALWAYS = Period(start=NOW - timedelta(days=400), end=NOW + timedelta(days=4000))

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from fonoteka.calls import CallReport, Direction, Result
-from store.accounts import Pbx, ensure_pbx, pbx_of
-from store.apply import apply
-from store.directory_file import parse_directory
-from store.intake import upsert_calls
-from store.schema import calls
-from store.store import Store
-from tests import seed
+from fonoteka.core.call_report import CallReport, Direction, Result
+from store.database.schema import calls
+from store.database.store import Store
+from store.intake.intake import upsert_calls
+from store.people.accounts import Pbx, ensure_pbx, pbx_of
+from store.provisioning.apply import apply
+from store.provisioning.directory_file import parse_directory
+from tests.data import seed
 from tests.store.test_intake import take
 
 BEGIN = datetime(2026, 11, 22, 5, tzinfo=UTC)

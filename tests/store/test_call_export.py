@@ -4,13 +4,13 @@ from datetime import date
 
 import pytest
 
-from store.accounts import Pbx
-from store.call_audio import audio_of, audio_of_calls
-from store.call_export import all_calls
-from store.call_queries import page_of_calls
-from store.period import period
-from store.selection import Selection, Sort
-from store.store import Store
+from store.database.store import Store
+from store.people.accounts import Pbx
+from store.queries.audio import audio_of, audio_of_calls
+from store.queries.calls import page_of_calls
+from store.queries.export_reader import all_calls
+from store.selection.period import period
+from store.selection.selection import Selection, Sort
 from tests.store.test_call_queries import NOW, ZONE, filled, scope_of
 
 

@@ -8,18 +8,19 @@ import pytest
 from sqlalchemy import Select, select, text
 from sqlalchemy.dialects import sqlite
 
-from fonoteka.calls import CallReport, Direction, Reason, Result
-from store import call_keys, figures_counted
-from store.accounts import Pbx
-from store.call_keys import Place
-from store.call_queries import Page, page_of_calls
-from store.intake import upsert_calls
-from store.period import period
-from store.schema import domains
-from store.scope import Scope, visible_calls
-from store.selection import Kind, Selection, Sort, conditions
-from store.store import Store
-from tests import seed
+from fonoteka.core.call_report import CallReport, Direction, Reason, Result
+from store.database.schema import domains
+from store.database.store import Store
+from store.intake.intake import upsert_calls
+from store.people.accounts import Pbx
+from store.queries import page_keys as call_keys
+from store.queries.calls import Page, page_of_calls
+from store.queries.page_keys import Place
+from store.selection.period import period
+from store.selection.scope import Scope, visible_calls
+from store.selection.selection import Kind, Selection, Sort, conditions
+from store.statistics import from_calls as figures_counted
+from tests.data import seed
 
 ZONE = ZoneInfo("Asia/Krasnoyarsk")
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)  # 21:00 by the domain's clock
@@ -182,7 +183,7 @@ async def test_pages_follow_each_other_without_gap_or_repeat(store: Store, pbx: 
 async def test_more_than_ten_thousand_are_counted_only_where_figures_are_kept(
     store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.counting.COUNTED_UP_TO", 8)
+    monkeypatch.setattr("store.selection.bounded_count.COUNTED_UP_TO", 8)
     await filled(store, pbx)
     some = await page(store, await scope_of(store), min_s=0, limit=2)
     assert (some.total, some.total_is_exact) == (8, False)

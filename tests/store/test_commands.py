@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from fonoteka.calls import Action
-from store import commands, schema
-from store.accounts import Pbx, ensure_pbx, pbx_of
-from store.store import Store
+from fonoteka.core.call_report import Action
+from store import recorder_commands as commands
+from store.database import schema
+from store.database.store import Store
+from store.people.accounts import Pbx, ensure_pbx, pbx_of
 
 NOW = datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC)
 

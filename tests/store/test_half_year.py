@@ -5,18 +5,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from fonoteka.calls import Direction, Reason, RecordingState, Result
-from fonoteka.naming import peaks_key
-from store import schema
-from store.call_audio import audio_of
-from store.call_queries import page_of_calls
-from store.period import period
-from store.scope import Scope
-from store.selection import Kind, Selection, Sort
-from store.store import Store
-from tests.half_year import fill
-from tests.office import office
-from tests.office_calls import DAYS, calls_of
+from fonoteka.core.call_report import Direction, Reason, RecordingState, Result
+from fonoteka.core.naming import peaks_key
+from store.database import schema
+from store.database.store import Store
+from store.queries.audio import audio_of
+from store.queries.calls import page_of_calls
+from store.selection.period import period
+from store.selection.scope import Scope
+from store.selection.selection import Kind, Selection, Sort
+from tests.data.half_year import fill
+from tests.data.office import office
+from tests.data.office_calls import DAYS, calls_of
 
 _UNTIL = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)  # a Wednesday, 16:30 in Krasnoyarsk
 

@@ -9,20 +9,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from fonoteka.calls import CallReport, MutedSpan, PathStep, Reason, RecordingState, Result, SegmentReport
-from fonoteka.manifest import AudioFormat, Manifest, Mixed
-from fonoteka.naming import call_id
-from store.accounts import Pbx, ensure_pbx, log_in, pbx_of
-from store.audio_kind import is_kind
-from store.audit import Actor
-from store.call_queries import SeenCall, call_of
-from store.directory import change_person
-from store.intake import IntakeRefused, NotYetTaken, RecordingTaken, store_recording, upsert_calls
-from store.objects import ChecksumWrong
-from store.schema import calls, domains, participants, segments
-from store.scope import Scope
-from store.store import Store
-from tests import seed
+from fonoteka.core.call_report import CallReport, MutedSpan, PathStep, Reason, RecordingState, Result, SegmentReport
+from fonoteka.core.manifest import AudioFormat, Manifest, Mixed
+from fonoteka.core.naming import call_id
+from store.audit.write import Actor
+from store.database.schema import calls, domains, participants, segments
+from store.database.store import Store
+from store.intake.intake import IntakeRefused, NotYetTaken, RecordingTaken, store_recording, upsert_calls
+from store.objects.file_signature import is_kind
+from store.objects.folder import ChecksumWrong
+from store.people.accounts import Pbx, ensure_pbx, log_in, pbx_of
+from store.provisioning.directory import change_person
+from store.queries.calls import SeenCall, call_of
+from store.selection.scope import Scope
+from tests.data import seed
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
 NOW = datetime(2026, 11, 22, 17, tzinfo=UTC)

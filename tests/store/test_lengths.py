@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as some
 
-from fonoteka.calls import Direction, Result
-from store.call_facts import CallFacts
+from fonoteka.core.call_report import Direction, Result
+from store.intake.facts import CallFacts
 from store.lengths import LONGEST_S, length_of, read, written
 
 FACTS = CallFacts(

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from store import accounts
-from store.accounts import Pbx, log_in, set_password
-from store.passwords import verify_login
-from store.store import Store
-from tests import seed
+from store.database.store import Store
+from store.people import accounts
+from store.people.accounts import Pbx, log_in, set_password
+from store.people.passwords import verify_login
+from tests.data import seed
 
 
 async def test_the_old_password_opens_nothing_once_it_is_changed(store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:

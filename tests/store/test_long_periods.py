@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select
 
-from store import statistics
-from store.accounts import Pbx
-from store.call_queries import page_of_calls
-from store.period import period
-from store.scope import Scope, visible_calls
-from store.selection import Selection, Sort, conditions
-from store.store import Store
+from store.database.store import Store
+from store.people.accounts import Pbx
+from store.queries.calls import page_of_calls
+from store.selection.period import period
+from store.selection.scope import Scope, visible_calls
+from store.selection.selection import Selection, Sort, conditions
+from store.statistics import reports as statistics
 
 _NOW = datetime(2026, 11, 22, tzinfo=UTC)
 _SUMMER_TIMES = ZoneInfo("America/New_York")

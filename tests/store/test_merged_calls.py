@@ -5,14 +5,14 @@ from itertools import permutations
 
 import pytest
 
-from fonoteka.calls import CallReport, RecordingState
-from fonoteka.naming import call_id
-from store.accounts import Pbx
-from store.audit import Actor
-from store.hold import set_hold
-from store.intake import upsert_calls
-from store.store import Store
-from tests import seed
+from fonoteka.core.call_report import CallReport, RecordingState
+from fonoteka.core.naming import call_id
+from store.audit.write import Actor
+from store.database.store import Store
+from store.intake.intake import upsert_calls
+from store.people.accounts import Pbx
+from store.retention.legal_hold import set_hold
+from tests.data import seed
 from tests.store.test_audit_queries import scope_of
 from tests.store.test_intake import BEGIN, seen, take
 

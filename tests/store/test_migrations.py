@@ -7,15 +7,15 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, MetaData, insert, select
 
-from fonoteka.config import StoreSection
-from store.accounts import Pbx
-from store.dialect import engine_for
-from store.intake import upsert_calls
-from store.migrations import upgrade
-from store.schema import calls
-from store.store import Store
-from store.tables import group_tallies, hour_lengths, hour_tallies
-from tests import seed
+from fonoteka.core.config import StoreSection
+from store.database.dialect import engine_for
+from store.database.migrations import upgrade
+from store.database.schema import calls
+from store.database.store import Store
+from store.database.tables import group_tallies, hour_lengths, hour_tallies
+from store.intake.intake import upsert_calls
+from store.people.accounts import Pbx
+from tests.data import seed
 from tests.store.conftest import create_database
 from tests.store.test_call_backs import ANOTHER, FIRST, LATE, MISSED, SECOND, backs, newer, out
 from tests.store.test_call_queries import table

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fonoteka.calls import Reason, RecordingState
-from store.recording import Arrival, Segment, assess, assess_for
+from fonoteka.core.call_report import Reason, RecordingState
+from store.intake.recording_state import Arrival, Segment, assess, assess_for
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC)
 

@@ -11,14 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from fonoteka.config import StoreSection
-from fonoteka.errors import ConfigurationError
-from store.accounts import add_pbx, ensure_pbx, pbx_of
-from store.directory import version_of
-from store.objects import ChecksumWrong, ObjectFolder, folder_of
-from store.store import Store
-from store.tables import metadata
-from tests import seed
+from fonoteka.core.config import StoreSection
+from fonoteka.core.errors import ConfigurationError
+from store.database.store import Store
+from store.database.tables import metadata
+from store.objects.folder import ChecksumWrong, ObjectFolder, folder_of
+from store.people.accounts import add_pbx, ensure_pbx, pbx_of
+from store.provisioning.directory import version_of
+from tests.data import seed
 
 
 def drift(connection: Connection) -> list[object]:

@@ -14,25 +14,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from sqlalchemy import delete, select
 
-from fonoteka.calls import CallReport, Direction, Result
-from store import statistics
-from store.accounts import Pbx
-from store.apply import apply
-from store.call_queries import page_of_calls
-from store.call_removal import remove_calls
-from store.directory_file import parse_directory
-from store.intake import IntakeRefused, NotYetTaken, store_recording, upsert_calls
+from fonoteka.core.call_report import CallReport, Direction, Result
+from store.database.counter_tables import group_tallies, hour_lengths, hour_tallies
+from store.database.schema import calls, domains
+from store.database.store import Store
+from store.intake.counters import Unit, day_number, hour_began_ms
+from store.intake.intake import IntakeRefused, NotYetTaken, store_recording, upsert_calls
+from store.intake.write_counters import tally_again
 from store.lengths import LONGEST_S, read
-from store.period import period
-from store.schema import calls, domains
-from store.scope import Scope
-from store.selection import Kind, Selection, Sort
-from store.store import Store
-from store.tally import Unit, day_number, hour_began_ms
-from store.tally_read import days_and_months
-from store.tally_tables import group_tallies, hour_lengths, hour_tallies
-from store.tally_write import tally_again
-from tests import seed
+from store.people.accounts import Pbx
+from store.provisioning.apply import apply
+from store.provisioning.directory_file import parse_directory
+from store.queries.calls import page_of_calls
+from store.retention.removal import remove_calls
+from store.selection.period import period
+from store.selection.scope import Scope
+from store.selection.selection import Kind, Selection, Sort
+from store.statistics import reports as statistics
+from store.statistics.counters_read import days_and_months
+from tests.data import seed
 from tests.store.test_intake import AUDIO, NOW, chunks
 
 ZONES = ("Asia/Krasnoyarsk", "Asia/Kolkata", "Australia/Lord_Howe", "Europe/Berlin")
@@ -217,7 +217,7 @@ def counting() -> Iterator[None]:
             "figures_of_lengths.hour_rows",
         ):
             patch.setattr(f"store.{name}", lambda *_: None)
-        patch.setattr("store.call_queries.count", unknown)
+        patch.setattr("store.queries.calls.count", unknown)
         patch.setattr("store.halves.LONG", timedelta())
         yield
 

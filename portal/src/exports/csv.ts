@@ -3,7 +3,7 @@ import { cellSaid, type Cell, type Column, type Sheet } from "./sheet";
 
 /**
  * What begins a formula, at the start or behind what the Excel of another language takes for the end of a cell; wide signs too, which
- * some Asian ones make plain. As api/exports/csv_text.py has it.
+ * some Asian ones make plain. As api/exports/csv_format.py has it.
  */
 const formula = /(^|[;,\t\r\n"])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g;
 

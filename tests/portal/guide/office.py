@@ -12,14 +12,14 @@ from typing import Final
 
 import time_machine
 
-from fonoteka.calls import CallReport
-from fonoteka.config import ApiSection, Configuration, MailSection
-from store.store import Store
-from tests.half_year import fill
-from tests.office import Office, office
+from fonoteka.core.call_report import CallReport
+from fonoteka.core.config import ApiSection, Configuration, MailSection
+from store.database.store import Store
+from tests.data.half_year import fill
+from tests.data.office import Office, office
+from tests.data.seed import section
 from tests.portal.going_on import BY_RULE, NOT_ASKED, ON_PAUSE, going_on
 from tests.portal.served import Served, serving_what
-from tests.seed import section
 
 MOMENT: Final = datetime(2026, 11, 24, 10, 47, 20, tzinfo=UTC)
 _CALLS: Final = 6000

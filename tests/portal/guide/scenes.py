@@ -9,11 +9,11 @@ from typing import Final, Literal
 
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
+from tests.data.seed import PASSWORD
 from tests.portal.browser import rows, settled, whole_list
 from tests.portal.guide.office import live_calls
 from tests.portal.reported import drawn
 from tests.portal.served import Served
-from tests.seed import PASSWORD
 
 Language = Literal["ru", "en"]
 Shot = Locator | FloatRect | None  # None: all of the window

@@ -6,10 +6,10 @@ import pytest
 
 from bench.load import quantile_of_histogram
 from bench.load_truth import stretches_of, wrong
-from lab.load import Kind, Planned
-from lab.load_run import Played
-from lab.phones import OUTSIDE
-from lab.sipp import SipCall
+from lab.scenarios.load_plan import Kind, Planned
+from lab.scenarios.load_run import Played
+from lab.sip.sipp import SipCall
+from lab.sip.sipp_phones import OUTSIDE
 
 RECORDED = frozenset({"200", "201"})
 OFF, ALSO_OFF = "204", "209"

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from bench.office_history import COMPANIES, directory, history
-from fonoteka.calls import Direction, Result
-from store.directory_file import parse_directory
+from fonoteka.core.call_report import Direction, Result
+from store.provisioning.directory_file import parse_directory
 
 UNTIL = datetime(2026, 11, 25, tzinfo=UTC)
 

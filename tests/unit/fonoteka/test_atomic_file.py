@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fonoteka.atomic_file import drafted, write_atomically
+from fonoteka.core.atomic_file import drafted, write_atomically
 
 
 @pytest.mark.parametrize("sync", [True, False])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fonoteka.config import Configuration, load, require_secret
-from fonoteka.errors import ConfigurationError
+from fonoteka.core.config import Configuration, load, require_secret
+from fonoteka.core.errors import ConfigurationError
 
 
 def written(folder: Path, text: str) -> Path:

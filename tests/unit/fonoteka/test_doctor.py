@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from fonoteka.commands.doctor import conf, dialplan, endpoints, kit, needs
-from fonoteka.commands.doctor.conf import ConfLine
-from fonoteka.commands.doctor.finding import Finding, in_order, shown
-from fonoteka.company import CompanySettings, Domain, RecordRule, User
+from fonoteka.cli.doctor import conf, dialplan, endpoints, kit, needs
+from fonoteka.cli.doctor.conf import ConfLine
+from fonoteka.cli.doctor.finding import Finding, in_order, shown
+from fonoteka.core.domains import CompanySettings, Domain, RecordRule, User
 
 MANAGER = """\
 [general]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fonoteka.errors import SpoolError
-from fonoteka.manifest import read_manifest, read_mixed, write_manifest, write_mixed
-from tests import seed
+from fonoteka.core.errors import SpoolError
+from fonoteka.core.manifest import read_manifest, read_mixed, write_manifest, write_mixed
+from tests.data import seed
 
 CALL = seed.a_call(1, datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC))
 MANIFEST = seed.manifest_of(CALL, CALL.segments[0])

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fonoteka.manifest import AudioFormat
-from fonoteka.naming import LONGEST_NAME, call_id, recording_key, segment_name
+from fonoteka.core.manifest import AudioFormat
+from fonoteka.core.naming import LONGEST_NAME, call_id, recording_key, segment_name
 
 
 def test_a_calls_id_depends_on_pbx_and_linkedid_alone() -> None:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fonoteka.commands.proposal.endpoints import PbxEndpoint, read
-from fonoteka.commands.proposal.file import proposal
-from fonoteka.commands.proposal.people import caller_id, guess, leads_outside
-from fonoteka.commands.proposal.zone import zone_here
-from store.directory_file import WantedDomain, parse_directory
+from fonoteka.cli.proposal.endpoints import PbxEndpoint, read
+from fonoteka.cli.proposal.file import proposal
+from fonoteka.cli.proposal.people import caller_id, guess, leads_outside
+from fonoteka.cli.proposal.zone import zone_here
+from store.provisioning.directory_file import WantedDomain, parse_directory
 
 
 def phone(name: str, caller: str = "", tenant: str = "") -> PbxEndpoint:

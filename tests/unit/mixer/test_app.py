@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from fonoteka.calls import Reason
-from fonoteka.config import Configuration, PbxSection
-from fonoteka.errors import SpoolError
-from fonoteka.manifest import read_failure, read_mixed
-from fonoteka.spool import ItemState, Spool, held
+from fonoteka.core.call_report import Reason
+from fonoteka.core.config import Configuration, PbxSection
+from fonoteka.core.errors import SpoolError
+from fonoteka.core.manifest import read_failure, read_mixed
+from fonoteka.core.spool import ItemState, Spool, held
 from mixer.app import run
-from tests.unit.mixer.at_work import midway, mixing, names, runs, until, worker_pids
-from tests.unit.mixer.sounds import EMPLOYEE_LEG, OUTSIDE_LEG, close_item, header, hear, talk, write_item
+from tests.support.legs import EMPLOYEE_LEG, OUTSIDE_LEG, close_item, header, hear, talk, write_item
+from tests.unit.mixer.running_mixer import midway, mixing, names, runs, until, worker_pids
 
 LONG_S = 300.0  # takes a worker the better part of a second: time enough to kill it in the middle
 
@@ -127,7 +127,7 @@ async def test_a_mixer_killed_midway_is_taken_over(spool: Spool) -> None:
     close_item(spool, "long", *talk(LONG_S))
     script = (
         "import asyncio; from pathlib import Path; from mixer.app import run;"
-        "from fonoteka.config import Configuration, PbxSection;"
+        "from fonoteka.core.config import Configuration, PbxSection;"
         f"asyncio.run(run(Configuration(pbx=PbxSection(spool=Path({str(spool.root)!r})))))"
     )
     victim = subprocess.Popen(  # noqa: ASYNC220

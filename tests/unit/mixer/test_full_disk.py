@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from fonoteka.manifest import AudioFormat, read_mixed
-from fonoteka.spool import ItemState, Spool
+from fonoteka.core.manifest import AudioFormat, read_mixed
+from fonoteka.core.spool import ItemState, Spool
+from mixer.job import NoRoom
 from mixer.mix import Mixture
-from mixer.orders import NoRoom
-from tests.unit.mixer.at_work import mixing, names, order, until, working
-from tests.unit.mixer.sounds import close_item, talk, write_item
+from tests.support.legs import close_item, talk, write_item
+from tests.unit.mixer.running_mixer import mixing, names, order, until, working
 
 
 @contextmanager

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fonoteka.calls import MutedSpan, Reason
-from fonoteka.errors import AudioError
-from fonoteka.manifest import AudioFormat, Layout
+from fonoteka.core.call_report import MutedSpan, Reason
+from fonoteka.core.errors import AudioError
+from fonoteka.core.manifest import AudioFormat, Layout
 from mixer.mix import mix_legs
-from tests.unit.mixer.sounds import (
+from tests.support.legs import (
     EMPLOYEE_HZ,
     EMPLOYEE_LEG,
     OUTSIDE_HZ,

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fonoteka.manifest import AudioFormat, Layout
+from fonoteka.core.manifest import AudioFormat, Layout
 from mixer.peaks import PeakMeter, peaks_per_second
-from tests.unit.mixer.sounds import mix, wav, write_item
+from tests.support.legs import mix, wav, write_item
 
 HOUR_S = 3600
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from fonoteka.calls import Reason
-from fonoteka.errors import AudioError
+from fonoteka.core.call_report import Reason
+from fonoteka.core.errors import AudioError
 from mixer.wav_header import WavShape, read_header
-from tests.unit.mixer.sounds import header, tone, wav
+from tests.support.legs import header, tone, wav
 
 AUDIO = tone(440, 1000).tobytes()  # 2,000 bytes
 WHOLE = wav(np.frombuffer(AUDIO, np.int16))

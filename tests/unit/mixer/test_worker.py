@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from fonoteka.manifest import AudioFormat, Layout
-from mixer import workers
+from fonoteka.core.manifest import AudioFormat, Layout
+from mixer import worker_pool as workers
+from mixer.job import Broke
 from mixer.mix import Mixture
-from mixer.orders import Broke
-from tests.unit.mixer.at_work import order, runs, working
-from tests.unit.mixer.sounds import copies, mix, talk, write_item
+from tests.support.legs import copies, mix, talk, write_item
+from tests.unit.mixer.running_mixer import order, runs, working
 
 
 def memory_mb(pid: int | None, key: str) -> float:

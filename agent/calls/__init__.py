@@ -1,0 +1,1 @@
+"""From events to calls: a pure fold, and the registry of the calls in progress."""

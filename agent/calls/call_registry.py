@@ -1,0 +1,171 @@
+"""The calls that go on: each event finds its call, and the call is folded on. No I/O here; the coordinator acts."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+from agent.calls.call_state import Call, Channel, Recording, RecordingStage
+from agent.calls.events import (
+    BridgeEntered,
+    BridgeLeft,
+    ChannelEnded,
+    ChannelStarted,
+    Event,
+    PickedUp,
+    RecordingDecided,
+    RecordingEvent,
+    RecordingHandedOver,
+    RecordingUnwanted,
+    TalkMissed,
+)
+from agent.calls.fold import assemble
+from agent.calls.merge import merged
+from agent.rules.recording_rules import Due
+from fonoteka.core.naming import segment_name
+
+BRIDGES_SWEPT_AT: Final = 1000  # which bridges a call was in is not kept: those of forgotten calls are swept now and then
+
+
+class Switchboard:
+    """All calls that are not settled, by linkedid, and which call each channel, bridge and recording belongs to.
+
+    They are looked up, never looked through: while the store is away there may be thousands.
+    """
+
+    def __init__(self, calls: Iterable[Call] = ()) -> None:
+        self.calls: dict[str, Call] = {}
+        self.merged: list[Call] = []  # parts of other calls since they were last looked at
+        self._call_of_channel: dict[str, str] = {}
+        self._call_in_bridge: dict[str, str] = {}
+        self._call_of_recording: dict[str, str] = {}
+        for call in calls:
+            self._keep(call)
+
+    def take(self, event: Event) -> Call | None:
+        """Fold an event into its call; returns the call if that changed it. A call begins with a channel, nothing else."""
+        if isinstance(event, BridgeEntered) and not event.conference:
+            self._merge_into_bridge(event)
+        if isinstance(event, PickedUp):
+            self._merge(self._call_of(event), self.calls.get(self._call_of_channel.get(event.by, "")))
+        before = self._call_of(event)
+        if before is None and not isinstance(event, ChannelStarted):
+            return None
+        after = assemble(before, event)
+        if after is before:
+            return None
+        self._keep(after)
+        return after
+
+    def _call_of(self, event: Event) -> Call | None:
+        """The call an event speaks of: its channel's, whatever linkedid Asterisk gives that by now, else the linkedid's."""
+        if isinstance(event, RecordingEvent):
+            return self.with_recording(event.segment)
+        of_channel = (known for uniqueid in event.channels if (known := self._call_of_channel.get(uniqueid)) is not None)
+        call = self.calls.get(next(of_channel, event.linkedid))
+        return self.calls.get(call.merged_into, call) if call is not None and call.merged_into else call
+
+    def _merge_into_bridge(self, event: BridgeEntered) -> None:
+        """Where a channel joins a bridge in which another call's channels are, the two calls are one from now on."""
+        there = self.call(self._call_in_bridge.get(event.bridge, ""))
+        if there is not None and any(there.members(event.bridge)):
+            self._merge(self._call_of(event), there)
+
+    def _merge(self, one: Call | None, other: Call | None) -> None:
+        if one is None or other is None or one is other:
+            return
+        whole, part = merged(one, other)
+        for uniqueid in part.channels:
+            self._call_of_channel[uniqueid] = whole.linkedid
+        self._keep(whole)
+        self.calls[part.linkedid] = part
+        self.merged.append(part)
+
+    def decided(self, call: Call, needed: Due, at: datetime) -> tuple[Call, str]:
+        """The call with this decision taken, and the name of the recording that is to begin (empty: none)."""
+        segment = _next_segment(call, needed.channel) if needed.decision.record else ""
+        event = RecordingDecided(
+            at=at,
+            linkedid=call.linkedid,
+            uniqueid=needed.channel.uniqueid,
+            user=needed.user,
+            decision=needed.decision,
+            segment=segment,
+            asked=needed.asked,
+            paused=needed.paused,
+        )
+        return self.take(event) or call, segment
+
+    def missed(self, call: Call, needed: Due, at: datetime) -> Call:
+        """The call, of which a part passed unrecorded before what is due now."""
+        uniqueid, segment = needed.channel.uniqueid, _next_segment(call, needed.channel)
+        return self.take(TalkMissed(at=at, linkedid=call.linkedid, uniqueid=uniqueid, user=needed.user, segment=segment)) or call
+
+    def handed_over(self, call: Call, known: Recording, needed: Due, at: datetime) -> Call:
+        """The call in which a recording is the user's who picked up its channel; unwanted by their setting, or beside their own."""
+        others = (other for other in call.recordings if other.uniqueid == known.uniqueid and other.segment != known.segment)
+        if needed.decision.record and not any(other.stage is RecordingStage.RUNNING for other in others):
+            event: Event = RecordingHandedOver(at=at, linkedid=call.linkedid, segment=known.segment, user=needed.user)
+            return self.take(event) or call
+        call = self.take(RecordingUnwanted(at=at, linkedid=call.linkedid, segment=known.segment)) or call
+        return call if needed.decision.record else self.decided(call, needed, at)[0]
+
+    def call(self, linkedid: str) -> Call | None:
+        """The call of that linkedid, or the one that it has become a part of."""
+        call = self.calls.get(linkedid)
+        return self.calls.get(call.merged_into, call) if call is not None and call.merged_into else call
+
+    def call_of_channel(self, uniqueid: str) -> Call | None:
+        """The call of which this is a channel."""
+        return self.call(self._call_of_channel.get(uniqueid, ""))
+
+    def with_recording(self, segment: str) -> Call | None:
+        """The call of which this is a recording."""
+        return self.call(self._call_of_recording.get(segment, ""))
+
+    def is_news(self, event: Event) -> bool:
+        """Whether an event would change what is believed."""
+        call = self._call_of(event)
+        return isinstance(event, ChannelStarted) if call is None else assemble(call, event) is not call
+
+    def forget(self, linkedid: str) -> None:
+        """Drop a settled call."""
+        call = self.calls.pop(linkedid, None)
+        if call is None:
+            return
+        for uniqueid in call.channels:
+            if self._call_of_channel.get(uniqueid) == linkedid:
+                del self._call_of_channel[uniqueid]
+        for known in call.recordings:
+            self._call_of_recording.pop(known.segment, None)
+        if len(self._call_in_bridge) > BRIDGES_SWEPT_AT + 2 * len(self.calls):
+            self._call_in_bridge = {bridge: of for bridge, of in self._call_in_bridge.items() if of in self.calls}
+
+    def reconcile(self, seen: Iterable[ChannelStarted | BridgeEntered], ended_at: Callable[[Call], datetime]) -> Iterator[Event]:
+        """The events that must have been missed, given all channels that Asterisk has now (and the bridges they are in).
+
+        `ended_at` says when the channels of a call that are no longer there must have ended.
+        """
+        seen = list(seen)
+        alive = {event.uniqueid for event in seen if isinstance(event, ChannelStarted)}
+        bridges = {event.uniqueid: event for event in seen if isinstance(event, BridgeEntered)}
+        for call in list(self.calls.values()):
+            missed_at = ended_at(call)
+            for channel in call.channels.values():
+                if channel.ended_at is None and channel.uniqueid not in alive:
+                    yield ChannelEnded(at=missed_at, linkedid=call.linkedid, uniqueid=channel.uniqueid, cause=0)
+                elif channel.bridge is not None and channel.uniqueid not in bridges and channel.ended_at is None:
+                    yield BridgeLeft(at=missed_at, linkedid=call.linkedid, uniqueid=channel.uniqueid, bridge=channel.bridge)
+        yield from seen
+
+    def _keep(self, call: Call) -> None:
+        self.calls[call.linkedid] = call
+        for uniqueid in call.channels:
+            self._call_of_channel.setdefault(uniqueid, call.linkedid)
+        self._call_in_bridge |= {channel.bridge: call.linkedid for channel in call.channels.values() if channel.bridge is not None}
+        self._call_of_recording |= {known.segment: call.linkedid for known in call.recordings if known.segment}
+
+
+def _next_segment(call: Call, channel: Channel) -> str:
+    """The name of a channel's next recording."""
+    part = 1 + sum(known.uniqueid == channel.uniqueid for known in call.recordings)
+    return segment_name(call.linkedid, channel.uniqueid, part)

@@ -1,0 +1,68 @@
+"""What Asterisk has right now, as the events that would have led there."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from agent.ami.event_layout import Shape
+from agent.calls.caller_text import name_in, number_in
+from agent.calls.event_reader import is_beep, is_conference, people_talk_in
+from agent.calls.events import BridgeEntered, ChannelStarted
+
+SHAPES: Final = {"CoreShowChannel": Shape(lead=("ActionID",), tail=("Duration",), may_follow=("BridgeId",))}
+
+
+class Ami(Protocol):
+    """What of the AMI client a snapshot needs."""
+
+    async def listing(self, name: str, /, timeout_s: float = 10, **headers: str) -> list[Any]:
+        """An action's whole list."""
+
+
+async def snapshot(ami: Ami, now: datetime) -> list[ChannelStarted | BridgeEntered]:
+    """All channels, those that began a call first, each followed by the bridge it talks in. Raises AmiError."""
+    seen: list[ChannelStarted | BridgeEntered] = []
+    rows = await ami.listing("CoreShowChannels")
+    listed = await ami.listing("BridgeList") if any(row.get("BridgeId") for row in rows) else []
+    bridges = {row["BridgeUniqueid"]: row for row in listed if row.get("BridgeUniqueid")}
+    for row in sorted(rows, key=_age):
+        if not all(row.get(key) for key in ("Linkedid", "Uniqueid", "Channel")) or is_beep(row["Channel"]):
+            continue
+        seen.append(
+            ChannelStarted(
+                at=now - _duration(row.get("Duration", "")),
+                linkedid=row["Linkedid"],
+                uniqueid=row["Uniqueid"],
+                name=row["Channel"],
+                exten=number_in(row, "Exten"),
+                caller_num=number_in(row, "CallerIDNum"),
+                caller_name=name_in(row),
+            )
+        )
+        bridge = bridges.get(row.get("BridgeId", ""))
+        if bridge is not None and people_talk_in(bridge):
+            seen.append(
+                BridgeEntered(
+                    at=now,
+                    linkedid=row["Linkedid"],
+                    uniqueid=row["Uniqueid"],
+                    bridge=row["BridgeId"],
+                    conference=is_conference(bridge),
+                    late=True,
+                )
+            )
+    return seen
+
+
+def _age(row: Mapping[str, str]) -> tuple[bool, str, int]:
+    """The channel whose id names the call came first; the others by the number Asterisk gave them (durations are whole seconds)."""
+    stem, _, number = row.get("Uniqueid", "").rpartition(".")
+    return row.get("Uniqueid") != row.get("Linkedid"), stem, int(number) if number.isdecimal() else 0
+
+
+def _duration(text: str) -> timedelta:
+    """`HH:MM:SS` as Asterisk writes it; nothing else is believed."""
+    parts = text.split(":")
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+        return timedelta()
+    return timedelta(hours=int(parts[0]), minutes=int(parts[1]), seconds=int(parts[2]))

@@ -1,0 +1,223 @@
+"""AMI messages into events: what of the manager interface's words the agent uses, header by header."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from agent.ami.event_layout import Shape
+from agent.calls.caller_text import harmless, name_in, number_in
+from agent.calls.events import (
+    BridgeEntered,
+    BridgeLeft,
+    ChannelEnded,
+    ChannelStarted,
+    DialBegan,
+    DialEnded,
+    Event,
+    Fetched,
+    Held,
+    Parked,
+    PickedUp,
+    Transferred,
+)
+
+AmiHeaders = Mapping[str, str]
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+# MixMonitor's beep is played by channels of Asterisk's own, two for each beep; they are nobody's call.
+_BEEP: Final = re.compile(r"Local/hook@__func_periodic_hook_context__-.*")
+
+
+def is_beep(channel: str) -> bool:
+    """Whether this channel only plays the beep of a recording."""
+    return _BEEP.fullmatch(channel) is not None
+
+
+def _channel_started(at: datetime, h: AmiHeaders) -> Event | None:
+    if is_beep(h["Channel"]):
+        return None
+    return ChannelStarted(
+        at=at,
+        linkedid=h["Linkedid"],
+        uniqueid=h["Uniqueid"],
+        name=h["Channel"],
+        exten=number_in(h, "Exten"),
+        caller_num=number_in(h, "CallerIDNum"),
+        caller_name=name_in(h),
+    )
+
+
+def _channel_ended(at: datetime, h: AmiHeaders) -> Event:
+    return ChannelEnded(at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], cause=_number(h.get("Cause", "")))
+
+
+_SCHEME: Final = re.compile(r"^(sips?|tel):", re.IGNORECASE)
+
+
+def _dial_began(at: datetime, h: AmiHeaders) -> Event:
+    return DialBegan(
+        at=at,
+        linkedid=h.get("Linkedid") or h["DestLinkedid"],
+        caller=h.get("Uniqueid", ""),
+        callee=h["DestUniqueid"],
+        caller_num=number_in(h, "CallerIDNum"),
+        dialled=_dialled(h.get("DialString", "")),
+        exten=number_in(h, "Exten"),
+    )
+
+
+def _dialled(dial_string: str) -> str:
+    """The number in a dial string: `84951234567@trunk`, `trunk/8495…`, `trunk/sip:8495…@10.0.0.1:5060`; `acme-152` → itself."""
+    return harmless(_SCHEME.sub("", dial_string.rpartition("/")[2]).partition("@")[0].partition(";")[0])
+
+
+def _dial_ended(at: datetime, h: AmiHeaders) -> Event:
+    return DialEnded(
+        at=at,
+        linkedid=h.get("Linkedid") or h["DestLinkedid"],
+        caller=h.get("Uniqueid", ""),
+        callee=h["DestUniqueid"],
+        status=h.get("DialStatus", ""),
+        forward=number_in(h, "Forward"),
+    )
+
+
+def people_talk_in(bridge: AmiHeaders) -> bool:
+    """Whether those in a bridge hear each other: in a holding bridge (parking, waiting for an agent) nobody hears anybody."""
+    return bridge.get("BridgeTechnology") != "holding_bridge"
+
+
+def is_conference(bridge: AmiHeaders) -> bool:
+    """Whether a bridge is a conference's: then it is of type `base`."""
+    return bridge.get("BridgeType") == "base"
+
+
+def _bridge_entered(at: datetime, h: AmiHeaders) -> Event | None:
+    if not people_talk_in(h):
+        return None
+    return BridgeEntered(
+        at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], bridge=h["BridgeUniqueid"], conference=is_conference(h)
+    )
+
+
+def _bridge_left(at: datetime, h: AmiHeaders) -> Event:
+    return BridgeLeft(at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], bridge=h["BridgeUniqueid"])
+
+
+def _blind_transferred(at: datetime, h: AmiHeaders) -> Event:
+    return Transferred(
+        at=at,
+        linkedid=h["TransfererLinkedid"],
+        transferer=h["TransfererUniqueid"],
+        target=number_in(h, "Extension"),
+        attended=False,
+    )
+
+
+def _attended_transferred(at: datetime, h: AmiHeaders) -> Event:
+    return Transferred(
+        at=at,
+        linkedid=h["OrigTransfererLinkedid"],
+        transferer=h["OrigTransfererUniqueid"],
+        target=number_in(h, "TransferTargetCallerIDNum") or number_in(h, "SecondTransfererConnectedLineNum"),
+        attended=True,
+    )
+
+
+def _held(at: datetime, h: AmiHeaders) -> Event:
+    return Held(at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], on=True)
+
+
+def _resumed(at: datetime, h: AmiHeaders) -> Event:
+    return Held(at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], on=False)
+
+
+def _parked(at: datetime, h: AmiHeaders) -> Event:
+    parker, space = number_in(h, "ParkerDialString"), number_in(h, "ParkingSpace")
+    return Parked(at=at, linkedid=h["ParkeeLinkedid"], uniqueid=h["ParkeeUniqueid"], parker=parker, space=space)
+
+
+def _fetched(at: datetime, h: AmiHeaders) -> Event:
+    by, space = h["RetrieverUniqueid"], number_in(h, "ParkingSpace")
+    return Fetched(at=at, linkedid=h["ParkeeLinkedid"], uniqueid=h["ParkeeUniqueid"], by=by, space=space)
+
+
+def _picked_up(at: datetime, h: AmiHeaders) -> Event:
+    return PickedUp(at=at, linkedid=h["TargetLinkedid"], uniqueid=h["TargetUniqueid"], by=h["Uniqueid"])
+
+
+_READERS: Final[dict[str, Callable[[datetime, AmiHeaders], Event | None]]] = {
+    "Newchannel": _channel_started,
+    "Hangup": _channel_ended,
+    "DialBegin": _dial_began,
+    "DialEnd": _dial_ended,
+    "BridgeEnter": _bridge_entered,
+    "BridgeLeave": _bridge_left,
+    "BlindTransfer": _blind_transferred,
+    "AttendedTransfer": _attended_transferred,
+    "Hold": _held,
+    "Unhold": _resumed,
+    "ParkedCall": _parked,
+    "UnParkedCall": _fetched,
+    "Pickup": _picked_up,
+}
+
+WANTED: Final = frozenset(_READERS)
+
+LONGEST_ID: Final = 150  # AST_MAX_UNIQUEID
+
+_BRIDGE: Final = ("Privilege", "BridgeUniqueid", "BridgeType", "BridgeTechnology")
+_TRANSFER: Final = ("Privilege", "Result")
+
+# As Asterisk 22 writes them. In Dial events a call that Asterisk itself originates has no caller.
+SHAPES: Final[Mapping[str, Shape]] = {
+    "Newchannel": Shape(),
+    "Hangup": Shape(tail=("Cause",)),
+    "DialBegin": Shape(channels=("", "Dest"), may_lack_first=True, tail=("DialString",)),
+    "DialEnd": Shape(channels=("", "Dest"), may_lack_first=True, tail=("DialStatus",), may_follow=("Forward",)),
+    "BridgeEnter": Shape(lead=_BRIDGE),
+    "BridgeLeave": Shape(lead=_BRIDGE),
+    "BlindTransfer": Shape(lead=_TRANSFER, channels=("Transferer",), tail=("Extension",)),
+    "AttendedTransfer": Shape(
+        lead=_TRANSFER,
+        channels=("OrigTransferer", "SecondTransferer"),
+        tail=("DestType",),
+        may_follow=("TransferTargetCallerIDNum",),
+    ),
+    "Hold": Shape(),
+    "Unhold": Shape(),
+    "ParkedCall": Shape(channels=("Parkee",), tail=("ParkerDialString", "ParkingSpace")),
+    "UnParkedCall": Shape(channels=("Parkee", "Retriever"), tail=("ParkerDialString", "ParkingSpace")),
+    "Pickup": Shape(channels=("", "Target")),
+}
+
+
+def read_event(name: str, headers: AmiHeaders, received_at: datetime) -> Event | None:
+    """An AMI event as ours, or None for one we do not use or that lacks what it must have.
+
+    The time is the `Timestamp` header's (`timestampevents = yes` in manager.conf), else when it was received.
+    """
+    reader = _READERS.get(name)
+    if reader is None:
+        return None
+    try:
+        event = reader(_sent_at(headers, received_at), headers)
+    except KeyError:
+        return None
+    return event if event is None or all(map(_is_id, (event.linkedid, *filter(None, event.channels)))) else None
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_ID and text.isprintable()
+
+
+def _sent_at(headers: AmiHeaders, received_at: datetime) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(headers["Timestamp"]), UTC)
+    except (KeyError, ValueError, OverflowError, OSError):
+        return received_at

@@ -1,0 +1,259 @@
+"""Events into calls: `assemble(call, event) → call`, a pure fold.
+
+It takes whatever order, repetition or gap the events come with: it never raises, and an event that says nothing new
+changes nothing. Times are the events' own.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from agent.calls.call_state import Call, Channel, Dial, Moment, MomentKind, RecordingStage
+from agent.calls.dial_chain import ringer
+from agent.calls.events import (
+    BridgeEntered,
+    BridgeLeft,
+    ChannelEnded,
+    ChannelStarted,
+    DialBegan,
+    DialEnded,
+    Event,
+    PickedUp,
+    Transferred,
+)
+from agent.calls.fold_recordings import RECORDING_STEPS, with_recordings_bridged
+from agent.calls.fold_timeline import STORY_STEPS, picked_up, told
+
+
+def assemble(call: Call | None, event: Event) -> Call:
+    """The call after the event. `call` is None for the first event of a linkedid."""
+    call = call or Call(linkedid=event.linkedid, started_at=event.at)
+    after = _STEPS[type(event)](call, event)
+    if after is call:
+        return call
+    # Time in it keeps revisions growing even where an agent has lost its memory of the call.
+    return replace(after, revision=max(call.revision + 1, int(event.at.timestamp() * 1000)))
+
+
+def _channel_started(call: Call, event: ChannelStarted) -> Call:
+    if event.uniqueid in call.channels:
+        return call
+    channel = Channel(
+        uniqueid=event.uniqueid,
+        name=event.name,
+        exten=event.exten,
+        caller_num=event.caller_num,
+        caller_name=event.caller_name,
+        started_at=event.at,
+    )
+    moments = call.moments
+    if not call.channels:
+        moments = (Moment(at=event.at, kind=MomentKind.ARRIVE, uniqueid=event.uniqueid, text=event.exten),)
+    # A late agent learns of channels in any order: the call is as old as its oldest channel.
+    return replace(
+        call,
+        started_at=min(call.started_at, event.at),
+        channels={**call.channels, event.uniqueid: channel},
+        moments=moments,
+        ended_at=None,
+    )
+
+
+def _channel_ended(call: Call, event: ChannelEnded) -> Call:
+    channel = call.channels.get(event.uniqueid)
+    if channel is None or channel.ended_at is not None:
+        return call
+    if channel.bridge is not None:
+        call = _leave(call, channel, event.at)
+        channel = call.channels[event.uniqueid]
+    call = _with_channel(call, replace(channel, ended_at=event.at, cause=event.cause))
+    if channel.first_bridged_at is not None and not channel.is_local:
+        call = told(call, event.at, MomentKind.LEAVE, uniqueid=event.uniqueid)
+    if call.alive:
+        return _without_old_rings(call)
+    return told(replace(call, ended_at=event.at), event.at, MomentKind.END)
+
+
+MOST_DIALS: Final = 200
+
+
+def _without_old_rings(call: Call) -> Call:
+    """A queue may ring the same phones for an hour: of rings in vain only the latest are kept."""
+    if len(call.dials) <= MOST_DIALS:
+        return call
+    old = {dial.callee for dial in call.dials[: MOST_DIALS // 2]}
+    old = {
+        uniqueid
+        for uniqueid in old
+        if (channel := call.channels.get(uniqueid)) is not None
+        and channel.ended_at is not None
+        and channel.first_bridged_at is None
+        and not any(known.uniqueid == uniqueid and known.stage is RecordingStage.RUNNING for known in call.recordings)
+    }
+    return replace(
+        call,
+        channels={uniqueid: channel for uniqueid, channel in call.channels.items() if uniqueid not in old},
+        dials=tuple(dial for dial in call.dials if dial.callee not in old),
+        moments=tuple(moment for moment in call.moments if moment.uniqueid not in old),
+        recordings=tuple(known for known in call.recordings if known.uniqueid not in old),
+    )
+
+
+def _dial_began(call: Call, event: DialBegan) -> Call:
+    if any(dial.caller == event.caller and dial.callee == event.callee and not dial.status for dial in call.dials):
+        return call
+    dial = Dial(
+        caller=event.caller,
+        callee=event.callee,
+        caller_num=event.caller_num,
+        dialled=event.dialled,
+        exten=event.exten,
+        at=event.at,
+    )
+    call = replace(call, dials=(*call.dials, dial))
+    callee = call.channels.get(event.callee)
+    if callee is None or callee.is_local:
+        return call
+    by = ringer(call, dial)
+    other = by.uniqueid if by is not None else ""
+    return told(call, event.at, MomentKind.RING, uniqueid=event.callee, text=event.dialled, other=other)
+
+
+_ENDINGS: Final = {
+    "BUSY": MomentKind.BUSY,
+    "NOANSWER": MomentKind.NO_ANSWER,
+    "CHANUNAVAIL": MomentKind.FAIL,
+    "CONGESTION": MomentKind.FAIL,
+}
+
+
+def _dial_ended(call: Call, event: DialEnded) -> Call:
+    place = next(
+        (
+            index
+            for index, dial in enumerate(call.dials)
+            if dial.callee == event.callee and dial.caller == event.caller and not dial.status
+        ),
+        None,
+    )
+    if place is None or not event.status:
+        return call
+    done = replace(call.dials[place], ended_at=event.at, status=event.status, forward=event.forward)
+    call = replace(call, dials=(*call.dials[:place], done, *call.dials[place + 1 :]))
+    if event.forward:
+        return told(call, event.at, MomentKind.FORWARD, uniqueid=event.callee, text=event.forward)
+    callee = call.channels.get(event.callee)
+    kind = _ENDINGS.get(event.status)
+    if kind is None or callee is None or callee.is_local:
+        return call
+    return told(call, event.at, kind, uniqueid=event.callee)
+
+
+def _picked_up(call: Call, event: PickedUp) -> Call:
+    """The ringing and the recorder of the phone that rang are now theirs who picked it up."""
+    after = picked_up(call, event)
+    if after is call or event.uniqueid not in call.channels or event.by not in call.channels:
+        return after
+    rang = [dial for dial in call.dials if dial.callee == event.uniqueid and not dial.status]
+    over = [replace(dial, ended_at=event.at, status="CANCEL") for dial in rang]
+    theirs = [replace(dial, callee=event.by, at=event.at) for dial in rang]
+    return replace(
+        after,
+        dials=(*(dial for dial in call.dials if dial not in rang), *over, *theirs),
+        recordings=tuple(
+            replace(known, uniqueid=event.by)
+            if known.uniqueid == event.uniqueid and known.stage is RecordingStage.RUNNING
+            else known
+            for known in call.recordings
+        ),
+    )
+
+
+def _bridge_entered(call: Call, event: BridgeEntered) -> Call:
+    channel = call.channels.get(event.uniqueid)
+    if channel is None or channel.ended_at is not None or channel.bridge == event.bridge:
+        return call
+    if channel.bridge is not None:
+        call = _leave(call, channel, event.at)
+        channel = call.channels[event.uniqueid]
+    call = _with_channel(
+        call,
+        replace(
+            channel,
+            bridge=event.bridge,
+            conference=event.conference,
+            bridged_since=event.at,
+            first_bridged_at=channel.first_bridged_at or event.at,
+        ),
+    )
+    call = with_recordings_bridged(call, event)
+    if _someone_talks(call) and call.talking_since is None:
+        call = replace(call, talking_since=event.at)
+    return _taken(call, event.bridge, event.at)
+
+
+def _taken(call: Call, bridge: str, at: datetime) -> Call:
+    """Note who took the call: the last party besides the origin to come to talk, with anyone at first, later with the origin.
+
+    So it is whoever was asked in a transfer that came about, and again the one who asked if that was taken back.
+    """
+    members = list(call.members(bridge))
+    origin = call.origin.uniqueid if call.origin is not None else ""
+    conference = any(member.conference for member in members)
+    with_origin = any(member.uniqueid == origin for member in members)
+    for member in members if len(members) > 1 or conference else ():
+        if member.is_local or (member.uniqueid == origin and not conference) or member.uniqueid == call.taken_by:
+            continue
+        if conference and member.bridged_since != at:
+            continue
+        first_time = member.first_bridged_at == member.bridged_since
+        if first_time or with_origin:
+            # A customer transferred into a conference has not taken their own call.
+            taker = call.taken_by if member.uniqueid == origin and call.taken_by else member.uniqueid
+            call = replace(call, taken_by=taker, taken_at=call.taken_at or at)
+            kind = MomentKind.JOIN if conference else MomentKind.ANSWER if first_time else MomentKind.BACK
+            call = told(call, at, kind, uniqueid=member.uniqueid)
+    return call
+
+
+def _bridge_left(call: Call, event: BridgeLeft) -> Call:
+    channel = call.channels.get(event.uniqueid)
+    if channel is None or channel.bridge != event.bridge:
+        return call
+    return _leave(call, channel, event.at)
+
+
+def _leave(call: Call, channel: Channel, at: datetime) -> Call:
+    call = _with_channel(call, replace(channel, bridge=None, bridged_since=None, bridged_ms=channel.bridged_ms_until(at)))
+    if call.talking_since is not None and not _someone_talks(call):
+        call = replace(call, talk_ms=call.talk_ms_until(at), talking_since=None)
+    return call
+
+
+def _transferred(call: Call, event: Transferred) -> Call:
+    transfer = Moment(at=event.at, kind=MomentKind.TRANSFER, uniqueid=event.transferer, text=event.target)
+    return call if transfer in call.moments else replace(call, moments=(*call.moments, transfer))
+
+
+def _with_channel(call: Call, channel: Channel) -> Call:
+    return replace(call, channels={**call.channels, channel.uniqueid: channel})
+
+
+def _someone_talks(call: Call) -> bool:
+    bridged = [channel for channel in call.channels.values() if channel.bridge is not None]
+    return len(bridged) > len({channel.bridge for channel in bridged}) or any(channel.conference for channel in bridged)
+
+
+_STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {
+    ChannelStarted: _channel_started,
+    ChannelEnded: _channel_ended,
+    DialBegan: _dial_began,
+    DialEnded: _dial_ended,
+    BridgeEntered: _bridge_entered,
+    BridgeLeft: _bridge_left,
+    Transferred: _transferred,
+    PickedUp: _picked_up,
+    **STORY_STEPS,
+    **RECORDING_STEPS,
+}

@@ -1,0 +1,1 @@
+"""The agent's metrics and its check of the spool."""

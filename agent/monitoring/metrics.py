@@ -1,0 +1,66 @@
+"""What an operator can watch of an agent (Prometheus)."""
+
+import asyncio
+import os
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from fonoteka.core.manifest import MANIFEST_FILE
+from fonoteka.core.spool import ItemState, Spool
+
+AMI_CONNECTED = Gauge("fonoteka_ami_connected", "1 while the agent is logged in to Asterisk")
+EVENT_LAG = Gauge("fonoteka_ami_event_lag_seconds", "Age of the last event when the agent took it")
+EVENT_AGE = Histogram(
+    "fonoteka_ami_event_age_seconds",
+    "Age of each event when the agent took it",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+SPOOL_BYTES = Gauge("fonoteka_spool_bytes", "What lies in the spool")
+SPOOL_OLDEST = Gauge("fonoteka_spool_oldest_seconds", "Age of the oldest thing in the spool that waits")
+DISK_FREE = Gauge("fonoteka_disk_free_bytes", "Room left where the spool is")
+ERRORS = Counter("fonoteka_agent_errors", "Events or calls that could not be understood")
+NOBODYS_CALLS = Counter("fonoteka_calls_of_nobody", "Calls for which no company could be named")
+GARBLED = Counter("fonoteka_ami_garbled", "Times that a caller's text had cut events in pieces")
+LOOK_EVERY_S = 15.0
+
+
+def serve(address: tuple[str, int]) -> None:
+    """Answer `/metrics` on an address of the agent's own."""
+    host, port = address
+    start_http_server(port, host)
+
+
+def event_taken(at: datetime) -> None:
+    """Note how old an event is by now."""
+    age_s = max(0.0, (datetime.now(UTC) - at).total_seconds())
+    EVENT_LAG.set(age_s)
+    EVENT_AGE.observe(age_s)
+
+
+async def follow_spool(spool: Spool) -> None:
+    """Measure the spool every few seconds until cancelled."""
+    while True:
+        size_bytes, oldest_s, free_bytes = await asyncio.to_thread(measure, spool.root)
+        SPOOL_BYTES.set(size_bytes)
+        SPOOL_OLDEST.set(oldest_s)
+        DISK_FREE.set(free_bytes)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def measure(root: Path) -> tuple[int, float, int]:
+    """Bytes in the spool, seconds since its oldest waiting manifest was written, bytes free on its disk."""
+    size_bytes, oldest = 0, time.time()
+    for folder, _, names in os.walk(root):  # what moves on while we look is passed over
+        for name in names:
+            try:
+                stat = os.stat(os.path.join(folder, name))  # noqa: PTH116, PTH118 — many files, often
+            except FileNotFoundError:
+                continue
+            size_bytes += stat.st_size
+            if name == MANIFEST_FILE and f"/{ItemState.REJECTED}/" not in folder:
+                oldest = min(oldest, stat.st_mtime)
+    return size_bytes, time.time() - oldest, shutil.disk_usage(root).free

@@ -1,0 +1,1 @@
+"""Recordings on Asterisk: started, watched, restarted, stopped, handed to the mixer."""

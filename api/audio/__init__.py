@@ -1,0 +1,1 @@
+"""Recordings as sent to the player: joined, converted, cached."""

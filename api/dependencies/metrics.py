@@ -1,0 +1,51 @@
+"""What Prometheus is told of (CONTRACT.md, metrics)."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from fonoteka.core.call_report import RecordingState
+from store.intake.write_calls import CallChange
+
+_SECONDS: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600)
+_UNSETTLED: Final = frozenset({RecordingState.RECORDING, RecordingState.PROCESSING})
+_AUDIBLE: Final = frozenset({RecordingState.READY, RecordingState.PARTIAL})
+
+
+class Metrics:
+    """Counters of one application."""
+
+    def __init__(self, *, live_sockets: Callable[[], int] = lambda: 0) -> None:
+        self.registry = CollectorRegistry()
+        sockets = Gauge("fonoteka_live_sockets", "Live sockets of open portals", registry=self.registry)
+        sockets.set_function(live_sockets)
+        self._calls = Counter("fonoteka_calls", "Calls that ended", ["direction", "result"], registry=self.registry)
+        self._recordings = Counter(
+            "fonoteka_recordings", "Ended calls by what became of the recording", ["state", "reason"], registry=self.registry
+        )
+        self._visible = Histogram(
+            "fonoteka_call_visible_seconds", "From hangup to the row's end in the index", buckets=_SECONDS, registry=self.registry
+        )
+        self._ready = Histogram(
+            "fonoteka_recording_ready_seconds", "From hangup to playable audio", buckets=_SECONDS, registry=self.registry
+        )
+
+    def count(self, change: CallChange, now: datetime) -> None:
+        """Count what a change completes: the call's end once, its recording once when both are settled."""
+        if change.ended_at is None:
+            return
+        since_hangup_s = max(0.0, (now - change.ended_at).total_seconds())
+        if not change.was_ended:
+            self._calls.labels(change.direction, change.result).inc()
+            self._visible.observe(since_hangup_s)
+        settled_before = change.was_ended and change.was not in _UNSETTLED
+        if change.recording not in _UNSETTLED and not settled_before:
+            self._recordings.labels(change.recording, change.reason or "").inc()
+            if change.recording in _AUDIBLE:
+                self._ready.observe(since_hangup_s)
+
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,153 @@
+"""The words of the exports: the portal's own (`portal/src/i18n`; a test holds them together), in the two languages it speaks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from fonoteka.core.call_report import Direction, Reason, RecordingState, Result
+
+
+class Language(StrEnum):
+    """What the portal speaks."""
+
+    RU = "ru"
+    EN = "en"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """`columns`: the manual's ten, from left to right. The dates are as strftime and as Excel want to be told."""
+
+    columns: tuple[str, ...]
+    direction: Mapping[Direction, str]
+    result: Mapping[Result, str]
+    ringing: str
+    talking: str
+    paused: str
+    partial: str
+    state: Mapping[RecordingState, str]
+    reason: Mapping[Reason, str]
+    calls: str
+    file: str
+    no_file: str
+    object_missing: str
+    object_damaged: str
+    csv_delimiter: str
+    csv_date: str
+    excel_date: str
+
+
+_RU: Final = Words(
+    columns=("Сотрудник", "Направление", "Тип", "Откуда", "Куда", "Кем принят", "Дата", "Время", "Длительность", "Запись"),
+    direction={Direction.IN: "Входящий", Direction.OUT: "Исходящий", Direction.INTERNAL: "Внутренний"},
+    result={
+        Result.ANSWERED: "Успешный",
+        Result.NO_ANSWER: "Нет ответа",
+        Result.BUSY: "Занят",
+        Result.OTHER: "Иные причины",
+    },
+    ringing="Звонит",
+    talking="Разговор",
+    paused="Запись на паузе",
+    partial="Запись неполная",
+    state={
+        RecordingState.NONE: "Записи нет",
+        RecordingState.RECORDING: "Идёт запись",
+        RecordingState.PROCESSING: "Готовится",
+        RecordingState.READY: "Готова",
+        RecordingState.PARTIAL: "Неполная",
+        RecordingState.FAILED: "Запись не удалась",
+        RecordingState.EXPIRED: "Срок хранения истёк",
+    },
+    reason={
+        Reason.NOT_ANSWERED: "Разговора не было",
+        Reason.USER_OFF: "Запись выключена",
+        Reason.DIRECTION_OFF: "Направление не записывается",
+        Reason.ON_DEMAND_NOT_ASKED: "Запись не включали",
+        Reason.FORWARDED_LONG_DISTANCE: "Переадресован на межгород",
+        Reason.FORWARDED_INTERNATIONAL: "Переадресован за границу",
+        Reason.AGENT_WAS_DOWN: "Служба записи не работала",
+        Reason.ASTERISK_FAILED: "Сбой АТС",
+        Reason.NO_AUDIO: "Не было звука",
+        Reason.DISK_FULL: "Не хватило места на диске",
+        Reason.AUDIO_DAMAGED: "Звук повреждён",
+        Reason.RETENTION: "Срок хранения истёк",
+        Reason.STOPPED_BY_USER: "Остановлена сотрудником",
+    },
+    calls="Звонки",
+    file="Файл",
+    no_file="Почему нет файла",
+    object_missing="Файла записи нет в хранилище",
+    object_damaged="Файл записи в хранилище повреждён",
+    csv_delimiter=";",
+    csv_date="%d.%m.%Y",
+    excel_date="dd.mm.yyyy",
+)
+
+_EN: Final = Words(
+    columns=("Employee", "Direction", "Result", "From", "To", "Answered by", "Date", "Time", "Duration", "Recording"),
+    direction={Direction.IN: "Incoming", Direction.OUT: "Outgoing", Direction.INTERNAL: "Internal"},
+    result={Result.ANSWERED: "Answered", Result.NO_ANSWER: "No answer", Result.BUSY: "Busy", Result.OTHER: "Other"},
+    ringing="Ringing",
+    talking="Talking",
+    paused="Recording paused",
+    partial="Recording is not whole",
+    state={
+        RecordingState.NONE: "No recording",
+        RecordingState.RECORDING: "Recording",
+        RecordingState.PROCESSING: "Being prepared",
+        RecordingState.READY: "Ready",
+        RecordingState.PARTIAL: "Not whole",
+        RecordingState.FAILED: "Recording failed",
+        RecordingState.EXPIRED: "Expired",
+    },
+    reason={
+        Reason.NOT_ANSWERED: "No conversation",
+        Reason.USER_OFF: "Recording is off",
+        Reason.DIRECTION_OFF: "Direction not recorded",
+        Reason.ON_DEMAND_NOT_ASKED: "Not asked for",
+        Reason.FORWARDED_LONG_DISTANCE: "Forwarded long-distance",
+        Reason.FORWARDED_INTERNATIONAL: "Forwarded abroad",
+        Reason.AGENT_WAS_DOWN: "Recorder was not running",
+        Reason.ASTERISK_FAILED: "PBX failed",
+        Reason.NO_AUDIO: "There was no sound",
+        Reason.DISK_FULL: "Disk was full",
+        Reason.AUDIO_DAMAGED: "Sound is damaged",
+        Reason.RETENTION: "Expired",
+        Reason.STOPPED_BY_USER: "Stopped by the employee",
+    },
+    calls="Calls",
+    file="File",
+    no_file="Why there is no file",
+    object_missing="The recording's file is not in the store",
+    object_damaged="The recording's file in the store is damaged",
+    csv_delimiter=",",
+    csv_date="%Y-%m-%d",
+    excel_date="yyyy-mm-dd",
+)
+
+WORDS: Final[Mapping[Language, Words]] = {Language.RU: _RU, Language.EN: _EN}
+
+
+def preferred(accept_language: str | None) -> Language:
+    """The one of our languages that `Accept-Language` likes best (RFC 9110, 12.5.4); Russian where it likes neither."""
+    liked: dict[Language, float] = {}
+    for item in (accept_language or "").split(","):
+        tag, *parameters = (part.strip().lower() for part in item.split(";"))
+        spoken = tag.partition("-")[0]
+        if spoken in Language.__members__.values():
+            language = Language(spoken)
+            liked[language] = max(liked.get(language, 0.0), _weight(parameters))
+    best = max(liked, key=lambda language: liked[language], default=Language.RU)
+    return best if liked.get(best) else Language.RU
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return min(max(float(parameter[2:]), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0

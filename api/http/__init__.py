@@ -1,0 +1,1 @@
+"""HTTP itself: headers, limits of size, parameters, problem documents."""

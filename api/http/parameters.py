@@ -1,0 +1,112 @@
+"""The query parameters of `/api/calls`, and of all that takes the same selection (CONTRACT.md)."""
+
+import re
+from datetime import date, datetime, time
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+
+from fonoteka.core.call_report import Direction, Result
+from store.selection.period import period
+from store.selection.selection import Kind, Selection
+
+_PLUS_AS_SPACE: Final = re.compile(r" (\d\d:?\d\d)$")  # a + that was not escaped in an address
+_YEARS: Final = range(1971, 2200)
+
+
+def _moment(value: Any) -> date | datetime:
+    text = _PLUS_AS_SPACE.sub(r"+\1", str(value))
+    try:
+        moment = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a date such as 2026-11-22 or a time such as 2026-11-22T08:00") from None
+    if moment.year not in _YEARS:
+        raise ValueError(f"must lie between {_YEARS.start} and {_YEARS.stop - 1}")
+    return moment
+
+
+def _time_of_day(value: Any) -> time:
+    text = str(value)
+    try:
+        moment = time() if text in ("24:00", "24:00:00") else time.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a time of day such as 08:00") from None
+    if moment.tzinfo is not None:
+        raise ValueError("must be a time of day in the domain's time zone, without an offset")
+    return moment
+
+
+def without_nul(text: str) -> str:
+    """No database column and no caller's name has a NUL in it."""
+    if "\0" in text:
+        raise ValueError("must not hold NUL")
+    return text
+
+
+Moment = Annotated[date | datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "examples": ["2026-11-22"]})]
+TimeOfDay = Annotated[time, PlainValidator(_time_of_day), WithJsonSchema({"type": "string", "examples": ["08:00"]})]
+Text = Annotated[str, Field(max_length=200), AfterValidator(without_nul)]
+Seconds = Annotated[int, Field(ge=0, le=10**9)]
+Weekday = Annotated[int, Field(ge=1, le=7)]
+
+
+class Parameters(BaseModel):
+    """All parameters are optional and all combine; an unknown one is an error, an empty one is none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, given: Any) -> Any:
+        return {key: value for key, value in given.items() if value not in ("", [""])} if isinstance(given, dict) else given
+
+
+class SelectionQuery(Parameters):
+    """Which calls."""
+
+    from_: Moment | None = Field(default=None, alias="from", description="first day or time; default today")
+    to: Moment | None = Field(default=None, description="last day, or the time before which; default today")
+    time_from: TimeOfDay | None = Field(default=None, description="time of day, inclusive")
+    time_to: TimeOfDay | None = Field(default=None, description="time of day, exclusive; earlier than time_from: over midnight")
+    weekday: list[Weekday] = Field(default=[], max_length=7, description="1 is Monday (ISO 8601), by the domain's clock")
+    min_s: Seconds | None = Field(default=None, description="shortest duration_s")
+    max_s: Seconds | None = Field(default=None, description="longest duration_s")
+    talk_min_s: Seconds | None = Field(default=None, description="shortest talk_s")
+    talk_max_s: Seconds | None = Field(default=None, description="longest talk_s")
+    direction: list[Direction] = Field(default=[], max_length=10)
+    result: list[Result] = Field(default=[], max_length=10)
+    kind: Kind = Kind.ALL
+    user: list[Text] = Field(default=[], max_length=1000, description="login of somebody who took part")
+    number: list[Text] = Field(default=[], max_length=1000, description="the company's number")
+    src: Text | None = Field(default=None, description="a piece of it")
+    dst: Text | None = Field(default=None, description="a piece of it")
+    answered_by: Text | None = Field(default=None, description="a piece of it")
+    employee: Text | None = Field(default=None, description="a piece of name or login")
+    employee_login: list[Text] = Field(default=[], max_length=1000, description="whose call it is, exactly")
+    recorded: bool | None = None
+
+    def selection(self, zone: ZoneInfo, now: datetime) -> Selection:
+        """As the store takes it; days and hours are the domain's."""
+        return Selection(
+            period=period(self.from_, self.to, zone, now),
+            zone=zone,
+            time_from=self.time_from,
+            time_to=self.time_to,
+            weekdays=tuple(self.weekday),
+            min_s=self.min_s,
+            max_s=self.max_s,
+            talk_min_s=self.talk_min_s,
+            talk_max_s=self.talk_max_s,
+            directions=tuple(self.direction),
+            results=tuple(self.result),
+            kind=self.kind,
+            users=tuple(self.user),
+            numbers=tuple(self.number),
+            src=self.src,
+            dst=self.dst,
+            answered_by=self.answered_by,
+            employee=self.employee,
+            employee_logins=tuple(self.employee_login),
+            recorded=self.recorded,
+        )

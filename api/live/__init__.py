@@ -1,0 +1,1 @@
+"""Live events: from a change in the store to the open sockets."""

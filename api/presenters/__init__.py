@@ -1,0 +1,1 @@
+"""From the store's rows to the API's responses."""

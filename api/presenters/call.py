@@ -1,0 +1,86 @@
+"""From the store's values to the API's shapes; times get the domain's offset here."""
+
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from api.presenters.live_call import live
+from api.schemas import models
+from fonoteka.core.call_report import PathStep
+from store.intake.facts import whole_seconds
+from store.intake.recording_state import Recording
+from store.people.accounts import Account
+from store.queries.calls import SeenCall
+from store.selection.period import Period, clock_offsets
+
+_YEAR: Final = timedelta(days=366)
+
+
+def call(seen: SeenCall, zone: ZoneInfo) -> models.Call:
+    """A row of the table."""
+    return models.Call(**_fields(seen, zone))
+
+
+def call_with_path(seen: SeenCall, path: tuple[PathStep, ...], zone: ZoneInfo) -> models.CallWithPath:
+    """A row that was opened."""
+    steps = [
+        models.PathStep(at=step.at.astimezone(zone), what=step.what, who=step.who, by=step.by, reason=step.reason) for step in path
+    ]
+    return models.CallWithPath(**_fields(seen, zone), path=steps)
+
+
+def recording(seen: Recording, *, held: bool) -> models.Recording:
+    """What became of a call's recording."""
+    segments = [
+        models.Segment(
+            user=part.user,
+            offset_ms=part.offset_ms,
+            duration_ms=part.duration_ms,
+            muted=[models.MutedSpan(from_ms=span.from_ms, to_ms=span.to_ms) for span in part.muted],
+        )
+        for part in seen.parts
+    ]
+    return models.Recording(state=seen.state, reason=seen.reason, duration_ms=seen.duration_ms, held=held, segments=segments)
+
+
+def me(account: Account, now: datetime) -> models.Me:
+    """Whoever is logged in."""
+    zone = ZoneInfo(account.timezone)
+    clock = [
+        models.ClockOffset(offset_s=offset // timedelta(seconds=1), until=stretch.end.astimezone(zone))
+        for stretch, offset in clock_offsets(Period(start=now, end=now + _YEAR), zone)
+    ]
+    domain = models.DomainOfMe(name=account.domain, title=account.domain_title, timezone=account.timezone, clock=clock)
+    return models.Me(login=account.login, name=account.name, role=account.role, domain=domain)
+
+
+def _fields(seen: SeenCall, zone: ZoneInfo) -> dict[str, object]:
+    employee = None
+    if seen.employee is not None:
+        employee = models.Employee(login=seen.employee, name=seen.employee_name or seen.employee)
+    return {
+        "id": seen.public_id,
+        "pbx": seen.pbx,
+        "linkedid": seen.linkedid,
+        "domain": seen.domain,
+        "direction": seen.direction,
+        "result": seen.result,
+        "employee": employee,
+        "src": seen.src,
+        "src_name": seen.src_name,
+        "dst": seen.dst,
+        "number": seen.number,
+        "answered_by": seen.answered_by,
+        "started_at": seen.started_at.astimezone(zone),
+        "answered_at": _local(seen.answered_at, zone),
+        "ended_at": _local(seen.ended_at, zone),
+        "duration_s": seen.duration_s,
+        "talk_s": whole_seconds(seen.talk_ms),
+        "called_back_at": _local(seen.called_back_at, zone),
+        "recording": recording(seen.recording, held=seen.held),
+        "live": live(seen, zone),
+    }
+
+
+def _local(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
+    return None if moment is None else moment.astimezone(zone)

@@ -1,0 +1,61 @@
+"""A call that goes on as one viewer sees it: whether it is recorded, and what they may ask for (decided here alone).
+
+The agent on the PBX has the last word (`agent.rules.on_demand_rules`): what is offered here may have become impossible meanwhile.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from api.http.problems import Problem
+from api.schemas import models
+from fonoteka.core.agent_protocol import Refusal
+from fonoteka.core.call_report import Action, RecorderState, Side
+from store.queries.calls import SeenCall
+
+_WORDS: Final = {
+    Refusal.CALL_IS_OVER: "the call is over",
+    Refusal.NOT_TALKING: "nobody whose recording you may control talks in this call now",
+    Refusal.ALREADY_RECORDING: "this talk is being recorded already",
+    Refusal.NOT_RECORDING: "this talk is not being recorded",
+    Refusal.ALREADY_PAUSED: "the recording is paused already",
+    Refusal.NOT_PAUSED: "the recording is not paused",
+    Refusal.RECORDING_IS_OFF: "recording on demand is not switched on for this user",
+    Refusal.NEVER_RECORDED: "talks forwarded to long distance or abroad are never recorded",
+    Refusal.RECORDED_BY_RULE: "this talk is recorded by the company's setting; only an administrator may stop it",
+    Refusal.ASKED_TOO_OFTEN: "the recording of this call was started and paused too often",
+    Refusal.PBX_FAILED: "the PBX could not do it; its agent's log says why",
+}
+
+
+def live(seen: SeenCall, zone: ZoneInfo) -> models.Live | None:
+    """What is told of a call that goes on; None once it is over."""
+    told = seen.live
+    if told is None:
+        return None
+    mine = [side for side in told.sides if seen.viewer in (None, side.user)]
+    states = {side.recorder for side in mine}
+    recorder = next((state for state in (RecorderState.ON, RecorderState.PAUSED) if state in states), RecorderState.OFF)
+    return models.Live(
+        parties=[models.Party(who=party.who, name=seen.names.get(party.login or "")) for party in told.parties],
+        talking_since=told.talking_since.astimezone(zone) if told.talking_since is not None else None,
+        recorder=recorder,
+        reason=next((side.reason for side in mine), None) if recorder is RecorderState.OFF else None,
+        actions=list(_actions(mine, administrator=seen.viewer is None)),
+    )
+
+
+def _actions(sides: Sequence[Side], *, administrator: bool) -> Iterator[Action]:
+    if any(side.recorder is RecorderState.OFF and side.may_start for side in sides):
+        yield Action.START
+    if any(side.recorder is not RecorderState.OFF and (administrator or side.may_stop) for side in sides):
+        yield Action.STOP
+    if any(side.recorder is RecorderState.ON for side in sides):
+        yield Action.PAUSE
+    if any(side.recorder is RecorderState.PAUSED for side in sides):
+        yield Action.RESUME
+
+
+def refused(why: Refusal) -> Problem:
+    """The answer to what cannot be done."""
+    return Problem(409, why.value, _WORDS[why])

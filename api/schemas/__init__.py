@@ -1,0 +1,1 @@
+"""The API's requests and responses, as Pydantic models."""

@@ -1,0 +1,1 @@
+"""Requests for help, sent by e-mail."""

@@ -1,0 +1,35 @@
+"""Asking Asterisk something, once, from the command line: the agent's account for the length of a block."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from agent.ami.client import AmiClient, LinkDown
+from fonoteka.core.config import Configuration, require_secret, split_address
+from fonoteka.core.errors import AmiUnreachable
+
+PATIENCE_S: Final = 6.0
+
+
+@asynccontextmanager
+async def linked(configuration: Configuration, source: Path | None) -> AsyncIterator[AmiClient]:
+    """The agent's account, logged in, for as long as the block lasts. Raises ConfigurationError and AmiError."""
+    pbx = configuration.pbx
+    secret = require_secret(pbx.ami_secret, "pbx.ami_secret", source)
+    client = AmiClient(split_address(pbx.ami), pbx.ami_user, secret, events=frozenset())
+    running, first = asyncio.ensure_future(client.run()), asyncio.ensure_future(client.next())
+    try:
+        await asyncio.wait([running, first], timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        if not first.done():
+            raise AmiUnreachable(f"pbx.ami = {pbx.ami}: no answer within {PATIENCE_S:.0f} s")
+        if isinstance(link := first.result(), LinkDown):
+            raise AmiUnreachable(link.reason)
+        yield client
+    finally:
+        first.cancel()
+        running.cancel()
+        await asyncio.gather(running, first, return_exceptions=True)

@@ -1,0 +1,74 @@
+"""The API: ready, knows this PBX, and the companies' settings that it gives."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from fonoteka.cli.doctor.finding import Finding
+from fonoteka.cli.parts import api_address, own_token_file
+from fonoteka.core.config import Configuration
+from fonoteka.core.domains import CompanySettings
+
+PATIENCE_S: Final = 6.0
+_SETTINGS: Final = TypeAdapter(CompanySettings)
+
+
+async def check(configuration: Configuration) -> AsyncIterator[Finding | CompanySettings]:
+    """The findings, and the settings if they could be had."""
+    # Beside `up` the agent is told where the API listens; an agent alone has it in its configuration.
+    base = configuration.agent.api if configuration.agent.token is not None else f"http://{api_address(configuration)}"
+    try:
+        async with httpx.AsyncClient(base_url=base, timeout=PATIENCE_S, trust_env=False) as http:
+            yield await _ready(http, base)
+            answer = await http.get(
+                "/agent/v1/settings",
+                params={"known": 0, "wait_s": 0},
+                headers={"Authorization": f"Bearer {_token(configuration)}"},
+            )
+            yield Finding(
+                part="api",
+                check="knows this PBX",
+                ok=answer.is_success,
+                detail=f"PBX {configuration.pbx.name}: {answer.status_code}",
+                mend="`fonoteka pbx add NAME` where the API runs, and put the token into agent.token",
+            )
+            if answer.is_success:
+                settings = _SETTINGS.validate_json(answer.content) if answer.content else CompanySettings(version=0)
+                yield _has_users(settings)
+                yield settings
+    except (httpx.HTTPError, ValidationError) as error:
+        seen = f"agent.api = {base}: {error or type(error).__name__}"
+        mend = "is `fonoteka api` (or `up`) running there, in this version?"
+        yield Finding(part="api", check="reachable", ok=False, detail=seen, mend=mend)
+
+
+async def _ready(http: httpx.AsyncClient, base: str) -> Finding:
+    ready = await http.get("/readyz")
+    return Finding(
+        part="api",
+        check="ready",
+        ok=ready.is_success,
+        detail=f"{base}: {ready.status_code} {' '.join(ready.text.split())[:200]}",
+        mend="the API runs but its index or objects do not answer: see its log",
+    )
+
+
+def _has_users(settings: CompanySettings) -> Finding:
+    users = sum(len(domain.users) for domain in settings.domains)
+    return Finding(
+        part="api",
+        check="has users",
+        ok=users > 0,
+        detail=f"{len(settings.domains)} domains, {users} users",
+        mend="write the file of domains, users and numbers (`fonoteka apply --from-asterisk` proposes one) and `fonoteka apply` it",
+    )
+
+
+def _token(configuration: Configuration) -> str:
+    """The agent's token: the configured one, else the one that `up` made; empty if there is none."""
+    if configuration.agent.token is not None:
+        return configuration.agent.token.get_secret_value()
+    path = own_token_file(configuration)
+    return path.read_text(encoding="ascii").strip() if path.exists() else ""

@@ -1,0 +1,81 @@
+"""The PBX: Asterisk over the manager interface, with the agent's own account and nothing more than its rights."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from agent.ami.client import AmiClient
+from fonoteka.cli.ami_connection import linked
+from fonoteka.cli.doctor import account, codes, endpoints, files, kit
+from fonoteka.cli.doctor.finding import Finding
+from fonoteka.cli.doctor.needs import Use
+from fonoteka.core.config import Configuration
+from fonoteka.core.domains import CompanySettings
+from fonoteka.core.errors import AmiActionFailed, FonotekaError
+
+
+async def check(configuration: Configuration, source: Path | None, settings: CompanySettings | None) -> AsyncIterator[Finding]:
+    """All about the PBX. Without `settings` (the API was not to be had) what depends on them is not guessed."""
+    pbx = configuration.pbx
+    there = False
+    try:
+        async with linked(configuration, source) as client:
+            there = True
+            yield Finding(part="asterisk", check="login over AMI", ok=True, detail=f"{pbx.ami_user}@{pbx.ami}")
+            async for finding in _asked(client, configuration, settings):
+                yield finding
+    except FonotekaError as error:
+        check = "answers" if there else "login over AMI"
+        mend = f"does manager.conf bind {pbx.ami}, with enabled = yes and the account of asterisk_conf/manager.d/fonoteka.conf?"
+        yield Finding(part="asterisk", check=check, ok=False, detail=str(error), mend=mend)
+
+
+async def _asked(client: AmiClient, configuration: Configuration, settings: CompanySettings | None) -> AsyncIterator[Finding]:
+    yield await _version(client)
+    async for finding in account.check(client):
+        yield finding
+    yield files.spool_shared(configuration)
+    use = Use.of(configuration, settings)
+    pbx = kit.Pbx(client=client, configuration=configuration)
+    async for finding in kit.check(pbx, use):
+        yield finding
+    if configuration.pbx.cel_journal is not None:
+        yield files.journal(configuration.pbx.cel_journal)
+    if use.notices:
+        for finding in files.sounds(configuration, await _data_folder(client), use.notice_in | use.notice_out):
+            yield finding
+    async for finding in _telephones(pbx, settings, use):
+        yield finding
+
+
+async def _telephones(pbx: kit.Pbx, settings: CompanySettings | None, use: Use) -> AsyncIterator[Finding]:
+    check = "endpoints of users"
+    if settings is None:
+        yield Finding(part=kit.PART, check=check, ok=None, detail=kit.UNKNOWN, mend="mend the way to the API first")
+        return
+    try:
+        there = await endpoints.known_to(pbx.client)
+    except AmiActionFailed as error:
+        detail = f"may not be asked with this account ({error})"
+        yield Finding(part=kit.PART, check=check, ok=None, detail=detail, mend="asterisk -rx 'pjsip show endpoints'")
+        return
+    for finding in endpoints.check(settings, pbx.configuration.pbx.trunks, there):
+        yield finding
+    if use.codes:
+        for finding in await codes.check(pbx, settings, there):
+            yield finding
+
+
+async def _version(client: AmiClient) -> Finding:
+    try:
+        version = (await client.action("CoreSettings")).get("AsteriskVersion", "?")
+    except AmiActionFailed as error:
+        return Finding(part="asterisk", check="version", ok=None, detail=str(error), mend="asterisk -V")
+    return Finding(part="asterisk", check="version", ok=True, detail=version)
+
+
+async def _data_folder(client: AmiClient) -> str | None:
+    """Below which Asterisk has its sounds; None if that may not be asked."""
+    try:
+        return (await client.action("Getvar", Variable="ASTDATADIR")).get("Value")
+    except AmiActionFailed:
+        return None

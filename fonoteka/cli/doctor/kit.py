@@ -1,0 +1,160 @@
+"""The kit on the running PBX, line by line: what stands in asterisk_conf against what Asterisk has."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Final
+
+from agent.ami.client import AmiClient
+from fonoteka.cli.doctor import conf, dialplan
+from fonoteka.cli.doctor.conf import ConfLine
+from fonoteka.cli.doctor.finding import Finding
+from fonoteka.cli.doctor.needs import CALLS, DIALPLAN, FILES, MODULES, KitFile, Use
+from fonoteka.core.config import Configuration
+from fonoteka.core.errors import AmiActionFailed
+
+PART: Final = "kit"
+UNKNOWN: Final = "what the companies use could not be had from the API"
+
+
+def texts(kit: str) -> dict[str, str]:
+    """Path → text of a file of the kit, or of all .conf in a folder of it; empty if this version has none."""
+    root = files("asterisk_conf") / kit
+    if root.is_file():
+        return {kit: root.read_text(encoding="utf-8")}
+    if not root.is_dir():
+        return {}
+    there = sorted(root.iterdir(), key=lambda entry: entry.name)
+    return {f"{kit}/{entry.name}": entry.read_text(encoding="utf-8") for entry in there if entry.name.endswith(".conf")}
+
+
+def fitted(text: str, configuration: Configuration) -> str:
+    """A file of the kit as this configuration wants it: the account's name, where the agent listens, the journal's name."""
+    pbx = configuration.pbx
+    here = {"[fonoteka]": f"[{pbx.ami_user}]", "127.0.0.1:4573": pbx.agi}
+    if pbx.cel_journal is not None:
+        here["fonoteka.csv"] = pbx.cel_journal.name
+    for kits, ours in here.items():
+        text = text.replace(kits, ours)
+    return text
+
+
+@dataclass(kw_only=True, slots=True)
+class Pbx:
+    """The running PBX, asked at most once for each thing."""
+
+    client: AmiClient
+    configuration: Configuration
+    _dialplan: list[dialplan.Step] | None = field(default=None, init=False)
+
+    async def lines(self, name: str) -> list[ConfLine]:
+        """A configuration file as Asterisk reads it, includes followed; nothing if there is none. Raises AmiActionFailed."""
+        try:
+            return conf.read_answer(await self.client.action("GetConfig", Filename=name))
+        except AmiActionFailed as error:
+            if "not found" in str(error):
+                return []
+            raise
+
+    async def dialplan(self) -> list[dialplan.Step]:
+        """The whole dialplan that runs. Raises AmiActionFailed if it may not be asked."""
+        if self._dialplan is None:
+            self._dialplan = dialplan.running(await self.client.listing("ShowDialPlan", timeout_s=30))
+        return self._dialplan
+
+
+async def check(pbx: Pbx, use: Use) -> AsyncIterator[Finding]:
+    """Every line of every file, the modules behind them, and that the operator's dialplan calls what it must."""
+    for module, needed in MODULES:
+        if needed(use):
+            yield await _module(pbx, module)
+    for kit_file in FILES:
+        for path, text in texts(kit_file.kit).items():
+            if not kit_file.needed(use):
+                yield _not_needed(path, kit_file, use)
+                continue
+            try:
+                missing = await _missing(pbx, kit_file, text)
+            except AmiActionFailed as error:
+                yield may_not_ask(path, error, f"compare asterisk_conf/{path} with what is in Asterisk's {kit_file.conf}")
+                continue
+            for finding in _told(path, kit_file, missing):
+                yield finding
+    for call, needed, line in CALLS:
+        if needed(use):
+            yield await _called(pbx, call, line)
+
+
+def _not_needed(path: str, kit_file: KitFile, use: Use) -> Finding:
+    if kit_file.by_settings and not use.known:
+        return Finding(part=PART, check=path, ok=None, detail=UNKNOWN, mend="mend the way to the API first")
+    return Finding(part=PART, check=path, ok=True, detail=f"not needed: {kit_file.unless}")
+
+
+async def _missing(pbx: Pbx, kit_file: KitFile, text: str) -> list[str]:
+    """The lines of the kit that the PBX has not, each as it must stand there."""
+    wanted = conf.parse(fitted(text, pbx.configuration))
+    if kit_file.conf == DIALPLAN:
+        return missing_steps(dialplan.steps(wanted), await pbx.dialplan())
+    theirs = await pbx.lines(kit_file.conf)
+    there = {(line.section, line.key) for line in theirs}
+    strange = [f"[{section}] {key} must stay unset" for section, key in kit_file.unset if (section, key) in there]
+    return missing_lines([*kit_file.besides, *wanted], theirs) + strange
+
+
+def missing_lines(wanted: Iterable[ConfLine], theirs: list[ConfLine]) -> list[str]:
+    """What of `wanted` is not there, as `[section] key = value`."""
+    return [f"[{line.section}] {line}" for line in wanted if not conf.does(line, theirs)]
+
+
+def missing_steps(wanted: Iterable[dialplan.Step], theirs: list[dialplan.Step]) -> list[str]:
+    """What of `wanted` does not run; a context that is not there at all is told as one."""
+    there, contexts = frozenset(theirs), {step.context for step in theirs}
+    lines = (f"[{step.context}]" + (f" {step}" if step.context in contexts else "") for step in wanted if step not in there)
+    return list(dict.fromkeys(lines))
+
+
+def _told(path: str, kit_file: KitFile, missing: list[str]) -> Iterator[Finding]:
+    if not missing:
+        yield Finding(part=PART, check=path, ok=True, detail=f"every line is in {kit_file.conf}")
+    for line in missing:
+        yield Finding(
+            part=PART,
+            check=path,
+            ok=False,
+            detail=f"{kit_file.conf} lacks, or says otherwise: {line}",
+            mend=f"take it from asterisk_conf/{path} (its README.md says where it goes), then asterisk -rx '{kit_file.reload}'",
+        )
+
+
+async def _module(pbx: Pbx, module: str) -> Finding:
+    check, mend = f"module {module}", f"asterisk -rx 'module load {module}.so', and no `noload` of it in modules.conf"
+    try:
+        await pbx.client.action("ModuleCheck", Module=module)
+    except AmiActionFailed as error:
+        if "not loaded" in str(error):
+            return Finding(part=PART, check=check, ok=False, detail="is not loaded", mend=mend)
+        return may_not_ask(check, error, f"asterisk -rx 'module show like {module}'")
+    return Finding(part=PART, check=check, ok=True, detail="is loaded")
+
+
+async def _called(pbx: Pbx, call: str, line: str) -> Finding:
+    check = f"dialplan uses {call.strip(',')}"
+    try:
+        users = {
+            step.context for step in await pbx.dialplan() if call in step.arguments and not step.context.startswith("fonoteka-")
+        }
+    except AmiActionFailed as error:
+        return may_not_ask(check, error, f"asterisk -rx 'dialplan show' must have: {line}")
+    return Finding(
+        part=PART,
+        check=check,
+        ok=bool(users),
+        detail=f"in {', '.join(sorted(users))}" if users else "nowhere, though a domain's notice is configured",
+        mend=f"add to your dialplan: {line}; then asterisk -rx 'dialplan reload'",
+    )
+
+
+def may_not_ask(check: str, error: AmiActionFailed, look: str) -> Finding:
+    """What this account's rights do not reach is said, with where to look instead."""
+    return Finding(part=PART, check=check, ok=None, detail=f"may not be asked with this account ({error})", mend=look)

@@ -1,0 +1,233 @@
+"""The command line: wires the parts together, imports each only when its command runs, maps errors to exit codes.
+
+Exit codes (CONTRACT.md): 0 done, 1 a check found something, 2 wrong usage or configuration, said in one line on stderr.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from fonoteka.cli.supervisor import die_with_supervisor
+from fonoteka.core import config
+from fonoteka.core import logging_setup as log
+from fonoteka.core.errors import ConfigurationError, FonotekaError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+pbx_app = typer.Typer(no_args_is_help=True, help="The PBXs whose agents may ship to this installation.")
+user_app = typer.Typer(no_args_is_help=True, help="The people who log in.")
+app.add_typer(pbx_app, name="pbx")
+app.add_typer(user_app, name="user")
+
+DEFAULT_FILE = Path("fonoteka.toml")
+_CONFIG_HELP = "The TOML file; default: fonoteka.toml here, if there is one."
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="FONOTEKA_CONFIG", help=_CONFIG_HELP),
+]
+
+
+def main() -> NoReturn:
+    """The entry point of the `fonoteka` command."""
+    os.umask(0o077)  # calls are nobody else's
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        _complain(f"{error} (see: fonoteka --help)")
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except FonotekaError as error:
+        _complain(str(error))
+    except ExceptionGroup as group:
+        ours, others = group.split(FonotekaError)
+        if others is not None or ours is None:
+            raise
+        _complain(str(_first(ours)))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(text: str) -> NoReturn:
+    print(f"fonoteka: {' '.join(text.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    inner: BaseException = group
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    return inner
+
+
+def _load(path: Path | None) -> tuple[config.Configuration, Path | None]:
+    if path is None and DEFAULT_FILE.exists():
+        path = DEFAULT_FILE
+    return config.load(path), path
+
+
+def _run_part(
+    name: str,
+    work: Coroutine[Any, Any, None],
+    *,
+    shares_spool: bool = False,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    """Run a part until SIGTERM or SIGINT asks it to end, which it then does in order."""
+    if shares_spool:
+        os.umask(0o007)  # with Asterisk, by group
+    log.configure(name)
+    die_with_supervisor()
+
+    async def until_told() -> None:
+        task = asyncio.ensure_future(work)
+        for wanted in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(wanted, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            return
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(until_told())
+
+
+@app.command()
+def agent(config: Config = None) -> None:
+    """Follow one Asterisk, decide what to record, ship calls and recordings."""
+    import uvloop
+
+    from agent.app import run
+
+    configuration, source = _load(config)
+    _run_part("agent", run(configuration, source), shares_spool=True, loop_factory=uvloop.new_event_loop)
+
+
+@app.command()
+def mixer(config: Config = None) -> None:
+    """Make one encoded file of each recording's legs."""
+    from mixer.app import run
+
+    configuration, _ = _load(config)
+    _run_part("mixer", run(configuration), shares_spool=True)
+
+
+@app.command()
+def api(config: Config = None) -> None:
+    """Serve the API and the portal."""
+    import uvloop
+
+    from api.serve import run
+
+    configuration, _ = _load(config)
+    _run_part("api", run(configuration), loop_factory=uvloop.new_event_loop)  # takes a fifth off a small request
+
+
+@app.command()
+def up(config: Config = None) -> int:
+    """Agent, mixer, API and portal in one go."""
+    from fonoteka.cli.parts import parts_of_up
+    from fonoteka.cli.supervisor import supervise
+
+    configuration, source = _load(config)
+    log.configure("up")
+    parts = asyncio.run(parts_of_up(configuration, source))
+    return asyncio.run(supervise(parts, source.absolute() if source is not None else None))
+
+
+@app.command()
+def apply(
+    file: Annotated[Path | None, typer.Argument(help="Domains, users and numbers, as they shall be.")] = None,
+    config: Config = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what FILE does not name.")] = False,
+    from_asterisk: Annotated[bool, typer.Option("--from-asterisk", help="Only print a FILE to begin with.")] = False,
+    domain: Annotated[str | None, typer.Option(help="With --from-asterisk: this company alone.")] = None,
+) -> None:
+    """Make domains, users and numbers be what FILE says; prints what it changes."""
+    from fonoteka.cli import apply
+
+    configuration, source = _load(config)
+    if from_asterisk:
+        if file is not None or prune:
+            raise ConfigurationError("--from-asterisk prints a proposal and applies nothing: leave out FILE and --prune")
+        print(asyncio.run(apply.proposed(configuration, source, domain)), end="")
+    elif file is None or domain is not None:
+        raise ConfigurationError("apply takes a FILE, or --from-asterisk [--domain NAME] to print one to begin with")
+    else:
+        for line in asyncio.run(apply.applied(configuration, file, prune=prune)):
+            print(line)
+
+
+@pbx_app.command("add")
+def pbx_add(name: str, config: Config = None) -> None:
+    """Register a PBX and print its token: once, it is kept nowhere."""
+    from store.database.store import Store
+    from store.people.accounts import add_pbx
+
+    configuration, _ = _load(config)
+
+    async def work() -> str:
+        store = await Store.open(configuration.store)
+        try:
+            return await add_pbx(store, name)
+        finally:
+            await store.close()
+
+    print(asyncio.run(work()))
+
+
+@user_app.command("passwd")
+def user_passwd(
+    domain: str,
+    login: str,
+    config: Config = None,
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read it from standard input.")] = False,
+) -> None:
+    """Give a user a new password and end their sessions."""
+    from store.database.store import Store
+    from store.people.accounts import set_password
+
+    password = (
+        sys.stdin.readline().rstrip("\n") if password_stdin else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
+    if not password:
+        raise ConfigurationError("the password is empty")
+    configuration, _ = _load(config)
+
+    async def work() -> None:
+        store = await Store.open(configuration.store)
+        try:
+            await set_password(store, domain, login, password)
+        finally:
+            await store.close()
+
+    asyncio.run(work())
+
+
+@app.command()
+def doctor(
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
+) -> int:
+    """Check every part that can be reached; say what is wrong and how to mend it."""
+    from fonoteka.cli.doctor import examine, in_order, shown, shown_as_json
+
+    configuration, source = _load(config)
+    findings = asyncio.run(examine(configuration, source))
+    print(shown_as_json(findings) if as_json else shown(findings))
+    return 0 if in_order(findings) else 1
+
+
+@app.command()
+def demo(
+    calls_per_minute: Annotated[float, typer.Option(min=0.1, max=120)] = 12,
+    duration: Annotated[float | None, typer.Option(help="Seconds; default: until Ctrl-C.", min=1)] = None,
+) -> None:
+    """A throw-away real Asterisk whose phones call each other, and Fonoteka beside it."""
+    from fonoteka.cli.demo import run
+
+    log.configure("demo")
+    asyncio.run(run(calls_per_minute, duration))

@@ -1,0 +1,56 @@
+"""What `fonoteka up` must arrange before its parts start: the PBX registered, its token known to the agent alone."""
+
+import secrets
+from pathlib import Path
+
+import structlog
+
+from fonoteka.cli.supervisor import Part
+from fonoteka.core.atomic_file import write_atomically
+from fonoteka.core.config import DATA_FOLDER, Configuration, require_secret, split_address
+
+_log = structlog.get_logger()
+
+
+async def parts_of_up(configuration: Configuration, source: Path | None) -> list[Part]:
+    """The parts to run. Without a file and without a PBX's secret: API and mixer, and a word that nothing is recorded yet."""
+    from store.database.store import Store
+    from store.people.accounts import ensure_pbx
+
+    token = configuration.agent.token.get_secret_value() if configuration.agent.token else own_token(configuration)
+    store = await Store.open(configuration.store)
+    try:
+        await ensure_pbx(store, configuration.pbx.name, token)
+    finally:
+        await store.close()
+    reached_at = split_address(api_address(configuration))
+    api = Part(name="api", environment={}, listens=reached_at)
+    parts = [api, Part(name="mixer", environment={})]
+    if source is None and configuration.pbx.ami_secret is None:
+        _log.warning("agent.not_started", why="no fonoteka.toml here and no FONOTEKA_PBX__AMI_SECRET: nothing is recorded")
+        return parts
+    require_secret(configuration.pbx.ami_secret, "pbx.ami_secret", source)
+    environment = {"FONOTEKA_AGENT__TOKEN": token, "FONOTEKA_AGENT__API": f"http://{api_address(configuration)}"}
+    return [*parts, Part(name="agent", environment=environment)]
+
+
+def own_token_file(configuration: Configuration) -> Path:
+    """Where `up` keeps the token of the PBX beside which it runs."""
+    return DATA_FOLDER / f"{configuration.pbx.name}.agent"
+
+
+def own_token(configuration: Configuration) -> str:
+    """The token of the PBX beside which `up` runs, made at first and kept in a file only this user can read."""
+    path = own_token_file(configuration)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, secrets.token_urlsafe(32).encode(), sync=True)
+        path.chmod(0o600)
+    return path.read_text(encoding="ascii").strip()
+
+
+def api_address(configuration: Configuration) -> str:
+    """Where on this machine the API that listens on `api.listen` is reached, as host:port."""
+    host, port = split_address(configuration.api.listen)
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"{reachable}:{port}"

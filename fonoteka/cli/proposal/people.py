@@ -1,0 +1,133 @@
+"""Endpoints made into people, companies and lines outside. Pure, and a guess that somebody reads before it is applied."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, count
+from typing import Final
+
+from fonoteka.cli.proposal.endpoints import PbxEndpoint
+
+NAMELESS: Final = "company"  # the domain of endpoints that tell of none
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """Who will be a user: `extension` is empty if no internal number is known."""
+
+    domain: str
+    login: str
+    name: str
+    extension: str
+    endpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guess:
+    """What the endpoints of a PBX are taken for; `outside` and `unfit` are endpoint → why."""
+
+    people: tuple[Person, ...]
+    outside: dict[str, str]
+    unfit: dict[str, str]
+
+
+_WITH_NUMBER: Final = re.compile(r"(?:(?P<company>.+)[-_.])?(?P<number>[0-9]{1,6})")
+_INTERNAL: Final = re.compile(r"[0-9]{1,6}")
+_MOST_OF_A_NAME: Final = 200
+
+
+def guess(endpoints: Sequence[PbxEndpoint], company: str | None = None) -> Guess:
+    """Who is who; with `company` everybody is in that one."""
+    outside = {endpoint.name: why for endpoint in endpoints if (why := leads_outside(endpoint))}
+    unfit = {
+        e.name: "a channel of such a name is not told apart" for e in endpoints if not re.fullmatch(r"[^\s\x00]{1,190}", e.name)
+    }
+    phones = [endpoint for endpoint in endpoints if endpoint.name not in outside and endpoint.name not in unfit]
+    companies = dict.fromkeys((phone.name for phone in phones), company) if company else _companies(phones)
+    people: dict[tuple[str, str], Person] = {}
+    for phone in phones:
+        _add(people, _person(phone, companies[phone.name] or NAMELESS))
+    return Guess(people=tuple(sorted(people.values(), key=_order)), outside=outside, unfit=unfit)
+
+
+def _add(people: dict[tuple[str, str], Person], person: Person) -> None:
+    """Telephones with one number and one name are one person's; who shares a number under another name goes by the telephone's."""
+    known = people.get((person.domain, person.login))
+    if known is not None and known.extension and known.name == person.name:
+        person = replace(known, endpoints=known.endpoints + person.endpoints)
+    elif known is not None:
+        login = _free(_word(person.endpoints[0].partition("/")[2]), {login for domain, login in people if domain == person.domain})
+        person = replace(person, login=login, extension="")
+    people[person.domain, person.login] = person
+
+
+def _free(login: str, taken: set[str]) -> str:
+    return next(name for name in chain([login], (f"{login[:60]}-{n}" for n in count(2))) if name not in taken)
+
+
+def leads_outside(endpoint: PbxEndpoint) -> str | None:
+    """Why an endpoint is taken for a line outside, or None. An internal number in the caller id speaks for a telephone."""
+    if endpoint.name == "anonymous":
+        return "whoever is not known calls by it"
+    if endpoint.registers:
+        return "Asterisk registers there"
+    if _INTERNAL.fullmatch(caller_id(endpoint.caller_id)[1]):
+        return None
+    if endpoint.logs_in:
+        return "Asterisk logs in there (outbound_auth)"
+    if endpoint.told_by_address:
+        return "is told by its address (identify), and has no internal number as caller id"
+    if endpoint.address_is_fixed:
+        return "has a fixed address, and no internal number as caller id"
+    return None
+
+
+_QUOTED: Final = re.compile(r'\s*"((?:[^"\\]|\\.)*)"\s*(?:<([^<>]*)>)?\s*')
+_PLAIN: Final = re.compile(r"\s*(.*?)\s*<([^<>]*)>\s*")
+
+
+def caller_id(text: str) -> tuple[str, str]:
+    """Name and number of `"name" <number>`, in which Asterisk escapes `"` and a backslash; the number is digits or empty."""
+    if text == "<unknown>":
+        return "", ""
+    if quoted := _QUOTED.fullmatch(text):
+        return re.sub(r"\\(.)", r"\1", quoted.group(1)).strip(), _digits(quoted.group(2) or "")
+    if plain := _PLAIN.fullmatch(text):
+        return plain.group(1), _digits(plain.group(2))
+    return ("", text.strip()) if _digits(text.strip()) else (text.strip(), "")
+
+
+def _digits(text: str) -> str:
+    return text if re.fullmatch(r"\+?[0-9]+", text) else ""
+
+
+def _companies(phones: Iterable[PbxEndpoint]) -> dict[str, str]:
+    """Endpoint → company: its `tenantid`, else what several names have before their number (`acme-152`)."""
+    before = {phone.name: found["company"] or "" for phone in phones if (found := _WITH_NUMBER.fullmatch(phone.name))}
+    often = Counter(before.values())
+    named = {name: company for name, company in before.items() if often[company] > 1}
+    return {phone.name: _word(phone.tenant or named.get(phone.name) or NAMELESS) for phone in phones}
+
+
+def _person(phone: PbxEndpoint, company: str) -> Person:
+    name, number = caller_id(phone.caller_id)
+    found = _WITH_NUMBER.fullmatch(phone.name)
+    extension = found["number"] if found else number if _INTERNAL.fullmatch(number) else ""
+    shown = re.sub(r"\x00", "", name).strip()[:_MOST_OF_A_NAME].strip()
+    return Person(
+        domain=company,
+        login=extension or _word(phone.name),
+        name=shown or extension or phone.name,
+        extension=extension,
+        endpoints=(f"PJSIP/{phone.name}",),
+    )
+
+
+def _word(text: str) -> str:
+    """As something that can be typed at login."""
+    return re.sub(r"[\s/\x00]", "-", text)[:64]
+
+
+def _order(person: Person) -> tuple[str, int, str]:
+    return person.domain, int(person.extension or "999999"), person.login

@@ -1,1 +1,0 @@
-"""What the commands do that need more than one part; `fonoteka.cli` calls them."""

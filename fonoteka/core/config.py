@@ -1,0 +1,246 @@
+"""The configuration: one TOML file, every key also from the environment as `FONOTEKA_<SECTION>__<KEY>`.
+
+Precedence: environment, `<key>_file`, file, default. Unknown keys, missing secrets and wrong types end in one
+`ConfigurationError` that names file, key and value — a secret's value never.
+"""
+
+import os
+import tomllib
+from enum import StrEnum
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from fonoteka.core.email_address import mailbox
+from fonoteka.core.errors import ConfigurationError
+from fonoteka.core.manifest import AudioFormat, Layout
+
+PREFIX: Final = "FONOTEKA_"
+DATA_FOLDER: Final = Path("fonoteka-data")
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """`host:port` taken apart; an IPv6 host stands in brackets. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ValueError("must be host:port, for example 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def _checked_address(text: str) -> str:
+    split_address(text)
+    return text
+
+
+def _checked_loopback(text: str) -> str:
+    if text and not ip_address(split_address(text)[0]).is_loopback:
+        raise ValueError("must be an address of this machine's loopback, for example 127.0.0.1:4573, or empty")
+    return text
+
+
+def _checked_network(text: str) -> str:
+    if text != "*":
+        ip_network(text, strict=False)
+    return text
+
+
+Address = Annotated[str, AfterValidator(_checked_address)]
+LoopbackAddress = Annotated[str, AfterValidator(_checked_loopback)]
+Network = Annotated[str, AfterValidator(_checked_network)]
+Mailbox = Annotated[str, AfterValidator(mailbox)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=False)
+
+
+class PbxSection(_Section):
+    """The Asterisk beside which this agent runs. `agi` is where the agent listens for feature codes; empty: nowhere."""
+
+    name: str = Field(default="pbx1", min_length=1, pattern=r"^[A-Za-z0-9_-]+$")
+    ami: Address = "127.0.0.1:5038"
+    ami_user: str = "fonoteka"
+    agi: LoopbackAddress = "127.0.0.1:4573"
+    ami_secret: SecretStr | None = None
+    spool: Path = DATA_FOLDER / "spool"
+    spool_in_asterisk: Path | None = None
+    trunks: tuple[str, ...] = ()
+    cel_journal: Path | None = None
+
+
+class AgentSection(_Section):
+    """Where the agent ships calls and recordings."""
+
+    api: str = "http://127.0.0.1:8080"
+    token: SecretStr | None = None
+    metrics: Address | None = None
+
+
+class MixerSection(_Section):
+    """How recordings are made."""
+
+    workers: int = Field(default=1, ge=1, le=64)
+    format: AudioFormat = AudioFormat.OPUS
+    layout: Layout = Layout.STEREO
+
+
+class StoreSection(_Section):
+    """Where the index and the objects are."""
+
+    database: str = Field(default=f"sqlite:///{DATA_FOLDER}/fonoteka.db", repr=False)  # may hold a password
+    objects: str = f"file://{DATA_FOLDER}/objects"
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+
+
+class ApiSection(_Section):
+    """Where the portal and the API listen, and behind which proxies (addresses or networks, `*` for any).
+
+    What others say of whom they forward for is not believed. The login page names `support_phone` and `support_email`.
+    """
+
+    listen: Address = "127.0.0.1:8080"
+    forwarded_allow_ips: tuple[Network, ...] = ()
+    support_phone: str = Field(default="", max_length=100)
+    support_email: Mailbox | None = None
+
+
+class MailSecurity(StrEnum):
+    """How the way to the mail server is kept from others: not at all, by STARTTLS, by TLS from the first byte."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+class MailSection(_Section):
+    """The SMTP server through which «Нужна помощь» goes to `support`; without `smtp` nothing is sent. `timeout` is in seconds."""
+
+    smtp: Address | None = None
+    security: MailSecurity = MailSecurity.STARTTLS
+    ca_file: Path | None = None
+    user: str = ""
+    password: SecretStr | None = None
+    from_address: Mailbox | None = None
+    support: tuple[Mailbox, ...] = ()
+    timeout: float = Field(default=10, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _whole(self) -> "MailSection":
+        given = {"smtp": self.smtp, "from_address": self.from_address, "support": self.support}
+        if any(given.values()) and (missing := [key for key, value in given.items() if not value]):
+            raise ValueError(f"{' and '.join(missing)} must be set too, or none of {', '.join(given)}")
+        if bool(self.user) != (self.password is not None):
+            raise ValueError("user and password must be set together")
+        return self
+
+
+class Configuration(_Section):
+    """All sections; a part uses its own and those of the parts it stands on."""
+
+    pbx: PbxSection = PbxSection()
+    agent: AgentSection = AgentSection()
+    mixer: MixerSection = MixerSection()
+    store: StoreSection = StoreSection()
+    api: ApiSection = ApiSection()
+    mail: MailSection = MailSection()
+
+
+_SECTIONS: Final[dict[str, type[_Section]]] = {
+    "pbx": PbxSection,
+    "agent": AgentSection,
+    "mixer": MixerSection,
+    "store": StoreSection,
+    "api": ApiSection,
+    "mail": MailSection,
+}
+_LISTS: Final = {("pbx", "trunks"), ("api", "forwarded_allow_ips"), ("mail", "support")}
+_SECRETS: Final = {
+    (section, key)
+    for section, shape in _SECTIONS.items()
+    for key, field in shape.model_fields.items()
+    if field.annotation == SecretStr | None
+}
+
+
+def load(path: Path | None, environment: dict[str, str] | None = None) -> Configuration:
+    """Read the configuration; `path` None means defaults and environment alone. Raises ConfigurationError."""
+    tree, sources = _from_file(path), dict[tuple[str, str], str]()
+    _from_environment(tree, sources, os.environ if environment is None else environment)
+    _secrets_from_files(tree, path)
+    try:
+        return Configuration.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigurationError(_told(error, path, sources)) from None
+
+
+def _from_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
+
+
+def _from_environment(tree: dict[str, Any], sources: dict[tuple[str, str], str], environment: Any) -> None:
+    for name, value in environment.items():
+        if not name.startswith(PREFIX):
+            continue
+        section, mark, key = name.removeprefix(PREFIX).lower().partition("__")
+        if not mark:
+            continue
+        inside = tree.setdefault(section, {})
+        if isinstance(inside, dict):
+            wants_list = (section, key) in _LISTS
+            inside[key] = [part.strip() for part in value.split(",") if part.strip()] if wants_list else value
+            if (section, key.removesuffix("_file")) in _SECRETS:
+                inside.pop(key.removesuffix("_file") if key.endswith("_file") else f"{key}_file", None)
+            sources[section, key] = name
+
+
+def _secrets_from_files(tree: dict[str, Any], path: Path | None) -> None:
+    for section, key in _SECRETS:
+        inside = tree.get(section)
+        if not isinstance(inside, dict) or f"{key}_file" not in inside:
+            continue
+        secret_file = Path(str(inside.pop(f"{key}_file")))
+        if path is not None and not secret_file.is_absolute():
+            secret_file = path.parent / secret_file
+        try:
+            inside[key] = secret_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"{path or 'environment'}: {section}.{key}_file = {str(secret_file)!r} cannot be read: {error}"
+            ) from error
+
+
+def _told(error: ValidationError, path: Path | None, sources: dict[tuple[str, str], str]) -> str:
+    """The first thing wrong, in one line; the value is named unless it is a secret's."""
+    first = error.errors()[0]
+    where = tuple(str(part) for part in first["loc"])
+    section_key = (where[0], where[1] if len(where) > 1 else "")
+    source = sources.get(section_key) or str(path or "environment")
+    if first["type"] == "extra_forbidden":
+        known = Configuration.model_fields
+        names = _SECTIONS[where[0]].model_fields if len(where) > 1 else known
+        return f"{source}: unknown key {'.'.join(where)}; known here: {', '.join(sorted(names))}"
+    if len(where) == 1 and isinstance(first["input"], dict):  # all of a section, perhaps with a secret in it
+        return f"{source}: [{where[0]}]: {first['msg'].removeprefix('Value error, ')}"
+    value = "(secret)" if section_key in _SECRETS else repr(first["input"])
+    return f"{source}: {'.'.join(where)} = {value}: {first['msg']}"
+
+
+def require_secret(secret: SecretStr | None, key: str, path: Path | None) -> str:
+    """The text of a secret that a part cannot do without. Raises ConfigurationError naming the key and how to give it."""
+    if secret is None or not secret.get_secret_value():
+        section, _, name = key.partition(".")
+        raise ConfigurationError(
+            f"{path or 'environment'}: {key} is missing; set it there, in {key}_file, "
+            f"or as {PREFIX}{section.upper()}__{name.upper()}"
+        )
+    return secret.get_secret_value()

@@ -1,0 +1,1 @@
+"""A throw-away Asterisk: its root file system, configuration and server."""

@@ -1,0 +1,1 @@
+"""Tones for telephones."""

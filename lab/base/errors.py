@@ -1,0 +1,7 @@
+"""What can go wrong in the lab; each message is one line that says what to do."""
+
+from fonoteka.core.errors import FonotekaError
+
+
+class LabError(FonotekaError):
+    """The lab cannot be set up: a program is missing, Asterisk did not start, a phone did not come up."""

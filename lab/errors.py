@@ -1,7 +1,0 @@
-"""What can go wrong in the lab; each message is one line that says what to do."""
-
-from fonoteka.errors import FonotekaError
-
-
-class LabError(FonotekaError):
-    """The lab cannot be set up: a program is missing, Asterisk did not start, a phone did not come up."""

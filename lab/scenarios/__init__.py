@@ -1,0 +1,1 @@
+"""Call flows that the telephones play."""

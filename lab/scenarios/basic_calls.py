@@ -1,0 +1,186 @@
+"""Calls that one telephone makes and others answer, refuse, forward or let ring.
+
+What people do in a talk that has begun is in `lab.scenarios.call_flows`.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from lab.asterisk.server import LabAsterisk
+from lab.base.errors import LabError
+from lab.scenarios.call_flows import Play
+from lab.scenarios.steps import CALLER, CUSTOMER, LONG_DISTANCE, Lives
+from lab.sip.handset import TRUNK, Handset, handset
+from lab.sip.line import CallRefused, Line
+from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ, REFUSALS, Behaviour
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Phone:
+    """A telephone that is on while the call is made."""
+
+    who: str
+    behaviour: Behaviour = Behaviour.ANSWER
+    forward_to: str = ""
+    status: str | None = None
+    answer_after_s: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """A call to capture: the telephones that are on, who calls whom, and what AstDB says (`CF/421` → number)."""
+
+    name: str
+    dialled: str
+    phones: tuple[Phone, ...] = ()
+    caller: str | None = None  # an extension; None: from outside
+    caller_name: str = ""
+    talk_s: float = 2.0
+    give_up_after_s: float = 60.0
+    database: tuple[tuple[str, str, str], ...] = ()
+
+
+ABROAD: Final = "8104930901820"
+TOLL_FREE: Final = "88001002030"
+CITY: Final = "2123456"
+
+_152: Final = Phone(who="152")
+_OUT: Final = Phone(who=OUTSIDE)
+
+
+def _sends_on(number: str) -> Phone:
+    return Phone(who="421", behaviour=Behaviour.FORWARD, forward_to=number)
+
+
+def _to_152(name: str, *phones: Phone, give_up_after_s: float = 60.0) -> Scene:
+    return Scene(name=name, dialled="2458152", phones=phones, give_up_after_s=give_up_after_s)
+
+
+SCENES: Final = (
+    _to_152("in_answered", _152),
+    Scene(name="in_named", dialled="2458152", phones=(_152,), caller_name='Пётр "Ё" <x>; $(id)'),
+    Scene(name="in_three_seconds", dialled="2458152", phones=(_152,), talk_s=3.0),
+    Scene(name="in_not_recorded", dialled="2458130", phones=(Phone(who="130"),)),
+    _to_152("in_busy", Phone(who="152", behaviour=Behaviour.BUSY)),
+    _to_152("in_no_answer", Phone(who="152", behaviour=Behaviour.NO_ANSWER)),
+    _to_152("in_refused", Phone(who="152", behaviour=Behaviour.REFUSE)),
+    _to_152("in_unavailable", Phone(who="152", behaviour=Behaviour.UNAVAILABLE)),
+    _to_152("in_absent"),
+    _to_152("in_given_up", Phone(who="152", behaviour=Behaviour.NO_ANSWER), give_up_after_s=1.0),
+    Scene(name="menu_then_152", dialled="2458888", phones=(_152,), talk_s=5.0),
+    Scene(name="menu_hung_up", dialled="2458888", phones=(_152,), talk_s=1.0),
+    Scene(name="group_152_answers", dialled="2458800", phones=(_152, Phone(who="130", behaviour=Behaviour.NO_ANSWER))),
+    Scene(name="group_130_busy", dialled="2458800", phones=(_152, Phone(who="130", behaviour=Behaviour.BUSY))),
+    Scene(name="group_130_answers", dialled="2458800", phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="130"))),
+    Scene(
+        name="group_given_up",
+        dialled="2458800",
+        phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="130", behaviour=Behaviour.NO_ANSWER)),
+        give_up_after_s=1.0,
+    ),
+    Scene(
+        name="queue_421_answers",
+        dialled="2458900",
+        phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="421")),
+        talk_s=3.0,
+    ),
+    Scene(
+        name="queue_given_up",
+        dialled="2458900",
+        phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="421", behaviour=Behaviour.NO_ANSWER)),
+        talk_s=1.0,
+    ),
+    Scene(name="out_long_distance", dialled=LONG_DISTANCE, caller="152", phones=(_OUT,)),
+    Scene(name="out_city", dialled="2123456", caller="152", phones=(_OUT,)),
+    Scene(name="out_mobile", dialled="89131234567", caller="152", phones=(_OUT,)),
+    Scene(name="out_abroad", dialled="8104930901820", caller="152", phones=(_OUT,)),
+    Scene(name="out_busy", dialled=LONG_DISTANCE, caller="152", phones=(Phone(who=OUTSIDE, behaviour=Behaviour.BUSY),)),
+    Scene(
+        name="out_given_up",
+        dialled=LONG_DISTANCE,
+        caller="152",
+        phones=(Phone(who=OUTSIDE, behaviour=Behaviour.NO_ANSWER),),
+        give_up_after_s=1.0,
+    ),
+    Scene(name="out_404", dialled=LONG_DISTANCE, caller="152", phones=(Phone(who=OUTSIDE, status="404 Not Found"),)),
+    Scene(name="out_503", dialled=LONG_DISTANCE, caller="152", phones=(Phone(who=OUTSIDE, status="503 Service Unavailable"),)),
+    Scene(name="internal", dialled="421", caller="152", phones=(Phone(who="421"),)),
+    Scene(name="internal_by_130", dialled="152", caller="130", phones=(_152,)),
+    Scene(name="internal_busy", dialled="421", caller="152", phones=(Phone(who="421", behaviour=Behaviour.BUSY),)),
+    Scene(
+        name="phone_302", dialled="2458421", phones=(_OUT, Phone(who="421", behaviour=Behaviour.FORWARD, forward_to=LONG_DISTANCE))
+    ),
+    Scene(
+        name="phone_302_to_152", dialled="2458421", phones=(_152, Phone(who="421", behaviour=Behaviour.FORWARD, forward_to="152"))
+    ),
+    Scene(name="forward_always", dialled="2458421", phones=(_OUT, Phone(who="421")), database=(("CF", "421", LONG_DISTANCE),)),
+    Scene(
+        name="forward_busy",
+        dialled="2458421",
+        phones=(_OUT, Phone(who="421", behaviour=Behaviour.BUSY)),
+        database=(("CFB", "421", LONG_DISTANCE),),
+    ),
+    Scene(
+        name="forward_no_answer",
+        dialled="2458421",
+        phones=(_OUT, Phone(who="421", behaviour=Behaviour.NO_ANSWER)),
+        database=(("CFU", "421", LONG_DISTANCE),),
+    ),
+    *(
+        Scene(name=f"forward_{where}", dialled="2458421", phones=(_OUT,), database=(("CF", "421", number),))
+        for where, number in (("abroad", ABROAD), ("toll_free", TOLL_FREE), ("city", CITY))
+    ),
+    *(
+        Scene(name=f"phone_302_{where}", dialled="2458421", phones=(_OUT, _sends_on(number)))
+        for where, number in (("abroad", ABROAD), ("toll_free", TOLL_FREE), ("city", CITY))
+    ),
+    Scene(name="queue_leads_out", dialled="2458901", phones=(_OUT,), talk_s=3.0),
+    Scene(name="forward_to_130", dialled="2458421", phones=(Phone(who="130"),), database=(("CF", "421", "130"),)),
+    Scene(name="130_forwards_to_152", dialled="2458130", phones=(_152,), database=(("CF", "130", "152"),)),
+    Scene(name="forward_to_152", dialled="2458421", phones=(_152,), database=(("CF", "421", "152"),)),
+)
+
+
+async def play(scene: Scene, pbx: LabAsterisk) -> Lives:
+    """Make the call of a scene; back when it is over for everybody. Who was rung more than once is told by the last call."""
+    async with AsyncExitStack() as on:
+        for family, key, value in scene.database:
+            key = f"{family}{pbx.company.suffix} {key}"
+            await pbx.cli(f"database put {key} {value}")
+            on.push_async_callback(pbx.cli, f"database del {key}")
+        rung: dict[str, list[Line]] = {phone.who: [] for phone in scene.phones}
+        for phone in scene.phones:
+            if phone.behaviour is not Behaviour.ABSENT:
+                tone_hz = OUTSIDE_HZ if phone.who == OUTSIDE else PHONE_HZ
+                desk = await on.enter_async_context(handset(pbx, phone.who, tone_hz=tone_hz))
+                acting = asyncio.create_task(_act(phone, desk, rung[phone.who]))
+                on.callback(acting.cancel)
+        caller = await on.enter_async_context(handset(pbx, scene.caller or TRUNK, tone_hz=CALLER_HZ))
+        number = pbx.company.own(scene.dialled) if scene.caller is None else scene.dialled
+        line = caller.dial(number, user=CALLER if scene.caller is None else None, name=scene.caller_name)
+        with suppress(TimeoutError, CallRefused):
+            async with asyncio.timeout(scene.give_up_after_s):
+                await line.up()
+            await asyncio.sleep(scene.talk_s)
+        await line.hang_up()
+        lines = [(who, each) for who, calls in rung.items() for each in calls]
+        return {scene.caller or CUSTOMER: line.told, **{who: await each.over(10.0) for who, each in lines}}
+
+
+async def _act(phone: Phone, desk: Handset, rung: list[Line]) -> None:
+    """Do with every call that rings what this telephone is there for."""
+    while True:
+        line = await desk.rung(deadline_s=120.0)
+        rung.append(line)
+        if phone.status is not None or phone.behaviour in REFUSALS:
+            line.refuse(phone.status or REFUSALS[phone.behaviour], forward_to=phone.forward_to)
+        elif phone.behaviour is Behaviour.ANSWER:
+            await asyncio.sleep(phone.answer_after_s)
+            with suppress(LabError):  # the caller has given up meanwhile
+                await line.answer()
+
+
+CALLS: Final[dict[str, Play]] = {scene.name: partial(play, scene) for scene in SCENES}

@@ -1,0 +1,1 @@
+"""SIP telephones: SIPp and our own handset."""

@@ -1,0 +1,1 @@
+"""Programs for developers: capture of event streams, an installation beside the lab's Asterisk."""

@@ -1,0 +1,173 @@
+"""A whole Fonoteka beside the lab's Asterisk, run as an operator runs it: `fonoteka up` as a process, asked over HTTP."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from lab.asterisk.server import LabAsterisk
+from lab.base.company import LabCompany, apply_text
+
+Call = dict[str, Any]
+
+
+def configuration_text(pbx: LabAsterisk, folder: Path, listen: str) -> str:
+    """The configuration of a Fonoteka beside a lab's Asterisk, everything it keeps below `folder`."""
+    host, port = pbx.ami
+    return f"""\
+[pbx]
+name = "lab"
+ami = "{host}:{port}"
+ami_user = "{pbx.ami_user}"
+ami_secret = "{pbx.ami_secret}"
+agi = "{pbx.agi[0]}:{pbx.agi[1]}"
+spool = "{pbx.spool}"
+spool_in_asterisk = "{pbx.spool_in_asterisk}"
+trunks = {json.dumps([f"PJSIP/{company.trunk}" for company in pbx.companies])}
+
+[store]
+database = "sqlite:///{folder}/fonoteka.db"
+objects = "file://{folder}/objects"
+
+[agent]
+api = "http://{listen}"
+
+[api]
+listen = "{listen}"
+"""
+
+
+class Fonoteka:
+    """A running installation and a logged-in administrator's view of it."""
+
+    def __init__(self, http: httpx.AsyncClient, folder: Path, process: asyncio.subprocess.Process) -> None:
+        self.http, self.folder, self.process = http, folder, process
+
+    async def seen_by(self, company: LabCompany, who: str | None = None) -> "Fonoteka":
+        """The same installation as a company's user sees it (its administrator); ends with this one's use."""
+        there = Fonoteka(httpx.AsyncClient(base_url=self.http.base_url, timeout=10), self.folder, self.process)
+        await log_in(there, company, who)
+        return there
+
+    async def calls(self, **parameters: Any) -> list[Call]:
+        """The newest calls first."""
+        answer = await self.http.get("/api/calls", params=parameters)
+        answer.raise_for_status()
+        return list(answer.json()["items"])
+
+    async def call(self, wanted: Callable[[Call], bool], within_s: float = 20.0) -> Call:
+        """The newest call that is wanted, as soon as there is one. Raises AssertionError with what there was instead."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        while True:
+            found = await self.calls()
+            for call in found:
+                if wanted(call):
+                    return call
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"no such call within {within_s} s; the newest are {found[:2]}; log:\n{self.log()[-4000:]}")
+            await asyncio.sleep(0.05)
+
+    async def settled(self, since: set[str], within_s: float = 20.0) -> Call:
+        """The one call that is not in `since`, once it is over and its recording is decided."""
+
+        def done(call: Call) -> bool:
+            state = call["recording"]["state"]
+            return call["id"] not in since and call["ended_at"] is not None and state not in ("recording", "processing")
+
+        found = await self.call(done, within_s)
+        return dict((await self.http.get(f"/api/calls/{found['id']}")).raise_for_status().json())
+
+    async def known(self) -> set[str]:
+        """The ids of the calls there are."""
+        return {call["id"] for call in await self.calls(limit=500)}
+
+    async def audio(self, call: Call, **parameters: Any) -> bytes:
+        """The recording of a call, as the portal gets it."""
+        return (await self.http.get(f"/api/calls/{call['id']}/audio", params=parameters)).raise_for_status().content
+
+    def part(self, name: str) -> int:
+        """The process of one of `up`'s parts. Raises AssertionError if it does not run."""
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                is_child = f"\nPPid:\t{self.process.pid}\n" in (process / "status").read_text()
+                if is_child and name.encode() in (process / "cmdline").read_bytes().split(b"\0"):
+                    return int(process.name)
+            except OSError:
+                continue  # it has ended since it was listed
+        raise AssertionError(f"{name} does not run")
+
+    def log(self) -> str:
+        """What the parts have logged so far."""
+        return (self.folder / "up.log").read_text(encoding="utf-8", errors="replace")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def fonoteka(*arguments: str, folder: Path, **environment: str) -> tuple[int, str, str]:
+    """Run a command of the command line to its end: exit code, standard output, standard error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "fonoteka",
+        *arguments,
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def beside(pbx: LabAsterisk, folder: Path, **environment: str) -> AsyncIterator[Fonoteka]:
+    """`fonoteka apply` and `fonoteka up` in `folder`, with more in their environment, until the block ends."""
+    listen = f"127.0.0.1:{free_port()}"
+    (folder / "fonoteka.toml").write_text(configuration_text(pbx, folder, listen), encoding="utf-8")
+    (folder / "company.toml").write_text(apply_text(*pbx.companies), encoding="utf-8")
+    code, _, err = await fonoteka("apply", "company.toml", folder=folder)
+    assert code == 0, err
+    with (folder / "up.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "fonoteka", "up"), cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log
+        )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://{listen}", timeout=10) as http:
+            running = Fonoteka(http, folder, process)
+            await _ready(running, pbx.company)
+            yield running
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
+
+
+async def _ready(running: Fonoteka, company: LabCompany) -> None:
+    """Wait until the API answers, the agent has its settings and is logged in to Asterisk; then log in as the administrator."""
+    deadline = asyncio.get_running_loop().time() + 30
+    while "event=ami.up" not in running.log() or "event=settings.changed" not in running.log():
+        assert running.process.returncode is None, running.log()
+        assert asyncio.get_running_loop().time() < deadline, running.log()
+        await asyncio.sleep(0.05)
+    await log_in(running, company)
+
+
+async def log_in(running: Fonoteka, company: LabCompany, who: str | None = None) -> None:
+    """As a user of the company (its administrator), from now on."""
+    user = next(user for user in company.users if (user.extension == who if who is not None else user.role == "admin"))
+    body = {"domain": company.name, "login": user.extension, "password": user.password}
+    token = (await running.http.post("/api/login", json=body)).raise_for_status().json()["token"]
+    running.http.headers["Authorization"] = f"Bearer {token}"

@@ -1,0 +1,111 @@
+"""Reading the audit: one page of a domain's entries, the newest first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Row, Select, and_, literal, select, tuple_, type_coerce
+
+from store.database.schema import audit, calls, milliseconds, users
+from store.database.store import Store
+from store.selection.bounded_count import counted
+from store.selection.period import Period
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditPlace:
+    """Where a page begins: after this entry."""
+
+    at: datetime
+    id: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditedCall:
+    """Which call it was."""
+
+    src: str
+    dst: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenEntry:
+    """An entry; `name` and `call` are None for who and what is not (or no longer) there."""
+
+    at: datetime
+    login: str
+    name: str | None
+    address: str
+    action: str
+    subject: str
+    detail: Mapping[str, Any]
+    call: AuditedCall | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditPage:
+    """`next` None: the last page. `total` is exact up to `counting.COUNTED_UP_TO`, and that number beyond."""
+
+    items: tuple[SeenEntry, ...]
+    next: AuditPlace | None
+    total: int
+    total_is_exact: bool
+
+
+async def page_of_audit(
+    store: Store,
+    domain_id: int,
+    period: Period,
+    *,
+    actions: tuple[str, ...],
+    login: str | None,
+    after: AuditPlace | None,
+    limit: int,
+) -> AuditPage:
+    """One page of a domain's entries in a period; an empty `actions` and a `login` of None narrow nothing."""
+    wanted = [audit.c.domain_id == domain_id, audit.c.at >= period.start, audit.c.at < period.end]
+    if actions:
+        wanted.append(audit.c.action.in_(actions))
+    if login is not None:
+        wanted.append(audit.c.login == login)
+    condition = and_(*wanted)
+    query = _entries().where(condition)
+    if after is not None:
+        # Inside the period's range, so that a page far down is found in the index and not by reading all before it.
+        key = tuple_(type_coerce(audit.c.at, BigInteger), audit.c.id)
+        query = query.where(audit.c.at <= after.at, key < tuple_(literal(milliseconds(after.at)), literal(after.id)))
+    async with store.reading() as connection:
+        rows = (await connection.execute(query.limit(limit + 1))).all()
+        total, exact = await counted(connection, audit, condition)
+    last = rows[limit - 1] if len(rows) > limit else None
+    return AuditPage(
+        items=tuple(_seen(row) for row in rows[:limit]),
+        next=AuditPlace(at=last.at, id=last.id) if last is not None else None,
+        total=total,
+        total_is_exact=exact,
+    )
+
+
+def _entries() -> Select[Any]:
+    """With the names of who did it, and the calls that it was done to: a subject that is a call of this same domain."""
+    who = and_(users.c.domain_id == audit.c.domain_id, users.c.login == audit.c.login)
+    which = and_(calls.c.public_id == audit.c.subject, calls.c.domain_id == audit.c.domain_id, calls.c.merged_into.is_(None))
+    columns = (*audit.c, users.c.name, calls.c.src, calls.c.dst, calls.c.started_at)
+    source = audit.outerjoin(users, who).outerjoin(calls, which)
+    return select(*columns).select_from(source).order_by(audit.c.at.desc(), audit.c.id.desc())
+
+
+def _seen(row: Row[Any]) -> SeenEntry:
+    call = None if row.started_at is None else AuditedCall(src=row.src, dst=row.dst, started_at=row.started_at)
+    return SeenEntry(
+        at=row.at,
+        login=row.login,
+        name=row.name,
+        address=row.address,
+        action=row.action,
+        subject=row.subject,
+        detail=row.detail,
+        call=call,
+    )

@@ -1,0 +1,1 @@
+"""The index: tables, connections, dialects, migrations."""

@@ -1,0 +1,73 @@
+"""The tables of the figures that are kept, and what each column counts. `store.intake.counters` says what a call adds to them."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table, Text
+
+from fonoteka.core.call_report import Direction, Result
+from store.database.schema import LONGEST_LOGIN, Identity, Instant, metadata
+
+Cell = tuple[Direction, Result]
+
+BANDS_S: Final = (0, 30, 60, 180, 600)  # where each band of talk begins, in seconds; the last has no end
+CALLED_BACK: Final = "called_back"  # of the missed calls
+RECORDED: Final = "recorded"  # calls of which there is audio
+
+
+def count_column(direction: Direction, result: Result) -> str:
+    """The column that counts the calls of a direction and result."""
+    return f"{direction.value}_{result.value}"
+
+
+def talk_column(direction: Direction) -> str:
+    """The column that sums the talk of a direction's answered calls, in milliseconds."""
+    return f"{direction.value}_talk_ms"
+
+
+def band_column(place: int) -> str:
+    """The column that counts the outgoing calls of a band of talk."""
+    return f"band_{place}"
+
+
+COLUMNS: Final = (
+    *(count_column(direction, result) for direction in Direction for result in Result),
+    *(talk_column(direction) for direction in (Direction.IN, Direction.OUT)),
+    *(band_column(place) for place in range(len(BANDS_S))),
+    CALLED_BACK,
+    RECORDED,
+)
+
+
+def _columns() -> list[Column[int]]:
+    return [Column(name, BigInteger, nullable=False) for name in COLUMNS]
+
+
+hour_tallies = Table(
+    "hour_tallies",
+    metadata,
+    Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
+    Column("hour", Instant, primary_key=True, autoincrement=False),  # when an hour of the domain's clock began
+    *_columns(),
+    sqlite_with_rowid=False,
+)
+
+hour_lengths = Table(
+    "hour_lengths",
+    metadata,
+    Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
+    Column("hour", Instant, primary_key=True, autoincrement=False),  # as in hour_tallies
+    Column("lengths", Text, nullable=False),  # `store.lengths` reads and writes it
+    sqlite_with_rowid=False,
+)
+
+group_tallies = Table(
+    "group_tallies",
+    metadata,
+    Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
+    Column("kind", String(8), primary_key=True),  # employee, number
+    Column("unit", String(8), primary_key=True),  # day, month
+    Column("start", Integer, primary_key=True, autoincrement=False),  # days or months since 1970 of the domain's clock
+    Column("name", String(LONGEST_LOGIN), primary_key=True),
+    *_columns(),
+    sqlite_with_rowid=False,
+)

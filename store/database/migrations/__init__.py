@@ -1,0 +1,25 @@
+"""Bringing an index up to date. The steps lie in `versions`; each is tried on SQLite and PostgreSQL, from the step before it."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from fonoteka.core.errors import ConfigurationError
+from store.database.dialect import hold_migrations
+
+
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Run the missing steps inside the caller's transaction. Raises ConfigurationError if the index is of a newer Fonoteka."""
+    hold_migrations(connection)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, to)
+    except CommandError as error:
+        raise ConfigurationError(
+            f"store.database was made by a newer Fonoteka than this one; install that one ({error})"
+        ) from error

@@ -1,0 +1,71 @@
+"""The store opened: the index (SQL) and the objects (files), with the schema brought up to date."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from fonoteka.core.config import StoreSection
+from fonoteka.core.errors import ConfigurationError, StoreError
+from store.database import dialect
+from store.database.migrations import upgrade
+from store.objects.folder import ObjectFolder, folder_of
+
+
+class Store:
+    """One index and its objects. Make it with `Store.open`; close it with `close`."""
+
+    def __init__(self, engine: AsyncEngine, objects: ObjectFolder) -> None:
+        self.engine = engine
+        self.objects = objects
+        self._writer = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, section: StoreSection, *, sweep: bool = False) -> "Store":
+        """Connect, migrate, and check the objects' folder. Raises ConfigurationError.
+
+        `sweep` also removes what unfinished writes left behind: only the API, which alone writes objects, may ask for it.
+        """
+        engine = dialect.engine_for(section.database)
+        store = cls(engine, ObjectFolder(folder_of(section.objects)))
+        try:
+            await asyncio.to_thread(store.objects.prepare, sweep=sweep)
+            async with store.writing() as connection:
+                await connection.run_sync(upgrade)
+        except StoreError as error:
+            await engine.dispose()
+            raise ConfigurationError(f"store.database cannot be opened: {error}") from error
+        except BaseException:
+            await engine.dispose()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on one consistent state of the index. Raises StoreError where the database fails."""
+        with _database_failures_told():
+            async with self.engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed when the block ends, rolled back when it raises. Raises StoreError where the database fails."""
+        with _database_failures_told():
+            async with dialect.one_writer(self.engine, self._writer), self.engine.connect() as connection:
+                await connection.execution_options(**{dialect.WRITES: True})
+                async with connection.begin():
+                    yield connection
+
+
+@contextmanager
+def _database_failures_told() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreError(f"the index refuses: {getattr(error, 'orig', None) or error}") from error

@@ -1,0 +1,1 @@
+"""Writing what agents report: calls, recordings, counters, call-backs."""

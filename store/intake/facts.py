@@ -1,0 +1,128 @@
+"""What a call is counted by, and matched with other calls by: pure. A call that became a part of another one has no facts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from fonoteka.core.call_report import CallReport, Direction, RecordingState, Result
+from fonoteka.core.phone_numbers import outside_party
+from store.database.schema import calls, milliseconds
+
+AUDIBLE: Final = frozenset({RecordingState.READY, RecordingState.PARTIAL})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallFacts:
+    """A call with a row of its own.
+
+    `duration_s` None: it goes on. `peer` is the outside party's number, the same for all calls with it; None: not known.
+    """
+
+    domain_id: int
+    started_at: datetime
+    answered_at: datetime | None
+    direction: Direction
+    result: Result
+    employee: str | None
+    number: str | None
+    duration_s: int | None
+    talk_ms: int
+    audible: bool
+    peer: str | None
+    called_back_at: datetime | None
+
+    @property
+    def missed(self) -> bool:
+        """Whether somebody from outside reached nobody (a call that still rings did not, so far)."""
+        return self.direction is Direction.IN and self.result is not Result.ANSWERED
+
+    @property
+    def waits_for(self) -> tuple[int, str, datetime] | None:
+        """For a missed call of a known party: company, party, and the moment after which a call back counts."""
+        return (self.domain_id, self.peer, self.started_at) if self.missed and self.peer is not None else None
+
+    @property
+    def calls_back(self) -> tuple[int, str, datetime] | None:
+        """For a call in which somebody of the company reached an outside party: company, party, when."""
+        reached = self.direction is Direction.OUT and self.result is Result.ANSWERED
+        if not reached or self.peer is None or self.answered_at is None:
+            return None
+        return self.domain_id, self.peer, self.answered_at
+
+
+FACTS: Final = (
+    calls.c.domain_id,
+    calls.c.started_at,
+    calls.c.answered_at,
+    calls.c.direction,
+    calls.c.result,
+    calls.c.employee,
+    calls.c.number,
+    calls.c.duration_s,
+    calls.c.talk_ms,
+    calls.c.recording_state,
+    calls.c.peer,
+    calls.c.called_back_at,
+    calls.c.merged_into,
+)
+"""The columns that `facts_of` reads."""
+
+
+def facts_of(row: Mapping[Any, Any]) -> CallFacts | None:
+    """The facts in a row of `calls` that has at least the columns FACTS."""
+    if row["merged_into"] is not None:
+        return None
+    return CallFacts(
+        domain_id=row["domain_id"],
+        started_at=row["started_at"],
+        answered_at=row["answered_at"],
+        direction=Direction(row["direction"]),
+        result=Result(row["result"]),
+        employee=row["employee"],
+        number=row["number"],
+        duration_s=row["duration_s"],
+        talk_ms=row["talk_ms"],
+        audible=row["recording_state"] in AUDIBLE,
+        peer=row["peer"],
+        called_back_at=row["called_back_at"],
+    )
+
+
+def facts_told(report: CallReport, domain_id: int, *, peer: str | None, audible: bool) -> CallFacts | None:
+    """The facts in a report, before it is known whether the call was called back."""
+    if report.merged_into is not None:
+        return None
+    return CallFacts(
+        domain_id=domain_id,
+        started_at=report.started_at,
+        answered_at=report.answered_at,
+        direction=report.direction,
+        result=report.result,
+        employee=report.employee,
+        number=report.number,
+        duration_s=duration_s(report),
+        talk_ms=report.talk_ms,
+        audible=audible,
+        peer=peer,
+        called_back_at=None,
+    )
+
+
+def duration_s(report: CallReport) -> int | None:
+    """Whole seconds from start to end; None while the call goes on."""
+    if report.ended_at is None:
+        return None
+    return max(0, whole_seconds(milliseconds(report.ended_at) - milliseconds(report.started_at)))
+
+
+def whole_seconds(length_ms: int) -> int:
+    """Rounded half up."""
+    return (length_ms + 500) // 1000
+
+
+def peer_of(direction: str, src: str, dst: str, country: str, area_codes: tuple[str, ...]) -> str | None:
+    """The outside party of a call in a company of this country and these cities; None inside, and where it is withheld."""
+    if direction == Direction.INTERNAL:
+        return None
+    return outside_party(src if direction == Direction.IN else dst, country, area_codes)

@@ -1,0 +1,112 @@
+"""What an agent may say at most of a call and its recording: what is beyond is a mistake, or does not fit the index. Pure.
+
+The limits are far above what happens, since what is refused here is lost.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from fonoteka.core.call_report import CallReport
+from fonoteka.core.manifest import Manifest, Mixed
+from fonoteka.core.naming import safe
+from store.database.schema import LONGEST_LINKEDID, LONGEST_LOGIN, LONGEST_SEGMENT_NAME
+
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+_LONGEST_AUDIO_MS: Final = 24 * 3600 * 1000
+_LONGEST_CALL: Final = timedelta(days=20)  # a hung channel may stand for days; in milliseconds this still fits 32 bits
+_LONGEST_CALL_MS: Final = _LONGEST_CALL // timedelta(milliseconds=1)
+_MOST_PARTS: Final = 1000  # segments, participants
+_MOST_STEPS: Final = 10_000  # a queue that rings twenty people for an hour has about half as many
+_LONGEST_STEP: Final = 16
+_LONGEST_TEXT: Final = 10_000  # what the far end sent; the index keeps the beginning
+_MOST_MUTED: Final = 10_000
+_RATES_HZ: Final = range(8_000, 48_001)
+
+
+def beyond(report: CallReport) -> str | None:
+    """What of a report is beyond the limits, in words; None if all of it is within."""
+    return next(_beyond(report), None)
+
+
+def recording_beyond(manifest: Manifest, mixed: Mixed) -> str | None:
+    """The same for a recording, the call in its manifest included."""
+    return next(_beyond(manifest.call), None) or next(_recording_beyond(manifest, mixed), None)
+
+
+def _beyond(report: CallReport) -> Iterator[str]:
+    if not 0 < len(report.linkedid) <= LONGEST_LINKEDID or "\0" in report.linkedid:
+        yield f"linkedid must have 1 to {LONGEST_LINKEDID} characters"
+    if not 0 <= report.revision < 2**63:
+        yield "revision must be at least 0 and fit 64 bits"
+    if len(report.participants) > _MOST_PARTS or len(report.segments) > _MOST_PARTS:
+        yield f"a call has at most {_MOST_PARTS} participants and as many segments"
+    if report.live is not None and (len(report.live.parties) > _MOST_PARTS or len(report.live.sides) > _MOST_PARTS):
+        yield f"at most {_MOST_PARTS} parties talk in a call"
+    if len(report.path) > _MOST_STEPS:
+        yield f"the path has more than {_MOST_STEPS} stations"
+    yield from _names_beyond(report)
+    yield from _times_beyond(report)
+
+
+def _names_beyond(report: CallReport) -> Iterator[str]:
+    users = (segment.user for segment in report.segments)
+    sides = [side.user for side in report.live.sides] if report.live is not None else []
+    parties = report.live.parties if report.live is not None else ()
+    names = (report.domain, report.employee, report.number, *report.participants, *users, *sides, *(one.login for one in parties))
+    if not all(name is None or _is_name(name) for name in names):
+        yield f"a domain's name, a login or a number of the company has at most {LONGEST_LOGIN} characters and no NUL"
+    texts = (report.src, report.src_name, report.dst, report.answered_by, *(one.who for one in parties))
+    if any(len(text or "") > _LONGEST_TEXT for text in texts):
+        yield f"src, src_name, dst, answered_by and who talks have at most {_LONGEST_TEXT} characters"
+    if any(
+        len(step.what) > _LONGEST_STEP or "\0" in step.what or max(len(step.who), len(step.by)) > _LONGEST_TEXT
+        for step in report.path
+    ):
+        yield "a station of the path is longer than any there is"
+    yield from filter(None, (_segment_name_beyond(segment.name) for segment in report.segments))
+
+
+def _times_beyond(report: CallReport) -> Iterator[str]:
+    since = report.live.talking_since if report.live is not None else None
+    moments = (report.started_at, report.answered_at, report.ended_at, since)
+    inside = (*(step.at for step in report.path), *(segment.started_at for segment in report.segments))
+    if not all(moment is None or _is_time(moment) for moment in (*moments, *inside)):
+        yield "every time needs a zone and lies between the years 2000 and 2100"
+    elif report.ended_at is not None and report.ended_at - report.started_at > _LONGEST_CALL:
+        yield f"a call of more than {_LONGEST_CALL.days} days"
+    if not 0 <= report.talk_ms <= _LONGEST_CALL_MS:
+        yield f"talk_ms must be 0 to {_LONGEST_CALL_MS}"
+
+
+def _recording_beyond(manifest: Manifest, mixed: Mixed) -> Iterator[str]:
+    yield from filter(None, [_segment_name_beyond(manifest.name)])
+    if not _is_name(manifest.user):
+        yield f"a login has at most {LONGEST_LOGIN} characters and no NUL"
+    if not _is_time(manifest.started_at):
+        yield "every time needs a zone and lies between the years 2000 and 2100"
+    if not 0 <= manifest.talk_ms <= _LONGEST_CALL_MS:
+        yield f"talk_ms must be 0 to {_LONGEST_CALL_MS}"
+    within = all(0 <= span.from_ms <= span.to_ms <= _LONGEST_CALL_MS for span in manifest.muted)
+    if not within or len(manifest.muted) > _MOST_MUTED:
+        yield f"muted spans lie in order between 0 and {_LONGEST_CALL_MS} ms, {_MOST_MUTED} at most"
+    if not 0 < mixed.duration_ms <= _LONGEST_AUDIO_MS:
+        yield f"duration_ms must be 1 to {_LONGEST_AUDIO_MS}"
+    if mixed.rate_hz not in _RATES_HZ:
+        yield f"rate_hz must be {_RATES_HZ[0]} to {_RATES_HZ[-1]}"
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= LONGEST_LOGIN and "\0" not in text
+
+
+def _is_time(moment: datetime) -> bool:
+    return moment.utcoffset() is not None and _EARLIEST <= moment < _LATEST
+
+
+def _segment_name_beyond(name: str) -> str | None:
+    # Beyond this length `safe` cuts, and two names would become one object.
+    if name == safe(name) and len(name) <= LONGEST_SEGMENT_NAME:
+        return None
+    return f"segment name {name[:LONGEST_SEGMENT_NAME]!r} may hold letters, digits, - and _ only, at most {LONGEST_SEGMENT_NAME}"

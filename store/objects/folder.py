@@ -1,0 +1,151 @@
+"""The objects: encoded recordings and their peaks, files in a folder.
+
+A file appears under its name only when it is whole and on the disk: it is written to a temporary name in the same file
+system, checked, synced and renamed, and the folder is synced after it. Names come from `fonoteka.core.naming` alone. Nobody but
+the user that runs Fonoteka reads any of it, whatever the umask.
+"""
+
+import asyncio
+import errno
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from fonoteka.core.errors import ConfigurationError, StoreError
+
+_INCOMING: Final = ".incoming"
+_ORPHANED_AFTER_S: Final = 24 * 3600
+
+
+class ChecksumWrong(StoreError):
+    """What came is not what was announced."""
+
+
+class ObjectsFull(StoreError):
+    """No space is left for objects."""
+
+
+class ObjectFolder:
+    """Objects below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._incoming = root / _INCOMING
+
+    def prepare(self, *, sweep: bool) -> None:
+        """Make the folder, prove it can be written, and `sweep` what was left unfinished. Raises ConfigurationError."""
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._incoming.mkdir(mode=0o700, exist_ok=True)
+            if sweep:
+                _sweep(self._incoming)
+            probe = self._incoming / f"probe-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise ConfigurationError(
+                f"store.objects = 'file://{self.root}' cannot be written: {error.strerror}; "
+                f"create the folder and give it to the user that runs Fonoteka (uid {os.getuid()})"
+            ) from error
+
+    def path(self, key: str) -> Path:
+        """Where an object lies, whether it is there or not."""
+        path = self.root / key
+        if ".." in path.parts or not path.is_relative_to(self.root):
+            raise StoreError(f"not an object's name: {key!r}")
+        return path
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes], *, sha256: str, size_bytes: int) -> None:
+        """Write an object, replacing one of the same name in one step; durable when it returns.
+
+        Raises ChecksumWrong (nothing is left behind) and ObjectsFull.
+        """
+        draft = self._incoming / uuid4().hex
+        try:
+            await self._receive(draft, chunks, sha256, size_bytes)
+            await asyncio.to_thread(_publish, draft, self.path(key))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ObjectsFull(f"store.objects = 'file://{self.root}' is full: free space there") from error
+            raise StoreError(f"store.objects.folder: {key} cannot be written: {error}") from error
+        finally:
+            await asyncio.to_thread(draft.unlink, missing_ok=True)
+
+    async def put_bytes(self, key: str, content: bytes) -> None:
+        """Write a small object; durable when it returns."""
+
+        async def once() -> AsyncIterator[bytes]:
+            yield content
+
+        await self.put(key, once(), sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+
+    async def _receive(self, draft: Path, chunks: AsyncIterator[bytes], sha256: str, size_bytes: int) -> None:
+        digest, size = hashlib.sha256(), 0
+        with await asyncio.to_thread(_new_file, draft) as file:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > size_bytes:
+                    break
+                digest.update(chunk)
+                await asyncio.to_thread(file.write, chunk)
+            if size != size_bytes or digest.hexdigest() != sha256:
+                raise ChecksumWrong(f"the audio's SHA-256 or size is not what was announced ({sha256}, {size_bytes} bytes)")
+            await asyncio.to_thread(_sync, file.fileno(), file.flush)
+
+    async def read(self, key: str) -> bytes:
+        """A small object whole. Raises StoreError if it is not there."""
+        try:
+            return await asyncio.to_thread(self.path(key).read_bytes)
+        except OSError as error:
+            raise StoreError(f"object {key} cannot be read: {error.strerror}") from error
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
+
+
+def folder_of(objects: str) -> Path:
+    """The folder that `store.objects.folder` names (`file:///absolute` or `file://relative`). Raises ConfigurationError."""
+    parts = urlsplit(objects)
+    if parts.scheme != "file" or not (parts.netloc or parts.path):
+        raise ConfigurationError(
+            f"store.objects = {objects!r}: must be file:// and a folder, for example file:///var/lib/fonoteka/objects"
+        )
+    return Path(unquote(parts.netloc + parts.path)).absolute()
+
+
+def _new_file(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what is old: the rest may be on its way into the objects right now, by another replica."""
+    for orphan in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if time.time() - orphan.stat().st_mtime > _ORPHANED_AFTER_S:
+                orphan.unlink()
+
+
+def _sync(descriptor: int, flush: object) -> None:
+    if callable(flush):
+        flush()
+    os.fsync(descriptor)
+
+
+def _publish(draft: Path, path: Path) -> None:
+    missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft.replace(path)
+    # A new folder is durable only when the folder that holds its name is.
+    for folder in {path.parent, *(new.parent for new in missing)}:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

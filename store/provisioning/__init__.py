@@ -1,0 +1,1 @@
+"""Domains, users and numbers, as `fonoteka apply` sets them."""

@@ -1,0 +1,142 @@
+"""Domains, users and numbers as agents and the portal read them, and the switches an administrator flips."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fonoteka.core.domains import CompanySettings, Domain, RecordRule, Role, User
+from store.audit.write import Actor, note
+from store.database.schema import domains, numbers, settings, users
+from store.database.store import Store
+from store.selection.scope import Scope
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """A user of a domain, as the portal shows them."""
+
+    login: str
+    name: str
+    extension: str
+    role: Role
+    record: RecordRule
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Number:
+    """A number of the company."""
+
+    number: str
+    label: str
+
+
+async def version_of(store: Store) -> int:
+    """The version of the settings: any change gives a higher one."""
+    async with store.reading() as connection:
+        return await _version(connection)
+
+
+async def bump_version(connection: AsyncConnection) -> None:
+    """Tell agents that settings change with this transaction."""
+    await connection.execute(update(settings).values(version=settings.c.version + 1))
+
+
+async def company_settings(store: Store) -> CompanySettings:
+    """All that agents decide by, at one version."""
+    async with store.reading() as connection:
+        version = await _version(connection)
+        people = (await connection.execute(select(users).where(users.c.removed_at.is_(None)).order_by(users.c.login))).all()
+        lines = (await connection.execute(select(numbers).order_by(numbers.c.number))).all()
+        there = (await connection.execute(select(domains).where(domains.c.removed_at.is_(None)).order_by(domains.c.name))).all()
+    of_domain = {
+        domain.id: Domain(
+            name=domain.name,
+            country=domain.country,
+            area_codes=tuple(domain.area_codes),
+            users=tuple(_user(row) for row in people if row.domain_id == domain.id),
+            numbers=tuple(row.number for row in lines if row.domain_id == domain.id),
+            notice_in=domain.notice_in,
+            notice_out=domain.notice_out,
+            beep_every_s=domain.beep_every_s,
+        )
+        for domain in there
+    }
+    return CompanySettings(version=version, domains=tuple(of_domain.values()))
+
+
+async def domain_id_of(store: Store, domain: str) -> int | None:
+    """The key of a domain; None if there is none of this name."""
+    query = select(domains.c.id).where(domains.c.name == domain, domains.c.removed_at.is_(None))
+    async with store.reading() as connection:
+        found: int | None = (await connection.execute(query)).scalar()
+    return found
+
+
+async def notify_email_of(store: Store, domain: str) -> str | None:
+    """Whom a domain wants told; None if it does not say, or is not there."""
+    query = select(domains.c.notify_email).where(domains.c.name == domain, domains.c.removed_at.is_(None))
+    async with store.reading() as connection:
+        found: str | None = (await connection.execute(query)).scalar()
+    return found
+
+
+async def people_of(store: Store, scope: Scope) -> list[Person]:
+    """The domain's users; somebody who is no administrator sees only themself (manual, II)."""
+    query = select(users).where(users.c.domain_id == scope.domain_id, users.c.removed_at.is_(None))
+    if scope.login is not None:
+        query = query.where(users.c.login == scope.login)
+    async with store.reading() as connection:
+        return [_person(row._mapping) for row in await connection.execute(query.order_by(users.c.login))]
+
+
+async def numbers_of(store: Store, scope: Scope) -> list[Number]:
+    """The company's numbers."""
+    query = select(numbers).where(numbers.c.domain_id == scope.domain_id).order_by(numbers.c.number)
+    async with store.reading() as connection:
+        return [Number(number=row.number, label=row.label) for row in await connection.execute(query)]
+
+
+async def change_person(
+    store: Store, scope: Scope, login: str, *, record: RecordRule | None, name: str | None, by: Actor, now: datetime
+) -> Person | None:
+    """Set what is not None; None if there is no such user in the domain. Agents are told only of a real change."""
+    wanted = {key: value for key, value in {"record": record, "name": name}.items() if value is not None}
+    mine = (users.c.domain_id == scope.domain_id) & (users.c.login == login) & users.c.removed_at.is_(None)
+    async with store.writing() as connection:
+        before = (await connection.execute(select(users).where(mine).with_for_update())).mappings().first()
+        if before is None:
+            return None
+        changed = {key: {"from": before[key], "to": value} for key, value in wanted.items() if before[key] != value}
+        if changed:
+            await connection.execute(update(users).where(mine).values(wanted))
+            await bump_version(connection)
+            await note(connection, scope, by, action="user_changed", subject=login, detail=changed, now=now)
+    return _person({**before, **wanted})
+
+
+async def _version(connection: AsyncConnection) -> int:
+    return int((await connection.execute(select(settings.c.version))).scalar_one())
+
+
+def _user(row: Any) -> User:
+    return User(
+        login=row.login,
+        name=row.name,
+        extension=row.extension,
+        endpoints=tuple(row.endpoints),
+        record=RecordRule(row.record),
+    )
+
+
+def _person(row: Mapping[Any, Any]) -> Person:
+    return Person(
+        login=row["login"],
+        name=row["name"],
+        extension=row["extension"],
+        role=Role(row["role"]),
+        record=RecordRule(row["record"]),
+    )

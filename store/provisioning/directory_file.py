@@ -1,0 +1,191 @@
+"""The file that `fonoteka apply` takes: domains, users and numbers (CONTRACT.md), read strictly."""
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+from zoneinfo import available_timezones
+
+import phonenumbers
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from fonoteka.core.domains import RecordRule, Role
+from fonoteka.core.errors import ConfigurationError
+from store.people.passwords import is_password_hash
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("is no time zone; write one as in Asia/Krasnoyarsk")
+    return name
+
+
+def _country(code: str) -> str:
+    if code not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("is no country; write ISO 3166's two capital letters, for example RU")
+    return code
+
+
+def _hash(password_hash: str) -> str:
+    if not is_password_hash(password_hash):
+        raise ValueError("is no argon2 hash; give `password` instead, or a hash that begins with $argon2")
+    return password_hash
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s\x00/]+$")]
+_Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+_Sound = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_./-]+$")]  # it stands in Dial's options
+_Endpoint = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[A-Za-z0-9_]+/\S+$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WantedUser(_Table):
+    """`[[domain.user]]`. With neither `password` nor `password_hash` the password stays as it is (a new user cannot log in)."""
+
+    login: _Name
+    name: _Title
+    extension: Annotated[str, Field(max_length=64)] = ""
+    endpoints: tuple[_Endpoint, ...] = ()
+    role: Role = Role.USER
+    record: RecordRule = RecordRule.ALL
+    password: SecretStr | None = Field(default=None, min_length=1)
+    password_hash: Annotated[str, AfterValidator(_hash)] | None = Field(default=None, repr=False)
+
+    @model_validator(mode="after")
+    def _one_password(self) -> "WantedUser":
+        if self.password is not None and self.password_hash is not None:
+            raise ValueError("password and password_hash exclude each other; keep one")
+        return self
+
+
+class WantedNumber(_Table):
+    """`[[domain.number]]`."""
+
+    number: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9+*#A-Za-z_.-]+$")]
+    label: Annotated[str, Field(max_length=200)] = ""
+
+
+class WantedDomain(_Table):
+    """`[[domain]]`."""
+
+    name: _Name
+    title: _Title
+    timezone: Annotated[str, AfterValidator(_zone)]
+    country: Annotated[str, AfterValidator(_country)] = "RU"
+    area_codes: tuple[Annotated[str, Field(pattern=r"^[0-9]{1,10}$")], ...] = ()
+    retention_days: int = Field(default=180, ge=1, le=36500)
+    notify_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=200)] | None = None
+    notice_in: _Sound | None = None
+    notice_out: _Sound | None = None
+    beep_every_s: Annotated[int, Field(ge=0, le=3600)] = 0
+    user: tuple[WantedUser, ...] = ()
+    number: tuple[WantedNumber, ...] = ()
+
+
+class _File(_Table):
+    domain: tuple[WantedDomain, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedDirectory:
+    """What the file at `source` says."""
+
+    source: str
+    domains: tuple[WantedDomain, ...]
+
+
+_KEYS: Final[dict[str, type[BaseModel]]] = {"": _File, "domain": WantedDomain, "user": WantedUser, "number": WantedNumber}
+
+
+_NAMED_BY: Final = {"domain": "name", "user": "login", "number": "number"}
+
+
+def parse_directory_file(path: Path) -> WantedDirectory:
+    """Read and check a file. Raises ConfigurationError: one line that names the file, the key and the value."""
+    try:
+        return parse_directory(path.read_text(encoding="utf-8"), source=str(path))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not UTF-8: {error}") from error
+
+
+def parse_directory(text: str, *, source: str) -> WantedDirectory:
+    """Check a file's text. Raises ConfigurationError, beginning with `source`."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{source}: not valid TOML: {error}") from error
+    try:
+        wanted = WantedDirectory(source=source, domains=_File.model_validate(tree).domain)
+    except ValidationError as error:
+        raise ConfigurationError(f"{source}: {_told(error, tree)}") from None
+    if clash := next(_clashes(wanted.domains), None):
+        raise ConfigurationError(f"{source}: {clash}")
+    return wanted
+
+
+def _clashes(domains: tuple[WantedDomain, ...]) -> Iterator[str]:
+    """What each line allows but two lines together do not."""
+    for name in _twice(domain.name for domain in domains):
+        yield f'two domains have name = "{name}"; rename or remove one'
+    for domain in domains:
+        for login in _twice(user.login for user in domain.user):
+            yield f'two users of domain "{domain.name}" have login = "{login}"; rename or remove one'
+        for extension in _twice(user.extension for user in domain.user if user.extension):
+            yield f'two users of domain "{domain.name}" have extension = "{extension}"; give each its own'
+        for number in _twice(line.number for line in domain.number):
+            yield f'domain "{domain.name}" has number = "{number}" twice; remove one'
+    owners = [
+        (endpoint, f"{domain.name}/{user.login}") for domain in domains for user in domain.user for endpoint in user.endpoints
+    ]
+    for endpoint in _twice(endpoint for endpoint, _ in owners):
+        both = " and ".join(owner for one, owner in owners if one == endpoint)
+        yield f'endpoint "{endpoint}" is in endpoints of {both}; a channel belongs to one user, take it from the other'
+
+
+def _twice(values: Iterable[str]) -> list[str]:
+    return [value for value, count in Counter(values).items() if count > 1]
+
+
+def _told(error: ValidationError, tree: Any) -> str:
+    """The first thing wrong: where, what stands there (never a password), and what should."""
+    first = error.errors()[0]
+    absent = first["type"] in ("missing", "extra_forbidden")  # then the last step is no place in the file
+    where, table = _place(first["loc"][:-1] if absent else first["loc"], tree)
+    where = where or "at the top"
+    key = str(first["loc"][-1]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown key {key}; known here: {', '.join(sorted(_KEYS[table].model_fields))}"
+    if first["type"] == "missing":
+        return f"{where}: {key} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    if "password" in str(first["loc"]) or (first["type"] == "value_error" and isinstance(first["input"], dict)):
+        return f"{where}: {message}"
+    return f"{where} = {first['input']!r}: {message}"
+
+
+def _place(location: tuple[int | str, ...], tree: Any) -> tuple[str, str]:
+    """`domain "acme", user "152", record`, and the kind of table that the last key is in."""
+    words: list[str] = []
+    table, here = "", tree
+    for step in location:
+        try:
+            here = here[step]
+        except (KeyError, IndexError, TypeError):
+            here = None
+        if isinstance(step, str):
+            words.append(step)
+            table = step if step in _KEYS and isinstance(here, list) else table
+        else:
+            words[-1] += f' "{here[_NAMED_BY[table]]}"' if _is_named(here, table) else f"[{step}]"
+    return ", ".join(words), table
+
+
+def _is_named(here: object, table: str) -> bool:
+    return isinstance(here, dict) and _NAMED_BY.get(table) in here

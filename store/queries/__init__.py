@@ -1,0 +1,1 @@
+"""Reading calls, their audio and exports."""

@@ -1,0 +1,59 @@
+"""Which audio a call has for whom: the stored segments that a Scope may hear."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from fonoteka.core.manifest import AudioFormat, Layout
+from store.database.schema import calls, segments
+from store.database.store import Store
+from store.selection.scope import Scope, visible_calls, visible_segments
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredAudio:
+    """The audio of one segment."""
+
+    object_key: str
+    sha256: str
+    format: AudioFormat
+    layout: Layout
+    rate_hz: int
+    duration_ms: int
+
+
+async def audio_of(store: Store, scope: Scope, public_id: str) -> tuple[StoredAudio, ...]:
+    """The audio of a call inside the scope that this scope may hear, in the order in which it is joined."""
+    visible = visible_calls(scope)
+    source = visible.source.join(segments, segments.c.call_id == calls.c.id)
+    query = select(segments).select_from(source).where(visible.condition, calls.c.public_id == public_id)
+    query = query.where(visible_segments(scope), segments.c.object_key.is_not(None))
+    async with store.reading() as connection:
+        rows = (await connection.execute(query.order_by(segments.c.started_at, segments.c.name))).all()
+    return tuple(_stored(row) for row in rows)
+
+
+async def audio_of_calls(store: Store, scope: Scope, call_ids: Sequence[int]) -> dict[int, tuple[StoredAudio, ...]]:
+    """The same of many calls at once, by the call's key; a call of which nothing may be heard is not in it."""
+    visible = visible_calls(scope)
+    source = visible.source.join(segments, segments.c.call_id == calls.c.id)
+    query = select(segments).select_from(source).where(visible.condition, calls.c.id.in_(call_ids))
+    query = query.where(visible_segments(scope), segments.c.object_key.is_not(None))
+    found: dict[int, tuple[StoredAudio, ...]] = {}
+    async with store.reading() as connection:
+        for row in await connection.execute(query.order_by(segments.c.started_at, segments.c.name)):
+            found[row.call_id] = (*found.get(row.call_id, ()), _stored(row))
+    return found
+
+
+def _stored(row: Row[Any]) -> StoredAudio:
+    return StoredAudio(
+        object_key=row.object_key,
+        sha256=row.sha256,
+        format=AudioFormat(row.format),
+        layout=Layout(row.layout),
+        rate_hz=row.rate_hz,
+        duration_ms=row.duration_ms,
+    )

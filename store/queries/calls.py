@@ -1,0 +1,244 @@
+"""Reading calls: one page, one call. Nothing here can be asked without a Scope."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Row, Select, and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fonoteka.core.call_report import Direction, LiveReport, PathStep, Reason, RecordingState, Result
+from store.database.schema import call_paths, calls, domains, instant, pbxs, segments, users
+from store.database.store import Store
+from store.intake.recording_state import Recording, Segment, assess, in_order
+from store.intake.row_mapping import live_of, segment_of
+from store.queries.page_keys import Key, Place, first, first_and_found, keys_of, place_after
+from store.selection.bounded_count import up_to_most
+from store.selection.scope import Scope, Visible, merged_calls, visible_calls, visible_calls_with, visible_segments
+from store.selection.selection import Selection, Sort, conditions, duration_s
+from store.statistics.counters_read import count
+from store.statistics.employee_logins import named_by_login
+
+MOST_LIVE: Final = 500
+LIVE_AT_MOST: Final = timedelta(days=1)  # what began before has lost its end: a PBX that went away for good
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenCall:
+    """A call as somebody may see it: `recording` is made of the segments inside their scope.
+
+    `live` is as reported, with the names of the users in it; `viewer` is the one user it is seen by, None for the whole domain.
+    """
+
+    call_id: int
+    public_id: str
+    pbx: str
+    linkedid: str
+    domain: str
+    direction: Direction
+    result: Result
+    employee: str | None
+    employee_name: str | None
+    src: str
+    src_name: str
+    dst: str
+    number: str | None
+    answered_by: str | None
+    started_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    duration_s: int
+    talk_ms: int
+    called_back_at: datetime | None
+    recording: Recording
+    held: bool
+    live: LiveReport | None
+    names: Mapping[str, str]
+    viewer: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """`next` None: the last page. `total` is exact where the figures that are kept tell it, or up to `counting.COUNTED_UP_TO`."""
+
+    items: tuple[SeenCall, ...]
+    next: Place | None
+    total: int
+    total_is_exact: bool
+
+
+async def page_of_calls(
+    store: Store, scope: Scope, selection: Selection, *, sort: Sort, after: Place | None, limit: int, now: datetime
+) -> Page:
+    """One page of a selection. Pages follow each other without gap or repeat, whatever calls come meanwhile."""
+    now = after.now if after else now
+    async with store.reading() as connection:
+        selection = await named_by_login(connection, scope, selection)
+        total = await count(connection, scope, selection)
+    visible, asked = visible_calls(scope), selection
+    if scope.login is None and len(selection.users) == 1:
+        visible, asked = visible_calls_with(scope, selection.users[0]), replace(selection, users=())
+    keys, found = await first_and_found(
+        store, visible, asked, sort=sort, after=after, limit=limit + 1, now=now, counts=total is None
+    )
+    async with store.reading() as connection:
+        items = await _calls(connection, scope, visible, keys[:limit], now)
+    number, exact = (total, True) if total is not None else up_to_most(found)
+    return Page(items=items, next=place_after(keys, sort, limit, now), total=number, total_is_exact=exact)
+
+
+async def calls_after(
+    store: Store, scope: Scope, selection: Selection, *, sort: Sort, after: Place | None, limit: int, now: datetime
+) -> tuple[tuple[SeenCall, ...], Place | None]:
+    """The same calls without their number, which many pages in a row need not count anew; and where the next ones begin."""
+    visible = visible_calls(scope)
+    now = after.now if after else now
+    async with store.reading() as connection:
+        wanted = conditions(await named_by_login(connection, scope, selection), visible, now)
+        keys = keys_of([(await connection.execute(first(visible, wanted, sort, after, now, limit + 1))).all()], sort)
+        items = await _calls(connection, scope, visible, keys[:limit], now)
+    return items, place_after(keys, sort, limit, now)
+
+
+async def call_of(store: Store, scope: Scope, public_id: str, now: datetime) -> SeenCall | None:
+    """One call; None if there is none of this id inside the scope."""
+    visible = visible_calls(scope)
+    query = _columns(visible, now).where(visible.condition, calls.c.public_id == public_id)
+    async with store.reading() as connection:
+        found = await _seen(connection, scope, (await connection.execute(query)).all())
+    return found[0] if found else None
+
+
+async def live_calls(store: Store, scope: Scope, now: datetime) -> list[tuple[SeenCall, tuple[PathStep, ...]]]:
+    """The calls inside the scope that are going on, each with its path; the newest first, at most MOST_LIVE."""
+    visible = visible_calls(scope)
+    goes_on = and_(visible.condition, calls.c.ended_at.is_(None), visible.started_at > now - LIVE_AT_MOST)
+    query = _columns(visible, now).where(goes_on)
+    query = query.order_by(visible.started_at.desc(), visible.call_id.desc()).limit(MOST_LIVE)
+    async with store.reading() as connection:
+        found = await _seen(connection, scope, (await connection.execute(query)).all())
+        keys = [seen.call_id for seen in found]
+        rows = await connection.execute(select(call_paths).where(call_paths.c.call_id.in_(keys)))
+        paths = {row.call_id: _path(row.steps) for row in rows}
+    return [(seen, paths.get(seen.call_id, ())) for seen in found]
+
+
+async def is_merged(store: Store, scope: Scope, public_id: str) -> bool:
+    """Whether this was a call inside the scope that has become a part of another one."""
+    merged = merged_calls(scope)
+    query = select(merged.call_id).select_from(merged.source).where(merged.condition, calls.c.public_id == public_id)
+    async with store.reading() as connection:
+        return (await connection.execute(query)).first() is not None
+
+
+async def path_of(store: Store, scope: Scope, public_id: str) -> tuple[PathStep, ...]:
+    """The stations of a call inside the scope; empty if there is none."""
+    visible = visible_calls(scope)
+    source = visible.source.join(call_paths, call_paths.c.call_id == calls.c.id)
+    query = select(call_paths.c.steps).select_from(source).where(visible.condition, calls.c.public_id == public_id)
+    async with store.reading() as connection:
+        steps = (await connection.execute(query)).scalar() or []
+    return _path(steps)
+
+
+def _path(steps: Sequence[tuple[int, str, str, str, str | None]]) -> tuple[PathStep, ...]:
+    return tuple(
+        PathStep(at=instant(at_ms), what=what, who=who, by=by, reason=Reason(reason) if reason else None)
+        for at_ms, what, who, by, reason in steps
+    )
+
+
+async def public_id_of(store: Store, scope: Scope, call_id: int) -> str | None:
+    """The public id of a call by its key, None if it is not inside the scope."""
+    visible = visible_calls(scope)
+    query = select(calls.c.public_id).select_from(visible.source).where(visible.condition, visible.call_id == call_id)
+    async with store.reading() as connection:
+        public_id: str | None = (await connection.execute(query)).scalar()
+    return public_id
+
+
+def _columns(visible: Visible, now: datetime) -> Select[Any]:
+    source = visible.source.join(pbxs, pbxs.c.id == calls.c.pbx_id).join(domains, domains.c.id == calls.c.domain_id)
+    source = source.outerjoin(users, (users.c.domain_id == calls.c.domain_id) & (users.c.login == calls.c.employee))
+    return select(
+        *calls.c,
+        visible.call_id.label("call_id"),
+        visible.recording_state.label("seen_state"),
+        visible.recording_reason.label("seen_reason"),
+        visible.recording_ms.label("seen_ms"),
+        duration_s(now).label("seconds"),
+        pbxs.c.name.label("pbx"),
+        domains.c.name.label("domain"),
+        users.c.name.label("employee_name"),
+    ).select_from(source)
+
+
+async def _calls(
+    connection: AsyncConnection, scope: Scope, visible: Visible, keys: Sequence[Key], now: datetime
+) -> tuple[SeenCall, ...]:
+    """Some calls that were just found to be visible; without one that has become a part of another since."""
+    these = visible.call_id.in_([key.call_id for key in keys]), calls.c.merged_into.is_(None)
+    rows = (await connection.execute(_columns(visible, now).where(visible.viewed, *these))).all()
+    places = {key.call_id: place for place, key in enumerate(keys)}
+    return await _seen(connection, scope, sorted(rows, key=lambda row: places[row.call_id]))
+
+
+async def _seen(connection: AsyncConnection, scope: Scope, rows: Sequence[Row[Any]]) -> tuple[SeenCall, ...]:
+    heard: dict[int, list[Segment]] = {}
+    if rows:
+        of_these = segments.c.call_id.in_([row.call_id for row in rows])
+        for segment in await connection.execute(select(segments).where(of_these, visible_segments(scope))):
+            heard.setdefault(segment.call_id, []).append(segment_of(segment))
+    lives = {row.call_id: live for row in rows if (live := live_of(row)) is not None}
+    names = await _names(connection, scope, lives.values())
+    return tuple(
+        _seen_call(row, heard.get(row.call_id, []), live=lives.get(row.call_id), names=names, viewer=scope.login) for row in rows
+    )
+
+
+async def _names(connection: AsyncConnection, scope: Scope, lives: Iterable[LiveReport]) -> Mapping[str, str]:
+    """Who of the domain talks now, by login."""
+    logins = {party.login for live in lives for party in live.parties if party.login is not None}
+    if not logins:
+        return {}
+    there = select(users.c.login, users.c.name).where(users.c.domain_id == scope.domain_id, users.c.login.in_(logins))
+    return {row.login: row.name for row in await connection.execute(there)}
+
+
+def _seen_call(
+    row: Row[Any], heard: list[Segment], *, live: LiveReport | None, names: Mapping[str, str], viewer: str | None
+) -> SeenCall:
+    parts = assess(in_order(heard), reason=None, ended=row.ended_at is not None).parts
+    return SeenCall(
+        call_id=row.call_id,
+        public_id=row.public_id,
+        pbx=row.pbx,
+        linkedid=row.linkedid,
+        domain=row.domain,
+        direction=Direction(row.direction),
+        result=Result(row.result),
+        employee=row.employee,
+        employee_name=row.employee_name,
+        src=row.src,
+        src_name=row.src_name,
+        dst=row.dst,
+        number=row.number,
+        answered_by=row.answered_by,
+        started_at=row.started_at,
+        answered_at=row.answered_at,
+        ended_at=row.ended_at,
+        duration_s=row.seconds,
+        talk_ms=row.talk_ms,
+        called_back_at=row.called_back_at,
+        recording=Recording(
+            state=RecordingState(row.seen_state),
+            reason=Reason(row.seen_reason) if row.seen_reason else None,
+            duration_ms=row.seen_ms,
+            parts=parts,
+        ),
+        held=row.held,
+        live=live,
+        names=names,
+        viewer=viewer,
+    )

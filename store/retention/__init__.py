@@ -1,0 +1,1 @@
+"""Removal of calls and the legal hold that prevents it."""

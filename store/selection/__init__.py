@@ -1,0 +1,1 @@
+"""Which calls a request asks for: scope, period, conditions, bounded counts."""

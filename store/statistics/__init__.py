@@ -1,0 +1,1 @@
+"""Reports from counters and from calls."""

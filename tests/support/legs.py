@@ -1,0 +1,148 @@
+"""Real legs and real items for the mixer's tests, and ears for what it makes of them."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from fonoteka.core.call_report import CallReport, Direction, Result
+from fonoteka.core.manifest import MANIFEST_VERSION, AudioFormat, Layout, Manifest, Mixed, read_manifest, write_manifest
+from fonoteka.core.spool import ItemState, Spool
+from mixer.mix import mix_legs
+
+OUTSIDE_HZ, EMPLOYEE_HZ = 440, 880
+OUTSIDE_LEG, EMPLOYEE_LEG = "outside.wav", "employee.wav"
+
+
+def mix(item: Path, audio_format: AudioFormat, layout: Layout) -> Mixed:
+    """Make the recording of an item by its manifest."""
+    manifest = read_manifest(item)
+    return mix_legs(item, manifest.outside_leg, manifest.employee_leg, audio_format, layout, manifest.talked_hz).mixed
+
+
+def tone(hz: float, samples: int, rate_hz: int = 8000, level: int = 9000) -> NDArray[np.int16]:
+    """A sine."""
+    wave: NDArray[np.float64] = level * np.sin(2 * np.pi * hz * np.arange(samples) / rate_hz)
+    return np.rint(wave).astype(np.int16)
+
+
+def header(data_bytes: int, rate_hz: int = 8000, channels: int = 1, bits: int = 16, coding: int = 1) -> bytes:
+    """The 44 bytes that Asterisk writes."""
+    fields = (16, coding, channels, rate_hz, rate_hz * 2, 2, bits)
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", min(data_bytes + 36, 0xFFFFFFFF), b"WAVE", b"fmt ", *fields, b"data", data_bytes
+    )
+
+
+def wav(samples: NDArray[np.int16], rate_hz: int = 8000) -> bytes:
+    """A whole leg as Asterisk leaves it."""
+    return header(2 * len(samples), rate_hz) + samples.astype("<i2").tobytes()
+
+
+def write_item(folder: Path, outside: bytes | None, employee: bytes | None, linkedid: str = "1795391022.0") -> Path:
+    """An item with its manifest and those legs that are given."""
+    folder.mkdir()
+    for name, leg in ((OUTSIDE_LEG, outside), (EMPLOYEE_LEG, employee)):
+        if leg is not None:
+            (folder / name).write_bytes(leg)
+    now = datetime.now(UTC)
+    call = CallReport(
+        pbx="pbx1",
+        linkedid=linkedid,
+        revision=1,
+        domain="acme",
+        direction=Direction.IN,
+        result=Result.ANSWERED,
+        employee="152",
+        participants=("152",),
+        src="89131234567",
+        src_name="",
+        dst="2458152",
+        number="2458152",
+        answered_by="152",
+        started_at=now,
+        answered_at=now,
+        ended_at=now,
+        talk_ms=1000,
+        segments=(),
+        reason=None,
+        path=(),
+    )
+    manifest = Manifest(
+        version=MANIFEST_VERSION,
+        name=folder.name,
+        user="152",
+        started_at=now,
+        talk_ms=1000,
+        outside_leg=OUTSIDE_LEG,
+        employee_leg=EMPLOYEE_LEG,
+        muted=(),
+        call=call,
+    )
+    write_manifest(folder, manifest)
+    return folder
+
+
+def close_item(spool: Spool, name: str, outside: bytes | None, employee: bytes | None) -> None:
+    """What the agent does: write an item in `recording/`, then move it to `closed/`."""
+    spool.move(write_item(spool.folder(ItemState.RECORDING) / name, outside, employee), ItemState.CLOSED)
+
+
+def talk(seconds: float = 1.0) -> tuple[bytes, bytes]:
+    """Two legs with a tone each."""
+    samples = round(seconds * 8000)
+    return wav(tone(OUTSIDE_HZ, samples)), wav(tone(EMPLOYEE_HZ, samples))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heard:
+    """A decoded file: shape (channels, n), full scale 1.0, and what it is tagged with."""
+
+    sound: NDArray[np.float64]
+    rate_hz: int
+    tags: dict[str, str]
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return float(self.sound.shape[1] / self.rate_hz)
+
+    def loudest_hz(self, channel: int) -> float:
+        """The strongest frequency of a channel."""
+        return float(np.argmax(self._spectrum(channel)) / self.seconds)
+
+    def level_db(self, channel: int, hz: float) -> float:
+        """How strong a frequency (± 5 Hz) is in a channel, relative to the channel's strongest."""
+        spectrum = self._spectrum(channel)
+        at = round(hz * self.seconds)
+        reach = max(1, round(5 * self.seconds))
+        return float(20 * np.log10(spectrum[at - reach : at + reach + 1].max() / spectrum.max()))
+
+    def _spectrum(self, channel: int) -> NDArray[np.float64]:
+        side = self.sound[channel]
+        return np.asarray(np.abs(np.fft.rfft(side * np.hanning(len(side)))) + 1e-12, np.float64)
+
+
+def hear(path: Path) -> Heard:
+    """Decode a file with FFmpeg, as a browser would."""
+    pieces = []
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        channels = stream.codec_context.layout.nb_channels
+        for frame in container.decode(stream):
+            piece = frame.to_ndarray()
+            if np.issubdtype(piece.dtype, np.integer):
+                piece = piece.astype(np.float64) / 32768
+            pieces.append(piece if frame.format.is_planar else piece.reshape(-1, channels).T)
+        tags = {**container.metadata, **stream.metadata}
+        return Heard(sound=np.concatenate(pieces, axis=1).astype(np.float64), rate_hz=frame.sample_rate, tags=tags)
+
+
+def copies(item: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """What is in some files of an item."""
+    return {name: (item / name).read_bytes() for name in names}

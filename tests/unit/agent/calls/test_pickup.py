@@ -1,0 +1,79 @@
+"""A ringing call that somebody else takes at their own telephone (*8): whose recording it is (SCENARIOS 23)."""
+
+import pytest
+
+from agent.calls.call_state import RecordingStage
+from fonoteka.core.call_report import Reason
+from tests.unit.agent.fixtures import played, told
+
+PICKED_UP = """
+    0.0 start c PJSIP/trunk-1 2458152 89131234567
+    0.1 start r PJSIP/acme-{rings}-2
+    0.2 ring  c r acme-{rings}
+    1.0 start p PJSIP/acme-{picks}-3 *8
+    1.1 pick  p r
+    1.1 end   r
+    1.1 rung  c p ANSWER
+    1.2 enter p B
+    1.2 enter c B
+    3.2 leave c B
+    3.2 leave p B
+    3.3 end   p
+    3.3 end   c
+"""
+
+
+@pytest.mark.parametrize(
+    ("rings", "picks", "segments", "reason"),
+    [
+        ("152", "421", ["421"], None),
+        ("130", "421", ["421"], None),
+        ("152", "130", [], Reason.USER_OFF),
+        ("152", "777", [], Reason.ON_DEMAND_NOT_ASKED),
+        ("152", "600", [], Reason.DIRECTION_OFF),
+        ("130", "900", [], Reason.USER_OFF),
+    ],
+)
+def test_it_is_recorded_as_who_picked_it_up_is(rings: str, picks: str, segments: list[str], reason: Reason | None) -> None:
+    call = played(PICKED_UP.format(rings=rings, picks=picks))
+    shown = told(call)
+    assert (shown.answered_by, shown.employee, shown.result) == (picks, picks, "answered")
+    assert [segment.user for segment in shown.segments] == segments
+    assert shown.reason is reason
+    assert shown.talk_ms == 2000
+
+
+def test_the_recorder_that_came_with_the_channel_is_not_forgotten() -> None:
+    """It is to be stopped and its audio thrown away: until that is done the call is not settled."""
+    call = played(PICKED_UP.format(rings="152", picks="130"))
+    assert [known.stage for known in call.recordings] == [RecordingStage.UNWANTED, RecordingStage.REFUSED]
+    assert not call.settled
+
+
+@pytest.mark.parametrize("picks", ["421", "130"])
+def test_asterisk_tells_of_it_when_they_talk_already(picks: str) -> None:
+    """The events of the two channels pass each other (seen: DialEnd before Pickup)."""
+    lines = PICKED_UP.format(rings="152", picks=picks).splitlines()
+    late = [*lines[:5], *lines[7:10], *lines[5:7], *lines[10:]]
+    shown, expected = told(played("\n".join(late))), told(played("\n".join(lines)))
+    assert [segment.user for segment in shown.segments] == [segment.user for segment in expected.segments]
+    assert (shown.answered_by, shown.result, shown.reason, shown.talk_ms) == (picks, "answered", expected.reason, 2000)
+
+
+def test_a_colleague_who_calls_and_is_recorded_keeps_their_own() -> None:
+    call = played("""
+        0.0 start c PJSIP/acme-152-1 130
+        0.1 start r PJSIP/acme-130-2
+        0.2 ring  c r acme-130
+        1.0 start p PJSIP/acme-421-3 *8
+        1.1 pick  p r
+        1.1 end   r
+        1.1 rung  c p ANSWER
+        1.2 enter p B
+        1.2 enter c B
+        3.2 end   p
+        3.2 end   c
+    """)
+    shown = told(call)
+    assert [segment.user for segment in shown.segments] == ["152"]
+    assert shown.answered_by == "421"

@@ -1,0 +1,230 @@
+"""The fold holds whatever comes: many calls mixed, events in another order, twice or never, a link that breaks anywhere.
+
+The calls are those of a real Asterisk (streams/) and those of the tables in test_calls.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from datetime import timedelta
+from functools import cache
+from random import Random
+from typing import Any, Final
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.calls.call_registry import Switchboard
+from agent.calls.call_state import Call, RecordingStage
+from agent.calls.events import ChannelEnded, ChannelStarted, DialBegan, Event, PickedUp, RecordingDone
+from agent.calls.talk_groups import talk_groups
+from agent.rules.recording_rules import due
+from fonoteka.core.call_report import CallReport
+from tests.unit.agent.calls.test_fold import CALLS
+from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
+from tests.unit.agent.fixtures import DIRECTORY, RULES, at, event, events, play, told
+
+TABLES: Final = tuple(CALLS)
+REAL: Final = tuple(sorted(path.stem for path in STREAMS.glob("*.txt")))
+names = st.sampled_from(TABLES + REAL)
+ordinary = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+_IDS: Final = ("linkedid", "uniqueid", "caller", "callee", "transferer", "bridge", "by")
+PASSING_S: Final = timedelta(milliseconds=1)  # by so much events of two channels were seen to pass each other
+
+
+@cache
+def stream(name: str) -> tuple[Event, ...]:
+    """The events of a call."""
+    return tuple(events(CALLS[name][0]) if name in CALLS else read_stream(name))
+
+
+def own(happened: Event, number: int) -> Event:
+    """The same event of another call: every id is that call's own."""
+    keys: dict[str, Any] = {
+        key: f"{number}-{value}" for key in _IDS if (value := getattr(happened, key, "")) and isinstance(value, str)
+    }
+    return replace(happened, **keys)
+
+
+def mixed(streams: list[list[Event]], random: Random) -> Iterator[Event]:
+    """All events in a random order that keeps the order within each stream."""
+    rests = [list(reversed(rest)) for rest in streams if rest]
+    while rests:
+        rest = random.choice(rests)
+        yield rest.pop()
+        rests = [rest for rest in rests if rest]
+
+
+def rows(board: Switchboard, prefix: str = "") -> dict[str, CallReport]:
+    """What the store is told, but for the number of the revision."""
+    return {linkedid: replace(told(call), revision=0) for linkedid, call in board.calls.items() if linkedid.startswith(prefix)}
+
+
+def essence(board: Switchboard) -> list[tuple[Any, ...]]:
+    """What a row says, but for times to the millisecond, and the path that tells them."""
+    return sorted(
+        (row.linkedid, row.direction, row.result, row.employee, row.dst, row.answered_by, row.reason, row.merged_into or "")
+        for row in rows(board).values()
+    ) + [(row.linkedid, *sorted(segment.user for segment in row.segments)) for row in rows(board).values()]
+
+
+def settle(board: Switchboard) -> None:
+    """What the agent does once the channels are gone: every recording comes to its end."""
+    for call in list(board.calls.values()):
+        for known in call.recordings:
+            if known.segment:
+                board.take(RecordingDone(at=at(101), linkedid=call.linkedid, segment=known.segment))
+
+
+def assert_over(board: Switchboard) -> None:
+    """Every call has ended, nobody talks, nothing is left to be done, and each can be told."""
+    settle(board)
+    for call in board.calls.values():
+        assert call.ended_at is not None
+        assert call.merged_into or (call.talking_since is None and call.settled)
+        assert told(call).linkedid == call.linkedid
+
+
+@given(st.lists(names, min_size=2, max_size=6), st.randoms(use_true_random=False))
+@ordinary
+def test_calls_that_go_on_together_are_told_as_if_each_were_alone(chosen: list[str], random: Random) -> None:
+    streams = [[own(happened, number) for happened in stream(name)] for number, name in enumerate(chosen)]
+    together = play(list(mixed(streams, random)))
+    for number, alone in enumerate(streams):
+        assert rows(together, f"{number}-") == rows(play(alone))
+    assert_over(together)
+
+
+@given(names, st.data())
+@ordinary
+def test_a_repeated_event_changes_nothing(name: str, data: st.DataObject) -> None:
+    once = list(stream(name))
+    place = data.draw(st.integers(0, len(once) - 1))
+    twice = [*once[: place + 1], once[place], *once[place + 1 :]]
+    assert rows(play(twice)) == rows(play(once))
+
+
+@given(st.sampled_from(REAL), st.lists(st.integers(0, 200), min_size=1, max_size=20))
+@ordinary
+def test_events_of_two_channels_that_pass_each_other_change_no_row(name: str, places: list[int]) -> None:
+    said = list(stream(name))
+    for place in places:
+        if place + 1 < len(said) and may_pass(said[place], said[place + 1]):
+            said[place], said[place + 1] = said[place + 1], said[place]
+    assert essence(play(said)) == essence(play(list(stream(name))))
+
+
+def may_pass(one: Event, other: Event) -> bool:
+    """Whether Asterisk might as well have sent them the other way round."""
+    apart = set(one.channels).isdisjoint(other.channels) and not isinstance(one, ChannelStarted)
+    return apart and abs(other.at - one.at) <= PASSING_S
+
+
+@given(st.lists(names, min_size=1, max_size=4), st.randoms(use_true_random=False), st.data())
+@ordinary
+def test_cut_off_anywhere_every_call_ends_once_its_channels_are_gone(
+    chosen: list[str], random: Random, data: st.DataObject
+) -> None:
+    said = list(mixed([[own(happened, number) for happened in stream(name)] for number, name in enumerate(chosen)], random))
+    board = play(said[: data.draw(st.integers(0, len(said)))])
+    for happened in list(board.reconcile([], lambda call: at(100))):
+        board.take(happened)
+    assert_over(board)
+
+
+@given(names, st.data())
+@ordinary
+def test_events_that_are_lost_or_in_any_order_are_survived(name: str, data: st.DataObject) -> None:
+    shuffled = data.draw(st.permutations(stream(name)))
+    board = play(shuffled[: data.draw(st.integers(0, len(shuffled)))])
+    for happened in list(board.reconcile([], lambda call: at(100))):
+        board.take(happened)
+    assert_over(board)
+
+
+@given(names, st.data())
+@ordinary
+def test_a_link_that_breaks_and_comes_back_loses_no_end(name: str, data: st.DataObject) -> None:
+    """What was not heard in between is found again; the rest is heard as it comes."""
+    said = list(stream(name))
+    broken, back = sorted((data.draw(st.integers(0, len(said))), data.draw(st.integers(0, len(said)))))
+    board = play(said[:broken])
+    alive = list(alive_after(said[:back]))
+    for happened in [*board.reconcile(alive, lambda call: call.moments[-1].at), *said[back:]]:
+        board.take(happened)
+    assert_over(board)
+
+
+def alive_after(said: list[Event]) -> Iterator[ChannelStarted]:
+    """The channels that Asterisk would list."""
+    gone = {channel for happened in said if isinstance(happened, ChannelEnded) for channel in happened.channels}
+    return (happened for happened in said if isinstance(happened, ChannelStarted) and happened.uniqueid not in gone)
+
+
+_WHO: Final = ("PJSIP/trunk-{0}", "Local/421@from-users-{0};1", *(f"PJSIP/acme-{who}-{{0}}" for who in RULES))
+_places: Final = st.integers(0, 3)
+_enter: Final = st.builds("enter {} {}".format, _places, st.sampled_from("AB"))
+_happenings: Final = st.one_of(
+    _enter,
+    _enter,
+    _enter,
+    st.builds("leave {} {}".format, _places, st.sampled_from("AB")),
+    st.builds("ring {} {} acme-421".format, _places, _places),
+    st.builds("rung {} {} ANSWER".format, _places, _places),
+    st.builds("pick {} {}".format, _places, _places),
+    st.builds("end {}".format, _places),
+)
+
+
+@given(st.tuples(*[st.sampled_from(_WHO)] * 4), st.lists(_happenings, min_size=6, max_size=20))
+@settings(ordinary, max_examples=300)
+def test_a_talk_is_never_given_a_second_recorder(parties: tuple[str, ...], happenings: list[str]) -> None:
+    lines = [*(f"start {place} {who.format(place)} 2458152" for place, who in enumerate(parties)), *happenings]
+    board, company = Switchboard(), DIRECTORY.companies[0]
+    for seconds, line in enumerate(lines):
+        happened = event(f"{seconds} {line}")
+        if isinstance(happened, DialBegan | PickedUp) and has_talked(board, *line.split()[1:3]):
+            continue  # whoever rings, is rung or picks up is not in a talk
+        call = board.take(happened)
+        if call is None:
+            continue
+        dues = list(due(call, company))
+        for group in talk_groups(call):
+            new = [needed for needed in dues if needed.decision.record and needed.channel.uniqueid in group]
+            assert len(new) <= (0 if recorded_in(call, group) else 1)
+        for needed in dues:
+            call, _ = board.decided(call, needed, happened.at)
+        assert not list(due(call, company)), "what was decided is due no more"
+
+
+def has_talked(board: Switchboard, *channels: str) -> bool:
+    known = board.calls["1"].channels
+    return any(known[channel].first_bridged_at is not None for channel in channels if channel in known)
+
+
+def recorded_in(call: Call, group: frozenset[str]) -> bool:
+    return any(known.stage is RecordingStage.RUNNING and known.uniqueid in group for known in call.recordings)
+
+
+@given(names)
+@ordinary
+def test_revisions_grow(name: str) -> None:
+    board, last = Switchboard(), dict[str, int]()
+    for happened in stream(name):
+        call = board.take(happened)
+        if call is not None:
+            assert call.revision > last.get(call.linkedid, 0)
+            last[call.linkedid] = call.revision
+
+
+def test_a_late_event_does_not_bring_a_settled_call_back() -> None:
+    board = play(list(stream(TABLES[0])))
+    board.forget("1")
+    assert board.take(ChannelEnded(at=at(9), linkedid="1", uniqueid="p", cause=16)) is None
+    assert not board.calls
+
+
+def test_every_id_of_every_event_is_made_its_own_calls() -> None:
+    """Else the calls that are mixed here would share channels, or be thought not to."""
+    text = {"target", "status", "forward", "dialled", "exten", "caller_num", "caller_name", "name", "space", "parker"}
+    found = {field.name for name in TABLES + REAL for happened in stream(name) for field in fields(happened)}
+    assert found - text - {"at", "cause", "attended", "conference", "late", "on"} == set(_IDS)

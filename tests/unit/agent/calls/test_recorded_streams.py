@@ -1,0 +1,198 @@
+"""Calls of a real Asterisk, recorded as its manager interface told them (`python -m lab.tools.capture`), folded again."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agent.ami.event_repair import Mending, headers_of
+from agent.ami.framing import Framing
+from agent.calls.call_registry import Switchboard
+from agent.calls.event_reader import SHAPES, read_event
+from agent.calls.events import Event
+from agent.rules.recording_rules import due, outworn
+from fonoteka.core.call_report import Direction, Reason, Result
+from tests.unit.agent.fixtures import DIRECTORY, play, told
+
+STREAMS = Path(__file__).parents[3] / "data" / "streams"
+IN, OUT, INTERNAL = Direction.IN, Direction.OUT, Direction.INTERNAL
+ANSWERED, NO_ANSWER, BUSY, OTHER = Result.ANSWERED, Result.NO_ANSWER, Result.BUSY, Result.OTHER
+
+#           stream               direction result    employee  dst          answered_by    segments
+ROWS = [
+    ("in_answered",          IN,       ANSWERED,  "152", "2458152",       "152",           ("152",)),
+    ("in_named",             IN,       ANSWERED,  "152", "2458152",       "152",           ("152",)),
+    ("in_busy",              IN,       BUSY,      "152", "2458152",       None,            ()),
+    ("in_no_answer",         IN,       NO_ANSWER, "152", "2458152",       None,            ()),
+    ("in_given_up",          IN,       NO_ANSWER, "152", "2458152",       None,            ()),
+    ("in_refused",           IN,       BUSY,      "152", "2458152",       None,            ()),
+    ("in_unavailable",       IN,       NO_ANSWER, "152", "2458152",       None,            ()),
+    ("in_absent",            IN,       OTHER,     None,  "2458152",       None,            ()),
+    ("menu_then_152",        IN,       ANSWERED,  "152", "2458888",       "152",           ("152",)),
+    ("menu_hung_up",         IN,       NO_ANSWER, None,  "2458888",       None,            ()),
+    ("group_152_answers",    IN,       ANSWERED,  "152", "2458800",       "152",           ("152",)),
+    ("group_130_busy",       IN,       ANSWERED,  "152", "2458800",       "152",           ("152",)),
+    ("group_given_up",       IN,       NO_ANSWER, None,  "2458800",       None,            ()),
+    ("queue_421_answers",    IN,       ANSWERED,  "421", "2458900",       "421",           ("421",)),
+    ("queue_given_up",       IN,       NO_ANSWER, None,  "2458900",       None,            ()),
+    ("out_city",             OUT,      ANSWERED,  "152", "2123456",       "2123456",       ("152",)),
+    ("out_long_distance",    OUT,      ANSWERED,  "152", "84951234567",   "84951234567",   ("152",)),
+    ("out_mobile",           OUT,      ANSWERED,  "152", "89131234567",   "89131234567",   ("152",)),
+    ("out_abroad",           OUT,      ANSWERED,  "152", "8104930901820", "8104930901820", ("152",)),
+    ("out_busy",             OUT,      BUSY,      "152", "84951234567",   None,            ()),
+    ("out_given_up",         OUT,      NO_ANSWER, "152", "84951234567",   None,            ()),
+    ("out_404",              OUT,      OTHER,     "152", "84951234567",   None,            ()),
+    ("out_503",              OUT,      OTHER,     "152", "84951234567",   None,            ()),
+    ("internal",             INTERNAL, ANSWERED,  "152", "421",           "421",           ("152",)),
+    ("internal_busy",        INTERNAL, BUSY,      "152", "421",           None,            ()),
+]  # fmt: skip
+
+
+#           stream               employee dst        answered_by    segments  reason
+FORWARDED = [
+    ("forward_always",       "421", "2458421", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
+    ("forward_busy",         "421", "2458421", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
+    ("forward_no_answer",    "421", "2458421", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
+    ("phone_302",            "421", "2458421", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
+    ("forward_abroad",       "421", "2458421", "8104930901820", (),     Reason.FORWARDED_INTERNATIONAL),
+    ("forward_city",         "421", "2458421", "2123456",     ("421",), None),
+    ("forward_toll_free",    "421", "2458421", "88001002030", ("421",), None),
+    ("phone_302_abroad",     "421", "2458421", "8104930901820", (),     Reason.FORWARDED_INTERNATIONAL),
+    ("phone_302_city",       "421", "2458421", "2123456",     ("421",), None),
+    ("phone_302_toll_free",  "421", "2458421", "88001002030", ("421",), None),
+    ("queue_leads_out",      None,  "2458901", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
+    ("followed_out",         None,  "2458902", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
+    ("forward_to_152",       "152", "2458421", "152",         ("152",), None),
+    ("phone_302_to_152",     "152", "2458421", "152",         ("152",), None),
+]  # fmt: skip
+
+
+#           stream                          employee answered_by    segments
+TRANSFERRED = [
+    ("blind_by_keys",                   "421", "421",         ("152", "421")),
+    ("blind_by_phone",                  "421", "421",         ("152", "421")),
+    ("blind_by_manager",                "421", "421",         ("152", "421")),
+    ("blind_by_phone_to_130",           "130", "130",         ("152",)),
+    ("blind_out",                       "152", "84951234567", ("152",)),
+    ("blind_to_busy",                   "152", "152",         ("152",)),
+    ("attended_by_keys",                "421", "421",         ("152", "421")),
+    ("attended_by_keys_to_130",         "130", "130",         ("152",)),
+    ("attended_by_keys_unanswered",     "421", "421",         ("152", "421")),
+    ("attended_by_keys_taken_back",     "152", "152",         ("152",)),
+    ("attended_by_phone",               "421", "421",         ("152", "152", "421")),  # the asking is a talk of its own
+    ("attended_by_phone_to_130",        "130", "130",         ("152", "152")),
+    ("attended_by_phone_out",           "152", "84951234567", ("152", "152")),
+    ("parked_by_keys",                  "421", "421",         ("152", "421")),
+    ("parked_by_phone",                 "421", "421",         ("152", "421")),
+    ("picked_up",                       "421", "421",         ("421",)),
+    ("hold_and_resume",                 "152", "152",         ("152",)),
+    ("caller_silent",                   "152", "152",         ("152",)),
+    ("keys_in_talk",                    "152", "152",         ("152",)),
+    ("withheld",                        "152", "152",         ("152",)),
+    ("hostile_caller",                  "152", "152",         ("152",)),
+    ("forging_caller",                  "152", "152",         ("152",)),
+]  # fmt: skip
+
+
+def read_stream(name: str) -> list[Event]:
+    """The events of a recorded stream, read as the agent reads them."""
+    return read_bytes((STREAMS / f"{name}.txt").read_bytes())
+
+
+def read_bytes(said: bytes) -> list[Event]:
+    """The events in what Asterisk said after its greeting."""
+    framing, mending = Framing(), Mending(SHAPES, lambda raw: False)
+    found = []
+    for message in mending.feed(framing.feed(b"Asterisk Call Manager/11.0.0\r\n" + said)):
+        headers = headers_of(message)
+        event = read_event(headers.get("Event", ""), headers, datetime(2000, 1, 1, tzinfo=UTC))
+        if event is not None:
+            found.append(event)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "direction", "result", "employee", "dst", "answered_by", "segments"), ROWS, ids=[row[0] for row in ROWS]
+)
+def test_the_row_of_a_real_call(
+    name: str,
+    direction: Direction,
+    result: Result,
+    employee: str | None,
+    dst: str,
+    answered_by: str | None,
+    segments: tuple[str, ...],
+) -> None:
+    (call,) = play(read_stream(name)).calls.values()
+    shown = told(call)
+    row = (
+        shown.direction,
+        shown.result,
+        shown.employee,
+        shown.dst,
+        shown.answered_by,
+        tuple(segment.user for segment in shown.segments),
+    )
+    assert row == (direction, result, employee, dst, answered_by, segments)
+    assert shown.reason is (None if segments else Reason.NOT_ANSWERED)
+    assert shown.ended_at is not None
+    assert shown.started_at.year > 2000  # the time Asterisk stamped, not the one of reading
+
+
+@pytest.mark.parametrize(
+    ("name", "employee", "dst", "answered_by", "segments", "reason"), FORWARDED, ids=[row[0] for row in FORWARDED]
+)
+def test_the_row_of_a_forwarded_call(
+    name: str, employee: str | None, dst: str, answered_by: str, segments: tuple[str, ...], reason: Reason | None
+) -> None:
+    (call,) = play(read_stream(name)).calls.values()
+    shown = told(call)
+    assert (shown.direction, shown.result) == (IN, ANSWERED)
+    row = (shown.employee, shown.dst, shown.answered_by, tuple(segment.user for segment in shown.segments), shown.reason)
+    assert row == (employee, dst, answered_by, segments, reason)
+
+
+@pytest.mark.parametrize(("name", "employee", "answered_by", "segments"), TRANSFERRED, ids=[row[0] for row in TRANSFERRED])
+def test_a_transferred_call_has_one_row(name: str, employee: str, answered_by: str, segments: tuple[str, ...]) -> None:
+    rows = [told(call) for call in play(read_stream(name)).calls.values()]
+    whole = [row for row in rows if row.merged_into is None]
+    (shown,) = whole
+    assert {row.merged_into for row in rows if row is not shown} <= {shown.linkedid}
+    assert (shown.direction, shown.result, shown.dst) == (IN, ANSWERED, "2458152")
+    assert (shown.employee, shown.answered_by, tuple(segment.user for segment in shown.segments)) == (
+        employee,
+        answered_by,
+        segments,
+    )
+    assert all(row.ended_at is not None for row in rows)
+
+
+def test_a_recorder_is_outworn_when_its_channel_talks_with_somebody_else() -> None:
+    """Asking a colleague by keys: 152 heard the customer, now hears 421; in a plain call nobody's recorder wears out."""
+    for name, expected in (("attended_by_keys", ["152"]), ("blind_by_phone", []), ("in_answered", []), ("hold_and_resume", [])):
+        board, worn = Switchboard(), list[str]()
+        for event in read_stream(name):
+            call = board.take(event)
+            company = DIRECTORY.company_of(call) if call is not None else None
+            if call is None or company is None:
+                continue
+            for needed in due(call, company):
+                call, _ = board.decided(call, needed, event.at)
+            worn += [known.user for known in outworn(call) if known.user not in worn]
+        assert worn == expected, name
+
+
+@pytest.mark.parametrize("name", ["conference_of_colleagues", "conference_with_customer"])
+def test_in_a_conference_everybody_has_their_own_row(name: str) -> None:
+    rows = {row.src: row for row in (told(call) for call in play(read_stream(name)).calls.values())}
+    assert len(rows) == 3
+    assert all(row.result is ANSWERED and row.merged_into is None for row in rows.values())
+    recorded = {src: tuple(segment.user for segment in row.segments) for src, row in rows.items()}
+    assert recorded["152"] == ("152",)
+    assert recorded["421"] == ("421",)
+
+
+def test_a_callers_name_comes_as_it_was_meant() -> None:
+    (call,) = play(read_stream("in_named")).calls.values()
+    shown = told(call)
+    assert shown.src_name == 'Пётр "Ё" <x>; $(id)'

@@ -1,0 +1,35 @@
+"""How long a new recorder waits for what the one before has heard to be forgotten."""
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from agent.recording import mixmonitor as recorder
+from agent.recording.mixmonitor import Recorder
+from tests.unit.agent.recording.test_rtp_restart import PHONE, Asterisk
+
+
+def passed(heard: int, sent: int) -> str:
+    return f"ssrc=1;themssrc=7;lp=0;rxjitter=0.000000;rxcount={heard};txjitter=0.000000;txcount={sent};rlp=0"
+
+
+@pytest.mark.parametrize(
+    ("answers", "looks"),
+    [
+        ((passed(76, 75), passed(80, 79)), 2),
+        ((passed(76, 75), passed(76, 79)), 2),  # who is heard by nobody hears
+        ((passed(76, 75), passed(76, 75), passed(77, 76), passed(78, 77)), 4),  # a busy Asterisk
+        ((passed(76, 75),), 47),  # nothing passes any more
+        (("",), 2),  # a channel without RTP
+        ((None,), 2),
+        ((passed(76, 75), passed(76, 75), None), 3),  # gone meanwhile
+    ],
+)
+async def test_sound_must_have_passed_without_a_recorder(
+    answers: tuple[str | None, ...], looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "FORGETS_AFTER_S", 0.0)
+    monkeypatch.setattr(recorder, "LOOK_EVERY_S", 0.0)
+    asterisk = Asterisk(*answers)
+    await Recorder(asterisk, PurePosixPath("/spool")).forgotten(PHONE.name)
+    assert asterisk.asked == looks

@@ -1,0 +1,82 @@
+"""Mixers and workers at work, and how to see what they do."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from fonoteka.core.config import Configuration, MixerSection, PbxSection
+from fonoteka.core.manifest import AudioFormat, Layout
+from fonoteka.core.spool import ItemState, Spool
+from mixer.app import run
+from mixer.job import Order
+from mixer.worker_pool import Worker
+from tests.support.legs import EMPLOYEE_LEG, OUTSIDE_LEG
+
+PATIENCE_S = 60.0
+
+
+@asynccontextmanager
+async def mixing(spool: Spool, workers: int = 1) -> AsyncIterator[asyncio.Task[None]]:
+    """A mixer at work on a spool; stopped as SIGTERM stops it."""
+    settings = MixerSection(workers=workers)
+    mixer = asyncio.create_task(run(Configuration(pbx=PbxSection(spool=spool.root), mixer=settings)))
+    try:
+        yield mixer
+    finally:
+        mixer.cancel()
+        with suppress(asyncio.CancelledError):
+            await mixer
+
+
+@asynccontextmanager
+async def working() -> AsyncIterator[Worker]:
+    """One worker alone."""
+    worker = Worker()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
+def order(item: Path, audio_format: AudioFormat) -> Order:
+    """Mix this item in stereo."""
+    return Order(item=item, outside_leg=OUTSIDE_LEG, employee_leg=EMPLOYEE_LEG, audio_format=audio_format, layout=Layout.STEREO)
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait for a condition that only the file system and /proc tell of."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def names(spool: Spool, state: ItemState) -> set[str]:
+    """The items of a state."""
+    return {item.name for item in spool.items(state)}
+
+
+def midway(spool: Spool) -> bool:
+    """Whether a worker is writing some item's audio right now."""
+    return any(spool.folder(ItemState.MIXING).glob("*/.audio.*.new"))
+
+
+def worker_pids(parent: int | None = None) -> set[int]:
+    """The worker processes that run now as children of this process (or another)."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, parent_pid = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            wanted = int(parent_pid) == (parent or os.getpid()) and state != "Z"
+            if wanted and b"mixer.worker" in (process / "cmdline").read_bytes():
+                found.add(int(process.name))
+    return found
+
+
+def runs(pid: int) -> bool:
+    """Whether a process still lives (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
