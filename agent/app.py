@@ -40,7 +40,7 @@ from agent.shipping.shippers import CallShipper, RecordingShipper
 from fonoteka.core.agent_protocol import Command, CommandOutcome
 from fonoteka.core.background_tasks import again_and_again
 from fonoteka.core.config import Configuration, require_secret, split_address
-from fonoteka.core.domains import CompanySettings
+from fonoteka.core.domains import DomainSettings
 from fonoteka.core.spool import Spool
 
 PROVE_SPOOL_EVERY_S: Final = 60.0
@@ -74,7 +74,7 @@ class Agent:
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._acting.shipped, self._acting.rejected)
         self._heard = self._spool.root / "heard"  # its time is when we last heard Asterisk
         self._settings_copy = self._spool.root / "settings.json"
-        known = settings.read_copy(self._settings_copy) or CompanySettings(version=0)
+        known = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
         self._acting.directory = self._told_of(known)
         self._asked = Asked(self._calls, self._acting)
         self._feature_codes = FeatureCodes(pbx.agi, self._ami, self._asked)
@@ -147,10 +147,10 @@ class Agent:
         call = self._calls.call(command.linkedid)
         return CommandOutcome(refusal=refusal, report=self._settling.told(call) if call is not None else None)
 
-    def _settings_changed(self, fresh: CompanySettings) -> None:
+    def _settings_changed(self, fresh: DomainSettings) -> None:
         self._acting.directory_changed(self._told_of(fresh))
 
-    def _told_of(self, fresh: CompanySettings) -> Directory:
+    def _told_of(self, fresh: DomainSettings) -> Directory:
         directory = Directory(settings=fresh, trunks=self._trunks)
         self._settling.directory_changed(directory)
         self._notices.settings_changed(fresh)

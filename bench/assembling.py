@@ -14,7 +14,7 @@ from agent.calls.events import Event
 from agent.reporting.call_report import report
 from agent.rules.directory import Company, Directory
 from agent.rules.recording_rules import due
-from fonoteka.core.domains import CompanySettings, Domain, RecordRule, User
+from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
 STREAM = Path(__file__).parents[1] / "tests" / "data" / "streams" / "in_answered.txt"
 USERS = 500
@@ -33,7 +33,7 @@ def company() -> Company:
         for number in range(100, 100 + USERS)
     )
     domain = Domain(name="acme", country="RU", area_codes=("391",), users=users, numbers=("2458152",))
-    return Directory(settings=CompanySettings(version=1, domains=(domain,))).companies[0]
+    return Directory(settings=DomainSettings(version=1, domains=(domain,))).companies[0]
 
 
 def real_call() -> list[Event]:

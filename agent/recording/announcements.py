@@ -16,7 +16,7 @@ import structlog
 from agent.rules.recording_rules import decide
 from fonoteka.core.backoff import Backoff
 from fonoteka.core.call_report import Direction
-from fonoteka.core.domains import CompanySettings, Domain
+from fonoteka.core.domains import Domain, DomainSettings
 from fonoteka.core.errors import AmiActionFailed, AmiError, AmiUnsafe
 
 FAMILY: Final = "fonoteka"
@@ -34,7 +34,7 @@ class Ami(Protocol):
         """An action's whole list; raises AmiError."""
 
 
-def wanted(settings: CompanySettings) -> dict[str, str]:
+def wanted(settings: DomainSettings) -> dict[str, str]:
     """AstDB keys below `fonoteka` to sounds, for everybody whose talks are recorded by their setting.
 
     Somebody who records on demand has none: when it rings nobody knows whether they will ask for it.
@@ -54,10 +54,10 @@ class Notices:
 
     def __init__(self, ami: Ami) -> None:
         self._ami = ami
-        self._settings = CompanySettings(version=0)
+        self._settings = DomainSettings(version=0)
         self._due = asyncio.Event()
 
-    def settings_changed(self, settings: CompanySettings) -> None:
+    def settings_changed(self, settings: DomainSettings) -> None:
         """Other settings are in force."""
         self._settings = settings
         self._due.set()

@@ -25,7 +25,7 @@ from agent.rules.directory import Company, Directory
 from agent.rules.on_demand_rules import Ending
 from agent.rules.recording_rules import Due, due, hearing, inherited, outworn
 from fonoteka.core.call_report import Reason
-from fonoteka.core.domains import CompanySettings
+from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import AmiError, SpoolError
 from fonoteka.core.manifest import read_failure
 
@@ -44,7 +44,7 @@ class Acting:
     ) -> None:
         self._calls, self._settling, self._holding, self._spawn = calls, settling, holding, spawn
         self._recordings = recordings(self.take)
-        self.directory = Directory(settings=CompanySettings(version=0))
+        self.directory = Directory(settings=DomainSettings(version=0))
         self._beginning = set[str]()  # recordings that are on their way to Asterisk: a second recorder would write the same files
 
     def ask_again(self) -> None:

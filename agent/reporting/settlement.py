@@ -17,7 +17,7 @@ from agent.reporting.journal import Journal
 from agent.rules.directory import Directory
 from agent.shipping.shippers import CallShipper
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.domains import CompanySettings
+from fonoteka.core.domains import DomainSettings
 
 GATHER_S = 0.03  # a burst of events becomes one report
 BETWEEN_S = 0.4  # on a busy PBX each telling costs CPU (journal, request), and nobody sees the difference
@@ -30,7 +30,7 @@ class Settling:
 
     def __init__(self, calls: Switchboard, journal: Journal, pbx: str) -> None:
         self._calls, self._journal, self._pbx = calls, journal, pbx
-        self._directory = Directory(settings=CompanySettings(version=0))
+        self._directory = Directory(settings=DomainSettings(version=0))
         self._changed: set[str] = set()
         self._news = asyncio.Event()
         self._sent: dict[str, CallReport] = {}

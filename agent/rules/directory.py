@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from agent.calls.call_state import Call, Channel
-from fonoteka.core.domains import CompanySettings, Domain, User
+from fonoteka.core.domains import Domain, DomainSettings, User
 from fonoteka.core.phone_numbers import normalise
 
 
@@ -65,7 +65,7 @@ class Company:
 class Directory:
     """All companies on this PBX."""
 
-    settings: CompanySettings
+    settings: DomainSettings
     trunks: frozenset[str] = frozenset()
 
     @cached_property

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fonoteka.core.agent_protocol import CallReceipts, Command, CommandOutcome, Commands, RecordingReceipt
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.domains import CompanySettings
+from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import ShipError, ShipRefused
 from fonoteka.core.manifest import MANIFEST_FILE, MIXED_FILE, Mixed
 
@@ -22,7 +22,7 @@ _CALL_RECEIPTS: Final = TypeAdapter(CallReceipts)
 _RECORDING_RECEIPT: Final = TypeAdapter(RecordingReceipt)
 _COMMANDS: Final = TypeAdapter(Commands)
 _OUTCOME: Final = TypeAdapter(CommandOutcome)
-_SETTINGS: Final = TypeAdapter(CompanySettings)
+_SETTINGS: Final = TypeAdapter(DomainSettings)
 _NEVER: Final = frozenset({400, 413, 422})  # the same request will be refused again
 _PIECE_BYTES: Final = 64 * 1024
 _UPLOAD_TIMEOUT: Final = httpx.Timeout(30, write=300, read=300)
@@ -58,7 +58,7 @@ class Api:
             trust_env=False,
         )
 
-    async def settings(self, known: int, wait_s: int) -> CompanySettings | None:
+    async def settings(self, known: int, wait_s: int) -> DomainSettings | None:
         """The settings once they are newer than `known`, or None if that did not happen within `wait_s` seconds."""
         answer = await self._ask(
             "GET",

@@ -10,15 +10,15 @@ from pydantic import TypeAdapter, ValidationError
 from agent.shipping.api_client import Api
 from fonoteka.core.atomic_file import write_atomically
 from fonoteka.core.backoff import Backoff
-from fonoteka.core.domains import CompanySettings
+from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import ShipError
 
 POLL_S = 25
-_SETTINGS = TypeAdapter(CompanySettings)
+_SETTINGS = TypeAdapter(DomainSettings)
 _log = structlog.get_logger()
 
 
-def read_copy(path: Path) -> CompanySettings | None:
+def read_copy(path: Path) -> DomainSettings | None:
     """The settings an earlier run left in the spool, if they can be read."""
     try:
         return _SETTINGS.validate_json(path.read_bytes())
@@ -29,7 +29,7 @@ def read_copy(path: Path) -> CompanySettings | None:
         return None
 
 
-async def follow(api: Api, copy: Path, known: Callable[[], int], changed: Callable[[CompanySettings], None]) -> None:
+async def follow(api: Api, copy: Path, known: Callable[[], int], changed: Callable[[DomainSettings], None]) -> None:
     """Call `changed` with every version of the settings other than the `known` one, and keep the copy; until cancelled."""
     backoff = Backoff(most_s=5)
     while True:

@@ -13,17 +13,13 @@ from threading import Event
 from typing import Final
 from uuid import uuid4
 
-from fonoteka.core.errors import ConfigurationError
+from fonoteka.core.errors import ConfigurationError, TooManyConversions
 
 _AT_ONCE: Final = 2
 _MOST_EACH: Final = 2
 
 Make = Callable[[Path, Callable[[], bool]], None]
 """Writes the draft it is given, in a thread; should give up, by raising anything, once the function says that nobody waits."""
-
-
-class TooManyAsked(Exception):
-    """This one waits for as many files as anybody may at a time."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -62,13 +58,13 @@ class AudioCache:
         """The file of a key, made if it is not there; asked for twice at once, it is made once. Cancelled by all who asked,
         it is given up.
 
-        `key` must be safe as a file's name. Whatever `make` raises is raised to everybody who waits. Raises TooManyAsked.
+        `key` must be safe as a file's name. Whatever `make` raises is raised to everybody who waits. Raises TooManyConversions.
         """
         if path := await self.find(key):
             return path
         making = self._making.get(key)
         if sum(who in other.waiting for other in self._making.values() if other is not making) >= _MOST_EACH:
-            raise TooManyAsked
+            raise TooManyConversions
         if making is None:
             abandoned = Event()
             task = asyncio.create_task(self._make(self._root / key, make, abandoned), name=f"audio {key}")

@@ -15,7 +15,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 
 from fonoteka.core.codec_settings import MP3_KBITS_PER_SECOND, NOTHING_ELSE, CodecSettings, next_rate_hz, opus_settings
-from fonoteka.core.errors import StoreError
+from fonoteka.core.errors import ConversionAbandoned, StoreError
 from fonoteka.core.manifest import AudioFormat, Layout
 
 _ENCODERS: Final = {
@@ -30,10 +30,6 @@ _FASTER_LAME: Final = {"compression_level": "7"}  # than the mixer's 5: half the
 _LONGER_BY_S: Final = 1.0
 
 Samples = np.ndarray[tuple[int, int], np.dtype[np.int16]]
-
-
-class Abandoned(Exception):
-    """Nobody waits for it any more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +53,7 @@ def write_joined(
     """Encode the sources one after the other into `draft`; its length is the sum of theirs, to the sample.
 
     `rate_hz` and `layout` are those of the richest source. The same sources give the same bytes. Raises StoreError if a
-    source is missing, damaged or not what the index says, and Abandoned once `abandoned` is true.
+    source is missing, damaged or not what the index says, and ConversionAbandoned once `abandoned` is true.
     """
     rate = next_rate_hz(rate_hz)
     try:
@@ -72,7 +68,7 @@ def write_joined(
             for source in sources:
                 for frame in _decoded(source, layout, rate):
                     if abandoned():
-                        raise Abandoned
+                        raise ConversionAbandoned
                     frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
                     position += frame.samples
                     container.mux(stream.encode(frame))

@@ -21,7 +21,7 @@ from api.audio.conversion import recipe
 from api.exports.columns import Row, has_audio, row
 from api.exports.csv_format import line, titles
 from api.exports.labels import Words
-from fonoteka.core.errors import StoreError
+from fonoteka.core.errors import ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import archived_name
 from store.objects.folder import ObjectFolder
 from store.queries.audio import StoredAudio
@@ -31,14 +31,6 @@ INDEX: Final = "index.csv"
 _BLOCK: Final = 256 * 1024
 
 log = structlog.get_logger()
-
-
-class ObjectMissing(StoreError):
-    """An object is not where the index says."""
-
-
-class ObjectDamaged(StoreError):
-    """An object is not what the index says."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)

@@ -12,9 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.schemas import models
-from fonoteka.core.errors import StoreError
-from store.intake.intake import IntakeRefused, NotYetTaken
-from store.objects.folder import ChecksumWrong, ObjectsFull
+from fonoteka.core.errors import ChecksumWrong, IntakeDeferred, IntakeRefused, ObjectsFull, StoreError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -51,7 +49,7 @@ _BY_STATUS: Final = {404: "not-found", 405: "method-not-allowed", 413: "too-larg
 # An agent sets aside for good what is answered with 422 (or 413), and sends again whatever else went wrong.
 _BY_EXCEPTION: Final[dict[type[Exception], tuple[int, str]]] = {
     IntakeRefused: (422, "intake-refused"),
-    NotYetTaken: (409, "not-yet-taken"),
+    IntakeDeferred: (409, "not-yet-taken"),
     ChecksumWrong: (422, "checksum-wrong"),
     ObjectsFull: (507, "storage-full"),
     StoreError: (503, "store-unavailable"),

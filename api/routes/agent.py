@@ -16,7 +16,7 @@ from api.http.problems import Problem, Responses, invalid
 from api.schemas import models
 from fonoteka.core.agent_protocol import CallReceipt, CallReceipts, Command, CommandOutcome, Commands, RecordingReceipt
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.domains import CompanySettings
+from fonoteka.core.domains import DomainSettings
 from fonoteka.core.manifest import Manifest, Mixed
 from store import recorder_commands as commands
 from store.intake.intake import store_recording, upsert_calls
@@ -79,7 +79,7 @@ async def _poll(pbx: Agent, services: Shared) -> AsyncIterator[None]:
 @router.get(
     "/settings",
     operation_id="agentSettings",
-    response_model=CompanySettings,
+    response_model=DomainSettings,
     dependencies=[Depends(_poll, scope="function")],
     responses=_TOO_MANY | {204: {"description": "none"}},
 )
@@ -88,7 +88,7 @@ async def get_settings(
     services: Shared,
     known: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     wait_s: Annotated[float, Query(ge=0, le=60)] = 0,
-) -> CompanySettings | Response:
+) -> DomainSettings | Response:
     """The settings, if their version is another than `known` or becomes so within `wait_s` seconds."""
     if await services.settings.other_than(known, wait_s):
         return await company_settings(services.store)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 
-from api.audio.cache import Make, TooManyAsked
+from api.audio.cache import Make
 from api.audio.conversion import EXTENSIONS, recipe
 from api.audit.trail import Entry
 from api.dependencies.access import Person, actor
@@ -19,7 +19,7 @@ from api.dependencies.services import Services, Shared
 from api.http.client_disconnect import unless_gone
 from api.http.problems import NOT_FOUND, Problem, not_found
 from api.schemas import models
-from fonoteka.core.errors import StoreError
+from fonoteka.core.errors import StoreError, TooManyConversions
 from fonoteka.core.manifest import AudioFormat
 from fonoteka.core.naming import safe
 from store.people.accounts import Account
@@ -108,7 +108,7 @@ async def _made(request: Request, services: Services, file: str, make: Make, acc
     """The file, made where it is not there; given up when the client goes."""
     try:
         return await unless_gone(request, services.audio.get(file, make, who=account.user_id))
-    except TooManyAsked:
+    except TooManyConversions:
         detail = "you wait for two recordings already; ask for this one when they have come"
         raise Problem(429, "too-many-conversions", detail, headers={"Retry-After": "5"}) from None
 

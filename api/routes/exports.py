@@ -27,9 +27,8 @@ from api.http.client_disconnect import unless_gone
 from api.http.parameters import SelectionQuery
 from api.http.problems import Responses
 from api.schemas import models
-from fonoteka.core.errors import StoreError
+from fonoteka.core.errors import ObjectsFull, SessionEnded, StoreError
 from fonoteka.core.naming import export_name
-from store.objects.folder import ObjectsFull
 from store.people.accounts import Account
 from store.queries.audio import StoredAudio, audio_of_calls
 from store.queries.calls import SeenCall
@@ -44,10 +43,6 @@ ZIP: Final = "application/zip"
 _BLOCK: Final = 256 * 1024
 _SESSION_CHECKED_EACH_S: Final = 10.0
 _LONGEST_TOLD: Final = 500  # of a parameter, in the audit
-
-
-class SessionOver(Exception):
-    """Whoever asked for an export has no right to the rest of it any more."""
 
 
 class ExportQuery(SelectionQuery):
@@ -99,7 +94,7 @@ class Export:
             yield [(seen, audio.get(seen.call_id, ())) for seen in some]
 
     async def while_allowed(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """The same pieces, as long as the session holds and sees what it saw. Raises SessionOver.
+        """The same pieces, as long as the session holds and sees what it saw. Raises SessionEnded.
 
         A client that reads slowly makes an export last for days, and gets what has come meanwhile.
         """
@@ -108,7 +103,7 @@ class Export:
             if time.monotonic() - checked >= _SESSION_CHECKED_EACH_S:
                 account = await account_by(self.services, self.token)
                 if account is None or account.scope != self.account.scope:
-                    raise SessionOver(self.account.login)
+                    raise SessionEnded(self.account.login)
                 checked = time.monotonic()
             yield piece
 

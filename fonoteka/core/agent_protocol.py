@@ -1,6 +1,6 @@
 """What agents and the API say to each other under `/agent/v1` (JSON over HTTP; `Authorization: Bearer <token of the PBX>`).
 
-    GET  /agent/v1/settings?known=VERSION&wait_s=25   → CompanySettings; 204 if they are still at VERSION after wait_s
+    GET  /agent/v1/settings?known=VERSION&wait_s=25   → DomainSettings; 204 if they are still at VERSION after wait_s
     GET  /agent/v1/commands?after=ID&wait_s=25        → Commands of people who watch a call: those of this PBX, none older than 10 s
     POST /agent/v1/commands/{id}    CommandOutcome    → 204, whether or not anybody waits for it still
     PUT  /agent/v1/calls            [CallReport, …]   → CallReceipts (at most 200 calls; what is refused is told one by one)

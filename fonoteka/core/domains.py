@@ -1,6 +1,6 @@
 """Companies on a PBX: domains, their users and numbers, as the agent needs them to decide.
 
-The store keeps them (`fonoteka apply` and the portal change them); agents fetch them as one `CompanySettings`.
+The store keeps them (`fonoteka apply` and the portal change them); agents fetch them as one `DomainSettings`.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Domain:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CompanySettings:
+class DomainSettings:
     """All domains of an installation at one version; any change gives a higher version."""
 
     version: int

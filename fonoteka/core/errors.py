@@ -11,6 +11,15 @@
     │   └── AmiUnsafe        a header would have injected another action (CR, LF, NUL, over-long)
     ├── AudioError           legs cannot be made into a recording; carries a `Reason`
     ├── StoreError           index or objects refuse
+    │   ├── ChecksumWrong    the bytes that arrived are not those announced
+    │   ├── ObjectsFull      no space is left for objects    → 507
+    │   ├── ObjectMissing    an object is not where the index says
+    │   ├── ObjectDamaged    an object is not what the index says
+    │   ├── IntakeRefused    a report or recording will never be accepted     → 422
+    │   └── IntakeDeferred   a report or recording may be accepted later      → 409
+    ├── ConversionAbandoned  nobody waits for a converted recording any more
+    ├── TooManyConversions   one account waits for too many conversions       → 429
+    ├── SessionEnded         the session that asked for an export has ended
     ├── MailError            an e-mail was not sent
     │   ├── MailUnreachable  no answer from the mail server
     │   └── MailRefused      it answered and said no
@@ -69,6 +78,42 @@ class AudioError(FonotekaError):
 
 class StoreError(FonotekaError):
     """The index or the objects cannot be read or written."""
+
+
+class ChecksumWrong(StoreError):
+    """The bytes that arrived are not those announced."""
+
+
+class ObjectsFull(StoreError):
+    """No space is left for objects."""
+
+
+class ObjectMissing(StoreError):
+    """An object is not where the index says."""
+
+
+class ObjectDamaged(StoreError):
+    """An object is not what the index says."""
+
+
+class IntakeRefused(StoreError):
+    """A report or recording can never be accepted, however often it is sent; the text says why."""
+
+
+class IntakeDeferred(StoreError):
+    """A report or recording cannot be accepted now, but may be when it is sent again; the text says why."""
+
+
+class ConversionAbandoned(FonotekaError):
+    """Nobody waits for a converted recording any more."""
+
+
+class TooManyConversions(FonotekaError):
+    """One account already waits for as many converted recordings as it may."""
+
+
+class SessionEnded(FonotekaError):
+    """The session that asked for an export has ended, so the export breaks off."""
 
 
 class MailError(FonotekaError):

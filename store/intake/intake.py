@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.agent_protocol import CallReceipt, RecordingReceipt
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.errors import StoreError
+from fonoteka.core.errors import IntakeDeferred, IntakeRefused
 from fonoteka.core.manifest import Manifest, Mixed
 from fonoteka.core.naming import call_id, peaks_key, recording_key
 from store.database.schema import LONGEST_LOGIN, calls, domains, segments
@@ -20,14 +20,6 @@ from store.intake.row_mapping import Incoming
 from store.intake.write_calls import CallChange, merged_into, write_calls
 from store.objects.file_signature import checked_kind
 from store.people.accounts import Pbx
-
-
-class IntakeRefused(StoreError):
-    """What was shipped can never be taken, however often it is sent; says why."""
-
-
-class NotYetTaken(StoreError):
-    """What was shipped cannot be taken as things stand, but may be when it is sent again; says why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +71,7 @@ async def store_recording(
 ) -> RecordingTaken:
     """Take a recording: first its objects, then, in one transaction, its segment and the call it belongs to.
 
-    `peaks` is the JSON of the mixer's peaks file. Raises IntakeRefused, ChecksumWrong, NotYetTaken, ObjectsFull.
+    `peaks` is the JSON of the mixer's peaks file. Raises IntakeRefused, ChecksumWrong, IntakeDeferred, ObjectsFull.
     """
     if refused := _never(pbx, manifest.call) or recording_beyond(manifest, mixed):
         raise IntakeRefused(refused)
@@ -88,7 +80,7 @@ async def store_recording(
         earlier = await _arrived(connection, pbx, manifest.name)
         manifest = await _of_the_whole_call(connection, manifest)
     if unknown := _not_yet(manifest.call, known):
-        raise NotYetTaken(unknown)
+        raise IntakeDeferred(unknown)
     of_another = earlier is not None and earlier.public_id != call_id(pbx.name, manifest.call.linkedid)
     # What has no audio yet goes to the call that claims it: two calls may have become one since it was begun.
     claimed = any(segment.name == manifest.name for segment in manifest.call.segments)
@@ -179,5 +171,5 @@ async def _take_recording(
     mine = (segments.c.pbx_id == pbx.id) & (segments.c.name == manifest.name) & (segments.c.call_id == changes[0].call_id)
     if (await connection.execute(update(segments).where(mine).values(values))).rowcount != 1:
         # The call claims it, but its report has not come, or one that knew less: it will be sent again after the calls.
-        raise NotYetTaken(f"segment {manifest.name!r} is of another call still")
+        raise IntakeDeferred(f"segment {manifest.name!r} is of another call still")
     return changes

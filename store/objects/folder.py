@@ -17,18 +17,10 @@ from typing import BinaryIO, Final
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from fonoteka.core.errors import ConfigurationError, StoreError
+from fonoteka.core.errors import ChecksumWrong, ConfigurationError, ObjectsFull, StoreError
 
 _INCOMING: Final = ".incoming"
 _ORPHANED_AFTER_S: Final = 24 * 3600
-
-
-class ChecksumWrong(StoreError):
-    """What came is not what was announced."""
-
-
-class ObjectsFull(StoreError):
-    """No space is left for objects."""
 
 
 class ObjectFolder:

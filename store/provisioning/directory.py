@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fonoteka.core.domains import CompanySettings, Domain, RecordRule, Role, User
+from fonoteka.core.domains import Domain, DomainSettings, RecordRule, Role, User
 from store.audit.write import Actor, note
 from store.database.schema import domains, numbers, settings, users
 from store.database.store import Store
@@ -45,7 +45,7 @@ async def bump_version(connection: AsyncConnection) -> None:
     await connection.execute(update(settings).values(version=settings.c.version + 1))
 
 
-async def company_settings(store: Store) -> CompanySettings:
+async def company_settings(store: Store) -> DomainSettings:
     """All that agents decide by, at one version."""
     async with store.reading() as connection:
         version = await _version(connection)
@@ -65,7 +65,7 @@ async def company_settings(store: Store) -> CompanySettings:
         )
         for domain in there
     }
-    return CompanySettings(version=version, domains=tuple(of_domain.values()))
+    return DomainSettings(version=version, domains=tuple(of_domain.values()))
 
 
 async def domain_id_of(store: Store, domain: str) -> int | None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from fonoteka.core.call_report import CallReport, RecordingState
-from fonoteka.core.domains import CompanySettings, RecordRule
+from fonoteka.core.domains import DomainSettings, RecordRule
 from fonoteka.core.naming import call_id
 from store.database.store import Store
 from store.provisioning.apply import apply
@@ -20,12 +20,12 @@ from tests.data import seed
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
 
 
-async def settings_of(agent: httpx.AsyncClient, known: int = 0, wait_s: float = 0) -> CompanySettings | None:
+async def settings_of(agent: httpx.AsyncClient, known: int = 0, wait_s: float = 0) -> DomainSettings | None:
     answer = await agent.get("/agent/v1/settings", params={"known": known, "wait_s": wait_s})
     if answer.status_code == 204:
         return None
     assert answer.status_code == 200, answer.text
-    return TypeAdapter(CompanySettings).validate_json(answer.content)
+    return TypeAdapter(DomainSettings).validate_json(answer.content)
 
 
 async def test_an_agent_learns_all_that_it_decides_by(agent: httpx.AsyncClient) -> None:

@@ -17,11 +17,11 @@ import pytest
 from sqlalchemy import Row, select
 
 from api.audio import conversion as audio_recipe
-from api.audio.cache import AudioCache, TooManyAsked
-from api.audio.join import Abandoned, Source, write_joined
+from api.audio.cache import AudioCache
+from api.audio.join import Source, write_joined
 from api.audio.peaks import StoredPeaks, Stretch, joined
 from api.audit.trail import AuditTrail, Entry
-from fonoteka.core.errors import StoreError
+from fonoteka.core.errors import ConversionAbandoned, StoreError, TooManyConversions
 from fonoteka.core.manifest import AudioFormat, Layout
 from fonoteka.core.naming import call_id
 from store.audit.write import Actor
@@ -235,7 +235,7 @@ def test_no_more_is_decoded_than_there_should_be(tmp_path: Path) -> None:
 
 def test_decoding_ends_when_nobody_waits(tmp_path: Path) -> None:
     whole = source(tmp_path / "x.ogg", AUDIO, 5000)
-    with pytest.raises(Abandoned):
+    with pytest.raises(ConversionAbandoned):
         write_joined([whole], tmp_path / "joined", lambda: True, audio_format=AudioFormat.WAV, layout=Layout.STEREO, rate_hz=8000)
 
 
@@ -321,7 +321,7 @@ async def test_nobody_waits_for_more_than_two_at_a_time(tmp_path: Path) -> None:
     await happens(slow.begun)
     await happens(slow.begun)
     for who in (1, 2):
-        with pytest.raises(TooManyAsked):
+        with pytest.raises(TooManyConversions):
             await cache.get("d", slow, who=who)
     slow.finish.set()
     assert [path.name for path in await asyncio.gather(*asked, cache.get("d", slow, who=3))] == ["a", "a", "b", "b", "c", "d"]

@@ -12,7 +12,7 @@ from fonoteka.cli.ami_connection import linked
 from fonoteka.cli.doctor import Finding, account, conf, kit, needs
 from fonoteka.cli.doctor.asterisk import check
 from fonoteka.core.config import Configuration, load
-from fonoteka.core.domains import CompanySettings, Domain, RecordRule, User
+from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 from lab.asterisk.rootfs import AsteriskProgram
 from lab.asterisk.server import LabAsterisk
 from lab.tools.installation import Fonoteka, configuration_text
@@ -54,7 +54,7 @@ class Patient:
 
     pbx: LabAsterisk
     configuration: Configuration
-    settings: CompanySettings
+    settings: DomainSettings
 
     async def examined(self) -> list[Finding]:
         """All about the PBX."""
@@ -93,7 +93,7 @@ async def patient(program: AsteriskProgram, tmp_path_factory: pytest.TempPathFac
             name="acme", country="RU", area_codes=(), users=users, numbers=(), notice_in=SOUND, notice_out=SOUND, beep_every_s=15
         )
         assert any(user.record is RecordRule.ON_DEMAND for user in users)
-        yield Patient(pbx=pbx, configuration=load(folder / "fonoteka.toml"), settings=CompanySettings(version=1, domains=(domain,)))
+        yield Patient(pbx=pbx, configuration=load(folder / "fonoteka.toml"), settings=DomainSettings(version=1, domains=(domain,)))
 
 
 async def test_an_installation_that_uses_all_of_the_kit_is_in_order(patient: Patient) -> None:

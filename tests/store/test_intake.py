@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from fonoteka.core.call_report import CallReport, MutedSpan, PathStep, Reason, RecordingState, Result, SegmentReport
+from fonoteka.core.errors import ChecksumWrong, IntakeDeferred, IntakeRefused
 from fonoteka.core.manifest import AudioFormat, Manifest, Mixed
 from fonoteka.core.naming import call_id
 from store.audit.write import Actor
 from store.database.schema import calls, domains, participants, segments
 from store.database.store import Store
-from store.intake.intake import IntakeRefused, NotYetTaken, RecordingTaken, store_recording, upsert_calls
+from store.intake.intake import RecordingTaken, store_recording, upsert_calls
 from store.objects.file_signature import is_kind
-from store.objects.folder import ChecksumWrong
 from store.people.accounts import Pbx, ensure_pbx, log_in, pbx_of
 from store.provisioning.directory import change_person
 from store.queries.calls import SeenCall, call_of
@@ -173,7 +173,7 @@ async def test_an_unknown_domain_may_become_known(store: Store, pbx: Pbx) -> Non
     call = seed.but(seed.a_call(1, BEGIN), domain="nobody")
     (receipt,) = (await upsert_calls(store, pbx, [call])).receipts
     assert receipt.retry and "unknown domain 'nobody'" in (receipt.refused or "")
-    with pytest.raises(NotYetTaken, match="unknown domain 'nobody'"):
+    with pytest.raises(IntakeDeferred, match="unknown domain 'nobody'"):
         await take(store, pbx, call)
 
 

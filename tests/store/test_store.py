@@ -12,10 +12,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from fonoteka.core.config import StoreSection
-from fonoteka.core.errors import ConfigurationError
+from fonoteka.core.errors import ChecksumWrong, ConfigurationError
 from store.database.store import Store
 from store.database.tables import metadata
-from store.objects.folder import ChecksumWrong, ObjectFolder, folder_of
+from store.objects.folder import ObjectFolder, folder_of
 from store.people.accounts import add_pbx, ensure_pbx, pbx_of
 from store.provisioning.directory import version_of
 from tests.data import seed

@@ -15,11 +15,12 @@ from hypothesis import strategies as some
 from sqlalchemy import delete, select
 
 from fonoteka.core.call_report import CallReport, Direction, Result
+from fonoteka.core.errors import IntakeDeferred, IntakeRefused
 from store.database.counter_tables import group_tallies, hour_lengths, hour_tallies
 from store.database.schema import calls, domains
 from store.database.store import Store
 from store.intake.counters import Unit, day_number, hour_began_ms
-from store.intake.intake import IntakeRefused, NotYetTaken, store_recording, upsert_calls
+from store.intake.intake import store_recording, upsert_calls
 from store.intake.write_counters import tally_again
 from store.lengths import LONGEST_S, read
 from store.people.accounts import Pbx
@@ -138,7 +139,7 @@ async def perform(store: Store, pbx: Pbx, zone: str, steps: list[tuple[str, Any]
         elif what == "record":
             call = seed.a_call(value, MOMENTS[0])
             manifest, made = seed.manifest_of(replace(call, revision=0), call.segments[0]), seed.mixed_of(AUDIO, 5000)
-            with suppress(IntakeRefused, NotYetTaken):  # of a call that became a part of one which does not claim it
+            with suppress(IntakeRefused, IntakeDeferred):  # of a call that became a part of one which does not claim it
                 await store_recording(store, pbx, manifest, made, seed.peaks(5000), chunks(AUDIO), NOW)
         elif what == "remove":
             async with store.writing() as connection:

@@ -9,13 +9,13 @@ from pydantic import TypeAdapter, ValidationError
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.cli.parts import api_address, own_token_file
 from fonoteka.core.config import Configuration
-from fonoteka.core.domains import CompanySettings
+from fonoteka.core.domains import DomainSettings
 
 PATIENCE_S: Final = 6.0
-_SETTINGS: Final = TypeAdapter(CompanySettings)
+_SETTINGS: Final = TypeAdapter(DomainSettings)
 
 
-async def check(configuration: Configuration) -> AsyncIterator[Finding | CompanySettings]:
+async def check(configuration: Configuration) -> AsyncIterator[Finding | DomainSettings]:
     """The findings, and the settings if they could be had."""
     # Beside `up` the agent is told where the API listens; an agent alone has it in its configuration.
     base = configuration.agent.api if configuration.agent.token is not None else f"http://{api_address(configuration)}"
@@ -35,7 +35,7 @@ async def check(configuration: Configuration) -> AsyncIterator[Finding | Company
                 mend="`fonoteka pbx add NAME` where the API runs, and put the token into agent.token",
             )
             if answer.is_success:
-                settings = _SETTINGS.validate_json(answer.content) if answer.content else CompanySettings(version=0)
+                settings = _SETTINGS.validate_json(answer.content) if answer.content else DomainSettings(version=0)
                 yield _has_users(settings)
                 yield settings
     except (httpx.HTTPError, ValidationError) as error:
@@ -55,7 +55,7 @@ async def _ready(http: httpx.AsyncClient, base: str) -> Finding:
     )
 
 
-def _has_users(settings: CompanySettings) -> Finding:
+def _has_users(settings: DomainSettings) -> Finding:
     users = sum(len(domain.users) for domain in settings.domains)
     return Finding(
         part="api",

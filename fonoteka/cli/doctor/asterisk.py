@@ -9,11 +9,11 @@ from fonoteka.cli.doctor import account, codes, endpoints, files, kit
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.cli.doctor.needs import Use
 from fonoteka.core.config import Configuration
-from fonoteka.core.domains import CompanySettings
+from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import AmiActionFailed, FonotekaError
 
 
-async def check(configuration: Configuration, source: Path | None, settings: CompanySettings | None) -> AsyncIterator[Finding]:
+async def check(configuration: Configuration, source: Path | None, settings: DomainSettings | None) -> AsyncIterator[Finding]:
     """All about the PBX. Without `settings` (the API was not to be had) what depends on them is not guessed."""
     pbx = configuration.pbx
     there = False
@@ -29,7 +29,7 @@ async def check(configuration: Configuration, source: Path | None, settings: Com
         yield Finding(part="asterisk", check=check, ok=False, detail=str(error), mend=mend)
 
 
-async def _asked(client: AmiClient, configuration: Configuration, settings: CompanySettings | None) -> AsyncIterator[Finding]:
+async def _asked(client: AmiClient, configuration: Configuration, settings: DomainSettings | None) -> AsyncIterator[Finding]:
     yield await _version(client)
     async for finding in account.check(client):
         yield finding
@@ -47,7 +47,7 @@ async def _asked(client: AmiClient, configuration: Configuration, settings: Comp
         yield finding
 
 
-async def _telephones(pbx: kit.Pbx, settings: CompanySettings | None, use: Use) -> AsyncIterator[Finding]:
+async def _telephones(pbx: kit.Pbx, settings: DomainSettings | None, use: Use) -> AsyncIterator[Finding]:
     check = "endpoints of users"
     if settings is None:
         yield Finding(part=kit.PART, check=check, ok=None, detail=kit.UNKNOWN, mend="mend the way to the API first")

@@ -5,13 +5,13 @@ from typing import Final
 from fonoteka.cli.doctor import conf
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.cli.doctor.kit import PART, Pbx, may_not_ask, texts
-from fonoteka.core.domains import CompanySettings, RecordRule
+from fonoteka.core.domains import DomainSettings, RecordRule
 from fonoteka.core.errors import AmiActionFailed
 
 _DYNAMIC: Final = "DYNAMIC_FEATURES"
 
 
-async def check(pbx: Pbx, settings: CompanySettings, there: frozenset[str]) -> list[Finding]:
+async def check(pbx: Pbx, settings: DomainSettings, there: frozenset[str]) -> list[Finding]:
     """By the endpoints' own line, or by the dialplan; `there` are the endpoints the PBX has."""
     codes = [line.key for text in texts("features.d").values() for line in conf.parse(text)]
     names = "#".join(codes)

@@ -5,7 +5,7 @@ from typing import Final
 
 from agent.ami.client import AmiClient
 from fonoteka.cli.doctor.finding import Finding
-from fonoteka.core.domains import CompanySettings, Domain
+from fonoteka.core.domains import Domain, DomainSettings
 from fonoteka.core.errors import AmiActionFailed
 
 _TECHNOLOGY: Final = "PJSIP/"
@@ -23,7 +23,7 @@ async def known_to(client: AmiClient) -> frozenset[str]:
     return frozenset(_TECHNOLOGY + row["ObjectName"] for row in rows if row.get("ObjectName"))
 
 
-def check(settings: CompanySettings, trunks: tuple[str, ...], there: frozenset[str]) -> Iterator[Finding]:
+def check(settings: DomainSettings, trunks: tuple[str, ...], there: frozenset[str]) -> Iterator[Finding]:
     """Pure: what of the settings and of `pbx.trunks` is not `there`."""
     yield _users(settings.domains, there)
     if strange := [trunk for trunk in trunks if _pjsip(trunk) and trunk not in there]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from fonoteka.cli.doctor.conf import ConfLine
 from fonoteka.core.config import Configuration
-from fonoteka.core.domains import CompanySettings, RecordRule
+from fonoteka.core.domains import DomainSettings, RecordRule
 
 DIALPLAN: Final = "extensions.conf"
 
@@ -26,7 +26,7 @@ class Use:
     known: bool  # whether the settings could be had
 
     @classmethod
-    def of(cls, configuration: Configuration, settings: CompanySettings | None) -> "Use":
+    def of(cls, configuration: Configuration, settings: DomainSettings | None) -> "Use":
         """As they are now."""
         domains = settings.domains if settings is not None else ()
         return cls(

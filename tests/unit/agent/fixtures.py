@@ -19,7 +19,7 @@ from agent.reporting.call_report import report
 from agent.rules.directory import Directory
 from agent.rules.recording_rules import due, inherited
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.domains import CompanySettings, Domain, RecordRule, User
+from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
 START = datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC)
 RULES = {"152": "all", "421": "all", "130": "off", "777": "on_demand", "900": "off", "500": "in", "600": "out"}
@@ -33,7 +33,7 @@ ACME = Domain(
         for number, rule in RULES.items()
     ),
 )
-DIRECTORY = Directory(settings=CompanySettings(version=1, domains=(ACME,)))
+DIRECTORY = Directory(settings=DomainSettings(version=1, domains=(ACME,)))
 
 
 def at(seconds: float) -> datetime:

@@ -8,7 +8,7 @@ import pytest
 from fonoteka.cli.doctor import conf, dialplan, endpoints, kit, needs
 from fonoteka.cli.doctor.conf import ConfLine
 from fonoteka.cli.doctor.finding import Finding, in_order, shown
-from fonoteka.core.domains import CompanySettings, Domain, RecordRule, User
+from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
 MANAGER = """\
 [general]
@@ -135,7 +135,7 @@ def company(name: str, *there: str) -> Domain:
     ],
 )
 def test_endpoints(domains: list[Domain], trunks: tuple[str, ...], there: str, ok: bool | None, said: str) -> None:
-    settings = CompanySettings(version=1, domains=tuple(domains))
+    settings = DomainSettings(version=1, domains=tuple(domains))
     found = list(endpoints.check(settings, trunks, frozenset(there.split())))
     assert said in found[-1].detail
     assert found[-1].ok is ok

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from agent.recording.announcements import Notices, wanted
-from fonoteka.core.domains import CompanySettings, Domain, RecordRule, User
+from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 from fonoteka.core.errors import AmiActionFailed, AmiUnreachable
 
 
 def settings(
     version: int = 1, *, notice_in: str | None = "in", notice_out: str | None = None, **rules: RecordRule
-) -> CompanySettings:
+) -> DomainSettings:
     users = tuple(
         User(login=login, name=login, extension=login, endpoints=(f"PJSIP/{login}", f"SIP/{login}"), record=rule)
         for login, rule in rules.items()
     )
     domain = Domain(name="acme", country="RU", area_codes=(), users=users, numbers=(), notice_in=notice_in, notice_out=notice_out)
-    return CompanySettings(version=version, domains=(domain,))
+    return DomainSettings(version=version, domains=(domain,))
 
 
 WANTED = [
@@ -114,7 +114,7 @@ async def test_settings_that_are_not_known_yet_change_nothing() -> None:
     kept = {"/fonoteka/notice_in/PJSIP/a": "in"}
     db = AstDb(**kept)
     async with Running(db) as notices:
-        notices.settings_changed(CompanySettings(version=0))
+        notices.settings_changed(DomainSettings(version=0))
         notices.link_up()
         await asyncio.sleep(0.05)
         assert (db.there, db.writes) == (kept, [])
