@@ -87,7 +87,8 @@ def _fits_without_addresses(line: str) -> bool:
 
 def _paths(text: str) -> set[str]:
     """The paths of this repository that stand in backquotes: with a folder in front, or a file at the root."""
-    found = re.findall(r"`((?:%s)/[\w./-]*)`" % "|".join(_FOLDERS), text)
+    folders = "|".join(_FOLDERS)
+    found = re.findall(rf"`((?:{folders})/[\w./-]*)`", text)
     return {path for path in found if "NNNN" not in path}
 
 
