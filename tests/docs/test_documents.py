@@ -105,6 +105,16 @@ def test_python_files_in_backquotes_exist(page: Path) -> None:
     assert {path for path in named if not (_ROOT / path).is_file()} == set()
 
 
+@pytest.mark.parametrize("page", [_ROOT / "ARCHITECTURE.md", _ROOT / "CONTRIBUTING.md"], ids=_name)
+def test_names_said_to_be_in_a_file_are_there(page: Path) -> None:
+    """`name` in `path/file.py`, and `path/file.py`, `name`."""
+    text = re.sub(r"\s+", " ", _text(page))
+    pairs = [(name, file) for name, file in re.findall(r"`(\w+)` in `([\w./-]+\.\w+)`", text)]
+    pairs += [(name, file) for file, name in re.findall(r"`([\w./-]+/[\w-]+\.\w+)`, `(\w+)`", text)]
+    files = {(name, file): _ROOT / file for name, file in pairs}
+    assert [pair for pair, file in files.items() if file.is_file() and pair[0] not in _text(file)] == []
+
+
 @_EACH_DECISION
 def test_every_decision_follows_the_template(page: Path) -> None:
     text = _text(page)
