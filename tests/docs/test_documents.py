@@ -115,6 +115,13 @@ def test_names_said_to_be_in_a_file_are_there(page: Path) -> None:
     assert [pair for pair, file in files.items() if file.is_file() and pair[0] not in _text(file)] == []
 
 
+def test_targets_of_make_exist() -> None:
+    targets = set(re.findall(r"^([\w-]+):", _text(_ROOT / "Makefile"), flags=re.M))
+    named = {name for page in _PAGES for name in re.findall(r"(?:`|^    )make ([\w-]+)", _text(page), flags=re.M)}
+    assert named
+    assert named <= targets
+
+
 @_EACH_DECISION
 def test_every_decision_follows_the_template(page: Path) -> None:
     text = _text(page)
