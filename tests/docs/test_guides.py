@@ -1,7 +1,4 @@
-"""The guides say what is so: every key with its default, every reason in the portal's words, metrics and events that exist.
-
-Links lead somewhere, no picture is missing, left over or heavy, and what a guide calls a button the portal calls so too.
-"""
+"""Compare the guides with the code: keys and defaults, reasons, metrics, log events, buttons, pictures, services."""
 
 import re
 from enum import Enum
@@ -18,23 +15,23 @@ from store.provisioning.directory_file import WantedDomain, WantedNumber, Wanted
 _ROOT: Final = Path(__file__).parents[2]
 _DOCS: Final = _ROOT / "docs"
 _LANGUAGES: Final = ("ru", "en")
-_GUIDES: Final = tuple(_DOCS / f"{who}-guide.{language}.md" for who in ("user", "operator") for language in _LANGUAGES)
+_GUIDES: Final = tuple(_DOCS / f"{reader}-guide.{language}.md" for reader in ("user", "operator") for language in _LANGUAGES)
 _MOST_BYTES: Final = 120_000
-_SPEAKS = pytest.mark.parametrize("language", _LANGUAGES)
+_EACH_LANGUAGE = pytest.mark.parametrize("language", _LANGUAGES)
 
 
-def _operators(language: str) -> str:
+def _operators_guide(language: str) -> str:
     return (_DOCS / f"operator-guide.{language}.md").read_text(encoding="utf-8")
 
 
 def _rows(text: str) -> list[list[str]]:
-    """The cells of all tables' rows, backquotes taken off where a cell is one piece of code."""
+    """Return the cells of all table rows, without backquotes where a cell is one piece of code."""
     lines = (line for line in text.splitlines() if line.startswith("| "))
     return [[re.sub(r"^`([^`]*)`$", r"\1", cell.strip()) for cell in line.strip().strip("|").split(" | ")] for line in lines]
 
 
-def _said(default: object) -> str:
-    """A default as the guides write it; `—` for none."""
+def _written(default: object) -> str:
+    """Return a default as the guides write it; `—` for none."""
     if default is None or default == () or default == "":
         return "—"
     return str(default.value if isinstance(default, Enum) else default)
@@ -43,7 +40,7 @@ def _said(default: object) -> str:
 def _keys(section: str, shape: type[BaseModel]) -> dict[str, str]:
     fields = {name: field for name, field in shape.model_fields.items() if not _is_table(field.annotation)}
     return {
-        f"{section}.{name}": "—" if field.is_required() else _said(field.get_default(call_default_factory=True))
+        f"{section}.{name}": "—" if field.is_required() else _written(field.get_default(call_default_factory=True))
         for name, field in fields.items()
     }
 
@@ -52,42 +49,44 @@ def _is_table(annotation: object) -> bool:
     return "Wanted" in str(annotation)
 
 
-@_SPEAKS
+@_EACH_LANGUAGE
 def test_every_key_of_the_configuration_with_its_default(language: str) -> None:
     expected: dict[str, str] = {}
     for section, field in Configuration.model_fields.items():
         assert isinstance(field.annotation, type)
         assert issubclass(field.annotation, BaseModel)
         expected |= _keys(section, field.annotation)
-    told = {
+    documented = {
         row[0]: row[1]
-        for row in _rows(_operators(language))
+        for row in _rows(_operators_guide(language))
         if re.fullmatch(rf"({'|'.join(Configuration.model_fields)})\.\w+", row[0])
     }
-    assert told == expected
+    assert documented == expected
 
 
-@_SPEAKS
-def test_every_key_of_the_companies_file_with_its_default(language: str) -> None:
+@_EACH_LANGUAGE
+def test_every_key_of_the_apply_file_with_its_default(language: str) -> None:
     expected = _keys("domain", WantedDomain) | _keys("user", WantedUser) | _keys("number", WantedNumber)
-    told = {row[0]: row[1] for row in _rows(_operators(language)) if re.fullmatch(r"(domain|user|number)\.\w+", row[0])}
-    assert told == expected
+    documented = {row[0]: row[1] for row in _rows(_operators_guide(language)) if re.fullmatch(r"(domain|user|number)\.\w+", row[0])}
+    assert documented == expected
 
 
-@_SPEAKS
+@_EACH_LANGUAGE
 def test_every_reason_in_the_portals_words(language: str) -> None:
     words = (_ROOT / f"portal/src/i18n/{language}.ts").read_text(encoding="utf-8")
     block = words[words.index("reason: {") :]
     expected = {reason.value: re.search(rf'{reason.value}: "([^"]+)"', block) for reason in Reason}
-    told = {
-        row[1]: row[0] for row in _rows(_operators(language)) if len(row) == 4 and row[1] in {reason.value for reason in Reason}
+    documented = {
+        row[1]: row[0]
+        for row in _rows(_operators_guide(language))
+        if len(row) == 4 and row[1] in {reason.value for reason in Reason}
     }
-    assert told == {reason: found[1] for reason, found in expected.items() if found is not None}
-    assert len(told) == len(Reason)
+    assert documented == {reason: found[1] for reason, found in expected.items() if found is not None}
+    assert len(documented) == len(Reason)
 
 
 def _metrics() -> set[str]:
-    """The names of all metrics as Prometheus is given them."""
+    """Return the names of all metrics as Prometheus reads them."""
     names = set()
     for path in ("agent/monitoring/metrics.py", "api/dependencies/metrics.py"):
         for kind, name in re.findall(r'(Gauge|Counter|Histogram)\(\s*"(\w+)"', (_ROOT / path).read_text(encoding="utf-8")):
@@ -95,42 +94,27 @@ def _metrics() -> set[str]:
     return names
 
 
-@_SPEAKS
+@_EACH_LANGUAGE
 def test_every_metric_is_explained(language: str) -> None:
-    told = {row[0] for row in _rows(_operators(language)) if row[0].startswith("fonoteka_")}
-    assert told == _metrics()
+    documented = {row[0] for row in _rows(_operators_guide(language)) if row[0].startswith("fonoteka_")}
+    assert documented == _metrics()
 
 
-def test_alerts_ask_for_metrics_that_exist() -> None:
-    asked = set(re.findall(r"fonoteka_\w+", (_ROOT / "deploy/alerts.yml").read_text(encoding="utf-8")))
-    assert asked
-    assert {name.removesuffix("_bucket") for name in asked} <= _metrics()
+def test_alerts_use_metrics_that_exist() -> None:
+    used_by_alerts = set(re.findall(r"fonoteka_\w+", (_ROOT / "deploy/alerts.yml").read_text(encoding="utf-8")))
+    assert used_by_alerts
+    assert {name.removesuffix("_bucket") for name in used_by_alerts} <= _metrics()
 
 
-@_SPEAKS
+@_EACH_LANGUAGE
 def test_events_of_the_log_exist(language: str) -> None:
     parts = ("agent", "api", "mixer", "fonoteka")
     sources = "\n".join(path.read_text(encoding="utf-8") for part in parts for path in (_ROOT / part).rglob("*.py"))
-    text = _operators(language)
+    text = _operators_guide(language)
     table = text[text.index("| `ami.up`") :].partition("\n\n")[0]
-    told = [name for line in table.splitlines() for name in re.findall(r"`([\w.]+)`", line.split(" | ")[0])]
-    assert len(told) > 10
-    assert [name for name in told if f'"{name}"' not in sources] == []
-
-
-def _anchors(text: str) -> set[str]:
-    """The names that headings get on GitHub."""
-    heads = re.findall(r"^#+ (.+)$", text, flags=re.M)
-    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
-
-
-@pytest.mark.parametrize("guide", _GUIDES, ids=lambda path: path.name)
-def test_links_lead_somewhere(guide: Path) -> None:
-    text = guide.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        file, _, anchor = target.partition("#")
-        assert not file or (guide.parent / file).exists(), target
-        assert not anchor or anchor in _anchors((guide.parent / file).read_text(encoding="utf-8") if file else text), target
+    documented = [name for line in table.splitlines() for name in re.findall(r"`([\w.]+)`", line.split(" | ")[0])]
+    assert len(documented) > 10
+    assert [name for name in documented if f'"{name}"' not in sources] == []
 
 
 def test_pictures_are_all_used_and_small() -> None:
@@ -141,16 +125,19 @@ def test_pictures_are_all_used_and_small() -> None:
     assert {name: size for name, size in there.items() if size >= _MOST_BYTES} == {}
 
 
-@_SPEAKS
-def test_what_the_users_guide_calls_a_button_the_portal_calls_so(language: str) -> None:
-    """What stands in bold in the user's guide is a word of the portal's, letter by letter."""
+@_EACH_LANGUAGE
+def test_words_in_bold_are_words_of_the_portal(language: str) -> None:
+    """Every text in bold in the user's guide is a text of the portal, letter by letter."""
     source = _ROOT / "portal" / "src"
-    files = (*(source / "i18n").rglob(f"{language}.ts"), *source.rglob("words.ts"))  # some parts bring the words of both languages
+    files = (
+        *(source / "i18n").rglob(f"{language}.ts"),
+        *source.rglob("words.ts"),
+    )  # some folders have the texts of both languages in one file
     words = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    known = set(re.findall(r'"((?:[^"\\]|\\.)+)"', words))
-    told = set(re.findall(r"\*\*([^*]+)\*\*", (_DOCS / f"user-guide.{language}.md").read_text(encoding="utf-8")))
-    assert len(told) > 20
-    assert told - known == set()
+    portal_texts = set(re.findall(r'"((?:[^"\\]|\\.)+)"', words))
+    documented = set(re.findall(r"\*\*([^*]+)\*\*", (_DOCS / f"user-guide.{language}.md").read_text(encoding="utf-8")))
+    assert len(documented) > 20
+    assert documented - portal_texts == set()
 
 
 def test_services_start_commands_that_exist() -> None:

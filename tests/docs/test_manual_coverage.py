@@ -1,4 +1,4 @@
-"""docs/manual-coverage.md names files and tests that exist, in every row, for every section of the manual."""
+"""Check that docs/manual-coverage.md covers every section, and names files and tests that exist."""
 
 import ast
 import re
