@@ -10,6 +10,7 @@ from agent.ami.client import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
 
 SECRET: Final = "top-Secret-42"
 CHALLENGE: Final = "149611608"
+LIMIT_S: Final = 30.0  # a stalled machine answers late, and only an answer that never comes fails a test
 EVENTS: Final = frozenset({"Newchannel", "Hangup", "FullyBooted"})
 
 
@@ -49,7 +50,7 @@ class AmiServer:
 
     async def until_received(self, action: str, times: int = 1) -> dict[str, str]:
         """Wait until this action has come so often; the newest of them."""
-        async with asyncio.timeout(5), self._news:
+        async with asyncio.timeout(LIMIT_S), self._news:
             await self._news.wait_for(lambda: len(self.sent(action)) >= times)
         return self.sent(action)[-1]
 
@@ -95,7 +96,7 @@ def event(name: str, number: int = 0) -> bytes:
 
 def client_of(server: AmiServer, **options: Any) -> AmiClient:
     """A client with deadlines fit for tests; `options` as AmiClient takes them."""
-    fast = {"connect_timeout_s": 2.0, "login_timeout_s": 2.0, "first_retry_s": 0.01, "most_retry_s": 0.05}
+    fast = {"connect_timeout_s": LIMIT_S, "login_timeout_s": LIMIT_S, "first_retry_s": 0.01, "most_retry_s": 0.05}
     return AmiClient(server.address, "fonoteka", SECRET, events=EVENTS, **{**fast, **options})
 
 
@@ -127,7 +128,7 @@ async def linked(**options: Any) -> AsyncIterator[tuple[AmiServer, AmiClient]]:
 
 async def following(client: AmiClient) -> AmiEvent | LinkUp | LinkDown | Garbled:
     """The next item, which must come soon."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT_S):
         return await client.next()
 
 

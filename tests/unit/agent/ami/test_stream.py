@@ -56,7 +56,7 @@ async def test_room_is_made_once_half_is_worked_off() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     await stream.next()
-    await asyncio.wait_for(waiting, 1)
+    await waiting
 
 
 async def test_a_cancelled_wait_takes_nothing() -> None:
