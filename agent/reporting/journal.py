@@ -1,10 +1,11 @@
-"""Keep the calls that are not settled as files in the spool, so that a restarted agent continues them.
+"""Keep the calls that are not settled in the spool, so that a restarted agent continues them.
 
-One file per call, replaced atomically: `{"version": 2, "call": {…}}`. A file is removed when the store
-has the last report of the call and its recordings are accounted for.
+One file per call, replaced atomically: `{"version": 2, "call": {…}}`. A file is removed when the
+store has the last report of the call and its recordings are accounted for.
 
-A change of the format (tests/data/journal lists the fields) raises `VERSION` and adds the function that
-upgrades the version before it to `_UPGRADES`. An agent thus continues the calls of the agent it replaced.
+A change of the format (tests/data/journal lists the fields) raises `VERSION` and adds the function
+that upgrades the version before it to `_UPGRADES`. An agent thus continues the calls of the agent
+it replaced.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,7 +52,7 @@ def _version(document: object) -> int:
 
 
 def _call(document: Any) -> Call:
-    """Upgrade the content of a file, one version after the other. Raises ValidationError if it is not a call."""
+    """Upgrade a file version by version, and return its call. Raises ValidationError."""
     for version in range(_version(document), VERSION):
         document = _UPGRADES[version](document)
     return FILE.validate_python(document).call
@@ -66,7 +67,8 @@ class Journal:
     def write(self, call: Call, *, sync: bool = False) -> None:
         """Replace the file of a call atomically. A failure is logged, never raised.
 
-        With `sync` the content is on the disk on return, and the name of the file after the next `sync()`.
+        With `sync` the content is on the disk on return, and the name of the file after the next
+        `sync()`.
         """
         path = self._path(call.linkedid)
         try:
@@ -86,8 +88,9 @@ class Journal:
     def read(self) -> list[Call]:
         """Return the calls of an earlier run.
 
-        A file that cannot be read is renamed and logged, never fatal: to `.newer` if a newer agent wrote it,
-        so that the newer agent reads it again after it is renamed to `.json`, otherwise to `.broken`.
+        A file that cannot be read is renamed and logged, never fatal: to `.newer` if a newer agent
+        wrote it, so that the newer agent reads it again after it is renamed to `.json`, otherwise
+        to `.broken`.
         """
         calls = []
         for path in sorted(self._folder.glob("*.json")):

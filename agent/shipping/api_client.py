@@ -29,8 +29,8 @@ _JSON: Final = {"Content-Type": "application/json"}
 _UPLOAD_TIMEOUT: Final = httpx.Timeout(30, write=300, read=300)
 
 
-class Api:
-    """One connection pool to the API. Every method raises ShipError, with a line for the operator."""
+class ApiClient:
+    """A connection pool to the API. Every method raises ShipError, one line for the operator."""
 
     def __init__(self, base_url: str, token: str) -> None:
         self._base_url = base_url
@@ -52,7 +52,7 @@ class Api:
         return None if response.status_code == httpx.codes.NO_CONTENT else self._read(response, _SETTINGS)
 
     async def commands(self, after: int, wait_s: int) -> Sequence[Command]:
-        """Return the commands with an id above `after`, as soon as there is one; none after `wait_s`."""
+        """Return the commands with an id above `after`, or none after `wait_s` seconds."""
         response = await self._ask(
             "GET",
             "/agent/v1/commands",
@@ -114,7 +114,7 @@ class Api:
 
 
 def _read_documents(folder: Path, mixed: Mixed) -> tuple[dict[str, str], int]:
-    """Read the JSON documents of a recording, by the name of their part, and the size of its audio."""
+    """Return the JSON documents of a recording, by part, and the size of its audio."""
     files = {"manifest": MANIFEST_FILE, "mixed": MIXED_FILE, "peaks": mixed.peaks_file}
     documents = {name: (folder / file).read_text(encoding="utf-8") for name, file in files.items()}
     return documents, (folder / mixed.audio_file).stat().st_size

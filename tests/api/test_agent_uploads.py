@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.shipping.api_client import Api
+from agent.shipping.api_client import ApiClient
 from fonoteka.core.errors import ShipError, ShipRefused
 from fonoteka.core.manifest import Mixed, write_manifest, write_mixed
 from tests.api.conftest import Site, report
@@ -34,7 +34,7 @@ async def test_a_recording_is_stored_as_it_lies_in_the_spool(
     site: Site, agent: httpx.AsyncClient, tmp_path: Path, length_ms: int
 ) -> None:
     folder, mixed = await _recording(agent, tmp_path, length_ms)
-    api = Api(site.address, seed.PBX_TOKEN)
+    api = ApiClient(site.address, seed.PBX_TOKEN)
     receipt = await api.put_recording(folder, mixed)
     assert (receipt.segment, receipt.sha256, receipt.size_bytes) == (folder.name, mixed.sha256, mixed.size_bytes)
     await api.close()
@@ -44,7 +44,7 @@ async def test_a_file_that_is_not_the_mixed_one_is_refused_and_a_missing_one_is_
     site: Site, agent: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     folder, mixed = await _recording(agent, tmp_path, 5_000)
-    api = Api(site.address, seed.PBX_TOKEN)
+    api = ApiClient(site.address, seed.PBX_TOKEN)
     (folder / mixed.audio_file).write_bytes(b"OggS")
     with pytest.raises(ShipRefused, match=f"agent.api = {site.address}/agent/v1/recordings/{folder.name}: 422"):
         await api.put_recording(folder, mixed)
@@ -56,7 +56,7 @@ async def test_a_file_that_is_not_the_mixed_one_is_refused_and_a_missing_one_is_
 
 async def test_an_api_that_is_not_there_is_a_ship_error(agent: httpx.AsyncClient, tmp_path: Path) -> None:
     folder, mixed = await _recording(agent, tmp_path, 5_000)
-    api = Api("http://127.0.0.1:1", seed.PBX_TOKEN)
+    api = ApiClient("http://127.0.0.1:1", seed.PBX_TOKEN)
     with pytest.raises(ShipError, match=r"agent\.api = http://127.0.0.1:1: "):
         await api.put_recording(folder, mixed)
     await api.close()

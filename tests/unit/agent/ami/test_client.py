@@ -90,7 +90,7 @@ async def _gone(server: AmiServer) -> None:
             AmiRefused,
             "turned the user 'fonoteka' down (Login: Authentication failed); check pbx.ami_user and pbx.ami_secret",
         ),
-        (_stranger, LIMIT_S, AmiRefused, "what answers there is not Asterisk's manager interface; check pbx.ami"),
+        (_stranger, LIMIT_S, AmiRefused, "the service there is not Asterisk's manager interface; check pbx.ami"),
         (_silent, 0.1, AmiUnreachable, "no answer from Asterisk within 0.1 s); is it Asterisk's manager port, and Asterisk well?"),
         (_gone, LIMIT_S, AmiUnreachable, "nobody listens there; is Asterisk running, with enabled = yes in manager.conf?"),
     ],

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.ami.event_repair import Mending, headers_of
+from agent.ami.event_repair import EventRepair, headers_of
 from agent.ami.framing import Framing
 from agent.calls.call_registry import Switchboard
-from agent.calls.event_reader import SHAPES, read_event
+from agent.calls.event_reader import LAYOUTS, read_event
 from agent.calls.events import Event
 from agent.rules.recording_rules import due, outworn
 from fonoteka.core.call_report import Direction, Reason, Result
@@ -101,7 +101,7 @@ def read_stream(name: str) -> list[Event]:
 
 def read_bytes(said: bytes) -> list[Event]:
     """The events in what Asterisk said after its greeting."""
-    framing, mending = Framing(), Mending(SHAPES, lambda raw: False)
+    framing, mending = Framing(), EventRepair(LAYOUTS, lambda raw: False)
     found = []
     for message in mending.feed(framing.feed(b"Asterisk Call Manager/11.0.0\r\n" + said)):
         headers = headers_of(message)

@@ -13,7 +13,7 @@ import pytest
 from agent.calls.call_registry import Switchboard
 from agent.calls.call_state import Call, RecordingStage
 from agent.reporting.journal import Journal
-from agent.reporting.settlement import Settling
+from agent.reporting.settlement import CallSettlement
 from agent.shipping.shippers import CallShipper
 from fonoteka.core.call_report import CallReport
 from tests.unit.agent.fixtures import DIRECTORY, at, played
@@ -51,9 +51,9 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @asynccontextmanager
-async def settling(folder: Path, told: Told, *calls: Call) -> AsyncIterator[Settling]:
+async def settling(folder: Path, told: Told, *calls: Call) -> AsyncIterator[CallSettlement]:
     """Running, with these calls, of all of which there is news."""
-    working = Settling(Switchboard(calls), Journal(folder), "pbx")
+    working = CallSettlement(Switchboard(calls), Journal(folder), "pbx")
     working.directory_changed(DIRECTORY)
     running = asyncio.create_task(working.run(told))
     yield working
@@ -96,7 +96,7 @@ async def test_many_ends_cost_the_disk_one_folder(tmp_path: Path, disk: Disk) ->
 
 async def test_what_comes_while_it_is_written_is_written_next_and_at_the_latest_at_the_end(tmp_path: Path, disk: Disk) -> None:
     told, board = Told(), Switchboard([OVER, TALKING])
-    working = Settling(board, Journal(tmp_path), "pbx")
+    working = CallSettlement(board, Journal(tmp_path), "pbx")
     working.directory_changed(DIRECTORY)
     running = asyncio.create_task(working.run(told))
     await until(lambda: disk.asked > 0)
@@ -114,7 +114,7 @@ async def test_what_the_store_has_already_is_not_told_again(tmp_path: Path) -> N
     told, (known,) = Told(), OVER.recordings
     ended = replace(OVER, recordings=(replace(known, stage=RecordingStage.CLOSED),))
     board = Switchboard([ended])
-    working = Settling(board, Journal(tmp_path), "pbx")
+    working = CallSettlement(board, Journal(tmp_path), "pbx")
     working.directory_changed(DIRECTORY)
     running = asyncio.create_task(working.run(told))
     await until(lambda: told.calls == ["over"])

@@ -1,11 +1,11 @@
-"""The stream is bounded, in order, and says when it is full."""
+"""The queue is bounded, in order, and refuses an event when it is full."""
 
 import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
-from agent.ami.event_queue import AmiStream
+from agent.ami.event_queue import EventQueue
 from agent.ami.message import AmiEvent, LinkDown, LinkUp
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -24,47 +24,47 @@ def event(number: int) -> AmiEvent:
     ],
 )
 def test_full_by_number_or_by_bytes(most_events: int, most_bytes: int, sizes_bytes: list[int], taken: list[bool]) -> None:
-    stream = AmiStream(most_events, most_bytes)
-    assert [stream.put_event(event(number), size) for number, size in enumerate(sizes_bytes)] == taken
+    queue = EventQueue(most_events, most_bytes)
+    assert [queue.put_event(event(number), size) for number, size in enumerate(sizes_bytes)] == taken
 
 
 async def test_what_is_worked_off_makes_room_again() -> None:
-    stream = AmiStream(2, 10)
+    queue = EventQueue(2, 10)
     for number in range(5):
-        assert stream.put_event(event(number), 10)
-        assert not stream.put_event(event(number), 1)
-        assert await stream.next() == event(number)
+        assert queue.put_event(event(number), 10)
+        assert not queue.put_event(event(number), 1)
+        assert await queue.next() == event(number)
 
 
 async def test_word_of_the_link_finds_room_and_keeps_its_place() -> None:
-    stream = AmiStream(2, 100)
+    queue = EventQueue(2, 100)
     up, down = LinkUp(version="11"), LinkDown(reason="overflow")
-    stream.put_link(up)
-    assert stream.put_event(event(1), 1)
-    assert not stream.put_event(event(2), 1)
-    stream.put_link(down)
-    assert [await stream.next() for _ in range(3)] == [up, event(1), down]
+    queue.put_link(up)
+    assert queue.put_event(event(1), 1)
+    assert not queue.put_event(event(2), 1)
+    queue.put_link(down)
+    assert [await queue.next() for _ in range(3)] == [up, event(1), down]
 
 
 async def test_room_is_made_once_half_is_worked_off() -> None:
-    stream = AmiStream(4, 100)
-    await stream.room()
-    while stream.put_event(event(0), 1):
+    queue = EventQueue(4, 100)
+    await queue.room()
+    while queue.put_event(event(0), 1):
         pass
-    waiting = asyncio.create_task(stream.room())
-    await stream.next()
+    waiting = asyncio.create_task(queue.room())
+    await queue.next()
     await asyncio.sleep(0)
     assert not waiting.done()
-    await stream.next()
+    await queue.next()
     await waiting
 
 
 async def test_a_cancelled_wait_takes_nothing() -> None:
-    stream = AmiStream(4, 100)
-    impatient = asyncio.create_task(stream.next())
+    queue = EventQueue(4, 100)
+    impatient = asyncio.create_task(queue.next())
     await asyncio.sleep(0)
-    stream.put_event(event(1), 1)
+    queue.put_event(event(1), 1)
     impatient.cancel()
     with pytest.raises(asyncio.CancelledError):
         await impatient
-    assert await stream.next() == event(1)
+    assert await queue.next() == event(1)
