@@ -28,7 +28,7 @@ def test_full_by_number_or_by_bytes(most_events: int, most_bytes: int, sizes_byt
     assert [queue.put_event(event(number), size) for number, size in enumerate(sizes_bytes)] == taken
 
 
-async def test_what_is_worked_off_makes_room_again() -> None:
+async def test_a_consumed_event_makes_room() -> None:
     queue = EventQueue(2, 10)
     for number in range(5):
         assert queue.put_event(event(number), 10)
@@ -36,7 +36,7 @@ async def test_what_is_worked_off_makes_room_again() -> None:
         assert await queue.next() == event(number)
 
 
-async def test_word_of_the_link_finds_room_and_keeps_its_place() -> None:
+async def test_a_change_of_the_link_always_fits_in_order() -> None:
     queue = EventQueue(2, 100)
     up, down = LinkUp(version="11"), LinkDown(reason="overflow")
     queue.put_link(up)
@@ -46,7 +46,7 @@ async def test_word_of_the_link_finds_room_and_keeps_its_place() -> None:
     assert [await queue.next() for _ in range(3)] == [up, event(1), down]
 
 
-async def test_room_is_made_once_half_is_worked_off() -> None:
+async def test_there_is_room_once_half_is_consumed() -> None:
     queue = EventQueue(4, 100)
     await queue.room()
     while queue.put_event(event(0), 1):
@@ -59,7 +59,7 @@ async def test_room_is_made_once_half_is_worked_off() -> None:
     await waiting
 
 
-async def test_a_cancelled_wait_takes_nothing() -> None:
+async def test_a_cancelled_wait_removes_nothing() -> None:
     queue = EventQueue(4, 100)
     impatient = asyncio.create_task(queue.next())
     await asyncio.sleep(0)

@@ -1,7 +1,8 @@
 """panoramisk, another AMI client, reads well-formed streams as this agent does.
 
-Where the two differ by intent, docs/decisions/0003-ami-client.md says why: text of callers that forges
-messages (streams/hostile_caller.txt, streams/forging_caller.txt), and letters cut in two by the network.
+The two differ for text of callers that forges messages (streams/hostile_caller.txt and
+streams/forging_caller.txt) and for characters that the network splits;
+docs/decisions/0003-ami-client.md gives the reasons.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ class _Manager:
 
 
 def _headers(message: Message) -> Headers:
-    """A message of panoramisk as ours: a repeated header is a list there, and each has a `content`."""
+    """Convert a message of panoramisk, which has a list for a repeated header, and a `content`."""
     headers = {key: "\n".join(value) if isinstance(value, list) else value for key, value in message.items()}
     assert headers.pop("content") == ""
     return headers

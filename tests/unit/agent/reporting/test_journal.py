@@ -32,11 +32,14 @@ def test_every_kind_of_call_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_file_of_each_version_is_read(version: int, name: str, tmp_path: Path) -> None:
-    """The samples of version 1 are files of an agent that had folded tests/data/streams; upgraded, they are those of today."""
+    """An agent of version 1 wrote its samples from tests/data/streams.
+
+    Upgraded, they equal the samples of the present version.
+    """
     (tmp_path / "1.json").write_bytes((SAMPLES / f"version_{version}" / f"{name}.json").read_bytes())
     (call,) = Journal(tmp_path).read()
-    today = from_json((SAMPLES / f"version_{VERSION}" / f"{name}.json").read_bytes())
-    assert from_json(FILE.dump_json(JournalFile(version=VERSION, call=call))) == today
+    present = from_json((SAMPLES / f"version_{VERSION}" / f"{name}.json").read_bytes())
+    assert from_json(FILE.dump_json(JournalFile(version=VERSION, call=call))) == present
 
 
 def test_the_state_in_a_sample_is_read(tmp_path: Path) -> None:
@@ -50,7 +53,7 @@ def test_the_state_in_a_sample_is_read(tmp_path: Path) -> None:
 
 
 def test_the_format_changes_only_with_its_version() -> None:
-    """Compare the fields and values that a file may hold with the checked-in list of this version."""
+    """Compare the fields and values of a file with the checked-in list of this version."""
     listed = (SAMPLES / f"version_{VERSION}" / "fields.txt").read_text(encoding="utf-8").splitlines()
     schema = FILE.json_schema(mode="serialization")
     assert sorted(_fields(schema, schema["$defs"])) == listed, (
@@ -60,7 +63,7 @@ def test_the_format_changes_only_with_its_version() -> None:
 
 
 def _fields(shape: dict[str, Any], named: dict[str, Any], path: str = "") -> Iterator[str]:
-    """Each path in a JSON schema with the type and, of an enumeration, the values that stand there."""
+    """Yield the paths in a JSON schema with their types, or the values of an enumeration."""
     match shape:
         case {"$ref": str(reference)}:
             yield from _fields(named[reference.rpartition("/")[2]], named, path)

@@ -1,4 +1,4 @@
-"""The way of a call in stations: of calls of a real Asterisk, and of a queue that rings many."""
+"""The path of a call, for recorded streams of Asterisk and for long calls."""
 
 from time import process_time
 
@@ -14,7 +14,7 @@ _ASKED = f"{_TAKEN}, hold 152, 152:ring 421, answer 421"
 _AWAY = "ring 84951234567, answer 84951234567, no_record{of} (forwarded_long_distance), leave 89131234567, end"
 _421_SENDS_ON = "421:forward 84951234567, " + _AWAY.format(of=" 421")
 
-WAYS = {
+PATHS = {
     "in_answered": f"{_TAKEN}, leave 89131234567, end",
     "in_given_up": "arrive 2458152, ring 152, give_up 89131234567, end",
     "in_no_answer": "arrive 2458152, ring 152, no_answer 152, end",
@@ -59,27 +59,30 @@ WAYS = {
 
 
 def shown(step: PathStep) -> str:
-    """`152:transfer 421`: who does what to whom."""
+    """Return a step as `152:transfer 421`."""
     by, who = step.by and f"{step.by}:", step.who and f" {step.who}"
     return f"{by}{step.what}{who}{f' ({step.reason})' if step.reason else ''}"
 
 
-@pytest.mark.parametrize("name", WAYS)
-def test_the_way_of_a_real_call(name: str) -> None:
+@pytest.mark.parametrize("name", PATHS)
+def test_the_path_of_a_recorded_call(name: str) -> None:
     rows = [row for row in map(told, play(read_stream(name)).calls.values()) if row.merged_into is None]
-    row = rows[0]  # those of a conference have a row each; the first is the customer's
-    assert ", ".join(map(shown, row.path)) == WAYS[name]
+    row = rows[0]  # a conference has a row for each party; the first is the customer's
+    assert ", ".join(map(shown, row.path)) == PATHS[name]
     times = [step.at for step in row.path]
     assert times == sorted(times)
 
 
-def test_a_customer_in_a_conference_was_answered_by_whoever_led_them_there() -> None:
+def test_a_customer_in_a_conference_was_answered_by_the_user_who_transferred_them() -> None:
     (row,) = [row for row in map(told, play(read_stream("conference_with_customer")).calls.values()) if row.dst == "2458152"]
     assert row.answered_by == "152"
 
 
-def test_what_was_asked_of_a_recording_is_told() -> None:
-    """777 records on demand: starts, pauses, resumes, stops, starts again; a renewed recorder is nobody's wish and not told."""
+def test_requests_to_a_recording_are_in_the_path() -> None:
+    """777 records on demand: starts, pauses, resumes, stops, starts again.
+
+    A restarted recorder is not a request, and not in the path.
+    """
     board = play(
         events("""
             0   start a PJSIP/trunk-1 2458777 89131234567
@@ -100,8 +103,8 @@ def test_what_was_asked_of_a_recording_is_told() -> None:
         RecordingMuted(at=at(7), linkedid="1", segment="one", muted=True),
         RecordingMuted(at=at(8), linkedid="1", segment="one", muted=False),
         RecordingEnding(at=at(10), linkedid="1", segment="one", reason=None),
-        decided(10, "renewed"),
-        RecordingEnding(at=at(12), linkedid="1", segment="renewed", reason=None),
+        decided(10, "restarted"),
+        RecordingEnding(at=at(12), linkedid="1", segment="restarted", reason=None),
         decided(15, "again"),
         event("20 end b 16"),
         event("20 end a 16"),
@@ -114,14 +117,14 @@ def test_what_was_asked_of_a_recording_is_told() -> None:
     )
 
 
-def test_hold_is_told_once_however_often_a_telephone_says_it() -> None:
+def test_repeated_hold_events_are_one_step() -> None:
     stream = read_stream("hold_and_resume")
     (once,) = play(stream).calls.values()
     (twice,) = play([happened for happened in stream for _ in range(2)]).calls.values()
     assert told(twice).path == told(once).path
 
 
-def test_a_queue_that_rings_on_is_told_whole() -> None:
+def test_all_rings_of_a_queue_are_in_the_path() -> None:
     ringing = [event("0 start a PJSIP/trunk-1 2458900 89131234567")]
     for number in range(200):
         ringing += [
@@ -136,8 +139,8 @@ def test_a_queue_that_rings_on_is_told_whole() -> None:
     assert path[-1].at == at(199.9)
 
 
-def test_whoever_holds_and_resumes_for_ever_neither_fills_the_path_nor_holds_up_the_agent() -> None:
-    """An outside party's telephone can do so fifty times a second."""
+def test_endless_hold_and_resume_neither_fill_the_path_nor_delay_the_agent() -> None:
+    """The telephone of an outside party can do so fifty times a second."""
     talk = """
         0   start a PJSIP/trunk-1 2458152 89131234567
         0   start b PJSIP/acme-152-1

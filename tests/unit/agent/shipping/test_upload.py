@@ -33,11 +33,11 @@ async def test_a_streamed_form_is_the_form_that_httpx_writes(tmp_path: Path) -> 
 
 
 async def test_the_loop_does_not_wait_for_the_file(tmp_path: Path) -> None:
-    """The file is a FIFO that the loop opens for writing: opened in the loop for reading, it blocks for ever."""
+    """The file is a FIFO, which the test opens for writing only after the upload has begun."""
     os.mkfifo(tmp_path / "audio")
     request = _form(b"")
     stream_last_part(request, tmp_path / "audio", 4)
     reading = asyncio.create_task(_body(request))
-    await asyncio.sleep(0)  # the task goes as far as the opened file
+    await asyncio.sleep(0)  # the task runs until it opens the file
     await asyncio.to_thread((tmp_path / "audio").write_bytes, b"OggS")
     assert await reading == _form(b"OggS").read()
