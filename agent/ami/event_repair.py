@@ -32,7 +32,7 @@ class EventRepair:
     """The messages of one connection, complete. `layouts` are by the names of the events.
 
     `is_answer` recognises an answer to an action of this client. `garbled` counts the pieces that
-    were found: after each, the state of Asterisk may differ from what the events tell.
+    were found: after each, the state of Asterisk may differ from the events.
     """
 
     def __init__(self, layouts: Mapping[str, EventLayout], is_answer: Callable[[bytes], bool]) -> None:

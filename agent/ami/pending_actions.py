@@ -1,7 +1,7 @@
 """Match the answers of Asterisk to the actions that were sent, by ActionID.
 
 An ActionID begins with random digits of the session, so that no text in an event passes for an
-answer. It also says whether the action asks for a list, so that late items of a list are not taken
+answer. It also tells whether the action asks for a list, so that late items of a list are not taken
 for events.
 """
 

@@ -64,7 +64,7 @@ class AmiSession(asyncio.Protocol):
             # Not wait_for: an answer that came while this process was stalled still counts.
             await asyncio.wait((pending.done,), timeout=timeout_s)
             if not pending.done.done():
-                raise AmiTimeout(f"{name}: no {'whole list' if wants_list else 'answer'} from Asterisk within {timeout_s:g} s")
+                raise AmiTimeout(f"{name}: no {'complete list' if wants_list else 'answer'} from Asterisk within {timeout_s:g} s")
             return pending.done.result()
         finally:
             self._pending.discard(action_id)

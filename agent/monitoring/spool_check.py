@@ -90,10 +90,10 @@ def _identity(process: Path) -> _Identity:
 def _listeners(address: tuple[str, int]) -> Iterator[Path]:
     """Yield the processes named asterisk that listen at a TCP address, as `/proc/PID`."""
     try:
-        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
     except OSError:
         return
-    wanted = {ipaddress.ip_address(str(entry[4][0])) for entry in found}
+    wanted = {ipaddress.ip_address(str(entry[4][0])) for entry in addresses}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "comm").read_text().strip() == "asterisk" and _listens(process, wanted, address[1]):

@@ -13,48 +13,48 @@ from fonoteka.core.call_report import CallReport, Direction, LiveReport, Party, 
 from fonoteka.core.domains import User
 
 
-def report(call: Call, company: Company, pbx: str) -> CallReport:
+def report(call: Call, domain: Company, pbx: str) -> CallReport:
     """Return the report of a call of this domain at present. The call has at least one channel."""
     origin = call.origin
     assert origin is not None, "a call begins with a channel"
-    call_direction, call_result = direction(call, company), result(call)
+    call_direction, call_result = direction(call, domain), result(call)
     segments = tuple(_segments(call))
     answering = call.channels.get(call.taken_by)
     return CallReport(
         pbx=pbx,
         linkedid=call.linkedid,
         revision=call.revision,
-        domain=company.domain.name,
+        domain=domain.domain.name,
         direction=call_direction,
         result=call_result,
-        employee=_user(call, company, call_direction),
-        participants=_participants(call, company, call_result),
-        src=_caller_number(origin, company),
+        employee=_user(call, domain, call_direction),
+        participants=_participants(call, domain, call_result),
+        src=_caller_number(origin, domain),
         src_name=origin.caller_name,
         dst=_dialled_first(call, origin),
-        number=_own_number(call, company, call_direction),
-        answered_by=party(call, answering, company) if answering is not None else None,
+        number=_own_number(call, domain, call_direction),
+        answered_by=party(call, answering, domain) if answering is not None else None,
         started_at=call.started_at,
         answered_at=call.taken_at,
         ended_at=call.ended_at,
         talk_ms=call.talk_ms_until(call.moments[-1].at if call.moments else call.started_at),
         segments=segments,
         reason=None if segments else missing_reason(call, call_result),
-        path=path(call, company),
+        path=path(call, domain),
         merged_into=call.merged_into or None,
-        live=_live(call, company) if call.ended_at is None and not call.merged_into else None,
+        live=_live(call, domain) if call.ended_at is None and not call.merged_into else None,
     )
 
 
-def _live(call: Call, company: Company) -> LiveReport:
+def _live(call: Call, domain: Company) -> LiveReport:
     """Return the parties that talk now, and the status of each recording."""
     talking = frozenset().union(*talk_groups(call))
     parties = []
     for channel in call.channels.values():
         if channel.uniqueid in talking and not channel.is_local:
-            user = company.user(channel)
-            parties.append(Party(who=party(call, channel, company), login=user.login if user is not None else None))
-    sides = tuple(stand.told() for stand in stands(call, company))
+            user = domain.user(channel)
+            parties.append(Party(who=party(call, channel, domain), login=user.login if user is not None else None))
+    sides = tuple(stand.told() for stand in stands(call, domain))
     return LiveReport(parties=tuple(parties), talking_since=call.talking_since if parties else None, sides=sides)
 
 
@@ -93,27 +93,27 @@ def _segments(call: Call) -> list[SegmentReport]:
     ]
 
 
-def _user(call: Call, company: Company, call_direction: Direction) -> str | None:
+def _user(call: Call, domain: Company, call_direction: Direction) -> str | None:
     """Return the login for the column «Сотрудник».
 
     The caller; for an incoming call, the last user of the domain that talked, else the user for
     whom the call was forwarded, else the only user whose telephone rang.
     """
     if call_direction is not Direction.IN:
-        caller = company.user(call.origin)
+        caller = domain.user(call.origin)
         return caller.login if caller else None
-    talked = [user for channel, user in _users(call, company) if channel.first_bridged_at is not None]
+    talked = [user for channel, user in _users(call, domain) if channel.first_bridged_at is not None]
     if talked:
-        answered = company.user(call.channels.get(call.taken_by))
+        answered = domain.user(call.channels.get(call.taken_by))
         return (answered or talked[-1]).login
     forwarded = _recorded_users(call)
     if forwarded:
         return forwarded[-1]
-    rung = {user.login for _, user in _users(call, company)}
+    rung = {user.login for _, user in _users(call, domain)}
     return rung.pop() if len(rung) == 1 else None
 
 
-def _participants(call: Call, company: Company, call_result: Result) -> tuple[str, ...]:
+def _participants(call: Call, domain: Company, call_result: Result) -> tuple[str, ...]:
     """Return the logins of the caller and of all users that talked or forwarded the call.
 
     For a call that was not answered, all users whose telephone rang.
@@ -121,7 +121,7 @@ def _participants(call: Call, company: Company, call_result: Result) -> tuple[st
     origin = call.origin
     talked = [
         user.login
-        for channel, user in _users(call, company)
+        for channel, user in _users(call, domain)
         if call_result is not Result.ANSWERED or channel is origin or channel.first_bridged_at is not None
     ]
     return tuple(dict.fromkeys(talked + _recorded_users(call)))
@@ -132,12 +132,12 @@ def _recorded_users(call: Call) -> list[str]:
     return [recording.user for recording in call.recordings if recording.user and recording.started_at is not None]
 
 
-def _users(call: Call, company: Company) -> list[tuple[Channel, User]]:
-    return [(channel, user) for channel in call.channels.values() if (user := company.user(channel)) is not None]
+def _users(call: Call, domain: Company) -> list[tuple[Channel, User]]:
+    return [(channel, user) for channel in call.channels.values() if (user := domain.user(channel)) is not None]
 
 
-def _caller_number(origin: Channel, company: Company) -> str:
-    user = company.user(origin)
+def _caller_number(origin: Channel, domain: Company) -> str:
+    user = domain.user(origin)
     return user.extension if user is not None else origin.caller_num
 
 
@@ -151,9 +151,9 @@ def _dialled_first(call: Call, origin: Channel) -> str:
     return next((dial.dialled for dial in call.dials if dial.caller == origin.uniqueid), origin.exten)
 
 
-def _own_number(call: Call, company: Company, call_direction: Direction) -> str | None:
+def _own_number(call: Call, domain: Company, call_direction: Direction) -> str | None:
     """Return the number of the domain that was called, or that an outgoing call showed."""
     if call.origin is None or call_direction is Direction.INTERNAL:
         return None
     shown = [call.origin.exten] if call_direction is Direction.IN else [dial.caller_num for dial in call.dials]
-    return next((number for text in shown if text and (number := company.own_number(text)) is not None), None)
+    return next((number for text in shown if text and (number := domain.own_number(text)) is not None), None)

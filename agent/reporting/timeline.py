@@ -1,4 +1,4 @@
-"""Project the moments of a call to its path: `path(call, company) → PathStep, …`, pure."""
+"""Project the moments of a call to its path: `path(call, domain) → PathStep, …`, pure."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +13,7 @@ from agent.rules.forwarding import forwarding_user
 from fonoteka.core.call_report import PathStep, Reason, Result
 
 
-def path(call: Call, company: Company) -> tuple[PathStep, ...]:
+def path(call: Call, domain: Company) -> tuple[PathStep, ...]:
     """Return the steps in order of time; steps of the same time in the order of their events."""
     dials: dict[str, list[Dial]] = {}
     for dial in call.dials:
@@ -21,9 +21,9 @@ def path(call: Call, company: Company) -> tuple[PathStep, ...]:
     steps = [
         step
         for moment in _significant(call)
-        for step in _steps(call, moment, _dial_at(moment, dials.get(moment.uniqueid, [])), company)
+        for step in _steps(call, moment, _dial_at(moment, dials.get(moment.uniqueid, [])), domain)
     ]
-    recorded = [replace(step, at=_after(step, steps)) for step in _recorded(call, company)]
+    recorded = [replace(step, at=_after(step, steps)) for step in _recorded(call, domain)]
     return tuple(sorted((*steps, *recorded), key=lambda step: step.at))
 
 
@@ -36,9 +36,9 @@ def _after(recorded: PathStep, steps: list[PathStep]) -> datetime:
     return max(begins, default=recorded.at)
 
 
-def party(call: Call, channel: Channel, company: Company) -> str:
+def party(call: Call, channel: Channel, domain: Company) -> str:
     """Return the extension of a user, or the number of an outside party, dialled or calling."""
-    user = company.user(channel)
+    user = domain.user(channel)
     if user is not None:
         return user.extension
     dialled = next((dial.dialled for dial in reversed(call.dials) if dial.callee == channel.uniqueid), "")
@@ -128,31 +128,31 @@ _AS_MOMENT: Final = {Result.BUSY: MomentKind.BUSY, Result.NO_ANSWER: MomentKind.
 _LEADS_TO: Final = frozenset({MomentKind.ARRIVE, MomentKind.FORWARD, MomentKind.TRANSFER, MomentKind.PARK, MomentKind.FETCH})
 
 
-def _steps(call: Call, moment: Moment, dial: Dial | None, company: Company) -> Iterator[PathStep]:
+def _steps(call: Call, moment: Moment, dial: Dial | None, domain: Company) -> Iterator[PathStep]:
     """Yield the steps of one moment, mostly one.
 
     A ring may follow a forward, and the end may follow from a caller who gave up.
     """
     channel = call.channels.get(moment.uniqueid)
-    name = party(call, channel, company) if channel is not None else ""
+    name = party(call, channel, domain) if channel is not None else ""
     kind, who, by = moment.kind, name or moment.text, ""
     match kind:
         case MomentKind.ARRIVE:
             who = moment.text
         case MomentKind.RING:
-            by = _other_ringer(call, moment, company)
+            by = _other_ringer(call, moment, domain)
             if dial is not None:
-                yield from _forwarded(call, moment, dial, name, company)
+                yield from _forwarded(call, moment, dial, name, domain)
         case MomentKind.PICK_UP:
             target = call.channels.get(moment.other)
-            who, by = party(call, target, company) if target is not None else "", name
+            who, by = party(call, target, domain) if target is not None else "", name
         case MomentKind.BUSY | MomentKind.NO_ANSWER | MomentKind.FAIL if dial is not None:
             kind = _AS_MOMENT[ending(call, dial)]
         case MomentKind.END:
-            yield from _unanswered(call, company, moment)
+            yield from _unanswered(call, domain, moment)
         case MomentKind.PAUSE_RECORD | MomentKind.RESUME_RECORD | MomentKind.STOP_RECORD:
             recording = call.recording(moment.text)
-            who = _extension(company, recording.user) if recording is not None else ""
+            who = _extension(domain, recording.user) if recording is not None else ""
         case _ if kind in _LEADS_TO:
             who, by = moment.text, name
     yield PathStep(at=moment.at, what=kind.value, who=who, by=by)
@@ -164,28 +164,28 @@ def _dial_at(moment: Moment, dials: list[Dial]) -> Dial | None:
     return next((dial for dial in dials if (dial.ended_at if ended else dial.at) == moment.at), None)
 
 
-def _other_ringer(call: Call, ring: Moment, company: Company) -> str:
+def _other_ringer(call: Call, ring: Moment, domain: Company) -> str:
     """Return the ringing party if it is not the caller: a user who consults a colleague."""
     by = call.channels.get(ring.other)
-    return party(call, by, company) if by is not None and by is not call.origin else ""
+    return party(call, by, domain) if by is not None and by is not call.origin else ""
 
 
-def _forwarded(call: Call, ring: Moment, dial: Dial, target: str, company: Company) -> Iterator[PathStep]:
+def _forwarded(call: Call, ring: Moment, dial: Dial, target: str, domain: Company) -> Iterator[PathStep]:
     """Yield the forward that a ring follows, if no telephone reported it.
 
     The forward of a user in the PBX, or that of a queue or rule.
     """
-    callee, dialled_by = call.channels[dial.callee], company.user(call.channels.get(ring.other))
+    callee, dialled_by = call.channels[dial.callee], domain.user(call.channels.get(ring.other))
     chain = dial_chain(call, dial)
-    if len(chain) == 1 and not company.is_outside(callee):
+    if len(chain) == 1 and not domain.is_outside(callee):
         return
     if _is_reported(call, dial, target):
         return
-    if company.is_outside(callee):
-        user = forwarding_user(call, dial, company)
+    if domain.is_outside(callee):
+        user = forwarding_user(call, dial, domain)
         if (user is None and dialled_by is None) or (user is not None and user is not dialled_by):
             yield PathStep(at=dial.at, what=MomentKind.FORWARD.value, who=target, by=user.extension if user is not None else "")
-    elif (owner := company.user_at(chain[-1].exten)) is not None and owner is not company.user(callee):
+    elif (owner := domain.user_at(chain[-1].exten)) is not None and owner is not domain.user(callee):
         yield PathStep(at=dial.at, what=MomentKind.FORWARD.value, who=target, by=owner.extension)
 
 
@@ -198,17 +198,17 @@ def _is_reported(call: Call, dial: Dial, target: str) -> bool:
     )
 
 
-def _unanswered(call: Call, company: Company, end: Moment) -> Iterator[PathStep]:
+def _unanswered(call: Call, domain: Company, end: Moment) -> Iterator[PathStep]:
     """Yield the step of an unanswered call: the caller gave up, or no telephone could ring."""
     if call.taken_by or call.origin is None:
         return
     if not call.dials and result(call) is Result.OTHER:
         yield PathStep(at=end.at, what=MomentKind.FAIL.value, who=call.origin.exten)
     elif any(dial.status == "CANCEL" and not dial.forward for dial in call.dials):
-        yield PathStep(at=call.origin.ended_at or end.at, what="give_up", who=party(call, call.origin, company))
+        yield PathStep(at=call.origin.ended_at or end.at, what="give_up", who=party(call, call.origin, domain))
 
 
-def _recorded(call: Call, company: Company) -> Iterator[PathStep]:
+def _recorded(call: Call, domain: Company) -> Iterator[PathStep]:
     """Yield the steps at which the recording of a user begins, or the reason for none changes."""
     begun = [recording for recording in call.recordings if recording.started_at is not None]
     last: dict[str, tuple[Reason | None, datetime]] = {}
@@ -224,7 +224,7 @@ def _recorded(call: Call, company: Company) -> Iterator[PathStep]:
             continue
         last[recording.user] = (reason, recording.started_at)
         what = "record" if reason is None else "no_record"
-        yield PathStep(at=recording.started_at, what=what, who=_extension(company, recording.user), reason=reason)
+        yield PathStep(at=recording.started_at, what=what, who=_extension(domain, recording.user), reason=reason)
 
 
 def _is_recorded_for_another(begun: list[Recording], refused: Recording) -> bool:
@@ -238,6 +238,6 @@ def _is_recorded_for_another(begun: list[Recording], refused: Recording) -> bool
     )
 
 
-def _extension(company: Company, login: str) -> str:
-    user = company.user_named(login)
+def _extension(domain: Company, login: str) -> str:
+    user = domain.user_named(login)
     return (user.extension or user.login) if user is not None else login

@@ -387,7 +387,7 @@ async def test_the_items_of_a_list_are_not_delivered_as_events() -> None:
 async def test_an_incomplete_list_times_out(answer: bytes) -> None:
     async with connected_client() as (server, client):
         server.answers["CoreShowChannels"] = answer
-        with pytest.raises(AmiTimeout, match=r"CoreShowChannels: no whole list from Asterisk within 0\.05 s"):
+        with pytest.raises(AmiTimeout, match=r"CoreShowChannels: no complete list from Asterisk within 0\.05 s"):
             await client.listing("CoreShowChannels", timeout_s=0.05)
         assert client.connected
 

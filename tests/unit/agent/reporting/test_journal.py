@@ -46,7 +46,7 @@ def test_the_state_in_a_sample_is_read(tmp_path: Path) -> None:
     (tmp_path / "1.json").write_bytes((SAMPLES / "version_1" / "attended_by_keys.json").read_bytes())
     (call,) = Journal(tmp_path).read()
     assert (len(call.channels), len(call.dials), len(call.moments)) == (5, 2, 10)
-    assert [(known.user, known.stage, known.paused) for known in call.recordings] == [
+    assert [(recording.user, recording.stage, recording.paused) for recording in call.recordings] == [
         ("152", RecordingStage.RUNNING, True),
         ("421", RecordingStage.RUNNING, False),
     ]

@@ -7,7 +7,7 @@ import pytest
 from agent.calls.events import Held, RecordingDecided, RecordingEnding, RecordingMuted
 from fonoteka.core.call_report import Decision, PathStep
 from tests.unit.agent.calls.test_recorded_streams import read_stream
-from tests.unit.agent.fixtures import at, event, events, play, told
+from tests.unit.agent.fixtures import at, event, events, play, report_of
 
 _TAKEN = "arrive 2458152, ring 152, answer 152, record 152"
 _ASKED = f"{_TAKEN}, hold 152, 152:ring 421, answer 421"
@@ -66,7 +66,7 @@ def shown(step: PathStep) -> str:
 
 @pytest.mark.parametrize("name", PATHS)
 def test_the_path_of_a_recorded_call(name: str) -> None:
-    rows = [row for row in map(told, play(read_stream(name)).calls.values()) if row.merged_into is None]
+    rows = [row for row in map(report_of, play(read_stream(name)).calls.values()) if row.merged_into is None]
     row = rows[0]  # a conference has a row for each party; the first is the customer's
     assert ", ".join(map(shown, row.path)) == PATHS[name]
     times = [step.at for step in row.path]
@@ -74,7 +74,7 @@ def test_the_path_of_a_recorded_call(name: str) -> None:
 
 
 def test_a_customer_in_a_conference_was_answered_by_the_user_who_transferred_them() -> None:
-    (row,) = [row for row in map(told, play(read_stream("conference_with_customer")).calls.values()) if row.dst == "2458152"]
+    (row,) = [row for row in map(report_of, play(read_stream("conference_with_customer")).calls.values()) if row.dst == "2458152"]
     assert row.answered_by == "152"
 
 
@@ -111,7 +111,7 @@ def test_requests_to_a_recording_are_in_the_path() -> None:
     ):
         board.take(happened)
     (call,) = board.calls.values()
-    assert ", ".join(map(shown, told(call).path)) == (
+    assert ", ".join(map(shown, report_of(call).path)) == (
         "arrive 2458777, ring 777, answer 777, no_record 777 (on_demand_not_asked), record 777, pause_record 777, "
         "resume_record 777, stop_record 777, record 777, leave 777, end"
     )
@@ -121,7 +121,7 @@ def test_repeated_hold_events_are_one_step() -> None:
     stream = read_stream("hold_and_resume")
     (once,) = play(stream).calls.values()
     (twice,) = play([happened for happened in stream for _ in range(2)]).calls.values()
-    assert told(twice).path == told(once).path
+    assert report_of(twice).path == report_of(once).path
 
 
 def test_all_rings_of_a_queue_are_in_the_path() -> None:
@@ -134,7 +134,7 @@ def test_all_rings_of_a_queue_are_in_the_path() -> None:
             event(f"{number}.9 end q{number} 19"),
         ]
     (call,) = play(ringing).calls.values()
-    path = told(call).path
+    path = report_of(call).path
     assert [step.what for step in path].count("ring") == [step.what for step in path].count("no_answer") == 200
     assert path[-1].at == at(199.9)
 
@@ -152,7 +152,7 @@ def test_endless_hold_and_resume_neither_fill_the_path_nor_delay_the_agent() -> 
     holding = [Held(at=at(2 + number / 50), linkedid="1", uniqueid="a", on=number % 2 == 0) for number in range(10_000)]
     (call,) = play([*events(talk), *holding, event("300 end a 16"), event("300 end b 16")]).calls.values()
     began = process_time()
-    path = told(call).path
+    path = report_of(call).path
     assert process_time() - began < 2
     assert len(path) < 600
     assert path[-1].what == "end"
