@@ -1,7 +1,7 @@
 """The agent: one ordered stream of events in, recordings and reports out. The loop and its wiring; what is decided is elsewhere.
 
 AMI ─▶ read_event ─▶ Acting: Switchboard (assemble) ─▶ due (decide) ─▶ Recordings (MixMonitor, legs) ─▶ spool
-                               └─▶ Settling (report, journal) ─▶ CallShipper              mixed/ ─▶ RecordingShipper
+                               └─▶ CallSettlement (report, journal) ─▶ CallShipper              mixed/ ─▶ RecordingShipper
 """
 
 import asyncio
@@ -17,11 +17,11 @@ import structlog
 from agent.ami.client import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
 from agent.calls.call_registry import Switchboard
 from agent.calls.call_state import Call
-from agent.calls.channel_snapshot import SHAPES as LISTED
-from agent.calls.event_reader import SHAPES, WANTED, read_event
+from agent.calls.channel_snapshot import LAYOUTS as LISTED
+from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.resync import Comparing
 from agent.monitoring import metrics
-from agent.monitoring.spool_check import spool_trouble
+from agent.monitoring.spool_check import spool_problem
 from agent.recording.announcements import Notices
 from agent.recording.coordinator import Acting
 from agent.recording.feature_codes import FeatureCodes
@@ -31,11 +31,11 @@ from agent.recording.mixmonitor import Recorder
 from agent.recording.on_demand import Asked
 from agent.recording.rtp_restart import Holding
 from agent.reporting.journal import Journal
-from agent.reporting.settlement import Settling
+from agent.reporting.settlement import CallSettlement
 from agent.rules.directory import Directory
 from agent.shipping import command_poll as commands
 from agent.shipping import settings_sync as settings
-from agent.shipping.api_client import Api
+from agent.shipping.api_client import ApiClient
 from agent.shipping.shippers import CallShipper, RecordingShipper
 from fonoteka.core.agent_protocol import Command, CommandOutcome
 from fonoteka.core.background_tasks import again_and_again
@@ -58,15 +58,15 @@ class Agent:
         self._spool.prepare()
         secret = require_secret(pbx.ami_secret, "pbx.ami_secret", source)
         self._ami_address = split_address(pbx.ami)
-        self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, shapes={**SHAPES, **LISTED})
-        self._api = Api(configuration.agent.api, require_secret(configuration.agent.token, "agent.token", source))
+        self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, layouts={**LAYOUTS, **LISTED})
+        self._api = ApiClient(configuration.agent.api, require_secret(configuration.agent.token, "agent.token", source))
         self._spool_in_asterisk = PurePosixPath(pbx.spool_in_asterisk or self._spool.root)
         self._notices = Notices(self._ami)
         self._legs = LegWatch()
         recorder = Recorder(self._ami, self._spool_in_asterisk)
         journal = Journal(self._spool.calls)
         self._calls = Switchboard(journal.read())
-        self._settling = Settling(self._calls, journal, pbx.name)
+        self._settling = CallSettlement(self._calls, journal, pbx.name)
         recordings = partial(Recordings, self._spool, recorder, self._legs)
         self._acting = Acting(self._calls, self._settling, Holding(self._ami), recordings, self._spawn)
         self._comparing = Comparing(self._ami, self._calls, self._acting.take, self._ended_unheard)
@@ -114,7 +114,7 @@ class Agent:
                 case AmiEvent() as message:
                     event = read_event(message.name, message.headers, message.received_at)
                     if event is not None:
-                        metrics.event_taken(event.at)
+                        metrics.observe_event(event.at)
                         self._acting.take(event)
                 case LinkUp():
                     _log.info("ami.up")
@@ -145,7 +145,7 @@ class Agent:
     async def _carry_out(self, command: Command) -> CommandOutcome:
         refusal = await self._asked.by_command(command.linkedid, command.action, command.login)
         call = self._calls.call(command.linkedid)
-        return CommandOutcome(refusal=refusal, report=self._settling.told(call) if call is not None else None)
+        return CommandOutcome(refusal=refusal, report=self._settling.report(call) if call is not None else None)
 
     def _settings_changed(self, fresh: DomainSettings) -> None:
         self._acting.directory_changed(self._told_of(fresh))
@@ -167,7 +167,7 @@ class Agent:
         """Every minute: does Asterisk see the folder that we see? Told when the answer changes."""
         before: str | None = ""
         while True:
-            trouble = await asyncio.to_thread(spool_trouble, self._ami_address, self._spool.root, self._spool_in_asterisk)
+            trouble = await asyncio.to_thread(spool_problem, self._ami_address, self._spool.root, self._spool_in_asterisk)
             if trouble is not None and trouble != before:
                 _log.error("spool.not_shared", why=trouble)
             before = trouble

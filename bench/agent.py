@@ -21,7 +21,7 @@ sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into b
 from panoramisk import Manager  # noqa: E402
 
 from agent.ami.client import AmiClient, AmiEvent, LinkUp  # noqa: E402
-from agent.calls.event_reader import SHAPES, WANTED  # noqa: E402
+from agent.calls.event_reader import LAYOUTS, WANTED  # noqa: E402
 from bench.ami_load import EVENTS_OF_A_CALL, calls, saying  # noqa: E402
 from bench.assembling import cpu_s_per_call  # noqa: E402
 from bench.report import Result, print_result  # noqa: E402
@@ -33,7 +33,7 @@ EVERY = frozenset(EVENTS_OF_A_CALL)
 
 async def read_by_ours(address: Address, wanted: frozenset[str], deliveries: int) -> None:
     """Read until so many events have been handed on."""
-    client = AmiClient(address, "bench", "secret", events=wanted, shapes=SHAPES)
+    client = AmiClient(address, "bench", "secret", events=wanted, layouts=LAYOUTS)
     run = asyncio.create_task(client.run())
     assert isinstance(await client.next(), LinkUp)
     for _ in range(deliveries):

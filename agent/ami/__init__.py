@@ -1,1 +1,1 @@
-"""The connection to Asterisk's manager interface (AMI): framing, actions, an ordered stream of events."""
+"""The connection to the Asterisk Manager Interface (AMI): framing, actions, events in order."""

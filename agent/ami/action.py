@@ -1,7 +1,7 @@
-"""An action as the bytes that are sent. What could be read as another action is refused before a byte leaves.
+"""Encode an action. Text that Asterisk could read as another action is refused before it is sent.
 
-The limits are those of Asterisk's manager.c, tried on 22.10: a line of 1,023 bytes and more, or 129 headers, is answered with
-an error — and the rest of a line too long is read as the beginning of the next action.
+The limits are those of manager.c, tried on Asterisk 22.10: a line of 1,023 bytes or more, or 129
+headers, gets an error, and the rest of a line that is too long is read as the next action.
 """
 
 import re
@@ -18,9 +18,10 @@ _OURS: Final = frozenset({"action", "actionid"})
 
 
 def encode_action(name: str, action_id: str, headers: Mapping[str, str | Sequence[str]]) -> bytes:
-    """An action's bytes, in the order given; a sequence gives the header once for each value.
+    """Return the bytes of an action, with its headers in order; a sequence repeats its header.
 
-    Raises AmiUnsafe, which names action and header but never the value: it may be a secret, or hostile.
+    Raises AmiUnsafe, which names action and header but not the value: it may be a secret, or
+    hostile.
     """
     for key in headers:
         if key.lower() in _OURS:

@@ -1,9 +1,9 @@
-"""The AMI client: connects, logs in, stays connected, and gives one ordered stream of events.
+"""The AMI client: connect, log in, stay connected, and deliver one ordered stream of events.
 
-The hazards it is built against, each with its test, are in docs/decisions/0003-ami-client.md. In reading order:
-`ami_framing` (bytes → messages), `ami_mending` and `ami_shape` (what callers cut in pieces), `ami_message` (values),
-`ami_action` (what is sent), `ami_answers` (who waits for what), `ami_stream` (towards the consumer), `ami_session` (one
-connection).
+The hazards it guards against, each with its test, are in docs/decisions/0003-ami-client.md. In
+reading order: `framing` (bytes to messages), `event_layout` and `event_repair` (events that callers
+cut in pieces), `message` (values), `action` (encoding), `pending_actions` (answers), `event_queue`
+(events to the consumer), `session` (one connection).
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 import structlog
 from pydantic import SecretStr
 
-from agent.ami.event_layout import Shape
-from agent.ami.event_queue import AmiStream
+from agent.ami.event_layout import EventLayout
+from agent.ami.event_queue import EventQueue
 from agent.ami.message import AmiEvent, AmiMessage, Garbled, LinkDown, LinkUp
 from agent.ami.session import AmiSession
 from fonoteka.core.backoff import Backoff
@@ -27,11 +27,12 @@ _log = structlog.get_logger()
 
 
 class AmiClient:
-    """One account on one Asterisk. `run()` in a task of its own; `next()`, `action()` and `listing()` from anywhere in its loop.
+    """One account on one Asterisk. Run `run()` in a task of its own.
 
-    Only events named in `events` are delivered; events and items of lists that have one of `shapes` are read so that no caller can
-    forge them. `queue_size` events or `queue_bytes` may wait for the consumer; when more come
-    the link is declared down and made anew once half is worked off, so nothing is lost without a LinkDown that says so.
+    Only the events named in `events` are delivered. No caller can forge an event or an item of a
+    list that has a layout in `layouts`. `queue_size` events or `queue_bytes` bytes may wait for the
+    consumer. When more come, LinkDown is delivered, and the client connects again once half of them
+    is consumed: no event is lost without a LinkDown.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class AmiClient:
         secret: str,
         *,
         events: frozenset[str],
-        shapes: Mapping[str, Shape] | None = None,
+        layouts: Mapping[str, EventLayout] | None = None,
         queue_size: int = 10_000,
         queue_bytes: int = 64 * 1024 * 1024,
         connect_timeout_s: float = 5.0,
@@ -53,82 +54,84 @@ class AmiClient:
     ) -> None:
         self._host, self._port = address
         self._user, self._secret = user, SecretStr(secret)  # masked in tracebacks that show variables, too
-        self._events, self._shapes = events, shapes or {}
-        self._stream = AmiStream(queue_size, queue_bytes)
+        self._events, self._layouts = events, layouts or {}
+        self._queue = EventQueue(queue_size, queue_bytes)
         self._connect_timeout_s, self._login_timeout_s = connect_timeout_s, login_timeout_s
         self._ping_every_s, self._ping_timeout_s = ping_every_s, ping_timeout_s
         self._backoff = Backoff(first_retry_s, most_retry_s)
         self._session: AmiSession | None = None
-        self._ever_up = False
-        self._why_down: str | None = None
+        self._has_been_up = False
+        self._down_reason: str | None = None
 
     def __repr__(self) -> str:
         return f"AmiClient({self._user!r} at {self._where}, {'up' if self.connected else 'down'})"
 
     @property
     def connected(self) -> bool:
-        """Whether a login stands right now."""
+        """Whether the client is logged in."""
         return self._session is not None and self._session.up
 
     @property
     def behind(self) -> int:
-        """How many events wait for the consumer."""
-        return len(self._stream)
+        """The number of events that wait for the consumer."""
+        return len(self._queue)
 
     async def next(self) -> AmiEvent | LinkUp | LinkDown | Garbled:
-        """The next item, in the order Asterisk sent them: LinkUp before the events of a session, LinkDown after them.
+        """Wait for the next item: LinkUp, the events of a session in order, LinkDown.
 
-        A LinkDown also comes once if the very first attempt to connect fails; later failures are only logged.
+        If the first attempt to connect fails, one LinkDown is delivered; later failures are only
+        logged.
         """
-        return await self._stream.next()
+        return await self._queue.next()
 
     async def action(self, name: str, /, timeout_s: float = 5, **headers: str | Sequence[str]) -> AmiMessage:
-        """Send an action and return its response; a sequence sends its header repeatedly. It is never sent a second time.
+        """Send an action once and return its response; a sequence repeats its header.
 
-        Raises AmiActionFailed (Asterisk said no), AmiTimeout (it may have been carried out), AmiUnreachable (not connected, or
-        the link broke before the answer), AmiUnsafe (nothing was sent).
+        Raises AmiActionFailed (Asterisk answered an error), AmiTimeout (Asterisk may have carried
+        it out), AmiUnreachable (not connected, or the link broke before the answer), AmiUnsafe (not
+        sent).
         """
-        return (await self._linked().ask(name, headers, timeout_s))[0]
+        return (await self._connected().ask(name, headers, timeout_s))[0]
 
     async def listing(self, name: str, /, timeout_s: float = 10, **headers: str | Sequence[str]) -> list[AmiMessage]:
-        """Send an action that answers with a list, such as CoreShowChannels, and return its whole list.
+        """Send an action that answers with a list, such as CoreShowChannels, and return the list.
 
-        Raises as `action` does; a list that breaks off is an AmiTimeout or AmiUnreachable, never half a list.
+        Raises as `action` does. An incomplete list raises AmiTimeout or AmiUnreachable.
         """
-        return await self._linked().ask(name, headers, timeout_s, wants_list=True)
+        return await self._connected().ask(name, headers, timeout_s, wants_list=True)
 
     async def run(self) -> None:
-        """Keep connected until cancelled. Raises AmiRefused if Asterisk turns the login down before any has succeeded."""
+        """Stay connected until cancelled. Raises AmiRefused if Asterisk refuses the first login."""
         while True:
             try:
                 await self._connect_and_stay()
             except AmiUnreachable as error:
-                self._tell_down(error)
+                self._report_down(error)
             except AmiRefused as error:
-                if not self._ever_up:
+                if not self._has_been_up:
                     raise
-                self._tell_down(error)
-            await self._stream.room()
+                self._report_down(error)
+            await self._queue.room()
             retry_in_s = self._backoff.next_s()
-            _log.warning("ami.retry", reason=self._why_down, retry_in_s=round(retry_in_s, 2))
+            _log.warning("ami.retry", reason=self._down_reason, retry_in_s=round(retry_in_s, 2))
             await asyncio.sleep(retry_in_s)
 
-    def _tell_down(self, error: AmiError) -> None:
-        if not self._ever_up and self._why_down is None:
-            self._stream.put_link(LinkDown(reason=str(error)))
-        self._why_down = str(error)
+    def _report_down(self, error: AmiError) -> None:
+        if not self._has_been_up and self._down_reason is None:
+            self._queue.put_link(LinkDown(reason=str(error)))
+        self._down_reason = str(error)
 
-    def _linked(self) -> AmiSession:
+    def _connected(self) -> AmiSession:
         if self._session is None or not self._session.up:
-            raise AmiUnreachable(f"not connected to Asterisk at {self._where}: {self._why_down or 'not tried yet'}")
+            raise AmiUnreachable(f"not connected to Asterisk at {self._where}: {self._down_reason or 'not tried yet'}")
         return self._session
 
     async def _connect_and_stay(self) -> None:
-        """One session from connecting to its end, which is always an error raised."""
+        """Run one session to its end, which always raises an error."""
         session = self._session = await self._connect()
         try:
             await self._log_in(session)
-            self._ever_up = True
+            self._has_been_up = True
             await self._watch(session)
         finally:
             session.drop(AmiUnreachable("the client was stopped"))
@@ -139,7 +142,7 @@ class AmiClient:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 _, session = await loop.create_connection(
-                    lambda: AmiSession(self._stream, self._events, self._shapes), self._host, self._port
+                    lambda: AmiSession(self._queue, self._events, self._layouts), self._host, self._port
                 )
         except TimeoutError as error:
             raise self._unreachable(f"no connection within {self._connect_timeout_s:g} s; is a firewall between?") from error
@@ -152,7 +155,7 @@ class AmiClient:
         return session
 
     async def _log_in(self, session: AmiSession) -> None:
-        """By MD5 challenge, which every Asterisk offers: the secret does not travel, not even when the server asks for it."""
+        """Log in by MD5 challenge, which every Asterisk offers, so the secret is never sent."""
         try:
             challenge = (await session.ask("Challenge", {"AuthType": "MD5"}, self._login_timeout_s))[0].get("Challenge", "")
             key = hashlib.md5((challenge + self._secret.get_secret_value()).encode(), usedforsecurity=False).hexdigest()
@@ -173,7 +176,10 @@ class AmiClient:
             raise self._unreachable(f"{error} before the login was done") from error
 
     async def _watch(self, session: AmiSession) -> None:
-        """Ping until the link is lost; raises why it was. A frozen Asterisk keeps its sockets open and is found only so."""
+        """Ping until the link is lost, and raise the reason.
+
+        A frozen Asterisk keeps its sockets open; only the ping detects it.
+        """
         while True:
             await asyncio.wait((session.closed,), timeout=self._ping_every_s)
             if session.error is not None:
@@ -185,8 +191,8 @@ class AmiClient:
             else:
                 self._backoff.reset()
 
-    def _unreachable(self, why: str) -> AmiUnreachable:
-        return AmiUnreachable(f"pbx.ami = {self._where}: {why}")
+    def _unreachable(self, reason: str) -> AmiUnreachable:
+        return AmiUnreachable(f"pbx.ami = {self._where}: {reason}")
 
     @property
     def _where(self) -> str:

@@ -1,8 +1,9 @@
-"""What an event of Asterisk's must look like: the headers it always has, in the order in which Asterisk writes them.
+"""Describe the headers of an event, in the order in which Asterisk writes them, and find them.
 
-Asterisk prints a caller's number as it is, line ends included, so a caller can write lines into an event. They cannot write
-much: a number and an extension hold 79 bytes (seen on 22.10), less than the headers that follow a number in any event. So the
-headers before the first number are true where they stand first, and those that name channel and call where they stand last.
+Asterisk writes a caller's number into an event without escaping line ends, so a caller can add
+lines to an event. The text is short: a number and an extension hold 79 bytes (seen on 22.10), less
+than the headers that follow a number in any event. Of the headers before the first number, the
+first occurrence is therefore genuine; of the headers that name channel and call, the last.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-# Every channel is described like this; a caller's text may follow the numbers and the extension.
+# Every channel is described by these headers. Text of a caller may follow the numbers and Exten.
 _BEFORE: Final = ("Channel", "ChannelState", "ChannelStateDesc", "CallerIDNum")
 _BETWEEN: Final = ("CallerIDName", "ConnectedLineNum", "ConnectedLineName", "AccountCode", "Context", "Exten")
 _AFTER: Final = ("Priority", "Uniqueid", "Linkedid")
@@ -20,10 +21,11 @@ _Places = dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shape:
-    """One event's: `lead` stands before the channels, `tail` after them. Each channel's headers begin with its prefix.
+class EventLayout:
+    """The headers of one event: `lead`, then each channel, then `tail`.
 
-    Of what is in `may_lead` and `may_follow` any may be missing; so may the first channel if `may_lack_first`.
+    `channels` holds the prefix of each channel's headers. The headers in `may_lead` and
+    `may_follow` are optional, and so is the first channel if `may_lack_first` is set.
     """
 
     lead: tuple[str, ...] = ("Privilege",)
@@ -35,50 +37,53 @@ class Shape:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Arranged:
-    """What was found: `begun` tells that all before the first number is there, `whole` that nothing is missing."""
+class LayoutMatch:
+    """The genuine headers that were found.
+
+    `begins`: all headers before the first number are present. `complete`: no header is missing.
+    """
 
     headers: dict[str, str]
-    begun: bool
-    whole: bool
+    begins: bool
+    complete: bool
 
 
-def arranged(lines: Sequence[str], shape: Shape) -> Arranged:
-    """The headers of an event that Asterisk wrote, whatever a caller wrote in between. Lines of their own are left out."""
+def match_layout(lines: Sequence[str], layout: EventLayout) -> LayoutMatch:
+    """Find the headers that Asterisk wrote; lines that a caller added are left out."""
     parts = [line.partition(": ") for line in lines]
-    places, begun, whole = _arranged(tuple(key if colon else "" for key, colon, _ in parts), shape)
-    return Arranged(headers={key: parts[place][2] for key, place in places.items()}, begun=begun, whole=whole)
+    places, begins, complete = _match(tuple(key if colon else "" for key, colon, _ in parts), layout)
+    return LayoutMatch(headers={key: parts[place][2] for key, place in places.items()}, begins=begins, complete=complete)
 
 
-@lru_cache(maxsize=256)  # nearly all events of a kind are alike
-def _arranged(keys: _Keys, shape: Shape) -> tuple[_Places, bool, bool]:
-    """In which line each header stands that is to be believed; whether the event has begun, and is whole."""
+@lru_cache(maxsize=256)  # nearly all events of a kind have the same keys
+def _match(keys: _Keys, layout: EventLayout) -> tuple[_Places, bool, bool]:
+    """Return the line of each genuine header, and the `begins` and `complete` of a LayoutMatch."""
     places: _Places = {}
-    prefixes = shape.channels
-    at = _forward(keys, 0, ("Event", *shape.lead), places)
+    prefixes = layout.channels
+    at = _forward(keys, 0, ("Event", *layout.lead), places)
     if at is None:
         return places, False, False
-    if shape.may_lack_first and f"{prefixes[0]}Channel" not in keys[at:]:
+    if layout.may_lack_first and f"{prefixes[0]}Channel" not in keys[at:]:
         prefixes = prefixes[1:]
-    number = _forward(keys, at, _named(prefixes[0], _BEFORE), places)
+    number = _forward(keys, at, _prefixed(prefixes[0], _BEFORE), places)
     if number is None:
         return places, False, False
-    _optional(keys, 0, number, shape.may_lead, places)
-    whole = _channels(keys, at, prefixes, shape.tail, places)
-    _optional(keys, number, len(keys), shape.may_follow, places)
-    return places, True, whole
+    _optional(keys, 0, number, layout.may_lead, places)
+    complete = _channels(keys, at, prefixes, layout.tail, places)
+    _optional(keys, number, len(keys), layout.may_follow, places)
+    return places, True, complete
 
 
 def _channels(keys: _Keys, at: int, prefixes: _Keys, tail: _Keys, places: _Places) -> bool:
-    """Find the channels' headers from `at` on, and what stands after them; False if something is missing."""
+    """Find the headers of channels and tail from line `at` on; False if one is missing."""
     prefix, following = prefixes[0], prefixes[1:]
-    middle = _forward(keys, at, _named(prefix, (*_BEFORE, *_BETWEEN)), places)
+    middle = _forward(keys, at, _prefixed(prefix, (*_BEFORE, *_BETWEEN)), places)
     if middle is None:
         return False
-    ends = _named(prefix, _AFTER)
+    ends = _prefixed(prefix, _AFTER)
     if not following:
         return _backward(keys, middle, len(keys), (*ends, *tail), places)
-    # Where a caller wrote such a line too, what must follow it tells the true one.
+    # A caller may have written such a line, too; the other channels follow the genuine line only.
     return any(
         keys[place] == f"{following[0]}Channel"
         and _channels(keys, place, following, tail, places)
@@ -87,12 +92,15 @@ def _channels(keys: _Keys, at: int, prefixes: _Keys, tail: _Keys, places: _Place
     )
 
 
-def _named(prefix: str, keys: _Keys) -> _Keys:
+def _prefixed(prefix: str, keys: _Keys) -> _Keys:
     return tuple(prefix + key for key in keys)
 
 
 def _forward(keys: _Keys, at: int, wanted: _Keys, places: _Places) -> int | None:
-    """Find the first line of each, one after the other from `at` on; where the last one ended, None if one is missing."""
+    """Find the first line of each key, in order from line `at` on.
+
+    Return the line after the last, or None if a key is missing.
+    """
     for key in wanted:
         try:
             places[key] = keys.index(key, at)
@@ -103,20 +111,20 @@ def _forward(keys: _Keys, at: int, wanted: _Keys, places: _Places) -> int | None
 
 
 def _backward(keys: _Keys, begin: int, end: int, wanted: _Keys, places: _Places) -> bool:
-    """Find the last line of each, one before the other from `end` back to `begin`; False if one is missing."""
+    """Find the last line of each key, in order back from `end`; False if a key is missing."""
     for key in reversed(wanted):
-        found = _last_of(keys, begin, end, key)
-        if found is None:
+        place = _last_of(keys, begin, end, key)
+        if place is None:
             return False
-        places[key] = end = found
+        places[key] = end = place
     return True
 
 
 def _optional(keys: _Keys, begin: int, end: int, wanted: _Keys, places: _Places) -> None:
     for key in wanted:
-        found = _last_of(keys, begin, end, key)
-        if found is not None:
-            places[key] = found
+        place = _last_of(keys, begin, end, key)
+        if place is not None:
+            places[key] = place
 
 
 def _last_of(keys: _Keys, begin: int, end: int, key: str) -> int | None:

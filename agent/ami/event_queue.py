@@ -1,4 +1,4 @@
-"""The ordered stream between the socket and its one consumer: bounded, and never losing an event without saying so."""
+"""Queue the events between the socket and its one consumer, bounded, with no silent loss."""
 
 import asyncio
 from collections import deque
@@ -6,11 +6,12 @@ from collections import deque
 from agent.ami.message import AmiEvent, Garbled, LinkDown, LinkUp
 
 
-class AmiStream:
-    """Events and the ups and downs of the link, first in, first out.
+class EventQueue:
+    """A first-in, first-out queue of events and changes of the link.
 
-    Bounded by number and by bytes. An event that finds no room is refused; its link must then be declared down, which makes
-    the consumer reconcile. Word of the link itself always finds room.
+    Bounded by number and by bytes. An event that does not fit is refused; the caller must then
+    report the link as down, so that the consumer compares its state with Asterisk. A change of the
+    link always fits.
     """
 
     def __init__(self, most_events: int, most_bytes: int) -> None:
@@ -25,7 +26,7 @@ class AmiStream:
         return len(self._items)
 
     def put_event(self, event: AmiEvent, size_bytes: int) -> bool:
-        """Append an event; False when there is no room for it."""
+        """Append an event. Return False if it does not fit."""
         if len(self._items) >= self._most_events or self._bytes + size_bytes > self._most_bytes:
             self._room.clear()
             return False
@@ -35,12 +36,12 @@ class AmiStream:
         return True
 
     def put_link(self, link: LinkUp | LinkDown | Garbled) -> None:
-        """Append word of the link, in order with the events."""
+        """Append a change of the link, in order with the events."""
         self._items.append((0, link))
         self._filled.set()
 
     async def next(self) -> AmiEvent | LinkUp | LinkDown | Garbled:
-        """The oldest item, waiting for one if there is none. A cancelled wait takes nothing."""
+        """Wait for the oldest item and remove it. A cancelled wait removes nothing."""
         while not self._items:
             self._filled.clear()
             await self._filled.wait()
@@ -51,5 +52,5 @@ class AmiStream:
         return item
 
     async def room(self) -> None:
-        """Return once the consumer has caught up to half, if the stream has overflowed; at once if it has not."""
+        """After an overflow, wait until half of the queue is consumed; otherwise return at once."""
         await self._room.wait()

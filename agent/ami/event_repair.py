@@ -1,8 +1,10 @@
-"""Events that a caller's text has cut in pieces, put together again; nothing begun inside one is ever an event by itself.
+"""Join events that text of a caller has cut in pieces. No piece of an event is taken for an event.
 
-A caller can end an event early (an empty line in their number) and begin another message: Asterisk's true rest then stands in
-that one. An event is whole when it has its shape (`event_layout`); one that is not is read on until it is. What begins as no
-message of Asterisk's does is a piece of the event before it. What this can and cannot do is in docs/decisions/0003-ami-client.md.
+A caller can end an event early (an empty line in the number) and begin another message, which then
+contains the rest of the event. An event is complete when it matches its layout (`event_layout`); an
+incomplete event is joined with the messages after it until it is complete. A message that does not
+begin as Asterisk's messages do is a piece of the event before it. The limits of the repair are in
+docs/decisions/0003-ami-client.md.
 """
 
 import re
@@ -10,81 +12,85 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from agent.ami.event_layout import Shape, arranged
+from agent.ami.event_layout import EventLayout, match_layout
 from agent.ami.message import AmiMessage, event_name, parse_message
 
-MOST_BROKEN_BYTES: Final = 32 * 1024
+MOST_INCOMPLETE_BYTES: Final = 32 * 1024
 _GAP: Final = b"\r\n\r\n"
 _PRIVILEGE: Final = re.compile(rb"Event: [^\r\n]+\r\nPrivilege: (?:[a-z]+,(?:[a-z]+,)*all|<none>)(?:\r\n|$)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mended:
-    """A message of Asterisk's. `headers` are those to be believed, or None where no shape is known and none is looked at yet."""
+class RepairedMessage:
+    """A message of Asterisk's. `headers` are the genuine ones, or None where no layout is given."""
 
     raw: bytes
     headers: AmiMessage | None = None
 
 
-class Mending:
-    """One connection's messages, whole. `is_ours` tells an answer to what we asked; `shapes` are by the events' names.
+class EventRepair:
+    """The messages of one connection, complete. `layouts` are by the names of the events.
 
-    `garbled` counts the pieces that were found: after each the world may be another than the events tell.
+    `is_answer` recognises an answer to an action of this client. `garbled` counts the pieces that
+    were found: after each, the state of Asterisk may differ from the events.
     """
 
-    def __init__(self, shapes: Mapping[str, Shape], is_ours: Callable[[bytes], bool]) -> None:
+    def __init__(self, layouts: Mapping[str, EventLayout], is_answer: Callable[[bytes], bool]) -> None:
         self.garbled = 0
-        self._shapes = {name.encode(): shape for name, shape in shapes.items()}
-        self._is_ours = is_ours
-        self._broken = b""
+        self._layouts = {name.encode(): layout for name, layout in layouts.items()}
+        self._is_answer = is_answer
+        self._incomplete = b""
 
-    def feed(self, messages: Iterable[bytes]) -> Iterator[Mended]:
-        """The messages that are whole now. The pieces of one event come in one go, since Asterisk writes it in one."""
-        held: Mended | None = None
+    def feed(self, messages: Iterable[bytes]) -> Iterator[RepairedMessage]:
+        """Yield the messages that are complete now.
+
+        Asterisk writes an event at once, so all pieces of an event come in one call.
+        """
+        held: RepairedMessage | None = None
         for raw in messages:
-            if not self._shapes:
-                yield Mended(raw=raw)
+            if not self._layouts:
+                yield RepairedMessage(raw=raw)
                 continue
-            begins, whole = self._looked_at(raw)
-            if self._broken and not self._is_ours(raw):  # an answer to us begins no matter what
-                held = self._read_on(raw)
+            begins, complete = self._examine(raw)
+            if self._incomplete and not self._is_answer(raw):  # an answer always begins a message
+                held = self._continue(raw)
             elif not begins:
                 self.garbled += 1
-                held = self._joined(held, raw)
+                held = self._join(held, raw)
             else:
                 if held is not None:
                     yield held
-                held = whole
-                self._broken = raw if whole is None else b""
+                held = complete
+                self._incomplete = raw if complete is None else b""
         if held is not None:
             yield held
 
-    def _looked_at(self, raw: bytes) -> tuple[bool, Mended | None]:
-        """Whether Asterisk begins a message like this, and the message if it is whole."""
+    def _examine(self, raw: bytes) -> tuple[bool, RepairedMessage | None]:
+        """Return whether Asterisk begins a message like this, and the message if it is complete."""
         name = event_name(raw)
-        shape = self._shapes.get(name) if name is not None else None
-        if shape is None:
-            begins = self._is_ours(raw) or (name is not None and _PRIVILEGE.match(raw) is not None)
-            return begins, Mended(raw=raw)
-        found = arranged(raw.decode("utf-8", "replace").split("\r\n"), shape)
-        return found.begun, Mended(raw=raw, headers=found.headers) if found.whole else None
+        layout = self._layouts.get(name) if name is not None else None
+        if layout is None:
+            begins = self._is_answer(raw) or (name is not None and _PRIVILEGE.match(raw) is not None)
+            return begins, RepairedMessage(raw=raw)
+        match = match_layout(raw.decode("utf-8", "replace").split("\r\n"), layout)
+        return match.begins, RepairedMessage(raw=raw, headers=match.headers) if match.complete else None
 
-    def _read_on(self, piece: bytes) -> Mended | None:
-        """The broken event with this piece, if that makes it whole."""
+    def _continue(self, piece: bytes) -> RepairedMessage | None:
+        """Append a piece to the incomplete event. Return the event if it is complete now."""
         self.garbled += 1
-        broken = self._broken + _GAP + piece
-        _, whole = self._looked_at(broken)
-        self._broken = b"" if whole is not None or len(broken) > MOST_BROKEN_BYTES else broken
-        return whole
+        joined = self._incomplete + _GAP + piece
+        _, complete = self._examine(joined)
+        self._incomplete = b"" if complete is not None or len(joined) > MOST_INCOMPLETE_BYTES else joined
+        return complete
 
-    def _joined(self, event: Mended | None, piece: bytes) -> Mended | None:
-        """An event that seemed whole with what was cut off it, so that its true last headers count."""
+    def _join(self, event: RepairedMessage | None, piece: bytes) -> RepairedMessage | None:
+        """Append a piece to a complete event, whose last headers are the genuine ones."""
         if event is None or event.headers is None:
             return event
-        _, whole = self._looked_at(event.raw + _GAP + piece)
-        return whole or event
+        _, complete = self._examine(event.raw + _GAP + piece)
+        return complete or event
 
 
-def headers_of(message: Mended) -> AmiMessage:
-    """All that is to be believed of a message."""
+def headers_of(message: RepairedMessage) -> AmiMessage:
+    """Return the genuine headers of a message."""
     return message.headers if message.headers is not None else parse_message(message.raw)

@@ -1,4 +1,4 @@
-"""Bytes of a TCP stream into messages, wherever the network has cut them; decoding comes after, per message."""
+"""Split the bytes of a TCP stream into messages. Each message is decoded later, as a unit."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,15 +12,18 @@ _MOST_GREETING_BYTES: Final = 256
 
 
 class Framing:
-    """One connection's incoming bytes. `version` is that of the greeting, None until it has come."""
+    """The incoming bytes of one connection. `version` is that of the greeting, None before it."""
 
     def __init__(self) -> None:
         self.version: str | None = None
         self._partial = bytearray()
 
     def feed(self, received: bytes) -> Iterator[bytes]:
-        """The messages that are complete now, without their end. Raises AmiRefused for a stranger, AmiUnreachable over 4 MiB."""
-        # The end may be cut in two; what was searched before is not searched again.
+        """Yield the messages that are complete now, without the empty line at their end.
+
+        Raises AmiRefused if the peer is not Asterisk, AmiUnreachable for a message over 4 MiB.
+        """
+        # The end may be cut in two. Bytes searched before are not searched again.
         unsearched = max(0, len(self._partial) - len(_END) + 1)
         self._partial += received
         if self.version is None:
@@ -32,17 +35,17 @@ class Framing:
             self._partial = bytearray(rest)
             for message in messages:
                 _check_length(message)
-                # Asterisk ends some messages with an empty line too many (OriginateResponse).
-                if whole := message.lstrip(b"\r\n"):
-                    yield whole
+                # Asterisk ends some messages with two empty lines (OriginateResponse).
+                if complete := message.lstrip(b"\r\n"):
+                    yield complete
         _check_length(self._partial)
 
     def _greeted(self) -> bool:
-        """Take the greeting, the one line that is no message, off the stream."""
+        """Remove the greeting, a single line. Return False while it is incomplete."""
         line, end, rest = bytes(self._partial).partition(b"\r\n")
-        so_far_right = line.startswith(_GREETING) or (not end and _GREETING.startswith(line))
-        if not so_far_right or len(line) > _MOST_GREETING_BYTES:
-            raise AmiRefused("what answers there is not Asterisk's manager interface")
+        plausible = line.startswith(_GREETING) or (not end and _GREETING.startswith(line))
+        if not plausible or len(line) > _MOST_GREETING_BYTES:
+            raise AmiRefused("the service there is not Asterisk's manager interface")
         if not end:
             return False
         self.version = line[len(_GREETING) :].decode("ascii", "replace")

@@ -1,7 +1,8 @@
-"""What the manager interface says, as values: one message, and the items of the stream that the client gives.
+"""Parse AMI messages, and define the items of the client's stream.
 
-A message is lines of `Key: value`. Its first line alone says what it is: `Event: …` or `Response: …`. OriginateResponse
-is an event that has a `Response` header further down, so looking anywhere else takes it for an answer.
+A message is lines of `Key: value`. The first line alone tells the kind: `Event: …` or `Response:
+…`. OriginateResponse is an event with a `Response` header on a later line, so no other line is
+considered.
 """
 
 from collections.abc import Mapping
@@ -10,14 +11,14 @@ from datetime import datetime
 from typing import Final
 
 AmiMessage = Mapping[str, str]
-"""Header → value, keys as Asterisk writes them; the values of a repeated header are joined by a newline."""
+"""Header → value, with the keys of Asterisk. A newline joins the values of a repeated header."""
 
 _EVENT: Final = b"Event: "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AmiEvent:
-    """One event; `received_at` is when its bytes were read, not when Asterisk sent it."""
+    """One event. `received_at` is the time at which its bytes were read, not sent."""
 
     name: str
     headers: AmiMessage
@@ -26,25 +27,34 @@ class AmiEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkUp:
-    """Logged in; the events that follow are of a new session, what happened before it is unknown. `version` is AMI's."""
+    """The login succeeded. A new session of events follows; events before it may be missing.
+
+    `version` is the version of AMI.
+    """
 
     version: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Garbled:
-    """A caller's text cut events in pieces; they were put together, but what is believed ought to be compared with Asterisk."""
+    """Text of a caller had cut events in pieces, which were joined again.
+
+    The consumer should compare its state with Asterisk.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkDown:
-    """The link is lost, or could not be made at first; `reason` is one line for an operator."""
+    """The link was lost, or the first attempt failed. `reason` is one line for the operator."""
 
     reason: str
 
 
 def event_name(raw: bytes) -> bytes | None:
-    """The name of an event, None for anything else; looks at the first line only, so that unwanted events cost next to nothing."""
+    """Return the name of an event, or None for another message.
+
+    Reads the first line only, so that unwanted events cost next to nothing.
+    """
     if not raw.startswith(_EVENT):
         return None
     end = raw.find(b"\r\n")
@@ -52,7 +62,10 @@ def event_name(raw: bytes) -> bytes | None:
 
 
 def parse_message(raw: bytes) -> dict[str, str]:
-    """All headers of one message. Never fails: bytes that are no UTF-8 become U+FFFD, a line without a colon is left out."""
+    """Return all headers of a message. Never fails.
+
+    Bytes that are not UTF-8 become U+FFFD; a line without a colon is left out.
+    """
     headers: dict[str, str] = {}
     for line in raw.decode("utf-8", "replace").split("\r\n"):
         key, colon, value = line.partition(": ")

@@ -1,6 +1,7 @@
-"""One connection to the manager interface, from its greeting to its end: sorts what comes, sends what is asked.
+"""One connection to AMI, from the greeting to the end: sort the messages, send the actions.
 
-It ends once, for one reason (`error`): after that nothing of it reaches the stream, and whoever waits for an answer hears so.
+A session ends once, for one reason (`error`). After that it puts nothing into the queue, and every
+pending action fails.
 """
 
 import asyncio
@@ -10,17 +11,17 @@ from datetime import UTC, datetime
 from typing import Final, cast
 
 from agent.ami.action import encode_action
-from agent.ami.event_layout import Shape
-from agent.ami.event_queue import AmiStream
-from agent.ami.event_repair import Mended, Mending, headers_of
+from agent.ami.event_layout import EventLayout
+from agent.ami.event_queue import EventQueue
+from agent.ami.event_repair import EventRepair, RepairedMessage, headers_of
 from agent.ami.framing import Framing
 from agent.ami.message import AmiEvent, AmiMessage, Garbled, LinkDown, LinkUp, event_name, parse_message
-from agent.ami.pending_actions import Answers
+from agent.ami.pending_actions import PendingActions
 from fonoteka.core.errors import AmiError, AmiTimeout, AmiUnreachable
 
 _MOST_UNSENT_BYTES: Final = 64 * 1024
 _MOST_EARLY_EVENTS: Final = 1000
-# A peer whose machine is gone is noticed by the kernel after half a minute; a frozen one only by the ping.
+# The kernel notices a peer whose machine is gone after 30 s; only the ping notices a frozen peer.
 _SOCKET_OPTIONS: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
@@ -31,57 +32,58 @@ _SOCKET_OPTIONS: Final = (
 
 
 class AmiSession(asyncio.Protocol):
-    """Puts wanted events into `stream`. Made by `create_connection`; `closed` resolves when the connection is gone."""
+    """Put wanted events into `queue`. `closed` resolves when the connection is gone."""
 
-    def __init__(self, stream: AmiStream, wanted: Iterable[str], shapes: Mapping[str, Shape]) -> None:
+    def __init__(self, queue: EventQueue, wanted: Iterable[str], layouts: Mapping[str, EventLayout]) -> None:
         self.up = False
         self.error: AmiError | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._stream = stream
+        self._queue = queue
         self._wanted = {name.encode(): name for name in wanted}
         self._framing = Framing()
-        self._answers = Answers()
-        self._mending = Mending(shapes, self._answers.is_ours)
+        self._pending = PendingActions()
+        self._repair = EventRepair(layouts, self._pending.is_answer)
         self._early: list[tuple[AmiEvent, int]] = []
 
     async def ask(
         self, name: str, headers: Mapping[str, str | Sequence[str]], timeout_s: float, *, wants_list: bool = False
     ) -> list[AmiMessage]:
-        """Send an action once. Its response alone, or the items of its list.
+        """Send an action once. Return a list of its response alone, or the items of its list.
 
-        Raises AmiActionFailed, AmiTimeout, AmiUnreachable when the link breaks first, AmiUnsafe with nothing sent.
+        Raises AmiActionFailed, AmiTimeout, AmiUnreachable if the link breaks first, AmiUnsafe
+        before sending.
         """
         if self.error is not None:
             raise AmiUnreachable(str(self.error))
-        action_id, waiting = self._answers.expect(name, wants_list=wants_list)
+        action_id, pending = self._pending.add(name, wants_list=wants_list)
         try:
             sent = encode_action(name, action_id, headers)
             if self._transport.get_write_buffer_size() > _MOST_UNSENT_BYTES:
                 raise AmiUnreachable("Asterisk does not read what is sent to it")
             self._transport.write(sent)
-            # Not wait_for: an answer that came while this process was held up still counts.
-            await asyncio.wait((waiting.done,), timeout=timeout_s)
-            if not waiting.done.done():
-                raise AmiTimeout(f"{name}: no {'whole list' if wants_list else 'answer'} from Asterisk within {timeout_s:g} s")
-            return waiting.done.result()
+            # Not wait_for: an answer that came while this process was stalled still counts.
+            await asyncio.wait((pending.done,), timeout=timeout_s)
+            if not pending.done.done():
+                raise AmiTimeout(f"{name}: no {'complete list' if wants_list else 'answer'} from Asterisk within {timeout_s:g} s")
+            return pending.done.result()
         finally:
-            self._answers.give_up(action_id)
+            self._pending.discard(action_id)
 
     def drop(self, error: AmiError) -> None:
-        """End the connection; the first reason is the one that is told."""
+        """End the connection. The first error is the one that is reported."""
         if self.error is not None:
             return
         self.error = error
-        self._answers.fail_all(str(error))
+        self._pending.fail_all(str(error))
         self._early.clear()
         if self.up:
             self.up = False
-            self._stream.put_link(LinkDown(reason=str(error)))
+            self._queue.put_link(LinkDown(reason=str(error)))
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport does not inherit from it
         for level, option, value in _SOCKET_OPTIONS:
             transport.get_extra_info("socket").setsockopt(level, option, value)
 
@@ -89,17 +91,17 @@ class AmiSession(asyncio.Protocol):
         """Called by asyncio."""
         if self.error is not None:
             return
-        received_at, garbled = datetime.now(UTC), self._mending.garbled
+        received_at, garbled = datetime.now(UTC), self._repair.garbled
         try:
-            for message in self._mending.feed(self._framing.feed(data)):
+            for message in self._repair.feed(self._framing.feed(data)):
                 self._take(message, received_at)
                 if self.error is not None:
                     return
         except AmiError as error:
             self.drop(error)
         else:
-            if self.up and self._mending.garbled != garbled:
-                self._stream.put_link(Garbled())
+            if self.up and self._repair.garbled != garbled:
+                self._queue.put_link(Garbled())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
@@ -107,8 +109,11 @@ class AmiSession(asyncio.Protocol):
         if not self.closed.done():
             self.closed.set_result(None)
 
-    def _take(self, message: Mended, received_at: datetime) -> None:
-        """One message. None is a farewell (Shutdown, Goodbye): callers can forge those, and the closing socket tells anyway."""
+    def _take(self, message: RepairedMessage, received_at: datetime) -> None:
+        """Process a message. Shutdown and Goodbye mean nothing here.
+
+        Callers can forge both, and the closing socket is proof enough.
+        """
         raw = message.raw
         name = event_name(raw)
         if name is None:
@@ -116,29 +121,32 @@ class AmiSession(asyncio.Protocol):
                 self._take_response(parse_message(raw))
             return
         wanted = self._wanted.get(name)
-        if wanted is None and not self._answers.may_be_listed(raw):
+        if wanted is None and not self._pending.may_be_list_item(raw):
             return
         headers = headers_of(message)
-        if not self._answers.take_listed(headers) and wanted is not None:
+        if not self._pending.take_list_item(headers) and wanted is not None:
             self._put(AmiEvent(name=wanted, headers=headers, received_at=received_at), len(raw))
 
     def _take_response(self, message: AmiMessage) -> None:
-        if self._answers.take_response(message) == "Login":
+        if self._pending.take_response(message) == "Login":
             self._go_up()
 
     def _go_up(self) -> None:
-        """Here and not where the login is awaited: events may stand in the same segment as its answer."""
+        """Report the link as up, and queue the events that came before the login was answered.
+
+        Not where the login is awaited: events may come in the same segment as its answer.
+        """
         self.up = True
-        self._stream.put_link(LinkUp(version=self._framing.version or ""))
+        self._queue.put_link(LinkUp(version=self._framing.version or ""))
         early, self._early = self._early, []
         for event, size_bytes in early:
             self._put(event, size_bytes)
 
     def _put(self, event: AmiEvent, size_bytes: int) -> None:
         if self.up:
-            if not self._stream.put_event(event, size_bytes):
-                self.drop(AmiUnreachable("overflow: events came faster than they were worked off"))
+            if not self._queue.put_event(event, size_bytes):
+                self.drop(AmiUnreachable("overflow: events came faster than they were processed"))
         elif len(self._early) < _MOST_EARLY_EVENTS:
             self._early.append((event, size_bytes))
         else:
-            self.drop(AmiUnreachable(f"more than {_MOST_EARLY_EVENTS} events came instead of an answer to the login"))
+            self.drop(AmiUnreachable(f"more than {_MOST_EARLY_EVENTS} events came before the answer to the login"))

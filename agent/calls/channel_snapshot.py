@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from agent.ami.event_layout import Shape
+from agent.ami.event_layout import EventLayout
 from agent.calls.caller_text import name_in, number_in
 from agent.calls.event_reader import is_beep, is_conference, people_talk_in
 from agent.calls.events import BridgeEntered, ChannelStarted
 
-SHAPES: Final = {"CoreShowChannel": Shape(lead=("ActionID",), tail=("Duration",), may_follow=("BridgeId",))}
+LAYOUTS: Final = {"CoreShowChannel": EventLayout(lead=("ActionID",), tail=("Duration",), may_follow=("BridgeId",))}
 
 
 class Ami(Protocol):

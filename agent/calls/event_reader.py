@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from agent.ami.event_layout import Shape
+from agent.ami.event_layout import EventLayout
 from agent.calls.caller_text import harmless, name_in, number_in
 from agent.calls.events import (
     BridgeEntered,
@@ -175,25 +175,25 @@ _BRIDGE: Final = ("Privilege", "BridgeUniqueid", "BridgeType", "BridgeTechnology
 _TRANSFER: Final = ("Privilege", "Result")
 
 # As Asterisk 22 writes them. In Dial events a call that Asterisk itself originates has no caller.
-SHAPES: Final[Mapping[str, Shape]] = {
-    "Newchannel": Shape(),
-    "Hangup": Shape(tail=("Cause",)),
-    "DialBegin": Shape(channels=("", "Dest"), may_lack_first=True, tail=("DialString",)),
-    "DialEnd": Shape(channels=("", "Dest"), may_lack_first=True, tail=("DialStatus",), may_follow=("Forward",)),
-    "BridgeEnter": Shape(lead=_BRIDGE),
-    "BridgeLeave": Shape(lead=_BRIDGE),
-    "BlindTransfer": Shape(lead=_TRANSFER, channels=("Transferer",), tail=("Extension",)),
-    "AttendedTransfer": Shape(
+LAYOUTS: Final[Mapping[str, EventLayout]] = {
+    "Newchannel": EventLayout(),
+    "Hangup": EventLayout(tail=("Cause",)),
+    "DialBegin": EventLayout(channels=("", "Dest"), may_lack_first=True, tail=("DialString",)),
+    "DialEnd": EventLayout(channels=("", "Dest"), may_lack_first=True, tail=("DialStatus",), may_follow=("Forward",)),
+    "BridgeEnter": EventLayout(lead=_BRIDGE),
+    "BridgeLeave": EventLayout(lead=_BRIDGE),
+    "BlindTransfer": EventLayout(lead=_TRANSFER, channels=("Transferer",), tail=("Extension",)),
+    "AttendedTransfer": EventLayout(
         lead=_TRANSFER,
         channels=("OrigTransferer", "SecondTransferer"),
         tail=("DestType",),
         may_follow=("TransferTargetCallerIDNum",),
     ),
-    "Hold": Shape(),
-    "Unhold": Shape(),
-    "ParkedCall": Shape(channels=("Parkee",), tail=("ParkerDialString", "ParkingSpace")),
-    "UnParkedCall": Shape(channels=("Parkee", "Retriever"), tail=("ParkerDialString", "ParkingSpace")),
-    "Pickup": Shape(channels=("", "Target")),
+    "Hold": EventLayout(),
+    "Unhold": EventLayout(),
+    "ParkedCall": EventLayout(channels=("Parkee",), tail=("ParkerDialString", "ParkingSpace")),
+    "UnParkedCall": EventLayout(channels=("Parkee", "Retriever"), tail=("ParkerDialString", "ParkingSpace")),
+    "Pickup": EventLayout(channels=("", "Target")),
 }
 
 

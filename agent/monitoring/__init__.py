@@ -1,1 +1,1 @@
-"""The agent's metrics and its check of the spool."""
+"""The metrics of the agent and its check of the spool."""

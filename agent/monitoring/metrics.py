@@ -1,4 +1,4 @@
-"""What an operator can watch of an agent (Prometheus)."""
+"""The Prometheus metrics of an agent."""
 
 import asyncio
 import os
@@ -29,20 +29,20 @@ LOOK_EVERY_S = 15.0
 
 
 def serve(address: tuple[str, int]) -> None:
-    """Answer `/metrics` on an address of the agent's own."""
+    """Serve `/metrics` at an address."""
     host, port = address
     start_http_server(port, host)
 
 
-def event_taken(at: datetime) -> None:
-    """Note how old an event is by now."""
+def observe_event(at: datetime) -> None:
+    """Record the age of an event."""
     age_s = max(0.0, (datetime.now(UTC) - at).total_seconds())
     EVENT_LAG.set(age_s)
     EVENT_AGE.observe(age_s)
 
 
 async def follow_spool(spool: Spool) -> None:
-    """Measure the spool every few seconds until cancelled."""
+    """Measure the spool every LOOK_EVERY_S seconds until cancelled."""
     while True:
         size_bytes, oldest_s, free_bytes = await asyncio.to_thread(measure, spool.root)
         SPOOL_BYTES.set(size_bytes)
@@ -52,9 +52,12 @@ async def follow_spool(spool: Spool) -> None:
 
 
 def measure(root: Path) -> tuple[int, float, int]:
-    """Bytes in the spool, seconds since its oldest waiting manifest was written, bytes free on its disk."""
+    """Return the bytes in the spool, the age of its oldest manifest in s, the bytes free on disk.
+
+    Manifests of rejected recordings do not count.
+    """
     size_bytes, oldest = 0, time.time()
-    for folder, _, names in os.walk(root):  # what moves on while we look is passed over
+    for folder, _, names in os.walk(root):  # files that move meanwhile are skipped
         for name in names:
             try:
                 stat = os.stat(os.path.join(folder, name))  # noqa: PTH116, PTH118 — many files, often

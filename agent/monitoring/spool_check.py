@@ -1,7 +1,8 @@
-"""Whether Asterisk sees the spool that we see, and may write to it — known before the first call is lost to it.
+"""Check that Asterisk sees the spool of the agent and may write to it, before a call is lost.
 
-On one machine the kernel can tell: `/proc/PID/root` is the file system as that process sees it, whatever chroot or container it
-lives in. Where Asterisk's process is not visible to us, nothing is claimed; the first recording's missing legs then tell.
+On one machine the kernel knows: `/proc/PID/root` is the file system of a process, in any chroot or
+container. If the process of Asterisk is not visible, the check reports nothing; the missing legs of
+the first recording do.
 """
 
 import ipaddress
@@ -18,19 +19,24 @@ _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 _LISTENING: Final = "0A"  # proc(5), net/tcp: TCP_LISTEN
 
 
-def spool_trouble(ami: tuple[str, int], spool: Path, spool_in_asterisk: PurePosixPath) -> str | None:
-    """What is wrong with how Asterisk sees the spool and what to do, in one line; None if nothing is, or it cannot be told."""
+def spool_problem(ami: tuple[str, int], spool: Path, spool_in_asterisk: PurePosixPath) -> str | None:
+    """Return the problem of Asterisk with the spool and its remedy, in one line.
+
+    None if there is no problem, or if the process of Asterisk is not visible.
+    """
     for process in _listeners(ami):
         try:
-            trouble = _seen_by(process, spool, spool_in_asterisk)
+            return _problem_of(process, spool, spool_in_asterisk)
         except (PermissionError, ProcessLookupError):
             continue
-        return trouble
     return None
 
 
 def asterisk_root(ami: tuple[str, int]) -> Path | None:
-    """The file system as the Asterisk that listens there sees it; None if it runs elsewhere, or is not ours to look into."""
+    """Return the root folder of the Asterisk that listens at an address.
+
+    None if it runs elsewhere, or if this process may not read it.
+    """
     for process in _listeners(ami):
         try:
             (root := process / "root").stat()
@@ -40,19 +46,19 @@ def asterisk_root(ami: tuple[str, int]) -> Path | None:
     return None
 
 
-def _seen_by(process: Path, spool: Path, spool_in_asterisk: PurePosixPath) -> str | None:
-    ours = spool.stat()
+def _problem_of(process: Path, spool: Path, spool_in_asterisk: PurePosixPath) -> str | None:
+    own = spool.stat()
     advice = f"set pbx.spool_in_asterisk to the path under which Asterisk sees pbx.spool = {str(spool)!r}"
     try:
-        theirs = Path(f"{process}/root{spool_in_asterisk}").stat()
+        seen = Path(f"{process}/root{spool_in_asterisk}").stat()
     except FileNotFoundError:
         return f"Asterisk (pid {process.name}) sees no folder {spool_in_asterisk}; {advice}"
-    if (ours.st_dev, ours.st_ino) != (theirs.st_dev, theirs.st_ino):
-        return f"what Asterisk (pid {process.name}) sees at {spool_in_asterisk} is another folder; {advice}"
-    who = _identity(process)
-    if not who.may_write(theirs):
+    if (own.st_dev, own.st_ino) != (seen.st_dev, seen.st_ino):
+        return f"Asterisk (pid {process.name}) sees another folder at {spool_in_asterisk}; {advice}"
+    identity = _identity(process)
+    if not identity.may_write(seen):
         return (
-            f"Asterisk (uid {who.uid}) may not write to pbx.spool = {str(spool)!r}; "
+            f"Asterisk (uid {identity.uid}) may not write to pbx.spool = {str(spool)!r}; "
             f"give the folder to a group that both are in: chgrp, chmod 2770"
         )
     return None
@@ -75,19 +81,19 @@ class _Identity:
 
 
 def _identity(process: Path) -> _Identity:
-    """The effective user and all groups of a process (proc(5), status)."""
+    """Return the effective user and all groups of a process (proc(5), status)."""
     fields = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     groups = {int(fields["Gid"].split()[1]), *(int(group) for group in fields["Groups"].split())}
     return _Identity(uid=int(fields["Uid"].split()[1]), groups=frozenset(groups))
 
 
 def _listeners(address: tuple[str, int]) -> Iterator[Path]:
-    """The processes named asterisk that listen at a TCP address, as `/proc/PID`."""
+    """Yield the processes named asterisk that listen at a TCP address, as `/proc/PID`."""
     try:
-        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
     except OSError:
         return
-    wanted = {ipaddress.ip_address(str(entry[4][0])) for entry in found}
+    wanted = {ipaddress.ip_address(str(entry[4][0])) for entry in addresses}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "comm").read_text().strip() == "asterisk" and _listens(process, wanted, address[1]):
@@ -110,6 +116,6 @@ def _listens(process: Path, wanted: set[_Ip], port: int) -> bool:
 
 
 def _address(text: str) -> _Ip:
-    """The kernel writes an address as 32-bit words in its own byte order."""
+    """Parse an address, which the kernel writes as 32-bit words in its own byte order."""
     words = (int(text[at : at + 8], 16) for at in range(0, len(text), 8))
     return ipaddress.ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words))

@@ -20,7 +20,7 @@ from agent.calls.events import BridgeEntered, ChannelEnded, Event, Held, PickedU
 from agent.monitoring import metrics
 from agent.recording.lifecycle import Recordings, manifest
 from agent.recording.rtp_restart import Holding
-from agent.reporting.settlement import Settling
+from agent.reporting.settlement import CallSettlement
 from agent.rules.directory import Company, Directory
 from agent.rules.on_demand_rules import Ending
 from agent.rules.recording_rules import Due, due, hearing, inherited, outworn
@@ -40,7 +40,7 @@ class Acting:
     """Acts on the switchboard's calls. `directory` says who is who and is replaced when the settings change."""
 
     def __init__(
-        self, calls: Switchboard, settling: Settling, holding: Holding, recordings: Callable[[Tell], Recordings], spawn: Spawn
+        self, calls: Switchboard, settling: CallSettlement, holding: Holding, recordings: Callable[[Tell], Recordings], spawn: Spawn
     ) -> None:
         self._calls, self._settling, self._holding, self._spawn = calls, settling, holding, spawn
         self._recordings = recordings(self.take)
@@ -127,7 +127,7 @@ class Acting:
     def _prepared(self, call: Call, needed: Due, at: datetime) -> tuple[Call, str]:
         """The call with a decision taken, and the name of the recording that may begin now (empty: none)."""
         call, segment = self._calls.decided(call, needed, at)
-        told = self._settling.told(call)
+        told = self._settling.report(call)
         if not segment or told is None:
             return call, ""
         try:
@@ -152,7 +152,7 @@ class Acting:
 
     async def _stop_to_renew(self, call: Call, channel: Channel, after: Recording) -> None:
         await self._recordings.let_go(call, channel, after.segment)
-        self._spawn(self._recordings.finish(call, after, channel, self._settling.told(call)))
+        self._spawn(self._recordings.finish(call, after, channel, self._settling.report(call)))
         await self._recordings.forgotten(channel)
 
     async def _record(self, call: Call, channel: Channel, segment: str) -> None:
@@ -196,7 +196,7 @@ class Acting:
         self.take(RecordingEnding(at=at, linkedid=call.linkedid, segment=known.segment, reason=ending.reason))
         call = self._calls.with_recording(known.segment) or call
         so_far = replace(channel, bridged_ms=channel.bridged_ms_until(at))
-        self._spawn(self._recordings.finish(call, call.recording(known.segment) or known, so_far, self._settling.told(call)))
+        self._spawn(self._recordings.finish(call, call.recording(known.segment) or known, so_far, self._settling.report(call)))
 
     async def mute(self, call: Call, known: Recording, muted: bool) -> None:
         """Pause a recording, or let it go on. Raises AmiError."""
@@ -231,7 +231,7 @@ class Acting:
 
     def _finish(self, call: Call, known: Recording) -> None:
         if known.stage in (RecordingStage.RUNNING, RecordingStage.ENDING):
-            channel, told = call.channels[known.uniqueid], self._settling.told(call)
+            channel, told = call.channels[known.uniqueid], self._settling.report(call)
             self._spawn(self._recordings.finish(call, known, channel, told))
 
     def resume(self) -> None:

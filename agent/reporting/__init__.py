@@ -1,1 +1,1 @@
-"""What the store is told about a call, and the journal that keeps it until the store has it."""
+"""The report of a call for the store, and the journal that keeps the call until it is stored."""

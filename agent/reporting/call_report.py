@@ -1,4 +1,4 @@
-"""A call in progress as the store is told of it: `report(call, …) → CallReport`, a pure projection."""
+"""Project a call to its report for the store: `report(call, …) → CallReport`, a pure function."""
 
 from typing import Final
 
@@ -13,52 +13,52 @@ from fonoteka.core.call_report import CallReport, Direction, LiveReport, Party, 
 from fonoteka.core.domains import User
 
 
-def report(call: Call, company: Company, pbx: str) -> CallReport:
-    """What is known of a call of this company now. The call has at least one channel."""
+def report(call: Call, domain: Company, pbx: str) -> CallReport:
+    """Return the report of a call of this domain at present. The call has at least one channel."""
     origin = call.origin
     assert origin is not None, "a call begins with a channel"
-    where, how = direction(call, company), result(call)
+    call_direction, call_result = direction(call, domain), result(call)
     segments = tuple(_segments(call))
-    taken = call.channels.get(call.taken_by)
+    answering = call.channels.get(call.taken_by)
     return CallReport(
         pbx=pbx,
         linkedid=call.linkedid,
         revision=call.revision,
-        domain=company.domain.name,
-        direction=where,
-        result=how,
-        employee=_employee(call, company, where),
-        participants=_participants(call, company, how),
-        src=_caller_number(origin, company),
+        domain=domain.domain.name,
+        direction=call_direction,
+        result=call_result,
+        employee=_user(call, domain, call_direction),
+        participants=_participants(call, domain, call_result),
+        src=_caller_number(origin, domain),
         src_name=origin.caller_name,
         dst=_dialled_first(call, origin),
-        number=_company_number(call, company, where),
-        answered_by=party(call, taken, company) if taken is not None else None,
+        number=_own_number(call, domain, call_direction),
+        answered_by=party(call, answering, domain) if answering is not None else None,
         started_at=call.started_at,
         answered_at=call.taken_at,
         ended_at=call.ended_at,
         talk_ms=call.talk_ms_until(call.moments[-1].at if call.moments else call.started_at),
         segments=segments,
-        reason=None if segments else why_not(call, how),
-        path=path(call, company),
+        reason=None if segments else missing_reason(call, call_result),
+        path=path(call, domain),
         merged_into=call.merged_into or None,
-        live=_live(call, company) if call.ended_at is None and not call.merged_into else None,
+        live=_live(call, domain) if call.ended_at is None and not call.merged_into else None,
     )
 
 
-def _live(call: Call, company: Company) -> LiveReport:
-    """Who talks now, and how it stands with the recording of each."""
+def _live(call: Call, domain: Company) -> LiveReport:
+    """Return the parties that talk now, and the status of each recording."""
     talking = frozenset().union(*talk_groups(call))
     parties = []
     for channel in call.channels.values():
         if channel.uniqueid in talking and not channel.is_local:
-            user = company.user(channel)
-            parties.append(Party(who=party(call, channel, company), login=user.login if user is not None else None))
-    sides = tuple(stand.told() for stand in stands(call, company))
+            user = domain.user(channel)
+            parties.append(Party(who=party(call, channel, domain), login=user.login if user is not None else None))
+    sides = tuple(stand.told() for stand in stands(call, domain))
     return LiveReport(parties=tuple(parties), talking_since=call.talking_since if parties else None, sides=sides)
 
 
-_GRAVEST: Final = (
+_BY_WEIGHT: Final = (
     Reason.DISK_FULL,
     Reason.ASTERISK_FAILED,
     Reason.NO_AUDIO,
@@ -71,79 +71,89 @@ _GRAVEST: Final = (
 )
 
 
-def why_not(call: Call, how: Result) -> Reason:
-    """Why a call has no recording: the reason that weighs most among those who talked."""
-    if how is not Result.ANSWERED:
+def missing_reason(call: Call, call_result: Result) -> Reason:
+    """Return why a call has no recording: the gravest reason among the parties that talked."""
+    if call_result is not Result.ANSWERED:
         return Reason.NOT_ANSWERED
-    talked = {known.reason for known in call.recordings if known.reason is not None and known.started_at is not None}
-    return next((reason for reason in _GRAVEST if reason in talked), Reason.USER_OFF)
+    reasons = {recording.reason for recording in call.recordings if recording.started_at is not None}
+    return next((reason for reason in _BY_WEIGHT if reason in reasons), Reason.USER_OFF)
 
 
 def _segments(call: Call) -> list[SegmentReport]:
-    """The recordings of those who talked; a phone that only rang leaves none."""
-    found = []
-    for known in call.recordings:
-        if known.stage is RecordingStage.REFUSED or known.started_at is None:
-            continue
-        found.append(
-            SegmentReport(
-                name=known.segment,
-                user=known.user,
-                started_at=known.started_at,
-                reason=known.reason,
-            )
+    """Return the recordings of parties that talked; a telephone that only rang leaves none."""
+    return [
+        SegmentReport(
+            name=recording.segment,
+            user=recording.user,
+            started_at=recording.started_at,
+            reason=recording.reason,
         )
-    return found
+        for recording in call.recordings
+        if recording.stage is not RecordingStage.REFUSED and recording.started_at is not None
+    ]
 
 
-def _employee(call: Call, company: Company, where: Direction) -> str | None:
-    """«Сотрудник»: who called; for an incoming call, the last of the company to talk, else on whose behalf it was forwarded, else
-    the only one who was rung."""
-    if where is not Direction.IN:
-        caller = company.user(call.origin)
+def _user(call: Call, domain: Company, call_direction: Direction) -> str | None:
+    """Return the login for the column «Сотрудник».
+
+    The caller; for an incoming call, the last user of the domain that talked, else the user for
+    whom the call was forwarded, else the only user whose telephone rang.
+    """
+    if call_direction is not Direction.IN:
+        caller = domain.user(call.origin)
         return caller.login if caller else None
-    talked = [user for channel, user in _users(call, company) if channel.first_bridged_at is not None]
+    talked = [user for channel, user in _users(call, domain) if channel.first_bridged_at is not None]
     if talked:
-        taken = company.user(call.channels.get(call.taken_by))
-        return (taken or talked[-1]).login
-    forwarded = [known.user for known in call.recordings if known.user and known.started_at is not None]
+        answered = domain.user(call.channels.get(call.taken_by))
+        return (answered or talked[-1]).login
+    forwarded = _recorded_users(call)
     if forwarded:
         return forwarded[-1]
-    rung = {user.login for _, user in _users(call, company)}
+    rung = {user.login for _, user in _users(call, domain)}
     return rung.pop() if len(rung) == 1 else None
 
 
-def _participants(call: Call, company: Company, how: Result) -> tuple[str, ...]:
-    """Who took part: the caller, those who talked or forwarded it; when nobody took the call, all who were rung."""
+def _participants(call: Call, domain: Company, call_result: Result) -> tuple[str, ...]:
+    """Return the logins of the caller and of all users that talked or forwarded the call.
+
+    For a call that was not answered, all users whose telephone rang.
+    """
     origin = call.origin
-    took_part = [
+    talked = [
         user.login
-        for channel, user in _users(call, company)
-        if how is not Result.ANSWERED or channel is origin or channel.first_bridged_at is not None
+        for channel, user in _users(call, domain)
+        if call_result is not Result.ANSWERED or channel is origin or channel.first_bridged_at is not None
     ]
-    forwarded = [known.user for known in call.recordings if known.user and known.started_at is not None]
-    return tuple(dict.fromkeys(took_part + forwarded))
+    return tuple(dict.fromkeys(talked + _recorded_users(call)))
 
 
-def _users(call: Call, company: Company) -> list[tuple[Channel, User]]:
-    return [(channel, user) for channel in call.channels.values() if (user := company.user(channel)) is not None]
+def _recorded_users(call: Call) -> list[str]:
+    """Return the users by whose settings parties that talked were recorded, or not."""
+    return [recording.user for recording in call.recordings if recording.user and recording.started_at is not None]
 
 
-def _caller_number(origin: Channel, company: Company) -> str:
-    user = company.user(origin)
+def _users(call: Call, domain: Company) -> list[tuple[Channel, User]]:
+    return [(channel, user) for channel in call.channels.values() if (user := domain.user(channel)) is not None]
+
+
+def _caller_number(origin: Channel, domain: Company) -> str:
+    user = domain.user(origin)
     return user.extension if user is not None else origin.caller_num
 
 
 def _dialled_first(call: Call, origin: Channel) -> str:
-    """«Куда»: what the caller dialled; when Asterisk itself rang the origin, what was then dialled for it."""
+    """Return the number for the column «Куда».
+
+    The number that the caller dialled; if Asterisk rang the origin, the number dialled for it.
+    """
     if origin.exten and origin.exten != "s":
         return origin.exten
     return next((dial.dialled for dial in call.dials if dial.caller == origin.uniqueid), origin.exten)
 
 
-def _company_number(call: Call, company: Company, where: Direction) -> str | None:
-    """The company's own number that the call came in by, or showed when it went out."""
-    if call.origin is None or where is Direction.INTERNAL:
+def _own_number(call: Call, domain: Company, call_direction: Direction) -> str | None:
+    """Return the number of the domain that was called, or that an outgoing call showed."""
+    if call.origin is None or call_direction is Direction.INTERNAL:
         return None
-    shown = [call.origin.exten] if where is Direction.IN else [dial.caller_num for dial in call.dials]
-    return next((number for text in shown if text and (number := company.own_number(text)) is not None), None)
+    shown = [call.origin.exten] if call_direction is Direction.IN else [dial.caller_num for dial in call.dials]
+    return next((number for text in shown if text and (number := domain.own_number(text)) is not None), None)

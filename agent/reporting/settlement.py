@@ -1,4 +1,4 @@
-"""Until a call is settled: kept in the journal, told to the store, and forgotten once the store has its last word."""
+"""Settle calls: keep each in the journal and report it until the store has its last report."""
 
 import asyncio
 import time
@@ -20,128 +20,129 @@ from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
 
 GATHER_S = 0.03  # a burst of events becomes one report
-BETWEEN_S = 0.4  # on a busy PBX each telling costs CPU (journal, request), and nobody sees the difference
-_AT_A_TIME: Final = 8  # calls written down before the next event has its turn
+BETWEEN_S = 0.4  # on a busy PBX each report costs CPU (journal, request), and nobody sees the difference
+_AT_A_TIME: Final = 8  # calls written to the journal before the next event is processed
 _log = structlog.get_logger()
 
 
-class Settling:
-    """What the store knows of the switchboard's calls, and what it must still be told."""
+class CallSettlement:
+    """The calls that the store does not have in full, and the reports that it has of them."""
 
     def __init__(self, calls: Switchboard, journal: Journal, pbx: str) -> None:
         self._calls, self._journal, self._pbx = calls, journal, pbx
         self._directory = Directory(settings=DomainSettings(version=0))
         self._changed: set[str] = set()
-        self._news = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._sent: dict[str, CallReport] = {}
         self._acknowledged: dict[str, int] = {}
         self._forgotten: set[str] = set()
-        self._syncing = ThreadPoolExecutor(1, "journal")  # one, so that a forgotten call does not come back
+        self._disk = ThreadPoolExecutor(1, "journal")  # one thread, so that no write follows a removal
 
-    def told(self, call: Call) -> CallReport | None:
-        """The call's report, or None while no company can be named for it."""
-        company = self._directory.company_of(call)
-        return report(call, company, self._pbx) if company is not None else None
+    def report(self, call: Call) -> CallReport | None:
+        """Return the report of a call, or None while its domain is not known."""
+        domain = self._directory.company_of(call)
+        return report(call, domain, self._pbx) if domain is not None else None
 
     def changed(self, call: Call) -> None:
-        """The call is not what it was."""
+        """Schedule a call that has changed for the journal and the store."""
         self._changed.add(call.linkedid)
-        self._news.set()
+        self._wakeup.set()
 
     def directory_changed(self, directory: Directory) -> None:
-        """Another company may now be named for a call, and what the store refused may now be taken."""
+        """Schedule all calls: the domain of a call, or the store's answer, may be another now."""
         self._directory = directory
         for call in self._calls.calls.values():
             self.changed(call)
 
     async def run(self, shipper: CallShipper) -> None:
-        """Write changed calls to the journal, then hand their reports to the shipper, until cancelled."""
-        told_at = 0.0
+        """Write changed calls to the journal, then hand their reports to the shipper."""
+        last = 0.0
         while True:
-            await self._news.wait()
-            await asyncio.sleep(max(GATHER_S, told_at + BETWEEN_S - time.monotonic()))
-            told_at = time.monotonic()
-            self._news.clear()
+            await self._wakeup.wait()
+            await asyncio.sleep(max(GATHER_S, last + BETWEEN_S - time.monotonic()))
+            last = time.monotonic()
+            self._wakeup.clear()
             changed, self._changed = self._changed, set()
             try:
-                await self._keep_all(changed)
+                await self._write(changed)
             except BaseException:
                 self._changed |= changed
                 raise
             for linkedid in changed:
                 call = self._calls.calls.get(linkedid)
                 if call is not None:
-                    self._tell(call, shipper)
+                    self._ship(call, shipper)
 
-    def _tell(self, call: Call, shipper: CallShipper) -> None:
+    def _ship(self, call: Call, shipper: CallShipper) -> None:
         try:
-            told = self.told(call)
+            current = self.report(call)
         except Exception:  # one bad call never stops the next
             metrics.ERRORS.inc()
-            _log.exception("call.not_reported", linkedid=call.linkedid)
+            _log.exception("call.report_failed", linkedid=call.linkedid)
             return
-        if told is not None and self._is_known(told):
-            self.acknowledged(told.linkedid, told.revision)
-        elif told is not None:
-            self._sent[told.linkedid] = told
-            shipper.send(told)
-        elif call.settled and not any(known.segment for known in call.recordings):
-            _log.info("call.nobodys", linkedid=call.linkedid, hint="no company has such a number or user")
+        if current is not None and self._is_acknowledged(current):
+            self.acknowledged(current.linkedid, current.revision)
+        elif current is not None:
+            self._sent[current.linkedid] = current
+            shipper.send(current)
+        elif call.settled and not any(recording.segment for recording in call.recordings):
+            _log.info("call.dropped", linkedid=call.linkedid, reason="no domain has such a number or user")
             metrics.NOBODYS_CALLS.inc()
             self._forget(call.linkedid)
 
-    def _is_known(self, told: CallReport) -> bool:
-        """Whether the store has just this already: what becomes of a recording once it is closed concerns us alone."""
-        sent = self._sent.get(told.linkedid)
-        if sent is None or sent.revision > self._acknowledged.get(told.linkedid, -1):
+    def _is_acknowledged(self, current: CallReport) -> bool:
+        """Return whether the store has this report, apart from its revision.
+
+        What happens to a closed recording changes the call's revision, but not its report.
+        """
+        sent = self._sent.get(current.linkedid)
+        if sent is None or sent.revision > self._acknowledged.get(current.linkedid, -1):
             return False
-        return replace(told, revision=sent.revision) == sent
+        return replace(current, revision=sent.revision) == sent
 
     def keep(self, call: Call) -> None:
-        """Make the journal say now what is known of a call that goes on: what is begun next must survive us.
+        """Write a call in progress to the journal now, before an action that outlives this process.
 
-        It waits for no other call and for no disk: what a living call's file needs to survive is this process's death alone.
+        Waits for no other call and for no disk: the file must survive the process, not the machine.
         """
-        now = self._calls.call(call.linkedid)
-        if now is not None and now.ended_at is None:
-            self._journal.write(now)
+        current = self._calls.call(call.linkedid)
+        if current is not None and current.ended_at is None:
+            self._journal.write(current)
 
     async def close(self) -> None:
-        """Write down what is known now."""
-        await self._keep_all(frozenset(self._changed))
-        self._syncing.shutdown()
+        """Write the changed calls to the journal."""
+        await self._write(frozenset(self._changed))
+        self._disk.shutdown()
 
-    async def _keep_all(self, linkedids: Collection[str]) -> None:
-        """Calls that go on are written here, in between events; a thread waits for the disk to have those that are over."""
+    async def _write(self, linkedids: Collection[str]) -> None:
+        """Write calls in progress here, between events; a thread flushes ended calls to disk."""
         forgotten, self._forgotten = self._forgotten, set()
-        over = []
+        ended = []
         for number, linkedid in enumerate(linkedids, 1):
             call = self._calls.calls.get(linkedid)
             if call is not None and call.ended_at is not None:
-                over.append(call)
+                ended.append(call)
             elif call is not None:
                 self._journal.write(call)
                 if number % _AT_A_TIME == 0:
                     await asyncio.sleep(0)
-        if over or forgotten:
-            await asyncio.get_running_loop().run_in_executor(self._syncing, self._settle_in_journal, over, forgotten)
+        if ended or forgotten:
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._flush, ended, forgotten)
 
-    def _settle_in_journal(self, over: Collection[Call], forgotten: Collection[str]) -> None:
+    def _flush(self, ended: Collection[Call], forgotten: Collection[str]) -> None:
         for linkedid in forgotten:
             self._journal.remove(linkedid)
-        for call in over:
+        for call in ended:
             self._journal.write(call, sync=True)
         self._journal.sync()
 
     def acknowledged(self, linkedid: str, revision: int) -> None:
-        """The store has this revision of the call, or will never take it."""
-        if linkedid in self._calls.calls:
-            self._acknowledged[linkedid] = revision
-            self._settle(linkedid)
-
-    def _settle(self, linkedid: str) -> None:
-        call = self._calls.calls[linkedid]
-        if call.settled and self._acknowledged.get(linkedid) == call.revision:
+        """Note that the store has this revision of the call, or will never take it."""
+        call = self._calls.calls.get(linkedid)
+        if call is None:
+            return
+        self._acknowledged[linkedid] = revision
+        if call.settled and revision == call.revision:
             self._forget(linkedid)
 
     def _forget(self, linkedid: str) -> None:
@@ -149,4 +150,4 @@ class Settling:
         self._acknowledged.pop(linkedid, None)
         self._sent.pop(linkedid, None)
         self._forgotten.add(linkedid)
-        self._news.set()
+        self._wakeup.set()

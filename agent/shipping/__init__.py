@@ -1,1 +1,1 @@
-"""The agent's client of the API: calls and recordings out, settings and commands in."""
+"""The client of the API: calls and recordings up, settings and commands down."""

@@ -1,4 +1,7 @@
-"""Keeping the settings fresh: a long poll brings a change within a moment, a copy in the spool holds while the API is away."""
+"""Poll the API for the settings. A copy in the spool serves while the API is unreachable.
+
+A long poll returns within a moment of a change.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +10,7 @@ from pathlib import Path
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from agent.shipping.api_client import Api
+from agent.shipping.api_client import ApiClient
 from fonoteka.core.atomic_file import write_atomically
 from fonoteka.core.backoff import Backoff
 from fonoteka.core.domains import DomainSettings
@@ -19,25 +22,28 @@ _log = structlog.get_logger()
 
 
 def read_copy(path: Path) -> DomainSettings | None:
-    """The settings an earlier run left in the spool, if they can be read."""
+    """Return the settings that an earlier run left in the spool, if the file is readable."""
     try:
         return _SETTINGS.validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        _log.warning("settings.copy_unreadable", file=str(path), error=str(error))
+        _log.warning("settings.read_failed", file=str(path), reason=str(error))
         return None
 
 
-async def follow(api: Api, copy: Path, known: Callable[[], int], changed: Callable[[DomainSettings], None]) -> None:
-    """Call `changed` with every version of the settings other than the `known` one, and keep the copy; until cancelled."""
+async def follow(api: ApiClient, copy: Path, known: Callable[[], int], changed: Callable[[DomainSettings], None]) -> None:
+    """Call `changed` with each new version of the settings, and write the copy, until cancelled.
+
+    `known` returns the current version.
+    """
     backoff = Backoff(most_s=5)
     while True:
         try:
             settings = await api.settings(known(), POLL_S)
         except ShipError as error:
             wait_s = backoff.next_s()
-            _log.warning("settings.unreachable", error=str(error), retry_in_s=round(wait_s, 1))
+            _log.warning("settings.poll_failed", reason=str(error), retry_in_s=round(wait_s, 1))
             await asyncio.sleep(wait_s)
             continue
         backoff.reset()
@@ -48,4 +54,4 @@ async def follow(api: Api, copy: Path, known: Callable[[], int], changed: Callab
         try:
             write_atomically(copy, _SETTINGS.dump_json(settings), sync=False)
         except OSError as error:
-            _log.error("settings.copy_not_written", file=str(copy), error=str(error))
+            _log.error("settings.write_failed", file=str(copy), reason=str(error))

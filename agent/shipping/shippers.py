@@ -1,4 +1,4 @@
-"""Shipping: calls as they change, recordings as the mixer finishes them. Nothing is deleted without the store's receipt."""
+"""Ship calls and recordings to the API. Nothing is deleted without the receipt of the store."""
 
 import asyncio
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from asyncinotify import Inotify, Mask
 
-from agent.shipping.api_client import Api
+from agent.shipping.api_client import ApiClient
 from fonoteka.core.agent_protocol import CallReceipt
 from fonoteka.core.backoff import Backoff
 from fonoteka.core.call_report import CallReport, Reason
@@ -23,113 +23,116 @@ _log = structlog.get_logger()
 
 
 class CallShipper:
-    """Ships the newest report of every call that changed. `acknowledged` is called once the store has a report."""
+    """Ships the newest report of each changed call. Calls `acknowledged` once the store has it."""
 
-    def __init__(self, api: Api, acknowledged: Callable[[str, int], None]) -> None:
+    def __init__(self, api: ApiClient, acknowledged: Callable[[str, int], None]) -> None:
         self._api = api
         self._acknowledged = acknowledged
         self._waiting: dict[str, CallReport] = {}
-        self._news = asyncio.Event()
+        self._wakeup = asyncio.Event()
 
     def send(self, report: CallReport) -> None:
-        """Take a report; a newer one of the same call replaces it."""
+        """Queue a report; a newer report of the same call replaces it."""
         self._waiting[report.linkedid] = report
-        self._news.set()
+        self._wakeup.set()
 
     async def run(self) -> None:
-        """Ship until cancelled, waiting longer after each failure."""
+        """Ship until cancelled. The wait grows with each failure."""
         backoff = Backoff()
         while True:
-            await self._news.wait()
+            await self._wakeup.wait()
             await asyncio.sleep(GATHER_S)
             batch = list(self._waiting.values())[:BATCH]
             try:
-                answer = await self._api.put_calls(batch)
-                if [receipt.linkedid for receipt in answer.receipts] != [report.linkedid for report in batch]:
+                receipts = (await self._api.put_calls(batch)).receipts
+                if [receipt.linkedid for receipt in receipts] != [report.linkedid for report in batch]:
                     raise ShipError("the API gave receipts for other calls than were sent")
             except ShipError as error:
                 wait_s = backoff.next_s()
-                _log.warning("calls.not_shipped", calls=len(self._waiting), error=str(error), retry_in_s=round(wait_s, 1))
+                _log.warning("calls.ship_failed", calls=len(self._waiting), reason=str(error), retry_in_s=round(wait_s, 1))
                 await asyncio.sleep(wait_s)
                 continue
             backoff.reset()
-            for report, receipt in zip(batch, answer.receipts, strict=True):
+            for report, receipt in zip(batch, receipts, strict=True):
                 self._take(report, receipt)
             if not self._waiting:
-                self._news.clear()
+                self._wakeup.clear()
 
     def _take(self, report: CallReport, receipt: CallReceipt) -> None:
         if self._waiting.get(report.linkedid) is report:
             del self._waiting[report.linkedid]
         if receipt.refused is not None:
-            _log.error("call.refused", linkedid=report.linkedid, why=receipt.refused, kept=receipt.retry)
+            _log.error("call.refused", linkedid=report.linkedid, reason=receipt.refused, kept=receipt.retry)
         if not receipt.retry:
             self._acknowledged(report.linkedid, report.revision)
 
 
 class RecordingShipper:
-    """Ships what lies in `mixed/` and tells of what lies in `rejected/`."""
+    """Ships the recordings in `mixed/`, and reports those in `rejected/`."""
 
     def __init__(
         self,
-        api: Api,
+        api: ApiClient,
         spool: Spool,
         shipped: Callable[[Path, str], None],
         rejected: Callable[[Path], None],
     ) -> None:
         self._api, self._spool = api, spool
         self._shipped, self._rejected = shipped, rejected
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     async def run(self) -> None:
-        """Ship until cancelled; woken by the mixer's renames, and by a look around every few seconds."""
+        """Ship until cancelled, at each rename by the mixer and every RESCAN_S seconds."""
         backoff = Backoff()
         with Inotify() as inotify:
             for state in (ItemState.MIXED, ItemState.REJECTED):
                 inotify.add_watch(self._spool.folder(state), Mask.MOVED_TO | Mask.ONLYDIR)
             while True:
                 try:
-                    for item in self._spool.items(ItemState.MIXED):
-                        await self._ship(item)
+                    for folder in self._spool.items(ItemState.MIXED):
+                        await self._ship(folder)
                 except ShipError as error:
                     wait_s = backoff.next_s()
-                    _log.warning("recordings.not_shipped", error=str(error), retry_in_s=round(wait_s, 1))
+                    _log.warning("recordings.ship_failed", reason=str(error), retry_in_s=round(wait_s, 1))
                     await asyncio.sleep(wait_s)
                 else:
                     backoff.reset()
                     await _woken(inotify)
-                self._tell_rejected()
+                self._report_rejected()
 
-    def _tell_rejected(self) -> None:
-        for item in self._spool.items(ItemState.REJECTED):
-            if item.name not in self._told:
-                self._told.add(item.name)
-                self._rejected(item)
+    def _report_rejected(self) -> None:
+        for folder in self._spool.items(ItemState.REJECTED):
+            if folder.name not in self._reported:
+                self._reported.add(folder.name)
+                self._rejected(folder)
 
-    async def _ship(self, item: Path) -> None:
-        """Ship one item; what is wrong with the item itself sets it aside, what is wrong with the API is raised."""
+    async def _ship(self, folder: Path) -> None:
+        """Ship a recording, and remove its folder. Raises ShipError if the API fails.
+
+        A recording that is damaged, or that the API refuses, is moved to `rejected/`.
+        """
         try:
-            manifest, mixed = read_manifest(item), read_mixed(item)
-            await self._deliver(item, mixed)
+            manifest, mixed = read_manifest(folder), read_mixed(folder)
+            await self._deliver(folder, mixed)
         except (SpoolError, ShipRefused, OSError, UnicodeError) as error:
-            _log.error("recording.set_aside", segment=item.name, error=str(error))
-            write_failure(item, Failure(reason=Reason.AUDIO_DAMAGED, detail=str(error)))
-            self._spool.move(item, ItemState.REJECTED)
+            _log.error("recording.set_aside", segment=folder.name, reason=str(error))
+            write_failure(folder, Failure(reason=Reason.AUDIO_DAMAGED, detail=str(error)))
+            self._spool.move(folder, ItemState.REJECTED)
             return
         _log.info(
             "recording.shipped",
             linkedid=manifest.call.linkedid,
-            segment=item.name,
+            segment=folder.name,
             duration_ms=mixed.duration_ms,
             size_bytes=mixed.size_bytes,
         )
-        await asyncio.to_thread(shutil.rmtree, item)
-        self._shipped(item, manifest.call.linkedid)
+        await asyncio.to_thread(shutil.rmtree, folder)
+        self._shipped(folder, manifest.call.linkedid)
 
-    async def _deliver(self, item: Path, mixed: Mixed) -> None:
-        receipt = await self._api.put_recording(item, mixed)
+    async def _deliver(self, folder: Path, mixed: Mixed) -> None:
+        receipt = await self._api.put_recording(folder, mixed)
         if receipt.sha256 != mixed.sha256:
-            raise ShipError(f"the store's receipt for {item.name} names another SHA-256; the recording is kept and sent again")
+            raise ShipError(f"the store's receipt for {folder.name} names another SHA-256; the recording is kept and sent again")
 
 
 async def _woken(inotify: Inotify) -> None:

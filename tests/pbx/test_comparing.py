@@ -9,9 +9,9 @@ import pytest
 from agent.ami.client import AmiClient, AmiEvent
 from agent.calls import resync as comparing
 from agent.calls.call_registry import Switchboard
-from agent.calls.channel_snapshot import SHAPES as LISTED
+from agent.calls.channel_snapshot import LAYOUTS as LISTED
 from agent.calls.channel_snapshot import snapshot
-from agent.calls.event_reader import SHAPES, WANTED, read_event
+from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.events import BridgeEntered, ChannelEnded, Event
 from agent.calls.resync import Comparing
 from lab.asterisk.server import LabAsterisk
@@ -25,7 +25,7 @@ async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk
     monkeypatch.setattr(comparing, "ON_THEIR_WAY_S", 0.5)
     board, found, heard = Switchboard(), list[Event](), list[Event]()
     client = AmiClient(
-        pbx.ami, pbx.ami_user, pbx.ami_secret, events=WANTED - {"Hangup", "BridgeLeave"}, shapes={**SHAPES, **LISTED}
+        pbx.ami, pbx.ami_user, pbx.ami_secret, events=WANTED - {"Hangup", "BridgeLeave"}, layouts={**LAYOUTS, **LISTED}
     )
 
     def take(event: Event) -> None:
@@ -69,7 +69,7 @@ async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk
 
 async def test_parked_callers_do_not_talk_and_a_conference_is_one(pbx: LabAsterisk) -> None:
     """The list of channels alone does not say so: both are in a bridge."""
-    client = AmiClient(pbx.ami, pbx.ami_user, pbx.ami_secret, events=frozenset(), shapes=LISTED)
+    client = AmiClient(pbx.ami, pbx.ami_user, pbx.ami_secret, events=frozenset(), layouts=LISTED)
     running = asyncio.create_task(client.run())
     try:
         async with watcher(pbx) as tap, handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk, handset(pbx, "421") as other:

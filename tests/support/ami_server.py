@@ -1,4 +1,4 @@
-"""A manager interface that can be made to misbehave; the real one is tried in tests/pbx/test_ami.py."""
+"""An AMI server that misbehaves on request. tests/pbx/test_ami.py tests a real Asterisk."""
 
 import asyncio
 import hashlib
@@ -10,11 +10,15 @@ from agent.ami.client import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
 
 SECRET: Final = "top-Secret-42"
 CHALLENGE: Final = "149611608"
+LIMIT_S: Final = 30.0  # long, so that a stalled machine fails no test
 EVENTS: Final = frozenset({"Newchannel", "Hangup", "FullyBooted"})
 
 
 class AmiServer:
-    """Answers Challenge, Login and Ping as Asterisk does, and everything in `answers`; `{id}` in one becomes the ActionID."""
+    """Answers Challenge, Login and Ping as Asterisk does, and the actions in `answers`.
+
+    `{id}` in an answer becomes the ActionID. A `frozen` server answers nothing.
+    """
 
     def __init__(self) -> None:
         self.greeting = b"Asterisk Call Manager/11.0.0\r\n"
@@ -27,7 +31,7 @@ class AmiServer:
         self.bytes_received = b""
         self.logins = 0
         self.connections: list[asyncio.StreamWriter] = []
-        self._news = asyncio.Condition()
+        self._received = asyncio.Condition()
 
     async def start(self, port: int = 0) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
@@ -36,21 +40,21 @@ class AmiServer:
     async def stop(self) -> None:
         """Close the port and every connection."""
         self._server.close()
-        self.hang_up()
+        self.disconnect()
         await self._server.wait_closed()
 
-    def say(self, text: bytes) -> None:
+    def send(self, text: bytes) -> None:
         """Send to the newest connection."""
         self.connections[-1].write(text)
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         for connection in self.connections:
             connection.close()
 
-    async def until_received(self, action: str, times: int = 1) -> dict[str, str]:
-        """Wait until this action has come so often; the newest of them."""
-        async with asyncio.timeout(5), self._news:
-            await self._news.wait_for(lambda: len(self.sent(action)) >= times)
+    async def wait_received(self, action: str, times: int = 1) -> dict[str, str]:
+        """Wait until an action was received so many times. Return the last one."""
+        async with asyncio.timeout(LIMIT_S), self._received:
+            await self._received.wait_for(lambda: len(self.sent(action)) >= times)
         return self.sent(action)[-1]
 
     def sent(self, action: str) -> list[dict[str, str]]:
@@ -67,9 +71,9 @@ class AmiServer:
                 message = {key: value for key, _, value in lines}
                 if not self.frozen:
                     writer.write(self._answer(message))
-                async with self._news:
+                async with self._received:
                     self.received.append(message)
-                    self._news.notify_all()
+                    self._received.notify_all()
         writer.close()
 
     def _answer(self, message: dict[str, str]) -> bytes:
@@ -89,19 +93,19 @@ class AmiServer:
 
 
 def event(name: str, number: int = 0) -> bytes:
-    """An event as Asterisk sends it."""
+    """Return the bytes of an event."""
     return f"Event: {name}\r\nPrivilege: call,all\r\nUniqueid: {number}\r\n\r\n".encode()
 
 
-def client_of(server: AmiServer, **options: Any) -> AmiClient:
-    """A client with deadlines fit for tests; `options` as AmiClient takes them."""
-    fast = {"connect_timeout_s": 2.0, "login_timeout_s": 2.0, "first_retry_s": 0.01, "most_retry_s": 0.05}
+def make_client(server: AmiServer, **options: Any) -> AmiClient:
+    """Return a client with short retries and long deadlines; `options` are those of AmiClient."""
+    fast = {"connect_timeout_s": LIMIT_S, "login_timeout_s": LIMIT_S, "first_retry_s": 0.01, "most_retry_s": 0.05}
     return AmiClient(server.address, "fonoteka", SECRET, events=EVENTS, **{**fast, **options})
 
 
 @asynccontextmanager
 async def running(client: AmiClient) -> AsyncIterator[asyncio.Task[None]]:
-    """`run()` in its own task, which is ended and whose failure is not swallowed."""
+    """Run a client in a task, which is cancelled at the end. A failure of the task is raised."""
     task = asyncio.create_task(client.run())
     try:
         yield task
@@ -112,34 +116,34 @@ async def running(client: AmiClient) -> AsyncIterator[asyncio.Task[None]]:
 
 
 @asynccontextmanager
-async def linked(**options: Any) -> AsyncIterator[tuple[AmiServer, AmiClient]]:
-    """A server and a client that has logged in to it; its LinkUp is taken."""
+async def connected_client(**options: Any) -> AsyncIterator[tuple[AmiServer, AmiClient]]:
+    """A server, and a client that has logged in and whose LinkUp was taken."""
     server = AmiServer()
     await server.start()
-    client = client_of(server, **options)
+    client = make_client(server, **options)
     try:
         async with running(client):
-            assert isinstance(await following(client), LinkUp)
+            assert isinstance(await next_item(client), LinkUp)
             yield server, client
     finally:
         await server.stop()
 
 
-async def following(client: AmiClient) -> AmiEvent | LinkUp | LinkDown | Garbled:
-    """The next item, which must come soon."""
-    async with asyncio.timeout(5):
+async def next_item(client: AmiClient) -> AmiEvent | LinkUp | LinkDown | Garbled:
+    """Return the next item of the client."""
+    async with asyncio.timeout(LIMIT_S):
         return await client.next()
 
 
-async def following_down(client: AmiClient) -> str:
-    """The reason of the LinkDown that must come next."""
-    item = await following(client)
+async def next_link_down(client: AmiClient) -> str:
+    """Return the reason of the LinkDown that must be the next item."""
+    item = await next_item(client)
     assert isinstance(item, LinkDown), item
     return item.reason
 
 
-async def following_event(client: AmiClient) -> AmiEvent:
-    """The event that must come next."""
-    item = await following(client)
+async def next_event(client: AmiClient) -> AmiEvent:
+    """Return the event that must be the next item."""
+    item = await next_item(client)
     assert isinstance(item, AmiEvent), item
     return item

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from agent.monitoring.spool_check import asterisk_root, spool_trouble
+from agent.monitoring.spool_check import asterisk_root, spool_problem
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.core.config import Configuration, split_address
 from fonoteka.core.errors import FonotekaError
@@ -22,7 +22,7 @@ def spool_shared(configuration: Configuration) -> Finding:
     ok: bool | None
     try:
         Spool(spool).prepare()
-        trouble = spool_trouble(address, spool, there)
+        trouble = spool_problem(address, spool, there)
         ok = None if trouble is None and asterisk_root(address) is None else trouble is None
     except FonotekaError as error:
         ok, trouble = False, str(error)

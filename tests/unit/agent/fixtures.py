@@ -99,7 +99,7 @@ def played(table: str, directory: Directory = DIRECTORY) -> Call:
     return call
 
 
-def told(call: Call, directory: Directory = DIRECTORY) -> CallReport:
+def report_of(call: Call, directory: Directory = DIRECTORY) -> CallReport:
     """What the store is told of a call."""
     company = directory.company_of(call)
     assert company is not None

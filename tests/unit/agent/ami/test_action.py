@@ -1,4 +1,4 @@
-"""Nothing that is sent can be read as more than one action."""
+"""An encoded action is never more than one action."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ def test_an_action_as_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "headers", "why"),
+    ("name", "headers", "reason"),
     [
         ("Ping\r\nX", {}, "CR, LF or NUL"),
         ("Ping", {"Channel": "a\r\nAction: Hangup"}, "CR, LF or NUL"),
@@ -36,13 +36,13 @@ def test_an_action_as_bytes() -> None:
         ("Ping", {"Variable": ["A=1"] * (MOST_HEADERS - 1)}, "129 headers"),
     ],
 )
-def test_what_could_be_read_as_another_action_is_refused(name: str, headers: dict[str, str | list[str]], why: str) -> None:
-    with pytest.raises(AmiUnsafe, match=why) as refusal:
+def test_text_that_could_be_another_action_is_refused(name: str, headers: dict[str, str | list[str]], reason: str) -> None:
+    with pytest.raises(AmiUnsafe, match=reason) as refusal:
         encode_action(name, "1", headers)
     assert len(str(refusal.value).splitlines()) == 1
 
 
-def test_what_is_just_short_enough_is_sent() -> None:
+def test_the_longest_line_and_the_most_headers_are_sent() -> None:
     assert len(encode_action("A", "1", {"V": "x" * (MOST_LINE_BYTES - 3)}).split(b"\r\n")[2]) == MOST_LINE_BYTES
     assert encode_action("A", "1", {"V": ["x"] * (MOST_HEADERS - 2)}).count(b"\r\n") == MOST_HEADERS + 1
 
@@ -55,7 +55,7 @@ def test_a_refusal_does_not_quote_the_value() -> None:
 
 
 @given(name=st.text(), key=st.text(), value=st.text())
-def test_whatever_is_given_is_one_action_or_refused(name: str, key: str, value: str) -> None:
+def test_any_text_is_one_action_or_refused(name: str, key: str, value: str) -> None:
     try:
         sent = encode_action(name, "1", {key: value})
     except AmiUnsafe:

@@ -1,4 +1,4 @@
-"""What a message is, and what is in it."""
+"""Messages are parsed to headers, and recognised as events."""
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ def test_headers(raw: bytes, headers: dict[str, str]) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_can_make_it_fail(raw: bytes) -> None:
+def test_parsing_never_fails(raw: bytes) -> None:
     assert all(isinstance(value, str) for value in parse_message(raw).values())
 
 
@@ -41,5 +41,5 @@ def test_no_bytes_can_make_it_fail(raw: bytes) -> None:
         (b"", None),
     ],
 )
-def test_the_first_line_alone_says_what_it_is(raw: bytes, name: bytes | None) -> None:
+def test_only_the_first_line_tells_the_kind(raw: bytes, name: bytes | None) -> None:
     assert event_name(raw) == name

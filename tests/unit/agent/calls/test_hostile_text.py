@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.ami.event_layout import arranged
-from agent.ami.event_repair import Mending, headers_of
+from agent.ami.event_layout import match_layout
+from agent.ami.event_repair import EventRepair, headers_of
 from agent.ami.framing import Framing
 from agent.calls.caller_text import LONGEST_TEXT, harmless
-from agent.calls.channel_snapshot import SHAPES as LISTED
-from agent.calls.event_reader import SHAPES, WANTED
+from agent.calls.channel_snapshot import LAYOUTS as LISTED
+from agent.calls.event_reader import LAYOUTS, WANTED
 from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_bytes
-from tests.unit.agent.fixtures import play, told
+from tests.unit.agent.fixtures import play, report_of
 
 NUMBER: Final = b"89131234567"
 MOST_BYTES: Final = 79  # of a caller's number, as Asterisk 22.10 keeps it
@@ -47,7 +47,7 @@ def called_by(number: bytes) -> bytes:
 def test_the_row_is_that_of_an_honest_caller(tail: bytes) -> None:
     (honest,) = play(read_bytes(PLAIN)).calls.values()
     (call,) = play(read_bytes(called_by(NUMBER + tail))).calls.values()
-    assert told(call) == told(honest)
+    assert report_of(call) == report_of(honest)
 
 
 @given(tail=st.one_of(st.binary(max_size=68), st.text(alphabet="\r\n:, aEvntChlUiqdL19.", max_size=68).map(str.encode)))
@@ -57,7 +57,7 @@ def test_no_bytes_at_all_change_a_row(tail: bytes) -> None:
     (honest,) = play(read_bytes(PLAIN)).calls.values()
     board = play(read_bytes(called_by(NUMBER + b"\r\n" + tail)))
     (call,) = board.calls.values()
-    assert replace(told(call), src_name="") == told(honest)  # their name callers may choose
+    assert replace(report_of(call), src_name="") == report_of(honest)  # their name callers may choose
 
 
 @pytest.mark.parametrize("tail", HOSTILE.values(), ids=HOSTILE.keys())
@@ -73,7 +73,7 @@ def test_the_calls_of_others_are_not_touched(tail: bytes) -> None:
 def test_wherever_the_network_cuts(cuts: list[int]) -> None:
     """The pieces of one event may come in several goes."""
     said = b"Asterisk Call Manager/11.0.0\r\n" + called_by(NUMBER + HOSTILE["a farewell"])
-    framing, mending, found = Framing(), Mending(SHAPES, lambda raw: False), []
+    framing, mending, found = Framing(), EventRepair(LAYOUTS, lambda raw: False), []
     for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(said)], strict=True):
         found += [headers_of(message)["Event"] for message in mending.feed(framing.feed(said[begin:end]))]
     expected = [line[7:].decode() for line in PLAIN.split(b"\r\n") if line.startswith(b"Event: ")]
@@ -85,11 +85,11 @@ def test_an_extension_with_ids_of_its_own() -> None:
     false = b"2458152\r\nPriority: 1\r\nUniqueid: 9.9\r\nLinkedid: 9.9\r\n\r\nEvent: Hangup\r\nX: "
     (honest,) = play(read_bytes(PLAIN)).calls.values()
     board = play(read_bytes(PLAIN.replace(b"Exten: 2458152", b"Exten: " + false)))
-    assert [told(call) for call in board.calls.values()] == [told(honest)]
+    assert [report_of(call) for call in board.calls.values()] == [report_of(honest)]
 
 
 def test_an_event_that_never_becomes_whole_does_not_swallow_the_answers() -> None:
-    mending = Mending(SHAPES, lambda raw: b"ActionID: ours" in raw)
+    mending = EventRepair(LAYOUTS, lambda raw: b"ActionID: ours" in raw)
     broken = PLAIN.split(b"\r\nCallerIDName")[0]
     pong = b"Response: Success\r\nActionID: ours-1"
     assert [message.raw for message in mending.feed([broken, b"Event: X", pong])] == [pong]
@@ -123,20 +123,20 @@ def test_streams_of_hostile_callers_are_here() -> None:
     assert {path.stem for path in Path(STREAMS).glob("*_caller.txt")} == {"forging_caller", "hostile_caller"}
 
 
-@pytest.mark.parametrize("name", [*SHAPES, *LISTED])
+@pytest.mark.parametrize("name", [*LAYOUTS, *LISTED])
 def test_neither_the_beginning_nor_the_end_of_an_event_fits_into_a_number(name: str) -> None:
-    shape = {**SHAPES, **LISTED}[name]
+    shape = {**LAYOUTS, **LISTED}[name]
     first, last = shape.channels[-1] if shape.may_lack_first else shape.channels[0], shape.channels[-1]
     before = ("Channel", "ChannelState", "ChannelStateDesc", "CallerIDNum")
     after = ("ConnectedLineName", "AccountCode", "Context", "Exten", "Priority", "Uniqueid", "Linkedid")
     begin = [f"Event: {name}", *(f"{key}: " for key in shape.lead), *(f"{first}{key}: " for key in before)]
     end = [*(f"{last}{key}: " for key in after), *(f"{key}: " for key in shape.tail)]
     lines = [f"{key}: x" for key in ("Event", *shape.lead, *(prefix + key for prefix in shape.channels for key in before))]
-    assert arranged(begin, shape).begun
-    assert not any(arranged(begin[:place] + begin[place + 1 :], shape).begun for place in range(len(begin)))
-    assert not arranged([*lines, *end[:-1]], shape).whole
+    assert match_layout(begin, shape).begins
+    assert not any(match_layout(begin[:place] + begin[place + 1 :], shape).begins for place in range(len(begin)))
+    assert not match_layout([*lines, *end[:-1]], shape).complete
     assert min(len("\r\n\r\n" + "\r\n".join(begin)), len("\r\n" + "\r\n".join(end))) > MOST_BYTES
 
 
 def test_every_event_that_is_used_has_a_shape() -> None:
-    assert SHAPES.keys() == WANTED
+    assert LAYOUTS.keys() == WANTED

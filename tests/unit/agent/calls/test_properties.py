@@ -21,7 +21,7 @@ from agent.rules.recording_rules import due
 from fonoteka.core.call_report import CallReport
 from tests.unit.agent.calls.test_fold import CALLS
 from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
-from tests.unit.agent.fixtures import DIRECTORY, RULES, at, event, events, play, told
+from tests.unit.agent.fixtures import DIRECTORY, RULES, at, event, events, play, report_of
 
 TABLES: Final = tuple(CALLS)
 REAL: Final = tuple(sorted(path.stem for path in STREAMS.glob("*.txt")))
@@ -56,7 +56,7 @@ def mixed(streams: list[list[Event]], random: Random) -> Iterator[Event]:
 
 def rows(board: Switchboard, prefix: str = "") -> dict[str, CallReport]:
     """What the store is told, but for the number of the revision."""
-    return {linkedid: replace(told(call), revision=0) for linkedid, call in board.calls.items() if linkedid.startswith(prefix)}
+    return {linkedid: replace(report_of(call), revision=0) for linkedid, call in board.calls.items() if linkedid.startswith(prefix)}
 
 
 def essence(board: Switchboard) -> list[tuple[Any, ...]]:
@@ -81,7 +81,7 @@ def assert_over(board: Switchboard) -> None:
     for call in board.calls.values():
         assert call.ended_at is not None
         assert call.merged_into or (call.talking_since is None and call.settled)
-        assert told(call).linkedid == call.linkedid
+        assert report_of(call).linkedid == call.linkedid
 
 
 @given(st.lists(names, min_size=2, max_size=6), st.randoms(use_true_random=False))

@@ -21,7 +21,7 @@ from fonoteka.core.call_report import Decision, Reason
 from fonoteka.core.errors import AmiActionFailed, AmiTimeout, ConfigurationError
 from fonoteka.core.manifest import read_manifest
 from fonoteka.core.spool import ItemState, Spool
-from tests.unit.agent.fixtures import at, played, told
+from tests.unit.agent.fixtures import at, played, report_of
 
 SEGMENT = "1_p_1"
 EMPLOYEE_LEG, OUTSIDE_LEG = leg_name(EMPLOYEE), leg_name(OUTSIDE)
@@ -65,7 +65,7 @@ class Bench:
         self.item = self.spool.folder(ItemState.RECORDING) / SEGMENT
 
     def prepare(self) -> None:
-        self.recordings.prepare(manifest(SEGMENT, "152", at(0.1), 0, told(CALL)))
+        self.recordings.prepare(manifest(SEGMENT, "152", at(0.1), 0, report_of(CALL)))
 
     async def finish(self, *, talked: bool = True) -> None:
         recording = replace(RECORDING, started_at=at(1) if talked else None)
@@ -80,7 +80,7 @@ class Bench:
             first_bridged_at=at(1) if talked else None,
             bridged_ms=5000 if talked else 0,
         )
-        shown = told(CALL)
+        shown = report_of(CALL)
         await self.recordings.finish(CALL, recording, channel, shown)
 
 

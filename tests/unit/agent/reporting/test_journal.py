@@ -1,16 +1,25 @@
-"""The journal: what the agent knows of a call is the same after its death."""
+"""The journal returns every call as it was written, by this agent and by the agents before it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Final
 
+import pytest
+from pydantic_core import from_json
 from structlog.testing import capture_logs
 
-from agent.reporting.journal import Journal
+from agent.calls.call_state import RecordingStage
+from agent.reporting.journal import FILE, VERSION, Journal, JournalFile
 from tests.unit.agent.calls.test_fold import CALLS
 from tests.unit.agent.fixtures import at, played
 
+SAMPLES: Final = Path(__file__).parents[3] / "data" / "journal"
+VERSIONS: Final = range(1, VERSION + 1)
+NAMES: Final = ("attended_by_keys", "blind_by_phone", "forward_abroad")
 
-def test_every_kind_of_call_comes_back_as_it_was(tmp_path: Path) -> None:
+
+def test_every_kind_of_call_is_read_as_it_was_written(tmp_path: Path) -> None:
     calls = [replace(played(table), linkedid=f"{number}.0") for number, (table, _) in enumerate(CALLS.values())]
     journal = Journal(tmp_path)
     for call in calls:
@@ -20,18 +29,85 @@ def test_every_kind_of_call_comes_back_as_it_was(tmp_path: Path) -> None:
     assert len(journal.read()) == len(calls) - 1
 
 
-def test_a_broken_file_is_put_aside_and_the_others_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_file_of_each_version_is_read(version: int, name: str, tmp_path: Path) -> None:
+    """An agent of version 1 wrote its samples from tests/data/streams.
+
+    Upgraded, they equal the samples of the present version.
+    """
+    (tmp_path / "1.json").write_bytes((SAMPLES / f"version_{version}" / f"{name}.json").read_bytes())
+    (call,) = Journal(tmp_path).read()
+    present = from_json((SAMPLES / f"version_{VERSION}" / f"{name}.json").read_bytes())
+    assert from_json(FILE.dump_json(JournalFile(version=VERSION, call=call))) == present
+
+
+def test_the_state_in_a_sample_is_read(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_bytes((SAMPLES / "version_1" / "attended_by_keys.json").read_bytes())
+    (call,) = Journal(tmp_path).read()
+    assert (len(call.channels), len(call.dials), len(call.moments)) == (5, 2, 10)
+    assert [(recording.user, recording.stage, recording.paused) for recording in call.recordings] == [
+        ("152", RecordingStage.RUNNING, True),
+        ("421", RecordingStage.RUNNING, False),
+    ]
+
+
+def test_the_format_changes_only_with_its_version() -> None:
+    """Compare the fields and values of a file with the checked-in list of this version."""
+    listed = (SAMPLES / f"version_{VERSION}" / "fields.txt").read_text(encoding="utf-8").splitlines()
+    schema = FILE.json_schema(mode="serialization")
+    assert sorted(_fields(schema, schema["$defs"])) == listed, (
+        f"the journal's format is no longer that of version {VERSION}: raise VERSION in agent/reporting/journal.py, add the "
+        "function that upgrades the version before it, and put samples and the list of fields of the new version beside the old"
+    )
+
+
+def _fields(shape: dict[str, Any], named: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the paths in a JSON schema with their types, or the values of an enumeration."""
+    match shape:
+        case {"$ref": str(reference)}:
+            yield from _fields(named[reference.rpartition("/")[2]], named, path)
+        case {"anyOf": list(choices)}:
+            for choice in choices:
+                yield from _fields(choice, named, path)
+        case {"properties": dict(properties)}:
+            for name, value in properties.items():
+                yield from _fields(value, named, f"{path}.{name}")
+        case {"additionalProperties": dict(value)}:
+            yield from _fields(value, named, f"{path}.*")
+        case {"items": dict(value)}:
+            yield from _fields(value, named, f"{path}[]")
+        case {"enum": list(values)}:
+            for value in values:
+                yield f"{path}: {value}"
+        case {"type": str(kind)}:
+            yield f"{path}: {shape.get('format', kind)}"
+        case _:
+            raise AssertionError(f"{path}: {shape}")
+
+
+def test_a_broken_file_is_set_aside_and_the_others_are_read(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.write(replace(played(CALLS["1 trunk to 152"][0]), started_at=at(0)))
-    (tmp_path / "broken.json").write_text('{"linkedid": 1', encoding="utf-8")
+    broken = {"cut": '{"linkedid": 1', "list": "[]", "odd": '{"version": "x"}', "empty": '{"version": 2}', "zero": '{"version": 0}'}
+    for name, content in broken.items():
+        (tmp_path / f"{name}.json").write_text(content, encoding="utf-8")
     with capture_logs() as logs:
         assert [call.linkedid for call in journal.read()] == ["1"]
-    assert logs[0]["event"] == "journal.broken"
-    assert (tmp_path / "broken.broken").exists()
+    assert [log["event"] for log in logs] == ["journal.set_aside"] * len(broken)
+    assert {path.stem for path in tmp_path.glob("*.broken")} == set(broken)
 
 
-def test_a_file_of_an_earlier_shape_is_read(tmp_path: Path) -> None:
-    """Fields that came later have defaults: an upgrade loses no call that is going on."""
+def test_a_file_of_a_newer_agent_is_kept_for_it(tmp_path: Path) -> None:
+    newer = f'{{"version": {VERSION + 1}, "calls": []}}'
+    (tmp_path / "1.json").write_text(newer, encoding="utf-8")
+    with capture_logs() as logs:
+        assert Journal(tmp_path).read() == []
+    assert logs[0]["reason"] == f"version {VERSION + 1}, this agent reads versions 1 to {VERSION}"
+    assert (tmp_path / "1.newer").read_text(encoding="utf-8") == newer
+
+
+def test_a_file_of_version_1_may_lack_the_fields_that_came_later(tmp_path: Path) -> None:
     (tmp_path / "1.json").write_text(
         '{"linkedid":"1","started_at":"2026-11-22T16:43:42Z","channels":{"t":{"uniqueid":"t","name":"PJSIP/trunk-1","exten":"2458152",'
         '"caller_num":"8913","caller_name":"","started_at":"2026-11-22T16:43:42Z"}},"dials":[{"caller":"t","callee":"p",'

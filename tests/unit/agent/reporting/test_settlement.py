@@ -1,4 +1,4 @@
-"""What is written down of calls, and when: a recording that is to begin waits for no other call's place on the disk."""
+"""Calls are written to the journal in time; no recording waits for the flush of another call."""
 
 import asyncio
 import os
@@ -7,36 +7,38 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from agent.calls.call_registry import Switchboard
 from agent.calls.call_state import Call, RecordingStage
 from agent.reporting.journal import Journal
-from agent.reporting.settlement import Settling
+from agent.reporting.settlement import CallSettlement
 from agent.shipping.shippers import CallShipper
 from fonoteka.core.call_report import CallReport
 from tests.unit.agent.fixtures import DIRECTORY, at, played
 from tests.unit.agent.rules.test_on_demand_rules import talk
 
+LIMIT_S: Final = 30.0  # long, so that a stalled machine fails no test
 OVER = replace(played(talk("152", "5.0 end t", "5.0 end p")), linkedid="over")
 TALKING = replace(played(talk("421")), linkedid="talking")
 
 
-class Disk:
-    """Has nothing for good until it is let; counts what it was asked for."""
+class SlowDisk:
+    """Blocks every fsync until it is released, and counts them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.let, self.asked = threading.Event(), 0
+        self.released, self.syncs = threading.Event(), 0
         monkeypatch.setattr(os, "fsync", self._sync)
 
     def _sync(self, _descriptor: int) -> None:
-        self.asked += 1
-        assert self.let.wait(10)
+        self.syncs += 1
+        assert self.released.wait(LIMIT_S)
 
 
-class Told(CallShipper):
-    """The calls that the store would have been told of."""
+class Shipped(CallShipper):
+    """Collects the calls instead of shipping them."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -46,95 +48,89 @@ class Told(CallShipper):
 
 
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(monkeypatch)
+def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
+    return SlowDisk(monkeypatch)
 
 
 @asynccontextmanager
-async def settling(folder: Path, told: Told, *calls: Call) -> AsyncIterator[Settling]:
-    """Running, with these calls, of all of which there is news."""
-    working = Settling(Switchboard(calls), Journal(folder), "pbx")
-    working.directory_changed(DIRECTORY)
-    running = asyncio.create_task(working.run(told))
-    yield working
+async def settlement(folder: Path, shipper: Shipped, board: Switchboard) -> AsyncIterator[CallSettlement]:
+    """Run a settlement with the calls of a board, all of them changed."""
+    settling = CallSettlement(board, Journal(folder), "pbx")
+    settling.directory_changed(DIRECTORY)
+    running = asyncio.create_task(settling.run(shipper))
+    yield settling
     running.cancel()
     await asyncio.wait([running])
-    await working.close()
+    await settling.close()
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not true():
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():
             await asyncio.sleep(0.005)
 
 
-def kept(folder: Path) -> dict[str, Call]:
+def in_journal(folder: Path) -> dict[str, Call]:
     return {call.linkedid: call for call in Journal(folder).read()}
 
 
-async def test_what_is_begun_waits_for_no_other_calls_end(tmp_path: Path, disk: Disk) -> None:
-    told = Told()
-    async with settling(tmp_path, told, OVER, TALKING) as working:
-        await until(lambda: disk.asked > 0)
+async def test_keeping_a_call_does_not_wait_for_the_flush_of_another(tmp_path: Path, disk: SlowDisk) -> None:
+    shipper = Shipped()
+    async with settlement(tmp_path, shipper, Switchboard([OVER, TALKING])) as settling:
+        await eventually(lambda: disk.syncs > 0)
         (tmp_path / "talking.json").unlink()
-        working.keep(TALKING)
-        assert kept(tmp_path) == {"talking": TALKING}
-        assert told.calls == [], "the store is told of nothing that may be lost here"
-        disk.let.set()
-        await until(lambda: len(told.calls) == 2)
-    assert kept(tmp_path) == {"talking": TALKING, "over": OVER}
+        settling.keep(TALKING)
+        assert in_journal(tmp_path) == {"talking": TALKING}
+        assert shipper.calls == [], "nothing is shipper that the journal may lose"
+        disk.released.set()
+        await eventually(lambda: len(shipper.calls) == 2)
+    assert in_journal(tmp_path) == {"talking": TALKING, "over": OVER}
 
 
-async def test_many_ends_cost_the_disk_one_folder(tmp_path: Path, disk: Disk) -> None:
-    told, ended = Told(), [replace(OVER, linkedid=f"{number}.0") for number in range(20)]
-    disk.let.set()
-    async with settling(tmp_path, told, *ended):
-        await until(lambda: len(told.calls) == 20)
-        assert disk.asked == 21
-    assert len(kept(tmp_path)) == 20
+async def test_many_ended_calls_flush_the_folder_once(tmp_path: Path, disk: SlowDisk) -> None:
+    shipper, ended = Shipped(), [replace(OVER, linkedid=f"{number}.0") for number in range(20)]
+    disk.released.set()
+    async with settlement(tmp_path, shipper, Switchboard(ended)):
+        await eventually(lambda: len(shipper.calls) == 20)
+        assert disk.syncs == 21
+    assert len(in_journal(tmp_path)) == 20
 
 
-async def test_what_comes_while_it_is_written_is_written_next_and_at_the_latest_at_the_end(tmp_path: Path, disk: Disk) -> None:
-    told, board = Told(), Switchboard([OVER, TALKING])
-    working = Settling(board, Journal(tmp_path), "pbx")
-    working.directory_changed(DIRECTORY)
-    running = asyncio.create_task(working.run(told))
-    await until(lambda: disk.asked > 0)
+async def test_a_change_during_a_write_is_written_next_or_at_close(tmp_path: Path, disk: SlowDisk) -> None:
+    shipper, board = Shipped(), Switchboard([OVER, TALKING])
+    settling = CallSettlement(board, Journal(tmp_path), "pbx")
+    settling.directory_changed(DIRECTORY)
+    running = asyncio.create_task(settling.run(shipper))
+    await eventually(lambda: disk.syncs > 0)
     board.calls["talking"] = replace(TALKING, taken_at=at(1))
-    working.changed(board.calls["talking"])
+    settling.changed(board.calls["talking"])
     running.cancel()
     await asyncio.wait([running])
-    disk.let.set()
-    await working.close()
-    assert kept(tmp_path) == {"talking": replace(TALKING, taken_at=at(1)), "over": OVER}
+    disk.released.set()
+    await settling.close()
+    assert in_journal(tmp_path) == {"talking": replace(TALKING, taken_at=at(1)), "over": OVER}
 
 
-async def test_what_the_store_has_already_is_not_told_again(tmp_path: Path) -> None:
-    """A recording that the mixer has taken, and the store got, changes the call's revision and no word of its report."""
-    told, (known,) = Told(), OVER.recordings
-    ended = replace(OVER, recordings=(replace(known, stage=RecordingStage.CLOSED),))
+async def test_a_report_that_the_store_has_is_not_shipped_again(tmp_path: Path) -> None:
+    """A recording that is shipper changes the revision of the call, but not its report."""
+    shipper, (recording,) = Shipped(), OVER.recordings
+    ended = replace(OVER, recordings=(replace(recording, stage=RecordingStage.CLOSED),))
+    stored = replace(ended, revision=ended.revision + 1, recordings=(replace(recording, stage=RecordingStage.DONE),))
     board = Switchboard([ended])
-    working = Settling(board, Journal(tmp_path), "pbx")
-    working.directory_changed(DIRECTORY)
-    running = asyncio.create_task(working.run(told))
-    await until(lambda: told.calls == ["over"])
-    shipped = replace(ended, revision=ended.revision + 1, recordings=(replace(known, stage=RecordingStage.DONE),))
+    async with settlement(tmp_path, shipper, board) as settling:
+        await eventually(lambda: shipper.calls == ["over"])
+        board.calls["over"] = stored
+        settling.changed(stored)
+        await eventually(lambda: shipper.calls == ["over", "over"])  # no receipt yet: the store may have nothing
+        settling.acknowledged("over", stored.revision)
+        assert not board.calls, "the call is settled"
 
-    board.calls["over"] = shipped
-    working.changed(shipped)
-    await until(lambda: told.calls == ["over", "over"])  # no receipt yet: the store may have nothing
-    working.acknowledged("over", shipped.revision)
-    assert not board.calls, "it is settled"
-
-    board.calls["over"] = ended
-    working.changed(ended)
-    await until(lambda: len(told.calls) == 3)
-    working.acknowledged("over", ended.revision)
-    board.calls["over"] = shipped
-    working.changed(shipped)
-    await until(lambda: not board.calls)
-    assert len(told.calls) == 3
-    running.cancel()
-    await asyncio.wait([running])
-    await working.close()
-    assert kept(tmp_path) == {}
+        board.calls["over"] = ended
+        settling.changed(ended)
+        await eventually(lambda: len(shipper.calls) == 3)
+        settling.acknowledged("over", ended.revision)
+        board.calls["over"] = stored
+        settling.changed(stored)
+        await eventually(lambda: not board.calls)
+        assert len(shipper.calls) == 3
+    assert in_journal(tmp_path) == {}

@@ -1,4 +1,4 @@
-"""The way of a call in stations: of calls of a real Asterisk, and of a queue that rings many."""
+"""The path of a call, for recorded streams of Asterisk and for long calls."""
 
 from time import process_time
 
@@ -7,14 +7,14 @@ import pytest
 from agent.calls.events import Held, RecordingDecided, RecordingEnding, RecordingMuted
 from fonoteka.core.call_report import Decision, PathStep
 from tests.unit.agent.calls.test_recorded_streams import read_stream
-from tests.unit.agent.fixtures import at, event, events, play, told
+from tests.unit.agent.fixtures import at, event, events, play, report_of
 
 _TAKEN = "arrive 2458152, ring 152, answer 152, record 152"
 _ASKED = f"{_TAKEN}, hold 152, 152:ring 421, answer 421"
 _AWAY = "ring 84951234567, answer 84951234567, no_record{of} (forwarded_long_distance), leave 89131234567, end"
 _421_SENDS_ON = "421:forward 84951234567, " + _AWAY.format(of=" 421")
 
-WAYS = {
+PATHS = {
     "in_answered": f"{_TAKEN}, leave 89131234567, end",
     "in_given_up": "arrive 2458152, ring 152, give_up 89131234567, end",
     "in_no_answer": "arrive 2458152, ring 152, no_answer 152, end",
@@ -59,27 +59,30 @@ WAYS = {
 
 
 def shown(step: PathStep) -> str:
-    """`152:transfer 421`: who does what to whom."""
+    """Return a step as `152:transfer 421`."""
     by, who = step.by and f"{step.by}:", step.who and f" {step.who}"
     return f"{by}{step.what}{who}{f' ({step.reason})' if step.reason else ''}"
 
 
-@pytest.mark.parametrize("name", WAYS)
-def test_the_way_of_a_real_call(name: str) -> None:
-    rows = [row for row in map(told, play(read_stream(name)).calls.values()) if row.merged_into is None]
-    row = rows[0]  # those of a conference have a row each; the first is the customer's
-    assert ", ".join(map(shown, row.path)) == WAYS[name]
+@pytest.mark.parametrize("name", PATHS)
+def test_the_path_of_a_recorded_call(name: str) -> None:
+    rows = [row for row in map(report_of, play(read_stream(name)).calls.values()) if row.merged_into is None]
+    row = rows[0]  # a conference has a row for each party; the first is the customer's
+    assert ", ".join(map(shown, row.path)) == PATHS[name]
     times = [step.at for step in row.path]
     assert times == sorted(times)
 
 
-def test_a_customer_in_a_conference_was_answered_by_whoever_led_them_there() -> None:
-    (row,) = [row for row in map(told, play(read_stream("conference_with_customer")).calls.values()) if row.dst == "2458152"]
+def test_a_customer_in_a_conference_was_answered_by_the_user_who_transferred_them() -> None:
+    (row,) = [row for row in map(report_of, play(read_stream("conference_with_customer")).calls.values()) if row.dst == "2458152"]
     assert row.answered_by == "152"
 
 
-def test_what_was_asked_of_a_recording_is_told() -> None:
-    """777 records on demand: starts, pauses, resumes, stops, starts again; a renewed recorder is nobody's wish and not told."""
+def test_requests_to_a_recording_are_in_the_path() -> None:
+    """777 records on demand: starts, pauses, resumes, stops, starts again.
+
+    A restarted recorder is not a request, and not in the path.
+    """
     board = play(
         events("""
             0   start a PJSIP/trunk-1 2458777 89131234567
@@ -100,28 +103,28 @@ def test_what_was_asked_of_a_recording_is_told() -> None:
         RecordingMuted(at=at(7), linkedid="1", segment="one", muted=True),
         RecordingMuted(at=at(8), linkedid="1", segment="one", muted=False),
         RecordingEnding(at=at(10), linkedid="1", segment="one", reason=None),
-        decided(10, "renewed"),
-        RecordingEnding(at=at(12), linkedid="1", segment="renewed", reason=None),
+        decided(10, "restarted"),
+        RecordingEnding(at=at(12), linkedid="1", segment="restarted", reason=None),
         decided(15, "again"),
         event("20 end b 16"),
         event("20 end a 16"),
     ):
         board.take(happened)
     (call,) = board.calls.values()
-    assert ", ".join(map(shown, told(call).path)) == (
+    assert ", ".join(map(shown, report_of(call).path)) == (
         "arrive 2458777, ring 777, answer 777, no_record 777 (on_demand_not_asked), record 777, pause_record 777, "
         "resume_record 777, stop_record 777, record 777, leave 777, end"
     )
 
 
-def test_hold_is_told_once_however_often_a_telephone_says_it() -> None:
+def test_repeated_hold_events_are_one_step() -> None:
     stream = read_stream("hold_and_resume")
     (once,) = play(stream).calls.values()
     (twice,) = play([happened for happened in stream for _ in range(2)]).calls.values()
-    assert told(twice).path == told(once).path
+    assert report_of(twice).path == report_of(once).path
 
 
-def test_a_queue_that_rings_on_is_told_whole() -> None:
+def test_all_rings_of_a_queue_are_in_the_path() -> None:
     ringing = [event("0 start a PJSIP/trunk-1 2458900 89131234567")]
     for number in range(200):
         ringing += [
@@ -131,13 +134,13 @@ def test_a_queue_that_rings_on_is_told_whole() -> None:
             event(f"{number}.9 end q{number} 19"),
         ]
     (call,) = play(ringing).calls.values()
-    path = told(call).path
+    path = report_of(call).path
     assert [step.what for step in path].count("ring") == [step.what for step in path].count("no_answer") == 200
     assert path[-1].at == at(199.9)
 
 
-def test_whoever_holds_and_resumes_for_ever_neither_fills_the_path_nor_holds_up_the_agent() -> None:
-    """An outside party's telephone can do so fifty times a second."""
+def test_endless_hold_and_resume_neither_fill_the_path_nor_delay_the_agent() -> None:
+    """The telephone of an outside party can do so fifty times a second."""
     talk = """
         0   start a PJSIP/trunk-1 2458152 89131234567
         0   start b PJSIP/acme-152-1
@@ -149,7 +152,7 @@ def test_whoever_holds_and_resumes_for_ever_neither_fills_the_path_nor_holds_up_
     holding = [Held(at=at(2 + number / 50), linkedid="1", uniqueid="a", on=number % 2 == 0) for number in range(10_000)]
     (call,) = play([*events(talk), *holding, event("300 end a 16"), event("300 end b 16")]).calls.values()
     began = process_time()
-    path = told(call).path
+    path = report_of(call).path
     assert process_time() - began < 2
     assert len(path) < 600
     assert path[-1].what == "end"
