@@ -42,7 +42,8 @@ async def test_what_is_there_and_what_comes_is_mixed(spool: Spool) -> None:
     assert {OUTSIDE_LEG, EMPLOYEE_LEG, "manifest.json"} <= there, "the legs stay until the store's receipt"
 
 
-async def test_the_worker_yields_to_voice(spool: Spool) -> None:
+async def test_the_worker_yields_to_voice(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FONOTEKA_MIXER_URGENT")
     close_item(spool, "one", *talk(1.0))
     async with mixing(spool):
         await until(lambda: names(spool, ItemState.MIXED))
