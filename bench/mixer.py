@@ -22,10 +22,6 @@ from statistics import median
 
 sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into bench/ first, where `mixer` is this file
 
-from mixer.library_cache import let_go_of_installed_libraries  # noqa: E402
-
-let_go_of_installed_libraries()  # as the mixer does, before this process maps them itself
-
 from bench.report import Result, print_result  # noqa: E402
 from bench.speech import write_leg  # noqa: E402
 from fonoteka.core.manifest import AudioFormat, Layout  # noqa: E402

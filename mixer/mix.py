@@ -13,7 +13,6 @@ from fonoteka.core.call_report import MutedSpan, Reason
 from fonoteka.core.errors import AudioError
 from fonoteka.core.manifest import AudioFormat, Layout, Mixed
 from mixer.channel_layout import CHANNELS, blend_for
-from mixer.encoders import encoder_for
 from mixer.legs import Leg, open_leg
 from mixer.peaks import PeakMeter
 from mixer.timeline import Timeline, timeline
@@ -72,10 +71,12 @@ def mix_legs(
 
 
 def _encode(whole: Timeline, file: BinaryIO, audio_format: AudioFormat, layout: Layout) -> PeakMeter:
+    from mixer.encoder import Encoder  # loads FFmpeg: for the worker, not for the mixer that started it
+
     channels = CHANNELS[layout]
     blend = blend_for(layout, whole)
     meter = PeakMeter(samples=whole.samples, rate_hz=whole.rate_hz, channels=channels)
-    encoder = encoder_for(audio_format, file, rate_hz=whole.rate_hz, channels=channels, samples=whole.samples)
+    encoder = Encoder(file, audio_format, rate_hz=whole.rate_hz, channels=channels)
     for both in whole.blocks():
         block = blend(both)
         meter.take(block)

@@ -43,7 +43,7 @@ class Timeline:
         """A leg's samples at the timeline's rate in whole blocks, then silence without end."""
         at_rate: Iterator[Samples] = leg.blocks(self.block_samples)
         if leg.samples and leg.rate_hz != self.rate_hz:
-            from mixer.resampling import resampled  # loads FFmpeg, which MP3 and WAV at one rate do without
+            from mixer.resampling import resampled  # loads FFmpeg
 
             at_rate = resampled(at_rate, leg.rate_hz, self.rate_hz)
         block, filled = np.zeros(self.block_samples, np.int16), 0

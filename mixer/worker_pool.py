@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from mixer.job import Broke, Order, Reply, read_reply, write_order
-from mixer.library_cache import let_go_of_installed_libraries
 
 # One thread and one heap: each further thread of numpy's BLAS and each further arena of malloc costs megabytes in every worker.
 _FRUGAL: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
@@ -68,7 +67,6 @@ class Worker:
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None:
-            await asyncio.to_thread(let_go_of_installed_libraries)
             packages = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,

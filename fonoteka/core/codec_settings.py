@@ -15,7 +15,7 @@ RATES_HZ: Final = (8_000, 12_000, 16_000, 24_000, 48_000)
 # Nothing in the file but the sound: no encoder's version, no random serial number, so the same sound gives the same bytes.
 NOTHING_ELSE: Final = {"fflags": "+bitexact"}
 
-# Constant bit rates of which an Info frame with its table of contents still fits one frame, by rate and channels.
+# Constant bit rates by rate and channels.
 MP3_KBITS_PER_SECOND: Final = {
     (8_000, 1): 24,
     (8_000, 2): 32,

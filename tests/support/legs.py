@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import av
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from fonoteka.core.call_report import CallReport, Direction, Result
@@ -129,18 +129,10 @@ class Heard:
 
 
 def hear(path: Path) -> Heard:
-    """Decode a file with FFmpeg, as a browser would."""
-    pieces = []
-    with av.open(str(path)) as container:
-        stream = container.streams.audio[0]
-        channels = stream.codec_context.layout.nb_channels
-        for frame in container.decode(stream):
-            piece = frame.to_ndarray()
-            if np.issubdtype(piece.dtype, np.integer):
-                piece = piece.astype(np.float64) / 32768
-            pieces.append(piece if frame.format.is_planar else piece.reshape(-1, channels).T)
-        tags = {**container.metadata, **stream.metadata}
-        return Heard(sound=np.concatenate(pieces, axis=1).astype(np.float64), rate_hz=frame.sample_rate, tags=tags)
+    """Decode a file with libsndfile, which shares no decoder with FFmpeg, the encoder."""
+    with soundfile.SoundFile(path) as file:
+        sound = file.read(dtype="float64", always_2d=True).T
+        return Heard(sound=sound, rate_hz=file.samplerate, tags=file.copy_metadata())
 
 
 def copies(item: Path, names: Sequence[str]) -> dict[str, bytes]:
