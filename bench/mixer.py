@@ -25,7 +25,7 @@ sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into b
 from bench.report import Result, print_result  # noqa: E402
 from bench.speech import write_leg  # noqa: E402
 from fonoteka.core.manifest import AudioFormat, Layout  # noqa: E402
-from mixer.job import Order  # noqa: E402
+from mixer.job import MixJob  # noqa: E402
 from mixer.mix import Mixture  # noqa: E402
 from mixer.worker_pool import Worker  # noqa: E402
 
@@ -69,7 +69,7 @@ Rival = Callable[[Path], Awaitable[Spent]]
 async def spent_by_worker(worker: Worker, item: Path) -> Spent:
     """Mix an item by a warm worker."""
     began_cpu_s, began_s = _cpu_s(worker), time.perf_counter()
-    order = Order(item=item, outside_leg=OUTSIDE, employee_leg=EMPLOYEE, audio_format=AudioFormat.OPUS, layout=Layout.STEREO)
+    order = MixJob(folder=item, outside_leg=OUTSIDE, employee_leg=EMPLOYEE, audio_format=AudioFormat.OPUS, layout=Layout.STEREO)
     reply = await worker.mix(order)
     if not isinstance(reply, Mixture):
         raise TypeError(f"the worker answered {reply}")

@@ -1,4 +1,4 @@
-"""Encode a recording as Ogg Opus, MP3, FLAC or WAV with PyAV (FFmpeg's libraries in this process)."""
+"""Encode a recording as Ogg Opus, MP3, FLAC or WAV with PyAV (FFmpeg's libraries in-process)."""
 
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Literal
@@ -45,9 +45,7 @@ class Encoder:
     Opus (RFC 7845 section 4.4), by the Info frame for MP3, by the header for FLAC and WAV.
     """
 
-    def __init__(
-        self, file: BinaryIO, audio_format: AudioFormat, *, rate_hz: int, channels: int
-    ) -> None:
+    def __init__(self, file: BinaryIO, audio_format: AudioFormat, *, rate_hz: int, channels: int) -> None:
         target = _TARGETS[audio_format]
         settings = _settings(audio_format, rate_hz, channels)
         self._rate_hz = rate_hz
