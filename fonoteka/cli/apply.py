@@ -24,8 +24,7 @@ async def proposed(configuration: Configuration, source: Path | None, domain: st
     """The text of a file for `apply`, to be read and corrected. Raises ConfigurationError and AmiError."""
     from fonoteka.cli.ami_connection import linked
     from fonoteka.cli.proposal.endpoints import endpoints
-    from fonoteka.cli.proposal.file import proposal
-    from fonoteka.cli.proposal.zone import zone_here
+    from fonoteka.cli.proposal.file import proposal, zone_here
 
     async with linked(configuration, source) as client:
         found = await endpoints(client)

@@ -7,9 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fonoteka.cli.proposal.endpoints import PbxEndpoint, read
-from fonoteka.cli.proposal.file import proposal
+from fonoteka.cli.proposal.file import proposal, zone_here
 from fonoteka.cli.proposal.people import caller_id, guess, leads_outside
-from fonoteka.cli.proposal.zone import zone_here
 from store.provisioning.directory_file import WantedDomain, parse_directory
 
 
