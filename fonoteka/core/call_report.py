@@ -117,7 +117,7 @@ class Party:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Side:
+class UserRecordingStatus:
     """How it stands with the recording of one user who talks now (or on whose behalf a forwarded talk is recorded).
 
     `reason` tells why the recorder is off, and is None where it is not. `may_start` and `may_stop` are what the user may ask
@@ -137,7 +137,7 @@ class LiveReport:
 
     parties: tuple[Party, ...] = ()
     talking_since: datetime | None = None
-    sides: tuple[Side, ...] = ()
+    sides: tuple[UserRecordingStatus, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

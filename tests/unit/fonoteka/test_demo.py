@@ -3,10 +3,7 @@
 import subprocess
 import sys
 
-_WITHOUT_LAB = (
-    "import sys; sys.modules['lab'] = None; sys.argv = ['fonoteka', 'demo'];"
-    "from fonoteka.cli.main import main; main()"
-)
+_WITHOUT_LAB = "import sys; sys.modules['lab'] = None; sys.argv = ['fonoteka', 'demo'];from fonoteka.cli.main import main; main()"
 
 
 def test_demo_outside_a_checkout_says_what_to_do() -> None:

@@ -24,9 +24,7 @@ RETENTION = "domain.retention_days"
         ("api", "[store]\ns3_secret_key = 'k3y'", [RETENTION, "store.s3_secret_key"]),
     ],
 )
-def test_a_setting_without_effect_is_logged(
-    tmp_path: Path, part: str, text: str, keys: list[str]
-) -> None:
+def test_a_setting_without_effect_is_logged(tmp_path: Path, part: str, text: str, keys: list[str]) -> None:
     (tmp_path / "fonoteka.toml").write_text(text, encoding="utf-8")
     with capture_logs() as lines:
         log_unused_settings(part, load(tmp_path / "fonoteka.toml", {}))
