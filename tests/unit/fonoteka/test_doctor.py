@@ -1,4 +1,4 @@
-"""The doctor's judgement of lines, steps and endpoints, and that it knows every file of the kit."""
+"""The doctor compares lines, steps and endpoints, and knows every file of the kit."""
 
 from importlib.resources import files
 from pathlib import Path
