@@ -25,7 +25,7 @@ from fonoteka.core.unused_settings import unused_settings
 _log = structlog.get_logger()
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 pbx_app = typer.Typer(no_args_is_help=True, help="The PBXs whose agents may ship to this installation.")
-user_app = typer.Typer(no_args_is_help=True, help="The people who log in.")
+user_app = typer.Typer(no_args_is_help=True, help="The users who log in.")
 app.add_typer(pbx_app, name="pbx")
 app.add_typer(user_app, name="user")
 
@@ -144,7 +144,7 @@ def api(config: Config = None) -> None:
 
 @app.command()
 def up(config: Config = None) -> int:
-    """Agent, mixer, API and portal in one go."""
+    """Run agent, mixer, API and portal together."""
     from fonoteka.cli.parts import parts_of_up
     from fonoteka.cli.supervisor import supervise
 
@@ -156,13 +156,13 @@ def up(config: Config = None) -> int:
 
 @app.command()
 def apply(
-    file: Annotated[Path | None, typer.Argument(help="Domains, users and numbers, as they shall be.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="The wanted domains, users and numbers.")] = None,
     config: Config = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove what FILE does not name.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove domains, users and numbers that FILE does not name.")] = False,
     from_asterisk: Annotated[bool, typer.Option("--from-asterisk", help="Only print a FILE to begin with.")] = False,
-    domain: Annotated[str | None, typer.Option(help="With --from-asterisk: this company alone.")] = None,
+    domain: Annotated[str | None, typer.Option(help="With --from-asterisk: only this domain.")] = None,
 ) -> None:
-    """Make domains, users and numbers be what FILE says; prints what it changes."""
+    """Make domains, users and numbers match FILE; print the changes."""
     from fonoteka.cli import apply
 
     configuration, source = _load(config)
@@ -179,7 +179,7 @@ def apply(
 
 @pbx_app.command("add")
 def pbx_add(name: str, config: Config = None) -> None:
-    """Register a PBX and print its token: once, it is kept nowhere."""
+    """Register a PBX and print its token; the token is not stored."""
     from store.database.store import Store
     from store.people.accounts import add_pbx
 
@@ -228,7 +228,7 @@ def doctor(
     config: Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> int:
-    """Check every part that can be reached; say what is wrong and how to mend it."""
+    """Check every part that can be reached; print problems and how to fix them."""
     from fonoteka.cli.doctor import examine, in_order, shown, shown_as_json
 
     configuration, source = _load(config)

@@ -1,4 +1,4 @@
-"""Check the rights of the AMI account: `ListCommands` lists the actions of this session."""
+"""Check the rights of the AMI account; `ListCommands` lists the actions of this session."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -6,7 +6,8 @@ from typing import Final
 from agent.ami.client import AmiClient
 from fonoteka.cli.doctor.finding import Finding
 
-# Action → what it is for. Each needs `write = system` or `reporting` (docs/decisions/0004-manager-account.md).
+# Action → purpose. Each needs `write = system` or `reporting`
+# (docs/decisions/0004-manager-account.md).
 NEEDED: Final = {
     "MixMonitor": "to record",
     "StopMixMonitor": "to end a recording",

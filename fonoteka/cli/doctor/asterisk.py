@@ -53,7 +53,7 @@ async def _telephones(pbx: kit.Pbx, settings: DomainSettings | None, use: Use) -
         yield Finding(part=kit.PART, check=check, ok=None, detail=kit.UNKNOWN, mend="mend the way to the API first")
         return
     try:
-        there = await endpoints.known_to(pbx.client)
+        there = await endpoints.on_pbx(pbx.client)
     except AmiActionFailed as error:
         detail = f"may not be asked with this account ({error})"
         yield Finding(part=kit.PART, check=check, ok=None, detail=detail, mend="asterisk -rx 'pjsip show endpoints'")

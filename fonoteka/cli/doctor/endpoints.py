@@ -12,7 +12,7 @@ _TECHNOLOGY: Final = "PJSIP/"
 _SHOWN: Final = 8
 
 
-async def known_to(client: AmiClient) -> frozenset[str]:
+async def on_pbx(client: AmiClient) -> frozenset[str]:
     """Return the PJSIP endpoints of the PBX as `PJSIP/name`, realtime endpoints too.
 
     Raises AmiActionFailed if the account may not ask.
@@ -42,7 +42,7 @@ def check(settings: DomainSettings, trunks: tuple[str, ...], there: frozenset[st
 def _users(domains: tuple[Domain, ...], there: frozenset[str]) -> Finding:
     check = "endpoints of users"
     if not any(_pjsip(endpoint) for domain in domains for endpoint in _endpoints(domain)):
-        return Finding(part="kit", check=check, ok=None, detail="no user has one of PJSIP/, others cannot be asked for")
+        return Finding(part="kit", check=check, ok=None, detail="no user has a PJSIP endpoint; other channel types are not checked")
     here = [domain for domain in domains if there.intersection(_endpoints(domain))]
     missing = [endpoint for domain in here for endpoint in _endpoints(domain) if _pjsip(endpoint) and endpoint not in there]
     return Finding(
@@ -60,7 +60,7 @@ def _lacking(missing: list[str], here: list[Domain], domains: tuple[Domain, ...]
         return "Asterisk has no endpoint of any user"
     elsewhere = [domain.name for domain in domains if domain not in here and domain.users]
     there = f"; on another PBX: {_some(elsewhere)}" if elsewhere else ""
-    return (f"Asterisk has no {_some(missing)}" if missing else "Asterisk has every one") + there
+    return (f"Asterisk has no {_some(missing)}" if missing else "Asterisk has all of them") + there
 
 
 def _endpoints(domain: Domain) -> list[str]:

@@ -56,10 +56,10 @@ def _add(people: dict[tuple[str, str], Person], person: Person) -> None:
 
     A user with the number of another user, but another name, is named after the endpoint.
     """
-    known = people.get((person.domain, person.login))
-    if known is not None and known.extension and known.name == person.name:
-        person = replace(known, endpoints=known.endpoints + person.endpoints)
-    elif known is not None:
+    same = people.get((person.domain, person.login))
+    if same is not None and same.extension and same.name == person.name:
+        person = replace(same, endpoints=same.endpoints + person.endpoints)
+    elif same is not None:
         login = _free(_word(person.endpoints[0].partition("/")[2]), {login for domain, login in people if domain == person.domain})
         person = replace(person, login=login, extension="")
     people[person.domain, person.login] = person
