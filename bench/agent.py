@@ -1,9 +1,11 @@
-"""What it costs to listen to Asterisk: `python bench/agent.py [--json] [--quick]`.
+"""Measure the cost of reading AMI events: `python bench/agent.py [--json] [--quick]`.
 
-The stream of an unfiltered manager interface over a loopback socket, read by our AMI client and by bare panoramisk in turn,
-in one run; what counts is the processor's time of the reading process. Twice: handing on the events the agent uses and
-nothing else, and handing on every one. `cpu_s_per_1000_calls` is reading the events that Asterisk's filters let through, folding
-them into calls, deciding and reporting; shipping and files come on top (`bench/ready.py` runs all of it).
+Our AMI client and bare panoramisk read the stream of an unfiltered manager interface over a
+loopback socket, in turns in one run. The figure is the CPU time of the reading process. Two cases:
+only the events that the agent uses are delivered, and every event is delivered.
+`cpu_s_per_1000_calls` is the cost of reading the events that Asterisk's filters let pass, folding
+them into calls, deciding and reporting; shipping and files are not included (`bench/ready.py` runs
+everything).
 """
 
 import argparse
@@ -16,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into bench/ first, where `agent` is this file
+sys.path[0] = str(Path(__file__).parents[1])  # in bench/, `agent` is this file
 
 from panoramisk import Manager  # noqa: E402
 
@@ -43,7 +45,7 @@ async def read_by_ours(address: Address, wanted: frozenset[str], deliveries: int
 
 
 async def read_by_panoramisk(address: Address, wanted: frozenset[str], deliveries: int) -> None:
-    """The same with its cheapest kind of callback."""
+    """Read the same with panoramisk, with its cheapest kind of callback."""
     manager = Manager(host=address[0], port=address[1], username="bench", secret="secret")
     left, over = deliveries, asyncio.Event()
 
@@ -61,7 +63,7 @@ async def read_by_panoramisk(address: Address, wanted: frozenset[str], deliverie
 
 
 def cpu_s(read: Reader, address: Address, wanted: frozenset[str], deliveries: int) -> float:
-    """Seconds of this process's CPU for one reading."""
+    """Return the CPU time of this process for one reading."""
     gc.collect()
     begun_s = time.process_time()
     asyncio.run(asyncio.wait_for(read(address, wanted, deliveries), 120))
@@ -69,7 +71,7 @@ def cpu_s(read: Reader, address: Address, wanted: frozenset[str], deliveries: in
 
 
 def main(quick: bool) -> Result:
-    """Run both clients turn by turn; medians count."""
+    """Run both clients in turns; the figures are medians."""
     calls_said, rounds = (200, 3) if quick else (300, 5)
     events = calls_said * sum(EVENTS_OF_A_CALL.values())
     readers: dict[str, Reader] = {"ours": read_by_ours, "panoramisk": read_by_panoramisk}

@@ -1,6 +1,7 @@
-"""What Asterisk says of plain answered calls over an unfiltered manager interface, and a server in its own process that says it.
+"""The AMI events of plain answered calls, and a server that sends them from its own process.
 
-One real call from a trunk to a phone as Asterisk 22.10 told it (`answered_call.txt`, 100 events), renamed to be many.
+The events are those of one real call from a trunk to a phone on Asterisk 22.10, without filters
+(`answered_call.txt`, 100 events), renamed for each call.
 """
 
 import multiprocessing
@@ -17,19 +18,22 @@ EVENTS_OF_A_CALL: Final = Counter(re.findall(r"^Event: (\w+)$", _CALL, re.MULTIL
 
 
 def calls(number: int) -> bytes:
-    """The events of so many calls, one after the other, as sent."""
+    """Return the events of `number` calls, one call after the other, as bytes."""
     return "".join(_renamed(call) for call in range(number)).encode()
 
 
 def _renamed(call: int) -> str:
-    """The recorded call with channels and ids of its own."""
+    """Return the recorded call with its own channels and ids."""
     text = re.sub(r"-000000(0[01])\b", rf"-{call % 0x1000000:06x}\1", _CALL.replace("1795391022.", f"{1795391022 + call}."))
     return text.replace("\n", "\r\n")
 
 
 @contextmanager
 def saying(stream: bytes) -> Iterator[tuple[str, int]]:
-    """The address of a manager interface that takes any login and then says the stream, to each client anew."""
+    """Serve a manager interface that accepts any login and then sends the stream.
+
+    Yields the address. Each client receives the stream from its start.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     process = multiprocessing.get_context("fork").Process(target=_serve, args=(listener, stream), daemon=True)
     process.start()

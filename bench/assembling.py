@@ -1,4 +1,4 @@
-"""What it costs to understand calls: real events of one answered call, renamed to be many calls, folded, decided and reported."""
+"""Measure the cost of folding, deciding and reporting the events of answered calls."""
 
 import gc
 import time
@@ -21,7 +21,7 @@ USERS = 500
 
 
 def company() -> Company:
-    """A company of 500 users, one of them the stream's 152."""
+    """Return a domain of 500 users, among them 152 of the stream."""
     users = tuple(
         User(
             login=str(number),
@@ -37,7 +37,7 @@ def company() -> Company:
 
 
 def real_call() -> list[Event]:
-    """The events of the recorded call."""
+    """Return the events of the recorded call."""
     messages = STREAM.read_text(encoding="utf-8").replace("\r", "").split("\n\n")
     read = ({key: value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())} for text in messages)
     events = (read_event(headers.get("Event", ""), headers, datetime.now(UTC)) for headers in read)
@@ -45,7 +45,7 @@ def real_call() -> list[Event]:
 
 
 def renamed(events: list[Event], call: int) -> Iterator[Event]:
-    """The same call with ids of its own."""
+    """Yield the events of the call with other ids."""
     for event in events:
         keys: dict[str, Any] = {
             key: f"{getattr(event, key)}-{call}" for key in ("uniqueid", "caller", "callee") if hasattr(event, key)
@@ -54,7 +54,7 @@ def renamed(events: list[Event], call: int) -> Iterator[Event]:
 
 
 def cpu_s_per_call(calls: int) -> float:
-    """Seconds of CPU for one call: every event folded and judged, and a report made after each."""
+    """Return the CPU time of one call: fold and decide each event, and report after each."""
     here, call = company(), real_call()
     stream = [event for number in range(calls) for event in renamed(call, number)]
     board = Switchboard()

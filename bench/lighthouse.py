@@ -1,7 +1,8 @@
-"""The portal under Lighthouse, at a desk and on a telephone: `python -m bench.lighthouse [--slowdown N] [--json] [--quick]`.
+"""Run Lighthouse on the portal: `python -m bench.lighthouse [--slowdown N] [--json] [--quick]`.
 
-The login page, and all that the menu leads an administrator to, on the calls of half a year. Its Node packages lie beside it
-in `bench/browser` and are installed there when they are not; the browser is the system's, and it reaches no other host.
+The login page and each page of an administrator's menu, on a desktop and on a telephone, with the
+calls of half a year. The Node packages are installed in `bench/browser` if they are missing. The
+browser is the system's Chromium; it reaches no other host.
 """
 
 import argparse
@@ -41,13 +42,13 @@ def _environment() -> dict[str, str]:
 
 
 def _yields_to_the_browser() -> None:
-    """Let the API have what the browser leaves: who looks at the portal shares no processor with it."""
+    """Run the API at low priority: a real browser does not share a processor with it."""
     for thread in threading.enumerate():
         if thread.name == SERVER and thread.native_id is not None:
-            os.setpriority(os.PRIO_PROCESS, thread.native_id, 19)  # on Linux of this thread and those that it makes
+            os.setpriority(os.PRIO_PROCESS, thread.native_id, 19)  # on Linux: this thread and its new threads
 
 
-def _looked_at(
+def _results(
     address: str,
     token: str | None,
     paths: Sequence[str] | None,
@@ -55,7 +56,10 @@ def _looked_at(
     slowdown: float | None,
     powers: Sequence[float],
 ) -> Iterator[dict[str, Any]]:
-    """One after the other: what Lighthouse says of each page in each form. `powers` are this machine's in the looks before."""
+    """Yield the result of Lighthouse for each page in each form.
+
+    `powers` are the measured speeds of this machine in earlier runs.
+    """
     cookie = {"name": COOKIE, "value": token, "httpOnly": True, "sameSite": "Lax"} if token else None
     asked = {
         "address": address,
@@ -76,32 +80,37 @@ def _looked_at(
 
 
 def main(quick: bool, slowdown: float | None) -> Result:
-    """Serve the portal and look at it; the median of three looks, with `quick` one look at a desk's.
+    """Serve the portal and measure it: the median of three runs; `quick`: one run, desktop only.
 
-    `slowdown`: how many times a telephone is slower than this machine; None makes any machine the same telephone.
+    `slowdown` is how many times a telephone is slower than this machine; None: computed from the
+    speed of this machine, so that the telephone is the same everywhere.
     """
     _installed()
-    forms, looks = (("desktop",), 1) if quick else (("desktop", "mobile"), 3)
+    forms, rounds = (("desktop",), 1) if quick else (("desktop", "mobile"), 3)
     found: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder), count=_CALLS, filled=with_half_a_year()) as served:
         _yields_to_the_browser()
         credentials = {"domain": "acme", "login": "900", "password": PASSWORD}
         answer = httpx.post(f"{served.address}/api/login", json=credentials).raise_for_status()
-        for _ in range(looks):
+        for _ in range(rounds):
             for token, paths in ((None, ["/login"]), (answer.json()["token"], None)):
-                powers = [one["power"] for of in found.values() for one in of]
-                for one in _looked_at(served.address, token, paths, forms, slowdown, powers):
-                    found.setdefault(f"{one['path'].strip('/') or 'calls'}_{one['form']}", []).append(one)
+                powers = [run["power"] for runs in found.values() for run in runs]
+                for run in _results(served.address, token, paths, forms, slowdown, powers):
+                    found.setdefault(f"{run['path'].strip('/') or 'calls'}_{run['form']}", []).append(run)
     figures = {
-        f"{name}_{score}": median(look["scores"][score] for look in of) for name, of in found.items() for score in of[0]["scores"]
+        f"{name}_{score}": median(run["scores"][score] for run in runs)
+        for name, runs in found.items()
+        for score in runs[0]["scores"]
     }
     figures |= {
-        f"{name}_{short}": median(look["figures"][audit] for look in of) for name, of in found.items() for audit, short in _FIGURES
+        f"{name}_{short}": median(run["figures"][audit] for run in runs)
+        for name, runs in found.items()
+        for audit, short in _FIGURES
     }
-    everything = [look for of in found.values() for look in of]
-    figures["machine_power"] = median(look["power"] for look in everything)
-    figures["telephone_slowdown"] = median([look["slowdown"] for look in everything if look["form"] == "mobile"] or [1])
-    failed = sorted({f"{name}: {one}" for name, of in found.items() for look in of for one in look["failed"]})
+    every_run = [run for runs in found.values() for run in runs]
+    figures["machine_power"] = median(run["power"] for run in every_run)
+    figures["telephone_slowdown"] = median([run["slowdown"] for run in every_run if run["form"] == "mobile"] or [1])
+    failed = sorted({f"{name}: {audit}" for name, runs in found.items() for run in runs for audit in run["failed"]})
     return Result(name="lighthouse", figures=figures, notes=failed)
 
 
@@ -114,7 +123,7 @@ _FIGURES: Final = (
 
 
 def below(result: Result) -> list[str]:
-    """The scores that are lower than they ought to be."""
+    """Return the scores that are lower than required."""
     return [
         f"{name} = {value:g}"
         for name, value in result.figures.items()
@@ -126,7 +135,7 @@ def below(result: Result) -> list[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON in the last line")
-    parser.add_argument("--quick", action="store_true", help="one look, at a desk's pages only")
+    parser.add_argument("--quick", action="store_true", help="one run, desktop only")
     parser.add_argument(
         "--slowdown", type=float, help="of a telephone; Lighthouse's own is 4 (without: the same telephone everywhere)"
     )

@@ -1,9 +1,11 @@
-"""An office at its busiest hour on a real Asterisk, a whole Fonoteka beside it: `python bench/load.py [--json] [--quick]`.
+"""Play a busy office on a real Asterisk with Fonoteka: `python bench/load.py [--json] [--quick]`.
 
-500 calls, 100 at once, in which people hold, transfer, pick up, refuse and give up by chance (`--seed` gives the same calls again).
-It fails (exit 1), naming the call, where a row is missing or one too many, a segment is not there or its length is 0.15 s off, a
-file stays in the spool, events reach the agent late (p99 0.5 s), or the agent takes a tenth of a core. The telephones, Asterisk and
-the mixer share the machine: what each of them took is told, and by how much the telephones were late themselves.
+500 calls, 100 at once; parties hold, transfer, pick up, refuse and give up at random (`--seed`
+repeats the same calls). The benchmark fails (exit 1) and names the call if a row is missing or
+superfluous, if a segment is missing or its length is off by 0.15 s, if a file stays in the spool,
+if events reach the agent late (p99 0.5 s), or if the agent takes a tenth of a core. Telephones,
+Asterisk and mixer share the machine: the share of each is reported, and how late the telephones
+were.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from typing import Any, Final
 import httpx
 import psutil
 
-sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into bench/ first, where `agent` is another file
+sys.path[0] = str(Path(__file__).parents[1])  # in bench/, `agent` is another file
 
 from bench.load_truth import row_of, wrong  # noqa: E402
 from bench.report import Result, print_result  # noqa: E402
@@ -39,12 +41,12 @@ from lab.tools.installation import Call, Fonoteka, beside, free_port  # noqa: E4
 SETTLED_WITHIN_S: Final = 90.0
 MOST_LAG_S: Final = 0.5
 MOST_CORE: Final = 0.1
-STARTS_NEAR_S: Final = 3.0  # nobody is in two calls within so long (lab.load)
+STARTS_NEAR_S: Final = 3.0  # no party is in two calls within this time (lab.scenarios.load_plan)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scale:
-    """How much is played."""
+    """How much to play."""
 
     calls: int
     at_once: int
@@ -54,7 +56,7 @@ class Scale:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What was seen: the calls as they went, the rows, what stayed in the spool, and what it cost."""
+    """The result: the played calls, the rows, the files left in the spool, and the cost."""
 
     played: list[Played]
     rows: list[Call]
@@ -67,17 +69,17 @@ class Outcome:
 
 
 async def play(pbx: LabAsterisk, folder: Path, scale: Scale) -> Outcome:
-    """Play a plan with Fonoteka beside; back when the last recording is decided."""
+    """Play a plan with Fonoteka running; return when the last recording has its final state."""
     metrics = f"127.0.0.1:{free_port()}"
     per_second = 1.5 * scale.at_once / scale.talk_s
     planned = plan(
         pbx.company, calls=scale.calls, at_once=scale.at_once, per_second=per_second, talk_s=scale.talk_s, seed=scale.seed
     )
     async with beside(pbx, folder, FONOTEKA_AGENT__METRICS=metrics) as running:
-        before, began = cpu_by_part(pbx, running), time.monotonic()
+        before, started = cpu_by_part(pbx, running), time.monotonic()
         with Lateness() as lateness:
             played = await run(pbx, planned)
-            phones_late_s = lateness.worst_s(began)
+            phones_late_s = lateness.worst_s(started)
         rows = await settled(running, len(played))
         after, settled_at = cpu_by_part(pbx, running), time.monotonic()
         async with httpx.AsyncClient() as http:
@@ -89,7 +91,7 @@ async def play(pbx: LabAsterisk, folder: Path, scale: Scale) -> Outcome:
         played=played,
         rows=rows,
         left=left,
-        wall_s=settled_at - began,
+        wall_s=settled_at - started,
         cpu_s={part: after[part] - before[part] for part in after},
         lag_p99_s=lag_p99_s,
         phones_late_s=phones_late_s,
@@ -98,7 +100,7 @@ async def play(pbx: LabAsterisk, folder: Path, scale: Scale) -> Outcome:
 
 
 def cpu_by_part(pbx: LabAsterisk, running: Fonoteka) -> dict[str, float]:
-    """Seconds of the processors that each part has had, with its children (the mixer's workers); the phones are this process."""
+    """Return the CPU time of each part with its children; the phones are this process."""
     pids = {name: running.part(name) for name in ("agent", "mixer", "api")} | {"asterisk": pbx.pid}
     parts = {name: psutil.Process(pid) for name, pid in pids.items()}
     spent = {name: sum(map(_cpu_s, (process, *process.children(recursive=True)))) for name, process in parts.items()}
@@ -111,7 +113,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 async def settled(running: Fonoteka, calls: int) -> list[Call]:
-    """All rows, once there are as many as calls and each is decided; what there is when that takes too long."""
+    """Return all rows once each call has a row in a final state, or after a time limit."""
     deadline = asyncio.get_running_loop().time() + SETTLED_WITHIN_S
     while True:
         rows = await every_row(running)
@@ -122,7 +124,7 @@ async def settled(running: Fonoteka, calls: int) -> list[Call]:
 
 
 async def every_row(running: Fonoteka) -> list[Call]:
-    """All pages of the list."""
+    """Return all pages of the list."""
     rows: list[Call] = []
     cursor: dict[str, Any] = {}
     while True:
@@ -134,7 +136,7 @@ async def every_row(running: Fonoteka) -> list[Call]:
 
 
 async def left_in(spool: Path) -> list[str]:
-    """Files of calls and recordings that stay in the spool for ten seconds."""
+    """Return the files that stay in the spool for ten seconds."""
     for _ in range(100):
         left = sorted(str(path.relative_to(spool)) for path in spool.glob("*/**/*") if path.is_file())
         if not left:
@@ -144,7 +146,10 @@ async def left_in(spool: Path) -> list[str]:
 
 
 def quantile_of_histogram(text: str, name: str, share: float) -> float:
-    """A quantile of a Prometheus histogram: the bound of the bucket that it lies in. Raises ValueError if there is none."""
+    """Return a quantile of a Prometheus histogram: the upper bound of its bucket.
+
+    Raises ValueError if there are no observations.
+    """
     found = re.findall(rf'^{name}_bucket{{le="([^"]+)"}} ([0-9.e+]+)$', text, re.MULTILINE)
     if not found or float(found[-1][1]) == 0:
         raise ValueError(f"no observations of {name}")
@@ -152,7 +157,7 @@ def quantile_of_histogram(text: str, name: str, share: float) -> float:
 
 
 def complaints(outcome: Outcome, recorded: frozenset[str]) -> Iterator[str]:
-    """Everything that is not as it should be, a line each."""
+    """Yield one line for each failed expectation."""
     waiting = list(outcome.rows)
     for call in outcome.played:
         planned = call.planned
@@ -185,7 +190,7 @@ def _is_of(row: Call, call: Played) -> bool:
 
 
 async def main(scale: Scale) -> tuple[Result, list[str]]:
-    """Run on a lab of its own."""
+    """Run in its own lab."""
     company = load_company(min(240, scale.at_once * 2 + 10))
     recorded = frozenset(user.extension for user in company.users if user.record is RecordRule.ALL)
     with tempfile.TemporaryDirectory(prefix="fonoteka-bench-") as folder:
@@ -213,14 +218,14 @@ async def main(scale: Scale) -> tuple[Result, list[str]]:
         ratios={f"{part}_share_of_a_core": share for part, share in shares.items()},
         notes=(
             ", ".join(f"{number} {kind}" for kind, number in kinds.most_common()),
-            f"load of the machine before it began {load_before:.1f}; seed {scale.seed}",
+            f"load of the machine before the start {load_before:.1f}; seed {scale.seed}",
         ),
     )
     return result, found
 
 
-def told(complaints: Sequence[str], phones_late_s: float) -> None:
-    """Name what is wrong, on stderr."""
+def print_complaints(complaints: Sequence[str], phones_late_s: float) -> None:
+    """Print the failed expectations on stderr."""
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     if complaints and phones_late_s > 0.1:
@@ -247,6 +252,6 @@ if __name__ == "__main__":
         seed=arguments.seed,
     )
     measured, wrong_things = asyncio.run(main(scale))
-    told(wrong_things, measured.figures["phones_late_s"])
+    print_complaints(wrong_things, measured.figures["phones_late_s"])
     print_result(measured, as_json=arguments.json)
     sys.exit(1 if wrong_things else 0)

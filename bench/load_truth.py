@@ -1,4 +1,4 @@
-"""What must be told of a call of the load: its row, whose segments, and how long each lasts, by the telephones' own clocks."""
+"""The expected row and segments of a call of the load, by the clocks of the telephones."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Stretch:
 
 
 def row_of(call: Played) -> dict[str, Any]:
-    """The fields of the row that the plan knows."""
+    """Return the fields of the row that follow from the plan."""
     planned = call.planned
     src = planned.number if planned.direction is Direction.IN else planned.caller
     inside = f"2458{planned.callee}" if planned.direction is Direction.IN else planned.callee
@@ -35,12 +35,12 @@ def row_of(call: Played) -> dict[str, Any]:
 
 
 def stretches_of(call: Played, recorded: frozenset[str]) -> tuple[Stretch, ...]:
-    """The segments that a call must have, in order; `recorded` are the logins whose setting is to record everything."""
+    """Return the expected segments in order; `recorded` are the logins that record all."""
     return tuple(Stretch(user=user, talk_s=talk_s) for user, talk_s in _talks(call, recorded) if user in recorded)
 
 
 def _talks(call: Played, recorded: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Each talk with the user for whom it is recorded, if anybody: where two of the company talk there is one recording."""
+    """Yield each talk and its recorded user; a talk of two users is recorded once."""
     planned, lives = call.planned, call.lives
     if planned.result is not Result.ANSWERED:
         return
@@ -63,7 +63,7 @@ def _talks(call: Played, recorded: frozenset[str]) -> Iterator[tuple[str, float]
 
 
 def wrong(call: Played, row: Mapping[str, Any], recorded: frozenset[str]) -> Iterator[str]:
-    """What a row says otherwise than it went, in words; nothing if all is right."""
+    """Yield the differences between a row and the call, in words."""
     for name, expected in row_of(call).items():
         if row[name] != expected:
             yield f"{name} is {row[name]!r}, not {expected!r}"

@@ -1,8 +1,9 @@
-"""The mixer against what a script on a PBX would run: `python bench/mixer.py [--json] [--quick]`.
+"""Compare the mixer with a script on a PBX: `python bench/mixer.py [--json] [--quick]`.
 
-Short calls and long ones, Opus by a warm worker against a process per call of `ffmpeg` (amerge to libopus, 24 kbit/s, voip,
-its default complexity) and of `sox -m` + `lame`, turn by turn in one run. What counts is the processor's time, so that a
-busy machine disturbs all alike: throughput is calls per core-second. The worker is put at the peers' priority meanwhile.
+Short and long calls: Opus by a warm worker against one process per call of `ffmpeg` (amerge to
+libopus, 24 kbit/s, voip, its default complexity) and of `sox -m` + `lame`, in turns in one run. The
+figures are CPU time, which a busy machine disturbs least: throughput is calls per core-second. The
+worker runs at normal priority, as the peers do.
 """
 
 import argparse
@@ -15,21 +16,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into bench/ first, where `mixer` is this file
-
-from mixer.library_cache import let_go_of_installed_libraries  # noqa: E402
-
-let_go_of_installed_libraries()  # as the mixer does, before this process maps them itself
+sys.path[0] = str(Path(__file__).parents[1])  # in bench/, `mixer` is this file
 
 from bench.report import Result, print_result  # noqa: E402
 from bench.speech import write_leg  # noqa: E402
 from fonoteka.core.manifest import AudioFormat, Layout  # noqa: E402
-from mixer.job import Order  # noqa: E402
+from mixer.job import MixJob  # noqa: E402
 from mixer.mix import Mixture  # noqa: E402
 from mixer.worker_pool import Worker  # noqa: E402
 
@@ -45,7 +41,7 @@ SHORT_S = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scale:
-    """How much is run: rounds of short calls, some in a row, and rounds of a long one."""
+    """How much to run: rounds of several short calls, and rounds of one long call."""
 
     rounds: int
     calls_per_round: int
@@ -60,20 +56,20 @@ QUICK = Scale(rounds=7, calls_per_round=3, long_rounds=5, long_s=60, longest_s=1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spent:
-    """The processor's and the clock's seconds."""
+    """CPU time and elapsed time."""
 
     cpu_s: float
     wall_s: float
 
 
 Rival = Callable[[Path], Awaitable[Spent]]
-"""Mixes the two legs in an item's folder."""
+"""Mixes the two legs in a folder."""
 
 
 async def spent_by_worker(worker: Worker, item: Path) -> Spent:
-    """Mix an item by a warm worker."""
+    """Mix a call with a warm worker."""
     began_cpu_s, began_s = _cpu_s(worker), time.perf_counter()
-    order = Order(item=item, outside_leg=OUTSIDE, employee_leg=EMPLOYEE, audio_format=AudioFormat.OPUS, layout=Layout.STEREO)
+    order = MixJob(folder=item, outside_leg=OUTSIDE, employee_leg=EMPLOYEE, audio_format=AudioFormat.OPUS, layout=Layout.STEREO)
     reply = await worker.mix(order)
     if not isinstance(reply, Mixture):
         raise TypeError(f"the worker answered {reply}")
@@ -81,7 +77,7 @@ async def spent_by_worker(worker: Worker, item: Path) -> Spent:
 
 
 def spent_by_programs(item: Path, *programs: tuple[str, ...]) -> Spent:
-    """Run programs one after the other in an item's folder."""
+    """Run programs one after the other in the folder of a call."""
     began, began_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     for program in programs:
         subprocess.run(program, cwd=item, check=True)
@@ -90,31 +86,28 @@ def spent_by_programs(item: Path, *programs: tuple[str, ...]) -> Spent:
 
 
 async def warm_worker(item: Path) -> Worker:
-    """A worker that has mixed once, at the priority of everybody else."""
+    """Start a worker at normal priority and let it mix one call."""
+    os.environ["FONOTEKA_MIXER_URGENT"] = "1"  # read by mixer.worker
     worker = Worker()
     await worker.start()
     await spent_by_worker(worker, item)
-    assert worker.pid
-    with suppress(PermissionError):  # without the right to, it stays niced, and only its wall clock suffers
-        os.sched_setscheduler(worker.pid, os.SCHED_OTHER, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, worker.pid, 0)
     return worker
 
 
 def _cpu_s(worker: Worker) -> float:
-    """The processor's time a worker has had, to the nanosecond (clock_getcpuclockid(3); /proc counts in 10 ms)."""
+    """Return the CPU time of a worker in ns (clock_getcpuclockid(3); /proc counts in 10 ms)."""
     assert worker.pid
     return time.clock_gettime(~worker.pid << 3 | 2)
 
 
 def peak_rss_mb(worker: Worker) -> float:
-    """The most memory the worker ever held, shared libraries included."""
+    """Return the peak memory of the worker, shared libraries included."""
     status = Path(f"/proc/{worker.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
 
 
 def write_call(folder: Path, seconds: int) -> Path:
-    """An item of two legs."""
+    """Write the two legs of a call into a folder."""
     folder.mkdir()
     for side, name in enumerate((OUTSIDE, EMPLOYEE)):
         write_leg(folder / name, seconds, side)
@@ -122,7 +115,7 @@ def write_call(folder: Path, seconds: int) -> Path:
 
 
 async def measure(folder: Path, scale: Scale) -> Result:
-    """Everything, on legs in a folder."""
+    """Measure everything, with legs in a folder."""
     lengths_s = {"short": SHORT_S, "long": scale.long_s, "longest": scale.longest_s}
     items = {name: write_call(folder / name, seconds) for name, seconds in lengths_s.items()}
     peers, notes = _peers()
@@ -150,12 +143,12 @@ async def measure(folder: Path, scale: Scale) -> Result:
 
 
 def _cpu_ratio(ours: list[Spent], theirs: list[Spent]) -> float:
-    """The median of the rounds' ratios: what disturbs the machine for a while disturbs both sides of a round."""
+    """Return the median ratio of the rounds: a disturbance affects both sides of a round."""
     return median(our.cpu_s / their.cpu_s for our, their in zip(ours, theirs, strict=True))
 
 
 async def _in_turns(rivals: dict[str, Rival], item: Path, rounds: int, in_a_row: int) -> dict[str, list[Spent]]:
-    """What the same call costs each rival, once per round: the mean of a few in a row."""
+    """Return the cost of the same call for each rival, per round: the mean of several runs."""
     spent: dict[str, list[Spent]] = {name: [] for name in rivals}
     for _ in range(rounds):
         for name, mix in rivals.items():
@@ -186,7 +179,7 @@ def _as_rival(programs: tuple[tuple[str, ...], ...]) -> Rival:
 
 
 async def main(quick: bool) -> Result:
-    """Run in a folder of its own."""
+    """Run in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="fonoteka-bench-") as folder:
         return await measure(Path(folder), QUICK if quick else FULL)
 

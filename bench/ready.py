@@ -1,7 +1,8 @@
-"""From hangup to playable, over real calls on a real Asterisk: `python bench/ready.py [--json] [--quick]`.
+"""Measure the time from hangup to a playable recording: `python bench/ready.py [--json] [--quick]`.
 
-Calls from outside are answered by 152, talk, and are hung up by the caller. For each: when its row could first be seen
-(from the moment it rang, by the caller's own trace), and when its recording could first be played (from the hangup).
+Real calls on a real Asterisk: 152 answers calls from outside, both talk, and the caller hangs up.
+For each call: when its row was first visible (from the ringing, by the caller's trace), and when
+its recording was first playable (from the hangup).
 """
 
 import argparse
@@ -24,7 +25,10 @@ LOOK_EVERY_S = 0.02
 
 
 async def first_seen(running: Fonoteka, calls: int, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, float]:
-    """When each call was first seen to be as wanted, by its id (seconds since the epoch), until there are so many."""
+    """Return when each call first met a condition, by id (seconds since the epoch).
+
+    Returns once `calls` calls met it.
+    """
     seen: dict[str, float] = {}
     while len(seen) < calls:
         for call in await running.calls(limit=500):
@@ -35,7 +39,7 @@ async def first_seen(running: Fonoteka, calls: int, wanted: Callable[[dict[str, 
 
 
 async def measure(pbx: LabAsterisk, folder: Path, calls: int, per_second: float) -> tuple[list[float], list[float]]:
-    """Seconds from ringing to the row, and from hangup to the recording, of each call."""
+    """Return the seconds from ringing to the row and from hangup to the recording of each call."""
     async with beside(pbx, folder) as running, answering(pbx, "152", answer_after_s=0.5):
         rows = asyncio.create_task(first_seen(running, calls, lambda call: True))
         ready = asyncio.create_task(first_seen(running, calls, lambda call: call["recording"]["state"] == "ready"))
@@ -43,22 +47,22 @@ async def measure(pbx: LabAsterisk, folder: Path, calls: int, per_second: float)
         async with asyncio.timeout(60):
             row_at, ready_at = await rows, await ready
         shown = {call["id"]: call for call in await running.calls(limit=500)}
-    return told_apart(made, row_at, ready_at, shown)
+    return matched(made, row_at, ready_at, shown)
 
 
-def told_apart(
+def matched(
     made: list[SipCall], row_at: dict[str, float], ready_at: dict[str, float], shown: dict[str, dict[str, Any]]
 ) -> tuple[list[float], list[float]]:
-    """Match the rows with the telephones' calls by the order in which they began."""
+    """Match the rows with the calls of the telephones by their order."""
     order = sorted(shown, key=lambda call_id: str(shown[call_id]["started_at"]))
-    began = sorted(made, key=lambda call: call.invited_at)
-    visible = [row_at[call_id] - (call.rang_at or call.invited_at) for call_id, call in zip(order, began, strict=True)]
-    playable = [ready_at[call_id] - (call.ended_at or 0.0) for call_id, call in zip(order, began, strict=True)]
+    calls = sorted(made, key=lambda call: call.invited_at)
+    visible = [row_at[call_id] - (call.rang_at or call.invited_at) for call_id, call in zip(order, calls, strict=True)]
+    playable = [ready_at[call_id] - (call.ended_at or 0.0) for call_id, call in zip(order, calls, strict=True)]
     return visible, playable
 
 
 async def main(quick: bool) -> Result:
-    """Run on a lab of its own."""
+    """Run in its own lab."""
     calls, per_second = (20, 2.0) if quick else (100, 2.0)
     with tempfile.TemporaryDirectory(prefix="fonoteka-bench-") as folder:
         (Path(folder) / "beside").mkdir()

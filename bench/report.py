@@ -1,4 +1,4 @@
-"""How every benchmark tells what it measured: a table for people, one line of JSON for programs (CONTRACT.md)."""
+"""The output of every benchmark: a table, and one line of JSON for programs (CONTRACT.md)."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What a benchmark found. `figures` carry their unit in the name; `ratios` compare within the same run."""
+    """The result of a benchmark. `figures` have units in their names; `ratios` are of one run."""
 
     name: str
     figures: Mapping[str, float]
@@ -19,7 +19,7 @@ class Result:
 
 
 def machine() -> str:
-    """The machine in a few words: cores that may be used, model, system, Python."""
+    """Describe the machine: usable cores, model, system, Python."""
     model = "unknown processor"
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -30,7 +30,10 @@ def machine() -> str:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The value below which that share of the values lies, by nearest rank. Raises ValueError for no values."""
+    """Return the value below which this share of the values lies (nearest rank).
+
+    Raises ValueError if there are no values.
+    """
     if not values:
         raise ValueError("no values to take a quantile of")
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
@@ -54,5 +57,5 @@ def print_result(result: Result, *, as_json: bool) -> None:
 
 
 def _rounded(value: float) -> float:
-    """Four significant digits: more would be noise."""
+    """Round to four significant digits; more would be noise."""
     return value if isinstance(value, int) else float(f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""The real API in a process of its own, so that whoever measures does not take its time."""
+"""Run the real API in its own process, so that measuring takes no time from it."""
 
 import asyncio
 import socket
@@ -9,22 +9,22 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import tomlkit
 
 from fonoteka.core.config import StoreSection
 
 
 @asynccontextmanager
 async def served(section: StoreSection) -> AsyncIterator[str]:
-    """The API on a store, on a free port; its address."""
+    """Serve a store on a free port and yield the address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "fonoteka.toml"
-        config.write_text(
-            f'[store]\ndatabase = "{section.database}"\nobjects = "{section.objects}"\n[api]\nlisten = "127.0.0.1:{port}"\n',
-            encoding="utf-8",
-        )
+        store = {"database": section.database, "objects": section.objects}
+        settings = {"store": store, "api": {"listen": f"127.0.0.1:{port}"}}
+        config.write_text(tomlkit.dumps(settings), encoding="utf-8")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "fonoteka", "api", "--config", str(config), cwd=Path(__file__).parents[1]
         )

@@ -1,7 +1,7 @@
-"""Legs that load an encoder as talk does, made by numpy alone: voiced and hissing syllables, words, and turns.
+"""Make legs that load an encoder like speech, with NumPy: syllables, words and turns.
 
-One side talks while the other listens. Nobody would mistake it for a voice, but it loads an encoder like one: ffmpeg's
-Opus makes 159 kB of a minute of it, and 174 kB of a minute's dialogue spoken by espeak-ng.
+One side talks while the other side listens. The load is close to that of speech: ffmpeg's Opus
+makes 159 kB of one minute, and 174 kB of one minute of dialogue spoken by espeak-ng.
 """
 
 import struct
@@ -15,7 +15,7 @@ _MINUTE_S = 60
 
 
 def write_leg(path: Path, seconds: int, side: int) -> None:
-    """Write a leg as Asterisk does: 44-byte header, 16-bit mono. Blockwise, so that hours need no memory."""
+    """Write a leg as Asterisk does: 44-byte header, 16-bit mono; blockwise, to save memory."""
     octets = _minute(side).astype("<i2").tobytes()
     wanted = seconds * RATE_HZ * 2
     with path.open("wb") as file:

@@ -1,3 +1,3 @@
-"""The vocabulary of Fonoteka: calls, decisions, manifests, configuration and the command line."""
+"""The vocabulary of Fonoteka (`core`) and the command line (`cli`)."""
 
 __version__ = "0.1.0"

@@ -1,7 +1,8 @@
-"""`fonoteka mixer`: takes closed items from the spool, has workers mix them, hands them on to be shipped.
+"""`fonoteka mixer`: mix the closed recordings of the spool and make them ready to be shipped.
 
-Each of the `mixer.worker_pool` stations goes its own way: claim an item, have it mixed, publish it or set it aside. A claim
-is a lock, so stations, and mixers on other machines that share the spool, need not know of each other.
+Each of `mixer.workers` loops works independently: claim a recording folder, mix the recording in a
+worker process, publish the result or set the folder aside. A claim is a lock on the folder, so the
+loops, and mixers on other machines that share the spool, need no other coordination.
 """
 
 import asyncio
@@ -18,12 +19,12 @@ from fonoteka.core.config import Configuration, MixerSection
 from fonoteka.core.errors import SpoolError
 from fonoteka.core.manifest import Failure, Manifest, read_manifest
 from fonoteka.core.spool import ItemState, Spool
-from mixer.job import Broke, NoRoom, Order, Refused, Reply
+from mixer.job import DiskFull, MixJob, MixRefused, Reply, WorkerFailed
 from mixer.mix import Mixture
-from mixer.queue import Backlog, publish, set_aside, take_back_orphans
+from mixer.queue import Backlog, publish, reclaim_orphans, set_aside
 from mixer.worker_pool import Worker
 
-_LOOK_AROUND_EVERY_S: Final = 3.0  # inotify tells at once; this is for what it missed and for what other mixers left
+_POLL_S: Final = 3.0  # inotify reports at once; polling finds what inotify missed and orphans
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 
@@ -31,93 +32,104 @@ log: Final[BoundLogger] = structlog.get_logger("mixer")
 
 
 async def run(configuration: Configuration) -> None:
-    """Mix until cancelled; items in hand are then given back. Raises SpoolError if the spool cannot be used."""
+    """Mix until cancelled, then return unfinished recordings to `closed/`.
+
+    Raises SpoolError if the spool cannot be used.
+    """
     spool = Spool(configuration.pbx.spool)
     spool.prepare()
-    log.info("mixer started", spool=str(spool.root), workers=configuration.mixer.workers)
-    stations = [Station(spool, configuration.mixer) for _ in range(configuration.mixer.workers)]
+    log.info("mixer.started", spool=str(spool.root), workers=configuration.mixer.workers)
+    loops = [WorkerLoop(spool, configuration.mixer) for _ in range(configuration.mixer.workers)]
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_watch(spool, [station.arrived for station in stations]))
-        for station in stations:
-            tasks.create_task(station.work())
+        tasks.create_task(_watch(spool, [loop.wakeup for loop in loops]))
+        for loop in loops:
+            tasks.create_task(loop.run())
 
 
-async def _watch(spool: Spool, bells: list[asyncio.Event]) -> None:
+async def _watch(spool: Spool, wakeups: list[asyncio.Event]) -> None:
     with Inotify() as inotify:
-        inotify.add_watch(spool.folder(ItemState.CLOSED), Mask.MOVED_TO | Mask.CREATE | Mask.ONLYDIR)
+        events = Mask.MOVED_TO | Mask.CREATE | Mask.ONLYDIR
+        inotify.add_watch(spool.folder(ItemState.CLOSED), events)
         async for _ in inotify:
-            for bell in bells:
-                bell.set()
+            for wakeup in wakeups:
+                wakeup.set()
 
 
-class Station:
-    """One worker process and the loop that feeds it. `arrived` is set whenever an item was put into `closed/`."""
+class WorkerLoop:
+    """One worker process and the loop that gives it jobs.
+
+    `wakeup` is set whenever a recording folder was moved into `closed/`.
+    """
 
     def __init__(self, spool: Spool, settings: MixerSection) -> None:
-        self.arrived = asyncio.Event()
+        self.wakeup = asyncio.Event()
         self._spool = spool
         self._settings = settings
         self._backlog = Backlog(spool)
         self._worker = Worker()
         self._pause_s = _FIRST_PAUSE_S
 
-    async def work(self) -> None:
-        """Mix item after item until cancelled."""
+    async def run(self) -> None:
+        """Mix one recording after the other until cancelled."""
         try:
             await self._worker.start()
             while True:
-                self.arrived.clear()
+                self.wakeup.clear()
                 try:
-                    found = await self._next_item()
+                    mixed = await self._mix_next()
                 except OSError as error:
-                    await self._wait_for_room(str(error))
+                    await self._wait_for_disk(str(error))
                     continue
-                if not found:
+                if not mixed:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self.arrived.wait(), _LOOK_AROUND_EVERY_S)
+                        await asyncio.wait_for(self.wakeup.wait(), _POLL_S)
         finally:
             await self._worker.stop()
 
-    async def _next_item(self) -> bool:
-        """Mix one item, if there is one. Raises OSError if the spool has no room; the item is then in `closed/` again."""
-        for orphan in take_back_orphans(self._spool):
-            log.warning("taken back from a mixer that died", segment=orphan)
-        with self._backlog.claimed() as item:
-            if item is None:
+    async def _mix_next(self) -> bool:
+        """Mix one recording and return True; return False if none is waiting.
+
+        Raises OSError if the spool cannot be written; the recording is then in `closed/` again.
+        """
+        for orphan in reclaim_orphans(self._spool):
+            log.warning("recording.reclaimed", segment=orphan, reason="its mixer died")
+        with self._backlog.claimed() as folder:
+            if folder is None:
                 return False
             try:
-                await self._mix(item)
-            except BaseException:  # cancelled, or no room to write: whatever it was, the item is not to be lost
+                await self._mix(folder)
+            except BaseException:  # cancellation and a full disk included: keep the recording
                 with suppress(FileNotFoundError):
-                    self._spool.move(item, ItemState.CLOSED)
+                    self._spool.move(folder, ItemState.CLOSED)
                 raise
         self._pause_s = _FIRST_PAUSE_S
         return True
 
-    async def _mix(self, item: Path) -> None:
+    async def _mix(self, folder: Path) -> None:
+        logger = log.bind(segment=folder.name)
         try:
-            manifest = read_manifest(item)
+            manifest = read_manifest(folder)
         except SpoolError as error:
-            failure = Failure(reason=Reason.AUDIO_DAMAGED, detail=str(error))
-            self._set_aside(item, failure, log.bind(segment=item.name))
+            self._reject(folder, Reason.AUDIO_DAMAGED, str(error), logger)
             return
-        told = log.bind(linkedid=manifest.call.linkedid, segment=manifest.name)
-        match await self._mixed_in_two_tries(item, manifest, told):
-            case Mixture() as mixture:
-                for trouble in mixture.troubles:
-                    told.warning("leg salvaged", trouble=trouble)
-                publish(self._spool, item, mixture.mixed)
-                told.info("mixed", duration_ms=mixture.mixed.duration_ms, size_bytes=mixture.mixed.size_bytes)
-            case NoRoom(detail=detail):
+        logger = logger.bind(linkedid=manifest.call.linkedid)
+        match await self._try_twice(self._job(folder, manifest), logger):
+            case Mixture(mixed=mixed, troubles=troubles):
+                for trouble in troubles:
+                    logger.warning("leg.salvaged", reason=trouble)
+                publish(self._spool, folder, mixed)
+                size_bytes = mixed.size_bytes
+                logger.info("recording.mixed", duration_ms=mixed.duration_ms, size_bytes=size_bytes)
+            case DiskFull(detail=detail):
                 raise OSError(detail)
-            case Refused(reason=reason, detail=detail):
-                self._set_aside(item, Failure(reason=reason, detail=detail), told)
-            case Broke(detail=detail):
-                self._set_aside(item, Failure(reason=Reason.AUDIO_DAMAGED, detail=f"tried twice: {detail}"), told)
+            case MixRefused(reason=reason, detail=detail):
+                self._reject(folder, reason, detail, logger)
+            case WorkerFailed(detail=detail):
+                self._reject(folder, Reason.AUDIO_DAMAGED, f"tried twice: {detail}", logger)
 
-    async def _mixed_in_two_tries(self, item: Path, manifest: Manifest, told: BoundLogger) -> Reply:
-        order = Order(
-            item=item,
+    def _job(self, folder: Path, manifest: Manifest) -> MixJob:
+        return MixJob(
+            folder=folder,
             outside_leg=manifest.outside_leg,
             employee_leg=manifest.employee_leg,
             audio_format=self._settings.format,
@@ -125,17 +137,20 @@ class Station:
             talked_hz=manifest.talked_hz,
             muted=manifest.muted,
         )
-        reply = await self._worker.mix(order)
-        if isinstance(reply, Broke):  # it may have been the worker (killed, out of memory): once more, with a new one
-            told.warning("mixing broke, trying once more", detail=reply.detail)
-            reply = await self._worker.mix(order)
+
+    async def _try_twice(self, job: MixJob, logger: BoundLogger) -> Reply:
+        """Run a job, and once more in a new worker if the worker itself failed (killed, memory)."""
+        reply = await self._worker.mix(job)
+        if isinstance(reply, WorkerFailed):
+            logger.warning("worker.failed", reason=reply.detail)
+            reply = await self._worker.mix(job)
         return reply
 
-    def _set_aside(self, item: Path, failure: Failure, told: BoundLogger) -> None:
-        set_aside(self._spool, item, failure)
-        told.warning("set aside", reason=failure.reason, detail=failure.detail)
+    def _reject(self, folder: Path, reason: Reason, detail: str, logger: BoundLogger) -> None:
+        set_aside(self._spool, folder, Failure(reason=reason, detail=detail))
+        logger.warning("recording.rejected", reason=reason, detail=detail)
 
-    async def _wait_for_room(self, detail: str) -> None:
-        log.error("the spool cannot be written, trying again later", detail=detail, pause_s=self._pause_s)
+    async def _wait_for_disk(self, reason: str) -> None:
+        log.error("spool.not_writable", reason=reason, retry_in_s=self._pause_s)
         await asyncio.sleep(self._pause_s)
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)

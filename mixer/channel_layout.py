@@ -1,4 +1,4 @@
-"""How the two sides become the channels of the recording: side by side, or summed."""
+"""Turn the two sides of a talk into the channels of the recording: side by side, or summed."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -11,27 +11,27 @@ from mixer.legs import Samples
 from mixer.timeline import Timeline
 
 Blend = Callable[[Samples], Samples]
-"""From a block of both sides, shape (n, 2), to a block of the recording, shape (n, channels)."""
+"""Takes a block of both sides, shape (n, 2); returns a block of shape (n, channels)."""
 
 CHANNELS: Final = {Layout.STEREO: 2, Layout.MONO: 1}
 _FULL_SCALE: Final = 32767
 
 
-def blend_for(layout: Layout, whole: Timeline) -> Blend:
-    """The blend of a layout.
+def blend_for(layout: Layout, timeline: Timeline) -> Blend:
+    """Return the blend of a layout.
 
-    Mono is summed in 32 bits and, if the sum would pass full scale anywhere, turned down as a whole by its highest peak:
-    nothing wraps, nothing is clipped and nothing pumps. That needs the peak beforehand, so the legs are read twice: for
-    an hour 0.15 s of the 9 s that encoding takes.
+    Mono is summed in 32 bits. If the sum passes full scale anywhere, the whole recording is turned
+    down by its highest peak: nothing wraps, nothing is clipped and nothing pumps. The peak must be
+    measured before, so the legs are read twice: 0.15 s of the 9 s that an hour of talk takes.
     """
     if layout is Layout.STEREO:
         return _side_by_side
-    gain = min(1.0, _FULL_SCALE / max(1, loudest_sum(whole.blocks())))
+    gain = min(1.0, _FULL_SCALE / max(1, loudest_sum(timeline.blocks())))
     return lambda block: _summed(block, gain)
 
 
 def loudest_sum(blocks: Iterable[Samples]) -> int:
-    """The highest absolute value that left + right reaches in any block."""
+    """Return the highest absolute value of left + right in all blocks."""
     return max((int(np.abs(_sum(block)).max()) for block in blocks), default=0)
 
 
@@ -45,5 +45,6 @@ def _summed(block: Samples, gain: float) -> Samples:
 
 
 def _sum(block: Samples) -> NDArray[np.int32]:
-    total: NDArray[np.int32] = np.add(block[:, 0], block[:, 1], dtype=np.int32)  # 15 times as fast as block.sum(axis=1)
+    # 15 times as fast as block.sum(axis=1)
+    total: NDArray[np.int32] = np.add(block[:, 0], block[:, 1], dtype=np.int32)
     return total

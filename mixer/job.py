@@ -1,4 +1,4 @@
-"""What the mixer and its worker processes say to each other: one line of JSON each way."""
+"""The messages between the mixer and its worker processes: one line of JSON in each direction."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,10 +10,10 @@ from mixer.mix import Mixture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """Mix this item."""
+class MixJob:
+    """Mix the legs in a recording folder."""
 
-    item: Path
+    folder: Path
     outside_leg: str
     employee_leg: str
     audio_format: AudioFormat
@@ -23,65 +23,65 @@ class Order:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
-    """The legs cannot become a recording, however often one tries."""
+class MixRefused:
+    """The legs cannot become a recording; trying again does not help."""
 
     reason: Reason
     detail: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NoRoom:
-    """The disk is full: the same item will do when there is room."""
+class DiskFull:
+    """The disk is full; the same job will succeed when there is room."""
 
     detail: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Broke:
-    """Something went wrong that may be the worker's own fault: it died, or hit what nobody foresaw."""
+class WorkerFailed:
+    """The worker died, hung, or met an unexpected error: another worker may succeed."""
 
     detail: str
 
 
-Reply = Mixture | Refused | NoRoom | Broke
+Reply = Mixture | MixRefused | DiskFull | WorkerFailed
 
 
-def write_order(order: Order) -> bytes:
-    """An order as a line."""
-    return json.dumps(asdict(order) | {"item": str(order.item)}).encode() + b"\n"
+def write_job(job: MixJob) -> bytes:
+    """Return a job as one line."""
+    return json.dumps(asdict(job) | {"folder": str(job.folder)}).encode() + b"\n"
 
 
-def read_order(line: bytes) -> Order:
-    """The order in a line that `write_order` made."""
-    said = json.loads(line)
-    return Order(
-        item=Path(said["item"]),
-        outside_leg=said["outside_leg"],
-        employee_leg=said["employee_leg"],
-        audio_format=AudioFormat(said["audio_format"]),
-        layout=Layout(said["layout"]),
-        talked_hz=said["talked_hz"],
-        muted=tuple(MutedSpan(**span) for span in said["muted"]),
+def read_job(line: bytes) -> MixJob:
+    """Return the job of a line that `write_job` made."""
+    fields = json.loads(line)
+    return MixJob(
+        folder=Path(fields["folder"]),
+        outside_leg=fields["outside_leg"],
+        employee_leg=fields["employee_leg"],
+        audio_format=AudioFormat(fields["audio_format"]),
+        layout=Layout(fields["layout"]),
+        talked_hz=fields["talked_hz"],
+        muted=tuple(MutedSpan(**span) for span in fields["muted"]),
     )
 
 
 def write_reply(reply: Reply) -> bytes:
-    """A reply as a line."""
+    """Return a reply as one line."""
     return json.dumps({"kind": type(reply).__name__} | asdict(reply)).encode() + b"\n"
 
 
 def read_reply(line: bytes) -> Reply:
-    """The reply in a line that `write_reply` made."""
-    said = json.loads(line)
-    match said["kind"]:
+    """Return the reply of a line that `write_reply` made."""
+    fields = json.loads(line)
+    match fields["kind"]:
         case "Mixture":
-            mixed = said["mixed"]
+            mixed = fields["mixed"]
             mixed |= {"format": AudioFormat(mixed["format"]), "layout": Layout(mixed["layout"])}
-            return Mixture(mixed=Mixed(**mixed), troubles=tuple(said["troubles"]))
-        case "Refused":
-            return Refused(reason=Reason(said["reason"]), detail=said["detail"])
-        case "NoRoom":
-            return NoRoom(detail=said["detail"])
+            return Mixture(mixed=Mixed(**mixed), troubles=tuple(fields["troubles"]))
+        case "MixRefused":
+            return MixRefused(reason=Reason(fields["reason"]), detail=fields["detail"])
+        case "DiskFull":
+            return DiskFull(detail=fields["detail"])
         case _:
-            return Broke(detail=said["detail"])
+            return WorkerFailed(detail=fields["detail"])

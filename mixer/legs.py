@@ -1,4 +1,4 @@
-"""A leg: what one side of a talk said, as a file that Asterisk wrote."""
+"""A leg: the audio of one side of a talk, as a WAV file that Asterisk wrote."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,9 +21,10 @@ _UNKNOWN_RATE_HZ: Final = 8_000  # of a leg without a sample: nothing is read at
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leg:
-    """Where a leg's samples are. `trouble` says what was wrong with the file (its length was salvaged, or it is silent).
+    """Where the samples of a leg are.
 
-    `hopeless` is why nothing could be read at all; such a leg has no samples.
+    `trouble` says what was wrong with the file (the length was salvaged, or the leg is silent).
+    `hopeless` is the reason why nothing could be read; such a leg has no samples.
     """
 
     path: Path
@@ -34,11 +35,14 @@ class Leg:
     hopeless: Reason | None = None
 
     def length_at(self, rate_hz: int) -> int:
-        """How many samples the leg has when brought to another rate, the last one included."""
+        """Return the number of samples at another rate, rounded up."""
         return -(-self.samples * rate_hz // self.rate_hz)
 
     def blocks(self, block_samples: int) -> Iterator[Samples]:
-        """The leg's samples, at most `block_samples` at a time; ends early if the file became shorter meanwhile."""
+        """Yield the samples, at most `block_samples` at a time.
+
+        Ends early if the file became shorter meanwhile.
+        """
         left = self.samples
         if not left:
             return
@@ -54,7 +58,11 @@ class Leg:
 
 
 def open_leg(path: Path) -> Leg:
-    """Look at a leg. One that is missing or is no audio is a silent leg with its `trouble`: the other side may be whole."""
+    """Read the header of a leg.
+
+    A leg that is missing or is no audio becomes a silent leg with its `trouble`: the other side may
+    be intact.
+    """
     try:
         with path.open("rb") as file:
             shape = read_header(file.read(HEAD_BYTES), path.stat().st_size)

@@ -1,4 +1,4 @@
-"""Two legs become one recording: the whole way, in one blocking call with the same memory for a minute and for a day."""
+"""Mix two legs into one recording, in one blocking call. Memory does not depend on the length."""
 
 import hashlib
 import os
@@ -13,25 +13,24 @@ from fonoteka.core.call_report import MutedSpan, Reason
 from fonoteka.core.errors import AudioError
 from fonoteka.core.manifest import AudioFormat, Layout, Mixed
 from mixer.channel_layout import CHANNELS, blend_for
-from mixer.encoders import encoder_for
 from mixer.legs import Leg, open_leg
 from mixer.peaks import PeakMeter
-from mixer.timeline import Timeline, timeline
+from mixer.timeline import Timeline, align
 
 PEAKS_FILE: Final = "peaks.json"
-_FEWEST_SAMPLES: Final = 2  # files of 0 or 1 sample cannot be read back (MEASUREMENTS.md)
+_FEWEST_SAMPLES: Final = 2  # decoders cannot read files of 0 or 1 sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mixture:
-    """What came out; `troubles` says in words what was wrong with the legs, for the log."""
+    """The recording that was made; `troubles` says what was wrong with the legs, for the log."""
 
     mixed: Mixed
     troubles: tuple[str, ...]
 
 
 def mix_legs(
-    item: Path,
+    folder: Path,
     outside_leg: str,
     employee_leg: str,
     audio_format: AudioFormat,
@@ -39,21 +38,21 @@ def mix_legs(
     talked_hz: int | None = None,
     muted: Sequence[MutedSpan] = (),
 ) -> Mixture:
-    """Make the recording of two legs, given by their file names in the item's folder: the encoded file and the peaks are
-    then in it, synced. What lies in `muted` is silent in both.
+    """Mix two legs, given by their file names in `folder`, and write audio and peaks there, synced.
 
-    Doing it again gives the same bytes. A leg that is missing or no audio is silence if the other is whole. Raises
-    AudioError (nothing that could be heard), OSError (disk full and the like).
+    The spans in `muted` are silent in both channels. The same legs give the same bytes. A leg that
+    is missing or is no audio becomes silence if the other leg is intact. Raises AudioError if there
+    is nothing to hear, OSError if a file cannot be written.
     """
-    outside, employee = open_leg(item / outside_leg), open_leg(item / employee_leg)
-    whole = timeline(outside, employee, talked_hz, muted)
-    _require_audio(whole)
+    outside, employee = open_leg(folder / outside_leg), open_leg(folder / employee_leg)
+    timeline = align(outside, employee, talked_hz, muted)
+    _require_audio(timeline)
     audio_file = f"audio.{audio_format}"
-    with _draft(item / audio_file) as file:
-        meter = _encode(whole, file, audio_format, layout)
-    with _draft(item / PEAKS_FILE) as file:
+    with _draft(folder / audio_file) as file:
+        meter = _encode(timeline, file, audio_format, layout)
+    with _draft(folder / PEAKS_FILE) as file:
         file.write(meter.json().encode())
-    with (item / audio_file).open("rb") as written:
+    with (folder / audio_file).open("rb") as written:
         sha256 = hashlib.file_digest(written, "sha256").hexdigest()
         size_bytes = os.fstat(written.fileno()).st_size
     troubles = tuple(leg.trouble for leg in (outside, employee) if leg.trouble)
@@ -62,8 +61,8 @@ def mix_legs(
         peaks_file=PEAKS_FILE,
         format=audio_format,
         layout=layout,
-        rate_hz=whole.rate_hz,
-        duration_ms=round(whole.samples * 1000 / whole.rate_hz),
+        rate_hz=timeline.rate_hz,
+        duration_ms=round(timeline.samples * 1000 / timeline.rate_hz),
         size_bytes=size_bytes,
         sha256=sha256,
         salvaged=bool(troubles),
@@ -71,12 +70,14 @@ def mix_legs(
     return Mixture(mixed=mixed, troubles=troubles)
 
 
-def _encode(whole: Timeline, file: BinaryIO, audio_format: AudioFormat, layout: Layout) -> PeakMeter:
+def _encode(timeline: Timeline, file: BinaryIO, audio_format: AudioFormat, layout: Layout) -> PeakMeter:
+    from mixer.encoder import Encoder  # loads FFmpeg, which only the worker needs
+
     channels = CHANNELS[layout]
-    blend = blend_for(layout, whole)
-    meter = PeakMeter(samples=whole.samples, rate_hz=whole.rate_hz, channels=channels)
-    encoder = encoder_for(audio_format, file, rate_hz=whole.rate_hz, channels=channels, samples=whole.samples)
-    for both in whole.blocks():
+    blend = blend_for(layout, timeline)
+    meter = PeakMeter(samples=timeline.samples, rate_hz=timeline.rate_hz, channels=channels)
+    encoder = Encoder(file, audio_format, rate_hz=timeline.rate_hz, channels=channels)
+    for both in timeline.blocks():
         block = blend(both)
         meter.take(block)
         encoder.write(block)
@@ -84,17 +85,21 @@ def _encode(whole: Timeline, file: BinaryIO, audio_format: AudioFormat, layout: 
     return meter
 
 
-def _require_audio(whole: Timeline) -> None:
-    if whole.samples >= _FEWEST_SAMPLES:
+def _require_audio(timeline: Timeline) -> None:
+    if timeline.samples >= _FEWEST_SAMPLES:
         return
-    legs: tuple[Leg, ...] = (whole.outside, whole.employee)
+    legs: tuple[Leg, ...] = (timeline.outside, timeline.employee)
     damaged = any(leg.hopeless is Reason.AUDIO_DAMAGED for leg in legs)
     detail = "; ".join(leg.trouble or f"{leg.path.name}: {leg.samples} samples" for leg in legs)
     raise AudioError(Reason.AUDIO_DAMAGED if damaged else Reason.NO_AUDIO, detail)
 
 
 def _draft(path: Path) -> AbstractContextManager[BinaryIO]:
-    """The process's own draft: a worker that is about to be killed must not publish what its successor writes."""
-    for earlier in (path, *path.parent.glob(f".{path.name}.*.new")):  # left by a try that was cut short; they take up room
+    """Open the draft of a file under a name of this process.
+
+    A worker that is about to be killed must not publish what its successor writes. Files of an
+    interrupted try are deleted first, as they take up room.
+    """
+    for earlier in (path, *path.parent.glob(f".{path.name}.*.new")):
         earlier.unlink(missing_ok=True)
     return drafted(path, path.with_name(f".{path.name}.{os.getpid()}.new"), sync=True)

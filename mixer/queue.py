@@ -1,4 +1,4 @@
-"""Who mixes which item: a lock on the item's folder, then a rename. Any number of mixers agree by it."""
+"""Claim recording folders with a lock on the folder and a rename, among any number of mixers."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -10,46 +10,52 @@ from fonoteka.core.spool import ItemState, Spool, held
 
 
 class Backlog:
-    """The closed items, oldest first; the folder is read again only when all that were seen are gone through."""
+    """The closed recordings, oldest first. `closed/` is listed again when the list is used up."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
-        self._seen: deque[Path] = deque()
+        self._waiting: deque[Path] = deque()
 
     @contextmanager
     def claimed(self) -> Iterator[Path | None]:
-        """Take the next item: in `mixing/` and ours while the block runs. None if there is none to take."""
-        with ExitStack() as hold:
-            yield self._next(hold)
+        """Claim the next recording folder: in `mixing/` and locked while the block runs.
 
-    def _next(self, hold: ExitStack) -> Path | None:
-        self._seen = self._seen or deque(self._spool.items(ItemState.CLOSED))
-        while self._seen:
-            closed = self._seen.popleft()
-            with suppress(FileNotFoundError):  # another mixer was quicker
-                if hold.enter_context(held(closed)):
+        Yields None if no recording is waiting.
+        """
+        with ExitStack() as lock:
+            yield self._next(lock)
+
+    def _next(self, lock: ExitStack) -> Path | None:
+        self._waiting = self._waiting or deque(self._spool.items(ItemState.CLOSED))
+        while self._waiting:
+            closed = self._waiting.popleft()
+            with suppress(FileNotFoundError):  # another mixer claimed it
+                if lock.enter_context(held(closed)):
                     return self._spool.move(closed, ItemState.MIXING)
         return None
 
 
-def take_back_orphans(spool: Spool) -> list[str]:
-    """Return to `closed/` what a mixer that died had claimed, told by its lock being free. Gives the items' names."""
+def reclaim_orphans(spool: Spool) -> list[str]:
+    """Return recordings to `closed/` whose mixer died, that is, whose lock is free.
+
+    Returns the names of their folders.
+    """
     orphans = []
-    for item in spool.items(ItemState.MIXING):
-        with suppress(FileNotFoundError), held(item) as orphaned:
+    for folder in spool.items(ItemState.MIXING):
+        with suppress(FileNotFoundError), held(folder) as orphaned:
             if orphaned:
-                spool.move(item, ItemState.CLOSED)
-                orphans.append(item.name)
+                spool.move(folder, ItemState.CLOSED)
+                orphans.append(folder.name)
     return orphans
 
 
-def publish(spool: Spool, item: Path, mixed: Mixed) -> None:
-    """Say what was made of an item and hand it on to be shipped; all of it is on the disk before the rename."""
-    write_mixed(item, mixed)
-    spool.move(item, ItemState.MIXED)
+def publish(spool: Spool, folder: Path, mixed: Mixed) -> None:
+    """Write `mixed.json` and move the folder to `mixed/`. Everything is on the disk before that."""
+    write_mixed(folder, mixed)
+    spool.move(folder, ItemState.MIXED)
 
 
-def set_aside(spool: Spool, item: Path, failure: Failure) -> None:
-    """Say why nothing came of an item; its legs stay for a human to look at."""
-    write_failure(item, failure)
-    spool.move(item, ItemState.REJECTED)
+def set_aside(spool: Spool, folder: Path, failure: Failure) -> None:
+    """Write `failure.json` and move the folder to `rejected/`; the legs stay for an operator."""
+    write_failure(folder, failure)
+    spool.move(folder, ItemState.REJECTED)

@@ -1,4 +1,4 @@
-"""Bringing a leg to another sampling rate, block by block (FFmpeg's resampler, through PyAV)."""
+"""Resample a leg block by block with FFmpeg's resampler (PyAV)."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,9 +9,10 @@ from mixer.legs import Samples
 
 
 def resampled(blocks: Iterable[Samples], from_hz: int, to_hz: int) -> Iterator[Samples]:
-    """The same sound at another rate, in blocks of whatever length come out; sample 0 stays sample 0.
+    """Yield the same sound at another rate, in blocks of any length; sample 0 stays sample 0.
 
-    The whole may be a few samples longer or shorter than the exact ratio: the timeline pads and cuts.
+    The result may be a few samples longer or shorter than the exact ratio: the timeline pads and
+    cuts.
     """
     resampler = av.AudioResampler(format="s16", layout="mono", rate=to_hz)
     position = 0

@@ -1,4 +1,4 @@
-"""The timeline: both legs side by side from the first sample, as long as the longer one, at the higher rate."""
+"""Align both legs: side by side from the first sample, as long as the longer leg, at one rate."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,17 @@ from fonoteka.core.call_report import MutedSpan
 from fonoteka.core.codec_settings import RATES_HZ, next_rate_hz
 from mixer.legs import Leg, Samples
 
-_BLOCK_MS: Final = 2400  # forty Opus frames, 38 kB a side: beyond, calling costs no less; at 600 it costs 5 % more (measured)
+# Forty Opus frames, 38 kB per side: larger blocks save nothing, 600 ms costs 5 % more (measured).
+_BLOCK_MS: Final = 2400
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeline:
-    """Both legs at one rate. `samples` is the length of each side; `block_samples` that of every block but the last.
+    """Both legs at one rate.
 
-    What lies in `muted` is silent, whatever the legs hold: a recorder that took the place of a paused one was not paused at once.
+    `samples` is the length of each side, `block_samples` the length of every block but the last.
+    The spans in `muted` are silent even if the legs hold sound: a recorder that replaced a paused
+    recorder was paused a moment later.
     """
 
     outside: Leg
@@ -28,22 +31,26 @@ class Timeline:
     muted: Sequence[MutedSpan] = ()
 
     def blocks(self) -> Iterator[Samples]:
-        """Blocks of shape (n, 2): outside party left, employee right; the shorter side ends in silence."""
+        """Yield blocks of shape (n, 2): outside party left, employee right.
+
+        The shorter side ends in silence.
+        """
         sides = (self._side(self.outside), self._side(self.employee))
         for start in range(0, self.samples, self.block_samples):
             block = np.empty((min(self.block_samples, self.samples - start), 2), np.int16)
             for channel, side in enumerate(sides):
                 block[:, channel] = next(side)[: len(block)]
             for span in self.muted:
-                begin, end = (max(0, at_ms * self.rate_hz // 1000 - start) for at_ms in (span.from_ms, span.to_ms))
+                begin = max(0, span.from_ms * self.rate_hz // 1000 - start)
+                end = max(0, span.to_ms * self.rate_hz // 1000 - start)
                 block[begin:end] = 0
             yield block
 
     def _side(self, leg: Leg) -> Iterator[Samples]:
-        """A leg's samples at the timeline's rate in whole blocks, then silence without end."""
+        """Yield a leg's samples at the timeline's rate in full blocks, then endless silence."""
         at_rate: Iterator[Samples] = leg.blocks(self.block_samples)
         if leg.samples and leg.rate_hz != self.rate_hz:
-            from mixer.resampling import resampled  # loads FFmpeg, which MP3 and WAV at one rate do without
+            from mixer.resampling import resampled  # loads FFmpeg
 
             at_rate = resampled(at_rate, leg.rate_hz, self.rate_hz)
         block, filled = np.zeros(self.block_samples, np.int16), 0
@@ -62,8 +69,11 @@ class Timeline:
             yield block
 
 
-def timeline(outside: Leg, employee: Leg, talked_hz: int | None = None, muted: Sequence[MutedSpan] = ()) -> Timeline:
-    """Lay two legs side by side, at the higher rate of those that have audio; what they hold beyond `talked_hz` is nothing."""
+def align(outside: Leg, employee: Leg, talked_hz: int | None = None, muted: Sequence[MutedSpan] = ()) -> Timeline:
+    """Align two legs at the higher rate of those that have audio, but not above `talked_hz`.
+
+    A leg at a higher rate than the codec that was talked holds no more sound.
+    """
     wanted_hz = max((leg.rate_hz for leg in (outside, employee) if leg.samples), default=RATES_HZ[0])
     rate_hz = next_rate_hz(min(wanted_hz, talked_hz or wanted_hz))
     return Timeline(

@@ -1,8 +1,8 @@
-"""The header of a leg, and how long the leg really is.
+"""Read the header of a leg and find the real length of its audio.
 
-Asterisk writes a bare 44-byte RIFF header that says 0 bytes until the file is closed; after a crash it says so for ever,
-while the audio is there. libsndfile and sox then give 0 samples without a word (MEASUREMENTS.md), so the header is read
-here: where it cannot be true, the file's own size tells the length.
+Asterisk writes a 44-byte RIFF header whose size is 0 until the file is closed. After a crash it
+stays 0 although the audio is there, and libsndfile and sox then read 0 samples without an error.
+Where the header cannot be true, the size of the file gives the length.
 """
 
 import struct
@@ -21,9 +21,10 @@ _RATES_HZ: Final = range(8_000, 48_001)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WavShape:
-    """Where the samples of a PCM16 mono WAV are. `damage` says in words what was wrong with the header, None if nothing.
+    """Where the samples of a 16-bit mono WAV are.
 
-    `rate_hz` is None only where the header is cut off before it, and then `samples` is 0.
+    `damage` says what was wrong with the header; None: nothing. `rate_hz` is None only if the
+    header is cut off before the rate; `samples` is then 0.
     """
 
     rate_hz: int | None
@@ -33,10 +34,10 @@ class WavShape:
 
 
 def read_header(head: bytes, file_bytes: int) -> WavShape:
-    """What a leg's first bytes and its size say of it.
+    """Return the shape of a leg from its first bytes and its size.
 
-    `head` is the start of the file (`HEAD_BYTES`, or all of it). Raises AudioError(AUDIO_DAMAGED) if it is no WAV, or
-    not 16-bit mono PCM.
+    `head` is the start of the file (`HEAD_BYTES`, or the whole file). Raises
+    AudioError(AUDIO_DAMAGED) if the file is no WAV, or not 16-bit mono PCM.
     """
     if len(head) < 12:
         _require(b"RIFF".startswith(head[:4]) or head[:4] == b"RIFF", "not a WAV file")

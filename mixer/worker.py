@@ -1,8 +1,9 @@
-"""A worker process: `python -m mixer.worker`, orders on stdin, replies on stdout.
+"""A worker process: `python -m mixer.worker`, jobs on stdin, replies on stdout.
 
-It stays warm, since starting Python with numpy and FFmpeg takes longer than a ten-second call. It loads neither pydantic
-nor asyncio nor logging, so that it stays small, and it yields to Asterisk whenever both want the processor. When the
-mixer goes, however it goes, stdin ends and the worker leaves at once, in the middle of an item too.
+The process stays warm, as starting Python with NumPy and FFmpeg takes longer than mixing a call of
+ten seconds. It imports neither pydantic nor asyncio nor logging, so that it stays small, and it
+yields to Asterisk whenever both want the processor. When the mixer ends, for any reason, stdin ends
+and the worker exits at once, also in the middle of a recording.
 """
 
 import errno
@@ -16,62 +17,67 @@ from queue import SimpleQueue
 from typing import Final
 
 from fonoteka.core.errors import AudioError
-from mixer.job import Broke, NoRoom, Order, Refused, Reply, read_order, write_reply
+from mixer.job import DiskFull, MixJob, MixRefused, Reply, WorkerFailed, read_job, write_reply
 from mixer.mix import mix_legs
 
 _LEAST_URGENT: Final = 19
-_AUTOGROUP: Final = Path("/proc/self/autogroup")  # sched(7): else a nice process weighs as much as Asterisk, being a session too
+# sched(7): without it a niced process weighs as much as Asterisk, because it is a session too.
+_AUTOGROUP: Final = Path("/proc/self/autogroup")
+# For tests, which must not wait for an idle processor. No setting: a production mixer yields.
+_URGENT: Final = "FONOTEKA_MIXER_URGENT"
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
-def carry_out(order: Order) -> Reply:
-    """Mix one item; whatever happens is a reply."""
+def carry_out(job: MixJob) -> Reply:
+    """Mix one recording; every error becomes a reply."""
     try:
         return mix_legs(
-            order.item,
-            order.outside_leg,
-            order.employee_leg,
-            order.audio_format,
-            order.layout,
-            order.talked_hz,
-            order.muted,
+            job.folder,
+            job.outside_leg,
+            job.employee_leg,
+            job.audio_format,
+            job.layout,
+            job.talked_hz,
+            job.muted,
         )
     except AudioError as error:
-        return Refused(reason=error.reason, detail=str(error))
+        return MixRefused(reason=error.reason, detail=str(error))
     except OSError as error:
         if error.errno in _FULL:
-            return NoRoom(detail=str(error))
-        return Broke(detail=repr(error))
-    except Exception as error:  # one bad call never stops the next: the mixer tries again, logs and counts it
-        return Broke(detail=repr(error))
+            return DiskFull(detail=str(error))
+        return WorkerFailed(detail=repr(error))
+    except Exception as error:  # one bad call never stops the next: the mixer retries and logs
+        return WorkerFailed(detail=repr(error))
 
 
 def main() -> None:
-    """Carry out orders until stdin ends."""
-    for asked_of_all in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C and systemd reach the whole group: the mixer decides
-        signal.signal(asked_of_all, signal.SIG_IGN)
-    _yield_to_voice()
+    """Carry out jobs until stdin ends."""
+    # Ctrl-C and systemd signal the whole process group; the mixer decides when its workers end.
+    for group_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(group_signal, signal.SIG_IGN)
+    if os.environ.get(_URGENT) != "1":
+        _yield_to_voice()
     replies = os.dup(1)
-    os.dup2(2, 1)  # whatever a codec prints is no reply
-    orders = SimpleQueue[bytes]()
-    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    os.dup2(2, 1)  # output that a codec prints is no reply
+    jobs = SimpleQueue[bytes]()
+    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
     while True:
-        os.write(replies, write_reply(carry_out(read_order(orders.get()))))
+        os.write(replies, write_reply(carry_out(read_job(jobs.get()))))
 
 
 def _yield_to_voice() -> None:
-    """Come after everything else that runs, in our session and, where Linux shares the processors out by sessions, with it."""
+    """Run after every other process, in this session and, with autogroups, among all sessions."""
     with suppress(OSError):
         os.nice(_LEAST_URGENT)
     with suppress(OSError):  # a container may forbid it
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    with suppress(OSError):  # a kernel without it, or with it switched off
+    with suppress(OSError):  # the kernel has no autogroups, or they are off
         _AUTOGROUP.write_text(str(_LEAST_URGENT), encoding="ascii")
 
 
-def _listen(orders: SimpleQueue[bytes]) -> None:
+def _listen(jobs: SimpleQueue[bytes]) -> None:
     for line in sys.stdin.buffer:
-        orders.put(line)
+        jobs.put(line)
     os._exit(0)
 
 

@@ -5,18 +5,14 @@ container. If the process of Asterisk is not visible, the check reports nothing;
 the first recording do.
 """
 
-import ipaddress
 import os
 import socket
 import stat
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
 
-_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
-_LISTENING: Final = "0A"  # proc(5), net/tcp: TCP_LISTEN
+import psutil
 
 
 def spool_problem(ami: tuple[str, int], spool: Path, spool_in_asterisk: PurePosixPath) -> str | None:
@@ -93,29 +89,16 @@ def _listeners(address: tuple[str, int]) -> Iterator[Path]:
         addresses = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
     except OSError:
         return
-    wanted = {ipaddress.ip_address(str(entry[4][0])) for entry in addresses}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "comm").read_text().strip() == "asterisk" and _listens(process, wanted, address[1]):
-                yield process
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
+    wanted = {str(entry[4][0]) for entry in addresses} | {"0.0.0.0", "::"}  # noqa: S104
+    for process in psutil.process_iter(["name"]):
+        if process.info["name"] == "asterisk" and _listens(process, wanted, address[1]):
+            yield Path(f"/proc/{process.pid}")
 
 
-def _listens(process: Path, wanted: set[_Ip], port: int) -> bool:
-    inodes = set()
-    for table in ("tcp", "tcp6"):
-        for line in (process / "net" / table).read_text().splitlines()[1:]:
-            fields = line.split()
-            host, _, listened = fields[1].rpartition(":")
-            if fields[3] == _LISTENING and int(listened, 16) == port:
-                here = _address(host)
-                if here.is_unspecified or here in wanted:
-                    inodes.add(f"socket:[{fields[9]}]")
-    return any(str(link.readlink()) in inodes for link in (process / "fd").iterdir())
-
-
-def _address(text: str) -> _Ip:
-    """Parse an address, which the kernel writes as 32-bit words in its own byte order."""
-    words = (int(text[at : at + 8], 16) for at in range(0, len(text), 8))
-    return ipaddress.ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words))
+def _listens(process: psutil.Process, addresses: set[str], port: int) -> bool:
+    try:
+        connections = process.net_connections("tcp")
+    except psutil.Error:  # it ended, or belongs to another user
+        return False
+    listening = [c.laddr for c in connections if c.status == psutil.CONN_LISTEN]
+    return any(at.port == port and at.ip in addresses for at in listening)

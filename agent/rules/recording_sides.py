@@ -11,7 +11,7 @@ from agent.calls.call_state import Call, Channel, Recording, RecordingStage
 from agent.calls.talk_groups import talk_groups
 from agent.rules.directory import Company
 from agent.rules.recording_rules import by_setting
-from fonoteka.core.call_report import Decision, Reason, RecorderState, Side
+from fonoteka.core.call_report import Decision, Reason, RecorderState, UserRecordingStatus
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,14 +43,14 @@ class Stand:
         """Whether the user may stop it: what was asked for; not what a setting records, their own or a colleague's."""
         return self.on_demand and self.recording is not None and self.recording.asked
 
-    def told(self) -> Side:
+    def told(self) -> UserRecordingStatus:
         """As the store is told."""
         state, reason = RecorderState.OFF, self.setting.reason
         if self.stopped:
             reason = Reason.STOPPED_BY_USER
         if self.recording is not None:
             state, reason = RecorderState.PAUSED if self.recording.paused else RecorderState.ON, None
-        return Side(user=self.user, recorder=state, reason=reason, may_start=self.may_start, may_stop=self.may_stop)
+        return UserRecordingStatus(user=self.user, recorder=state, reason=reason, may_start=self.may_start, may_stop=self.may_stop)
 
 
 def stands(call: Call, company: Company) -> Iterator[Stand]:

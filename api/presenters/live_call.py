@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from api.http.problems import Problem
 from api.schemas import models
 from fonoteka.core.agent_protocol import Refusal
-from fonoteka.core.call_report import Action, RecorderState, Side
+from fonoteka.core.call_report import Action, RecorderState, UserRecordingStatus
 from store.queries.calls import SeenCall
 
 _WORDS: Final = {
@@ -45,7 +45,7 @@ def live(seen: SeenCall, zone: ZoneInfo) -> models.Live | None:
     )
 
 
-def _actions(sides: Sequence[Side], *, administrator: bool) -> Iterator[Action]:
+def _actions(sides: Sequence[UserRecordingStatus], *, administrator: bool) -> Iterator[Action]:
     if any(side.recorder is RecorderState.OFF and side.may_start for side in sides):
         yield Action.START
     if any(side.recorder is not RecorderState.OFF and (administrator or side.may_stop) for side in sides):

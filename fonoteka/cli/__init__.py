@@ -1,1 +1,1 @@
-"""What the commands do that need more than one part; `fonoteka.cli.main` calls them."""
+"""The command line: `main` and the commands that need more than one part."""

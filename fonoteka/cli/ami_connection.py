@@ -1,4 +1,4 @@
-"""Asking Asterisk something, once, from the command line: the agent's account for the length of a block."""
+"""Connect to Asterisk from the command line, with the agent's AMI account."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ PATIENCE_S: Final = 6.0
 
 @asynccontextmanager
 async def linked(configuration: Configuration, source: Path | None) -> AsyncIterator[AmiClient]:
-    """The agent's account, logged in, for as long as the block lasts. Raises ConfigurationError and AmiError."""
+    """Log in with the agent's account while the block runs. Raises ConfigurationError, AmiError."""
     pbx = configuration.pbx
     secret = require_secret(pbx.ami_secret, "pbx.ami_secret", source)
     client = AmiClient(split_address(pbx.ami), pbx.ami_user, secret, events=frozenset())

@@ -1,4 +1,4 @@
-"""`fonoteka apply`: a file's domains, users and numbers into the store; and a file to begin with, from what Asterisk has."""
+"""`fonoteka apply`: write a file's domains, users and numbers into the store, or propose a file."""
 
 from pathlib import Path
 
@@ -6,7 +6,10 @@ from fonoteka.core.config import Configuration
 
 
 async def applied(configuration: Configuration, file: Path, *, prune: bool) -> list[str]:
-    """Make the store be what the file says; what was changed, a line each. Raises ConfigurationError and StoreError."""
+    """Make the store match a file; return one line per change.
+
+    Raises ConfigurationError and StoreError.
+    """
     from store.database.store import Store
     from store.provisioning.apply import apply
     from store.provisioning.directory_file import parse_directory_file
@@ -21,11 +24,13 @@ async def applied(configuration: Configuration, file: Path, *, prune: bool) -> l
 
 
 async def proposed(configuration: Configuration, source: Path | None, domain: str | None) -> str:
-    """The text of a file for `apply`, to be read and corrected. Raises ConfigurationError and AmiError."""
+    """Return a proposed file for `apply`, from the endpoints of Asterisk.
+
+    Raises ConfigurationError and AmiError.
+    """
     from fonoteka.cli.ami_connection import linked
     from fonoteka.cli.proposal.endpoints import endpoints
-    from fonoteka.cli.proposal.file import proposal
-    from fonoteka.cli.proposal.zone import zone_here
+    from fonoteka.cli.proposal.file import proposal, zone_here
 
     async with linked(configuration, source) as client:
         found = await endpoints(client)

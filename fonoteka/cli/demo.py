@@ -1,4 +1,4 @@
-"""`fonoteka demo`: a throw-away real Asterisk whose phones call each other, and a whole Fonoteka beside it."""
+"""`fonoteka demo`: a temporary real Asterisk whose phones call each other, and a Fonoteka."""
 
 import asyncio
 import os
@@ -23,7 +23,10 @@ _log = structlog.get_logger()
 
 
 async def run(calls_per_minute: float, duration_s: float | None) -> None:
-    """Run until SIGINT or SIGTERM, or for `duration_s`. Raises LabError where the machine lacks what a lab needs."""
+    """Run until SIGINT or SIGTERM, or for `duration_s`.
+
+    Raises LabError if the machine lacks something that the lab needs.
+    """
     program = await asyncio.to_thread(find_or_build)
     with tempfile.TemporaryDirectory(prefix="fonoteka-demo-") as folder:
         async with LabAsterisk(program, Path(folder) / "asterisk", company.ACME) as pbx:
@@ -35,7 +38,7 @@ async def run(calls_per_minute: float, duration_s: float | None) -> None:
             await _fill(configuration, Path(folder))
             parts = await parts_of_up(configuration, path)
             calls = asyncio.create_task(_calls(pbx, calls_per_minute))
-            calls.add_done_callback(_tell_failure)
+            calls.add_done_callback(_log_failure)
             try:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(duration_s):
@@ -46,7 +49,7 @@ async def run(calls_per_minute: float, duration_s: float | None) -> None:
 
 
 async def _calls(pbx: LabAsterisk, calls_per_minute: float) -> None:
-    # Until the agent knows the company, which it writes down: it would miss the first word.
+    # The agent writes the file when it has the settings; before, it would miss the first word.
     while not (pbx.spool / "settings.json").exists():  # noqa: ASYNC110
         await asyncio.sleep(0.1)
     await keep_calling(pbx, calls_per_minute=calls_per_minute)
@@ -66,9 +69,9 @@ async def _fill(configuration: config.Configuration, folder: Path) -> None:
         await store.close()
 
 
-def _tell_failure(calls: asyncio.Task[None]) -> None:
+def _log_failure(calls: asyncio.Task[None]) -> None:
     if not calls.cancelled() and calls.exception() is not None:
-        _log.error("demo.no_more_calls", why=str(calls.exception()))
+        _log.error("demo.calls_stopped", reason=str(calls.exception()))
 
 
 def _greeting(listen: str) -> str:
@@ -88,7 +91,7 @@ def _greeting(listen: str) -> str:
 
 
 def _free_port(preferred: int) -> int:
-    """The preferred port if nobody listens there, else any free one."""
+    """Return the preferred port if it is free, else any free port."""
     for port in (preferred, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

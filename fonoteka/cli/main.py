@@ -1,6 +1,7 @@
-"""The command line: wires the parts together, imports each only when its command runs, maps errors to exit codes.
+"""The command line: import a part when its command runs, start it, map errors to exit codes.
 
-Exit codes (CONTRACT.md): 0 done, 1 a check found something, 2 wrong usage or configuration, said in one line on stderr.
+Exit codes (CONTRACT.md): 0 done, 1 a check found something, 2 wrong usage or configuration, which
+is reported in one line on stderr.
 """
 
 import asyncio
@@ -8,23 +9,28 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import structlog
 import typer
 
 from fonoteka.cli.supervisor import die_with_supervisor
 from fonoteka.core import config
 from fonoteka.core import logging_setup as log
 from fonoteka.core.errors import ConfigurationError, FonotekaError
+from fonoteka.core.unused_settings import unused_settings
 
+_log = structlog.get_logger()
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 pbx_app = typer.Typer(no_args_is_help=True, help="The PBXs whose agents may ship to this installation.")
-user_app = typer.Typer(no_args_is_help=True, help="The people who log in.")
+user_app = typer.Typer(no_args_is_help=True, help="The users who log in.")
 app.add_typer(pbx_app, name="pbx")
 app.add_typer(user_app, name="user")
 
 DEFAULT_FILE = Path("fonoteka.toml")
+_DEMO_IN_CHECKOUT = "demo needs the folder lab/ of a source checkout, which is not installed: run `make demo` there"
 _CONFIG_HELP = "The TOML file; default: fonoteka.toml here, if there is one."
 Config = Annotated[
     Path | None,
@@ -34,7 +40,7 @@ Config = Annotated[
 
 def main() -> NoReturn:
     """The entry point of the `fonoteka` command."""
-    os.umask(0o077)  # calls are nobody else's
+    os.umask(0o077)  # recordings are private
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
@@ -69,20 +75,28 @@ def _load(path: Path | None) -> tuple[config.Configuration, Path | None]:
     return config.load(path), path
 
 
+def log_unused_settings(part: str, configuration: config.Configuration) -> None:
+    """Log the settings of a part that have no effect yet."""
+    for key, hint in unused_settings(part, configuration):
+        _log.warning("setting.not_used_yet", key=key, hint=hint)
+
+
 def _run_part(
     name: str,
     work: Coroutine[Any, Any, None],
+    configuration: config.Configuration,
     *,
     shares_spool: bool = False,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
-    """Run a part until SIGTERM or SIGINT asks it to end, which it then does in order."""
+    """Run a part until SIGTERM or SIGINT, which cancel it so that it ends in order."""
     if shares_spool:
-        os.umask(0o007)  # with Asterisk, by group
+        os.umask(0o007)  # the group of the spool includes Asterisk
     log.configure(name)
+    log_unused_settings(name, configuration)
     die_with_supervisor()
 
-    async def until_told() -> None:
+    async def until_signalled() -> None:
         task = asyncio.ensure_future(work)
         for wanted in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(wanted, task.cancel)
@@ -92,7 +106,7 @@ def _run_part(
             return
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(until_told())
+        runner.run(until_signalled())
 
 
 @app.command()
@@ -103,7 +117,8 @@ def agent(config: Config = None) -> None:
     from agent.app import run
 
     configuration, source = _load(config)
-    _run_part("agent", run(configuration, source), shares_spool=True, loop_factory=uvloop.new_event_loop)
+    work, loop_factory = run(configuration, source), uvloop.new_event_loop
+    _run_part("agent", work, configuration, shares_spool=True, loop_factory=loop_factory)
 
 
 @app.command()
@@ -112,7 +127,7 @@ def mixer(config: Config = None) -> None:
     from mixer.app import run
 
     configuration, _ = _load(config)
-    _run_part("mixer", run(configuration), shares_spool=True)
+    _run_part("mixer", run(configuration), configuration, shares_spool=True)
 
 
 @app.command()
@@ -123,12 +138,13 @@ def api(config: Config = None) -> None:
     from api.serve import run
 
     configuration, _ = _load(config)
-    _run_part("api", run(configuration), loop_factory=uvloop.new_event_loop)  # takes a fifth off a small request
+    # uvloop saves a fifth of the time of a small request.
+    _run_part("api", run(configuration), configuration, loop_factory=uvloop.new_event_loop)
 
 
 @app.command()
 def up(config: Config = None) -> int:
-    """Agent, mixer, API and portal in one go."""
+    """Run agent, mixer, API and portal together."""
     from fonoteka.cli.parts import parts_of_up
     from fonoteka.cli.supervisor import supervise
 
@@ -140,13 +156,13 @@ def up(config: Config = None) -> int:
 
 @app.command()
 def apply(
-    file: Annotated[Path | None, typer.Argument(help="Domains, users and numbers, as they shall be.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="The wanted domains, users and numbers.")] = None,
     config: Config = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove what FILE does not name.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove domains, users and numbers that FILE does not name.")] = False,
     from_asterisk: Annotated[bool, typer.Option("--from-asterisk", help="Only print a FILE to begin with.")] = False,
-    domain: Annotated[str | None, typer.Option(help="With --from-asterisk: this company alone.")] = None,
+    domain: Annotated[str | None, typer.Option(help="With --from-asterisk: only this domain.")] = None,
 ) -> None:
-    """Make domains, users and numbers be what FILE says; prints what it changes."""
+    """Make domains, users and numbers match FILE; print the changes."""
     from fonoteka.cli import apply
 
     configuration, source = _load(config)
@@ -163,7 +179,7 @@ def apply(
 
 @pbx_app.command("add")
 def pbx_add(name: str, config: Config = None) -> None:
-    """Register a PBX and print its token: once, it is kept nowhere."""
+    """Register a PBX and print its token; the token is not stored."""
     from store.database.store import Store
     from store.people.accounts import add_pbx
 
@@ -212,7 +228,7 @@ def doctor(
     config: Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> int:
-    """Check every part that can be reached; say what is wrong and how to mend it."""
+    """Check every part that can be reached; print problems and how to fix them."""
     from fonoteka.cli.doctor import examine, in_order, shown, shown_as_json
 
     configuration, source = _load(config)
@@ -226,7 +242,9 @@ def demo(
     calls_per_minute: Annotated[float, typer.Option(min=0.1, max=120)] = 12,
     duration: Annotated[float | None, typer.Option(help="Seconds; default: until Ctrl-C.", min=1)] = None,
 ) -> None:
-    """A throw-away real Asterisk whose phones call each other, and Fonoteka beside it."""
+    """Run a temporary real Asterisk whose phones call each other, and Fonoteka with it."""
+    if find_spec("lab") is None:
+        raise ConfigurationError(_DEMO_IN_CHECKOUT)
     from fonoteka.cli.demo import run
 
     log.configure("demo")

@@ -1,4 +1,4 @@
-"""What `fonoteka up` must arrange before its parts start: the PBX registered, its token known to the agent alone."""
+"""Prepare the parts of `fonoteka up`: register the PBX and give its token to the agent."""
 
 import secrets
 from pathlib import Path
@@ -13,7 +13,10 @@ _log = structlog.get_logger()
 
 
 async def parts_of_up(configuration: Configuration, source: Path | None) -> list[Part]:
-    """The parts to run. Without a file and without a PBX's secret: API and mixer, and a word that nothing is recorded yet."""
+    """Return the parts to run.
+
+    Without a file and without an AMI secret these are API and mixer, and a warning is logged.
+    """
     from store.database.store import Store
     from store.people.accounts import ensure_pbx
 
@@ -27,7 +30,8 @@ async def parts_of_up(configuration: Configuration, source: Path | None) -> list
     api = Part(name="api", environment={}, listens=reached_at)
     parts = [api, Part(name="mixer", environment={})]
     if source is None and configuration.pbx.ami_secret is None:
-        _log.warning("agent.not_started", why="no fonoteka.toml here and no FONOTEKA_PBX__AMI_SECRET: nothing is recorded")
+        reason = "no fonoteka.toml here and no FONOTEKA_PBX__AMI_SECRET: nothing is recorded"
+        _log.warning("agent.not_started", reason=reason)
         return parts
     require_secret(configuration.pbx.ami_secret, "pbx.ami_secret", source)
     environment = {"FONOTEKA_AGENT__TOKEN": token, "FONOTEKA_AGENT__API": f"http://{api_address(configuration)}"}
@@ -35,12 +39,12 @@ async def parts_of_up(configuration: Configuration, source: Path | None) -> list
 
 
 def own_token_file(configuration: Configuration) -> Path:
-    """Where `up` keeps the token of the PBX beside which it runs."""
+    """Return the path of the file in which `up` keeps the token of its PBX."""
     return DATA_FOLDER / f"{configuration.pbx.name}.agent"
 
 
 def own_token(configuration: Configuration) -> str:
-    """The token of the PBX beside which `up` runs, made at first and kept in a file only this user can read."""
+    """Return the token of the PBX of `up`; make it once, in a file that only this user can read."""
     path = own_token_file(configuration)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +54,7 @@ def own_token(configuration: Configuration) -> str:
 
 
 def api_address(configuration: Configuration) -> str:
-    """Where on this machine the API that listens on `api.listen` is reached, as host:port."""
+    """Return the address at which this machine reaches the API, as host:port."""
     host, port = split_address(configuration.api.listen)
     reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"{reachable}:{port}"

@@ -1,7 +1,7 @@
-"""`fonoteka up`: agent, mixer and API as processes of their own under one supervisor.
+"""`fonoteka up`: run agent, mixer and API as separate processes under one supervisor.
 
-A process each, so that no work of one ever delays another's (the agent must not wait for a report being exported), and
-so that a part that dies is started again while the others go on.
+With one process each, no part delays another (the agent must not wait for an export), and a part
+that dies is restarted while the others run.
 """
 
 import asyncio
@@ -16,16 +16,17 @@ from typing import Any, Final
 import structlog
 
 GRACE_S: Final = 15.0
-CALM_S: Final = 60.0  # a part that ran this long did not die of its start
-MOST_WAIT_S: Final = 5.0  # while the agent is away no talk that begins is recorded
+CALM_S: Final = 60.0  # a part that ran so long did not die of a wrong start
+MOST_WAIT_S: Final = 5.0  # while the agent is down, new talks are not recorded
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """A part to keep running: `fonoteka NAME` with more environment (secrets travel there, never in arguments).
+    """A part to keep running: `fonoteka NAME` with additional environment.
 
-    `listens` is the address at which it can be reached once it is up; the parts after it are not started before.
+    Secrets are passed in the environment, never in arguments. `listens` is the address of the part:
+    later parts start when it accepts connections.
     """
 
     name: str
@@ -34,11 +35,12 @@ class Part:
 
 
 async def supervise(parts: list[Part], config: Path | None, up: Callable[[], None] = lambda: None) -> int:
-    """Run all parts until SIGTERM or SIGINT (0), or until one says that its configuration is wrong (2).
+    """Run all parts until SIGTERM or SIGINT; returns the exit code.
 
-    They start in order and stop in the opposite one, so that whoever asks ends before the one who answers. `up` is called
-    once all have been started. Later a part that complains is started again like one that died: a secret changed on the PBX
-    must not take the portal away.
+    Returns 0 after a signal, and 2 if a part exits with 2 (wrong configuration) during the start.
+    Parts start in order and stop in reverse order, so that clients end before servers. `up` is
+    called when all parts have started. Later a part that exits with 2 is restarted like any other:
+    a secret that changed on the PBX must not stop the portal.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -67,7 +69,7 @@ async def supervise(parts: list[Part], config: Path | None, up: Callable[[], Non
 
 
 async def _first_of(tasks: Sequence[asyncio.Task[Any]], work: Coroutine[Any, Any, None]) -> None:
-    """Wait for the work or any of the tasks, and let go of the work."""
+    """Wait until the work or any of the tasks ends, then cancel the work."""
     working = asyncio.create_task(work)
     await asyncio.wait([working, *tasks], return_when=asyncio.FIRST_COMPLETED)
     working.cancel()
@@ -75,7 +77,7 @@ async def _first_of(tasks: Sequence[asyncio.Task[Any]], work: Coroutine[Any, Any
 
 
 async def _reachable(part: Part) -> None:
-    """Back once the part can be reached; at once if it does not listen."""
+    """Wait until the part accepts connections; return at once if it does not listen."""
     while part.listens is not None:
         try:
             _, writer = await asyncio.open_connection(*part.listens)
@@ -87,10 +89,10 @@ async def _reachable(part: Part) -> None:
 
 
 async def _keep(part: Part, config: Path | None, all_up: asyncio.Event) -> int:
-    """Start the part again whenever it dies, unless it exits with 2 at the start: then it has said what is wrong."""
+    """Restart the part whenever it dies; return 2 if it exits with 2 before all parts are up."""
     wait_s = 0.5
     while True:
-        began = asyncio.get_running_loop().time()
+        started = asyncio.get_running_loop().time()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -98,7 +100,7 @@ async def _keep(part: Part, config: Path | None, all_up: asyncio.Event) -> int:
             part.name,
             *(("--config", str(config)) if config is not None else ()),
             env={**os.environ, **part.environment, "FONOTEKA_SUPERVISOR": str(os.getpid())},
-            process_group=0,  # Ctrl-C reaches the supervisor alone, which then stops the parts in order
+            process_group=0,  # Ctrl-C reaches only the supervisor, which stops the parts
         )
         try:
             code = await process.wait()
@@ -107,14 +109,14 @@ async def _keep(part: Part, config: Path | None, all_up: asyncio.Event) -> int:
             raise
         if code == 2 and not all_up.is_set():
             return code
-        lived_s = asyncio.get_running_loop().time() - began
+        lived_s = asyncio.get_running_loop().time() - started
         wait_s = 0.5 if lived_s > CALM_S else min(MOST_WAIT_S, wait_s * 2)
         _log.error("part.died", name=part.name, exit_code=code, lived_s=round(lived_s, 1), restart_in_s=wait_s)
         await asyncio.sleep(wait_s)
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Ask a part to end, and make it after a grace."""
+    """Terminate a part; kill it after a grace period."""
     if process.returncode is not None:
         return
     process.terminate()
@@ -127,7 +129,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 def die_with_supervisor() -> None:
-    """In a part: be told (SIGTERM) when the supervisor is gone, however it went. Linux only; elsewhere nothing happens."""
+    """Let Linux send SIGTERM to this part when the supervisor dies; elsewhere do nothing."""
     supervisor = os.environ.get("FONOTEKA_SUPERVISOR")
     if supervisor is None or sys.platform != "linux":
         return

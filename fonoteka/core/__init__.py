@@ -1,1 +1,1 @@
-"""The vocabulary of all parts: call reports, domains, manifests, the spool, errors, configuration."""
+"""The vocabulary of all parts: call reports, domains, manifests, spool, errors, configuration."""

@@ -1,15 +1,20 @@
-"""What agents and the API say to each other under `/agent/v1` (JSON over HTTP; `Authorization: Bearer <token of the PBX>`).
+"""The protocol between agents and the API under `/agent/v1`.
 
-    GET  /agent/v1/settings?known=VERSION&wait_s=25   → DomainSettings; 204 if they are still at VERSION after wait_s
-    GET  /agent/v1/commands?after=ID&wait_s=25        → Commands of people who watch a call: those of this PBX, none older than 10 s
-    POST /agent/v1/commands/{id}    CommandOutcome    → 204, whether or not anybody waits for it still
-    PUT  /agent/v1/calls            [CallReport, …]   → CallReceipts (at most 200 calls; what is refused is told one by one)
+JSON over HTTP, with `Authorization: Bearer <token of the PBX>`:
+
+    GET  /agent/v1/settings?known=VERSION&wait_s=25   → DomainSettings; 204 if the version is still
+                                                        VERSION after wait_s
+    GET  /agent/v1/commands?after=ID&wait_s=25        → Commands for this PBX, at most 10 s old
+    POST /agent/v1/commands/{id}    CommandOutcome    → 204, also if nobody waits for it any more
+    PUT  /agent/v1/calls            [CallReport, …]   → CallReceipts, one per call; at most 200
     PUT  /agent/v1/recordings/{segment name}          → RecordingReceipt
-         multipart/form-data: `manifest` (Manifest as JSON), `mixed` (Mixed as JSON), `peaks` (JSON), `audio` (the file)
+         multipart/form-data: `manifest` (Manifest as JSON), `mixed` (Mixed as JSON),
+         `peaks` (JSON), `audio` (the file)
 
-All of it is idempotent: the newest revision of a call counts, the same recording twice is one. The agent deletes a
-recording only when the receipt names the SHA-256 it has computed itself. Answers 413 and 422 say that the same will never be taken;
-whatever else is no success (409: a domain that is not known yet; 507: no room) may pass, and is sent again.
+All requests are idempotent: the newest revision of a call counts, and the same recording sent twice
+is stored once. The agent deletes a recording only when the receipt names the SHA-256 that the agent
+computed. Status 413 and 422 mean that the same request will never be accepted; any other error
+(409: a domain that is not known yet; 507: no room) may pass, and the request is sent again.
 """
 
 from dataclasses import dataclass
@@ -20,9 +25,10 @@ from fonoteka.core.call_report import Action, CallReport
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallReceipt:
-    """The store holds this call at this revision or a newer one; `refused` says in words why not, else None.
+    """The store holds this call at this revision or a newer one, or `refused` says why not.
 
-    With `retry` the refusal may pass (a domain that is not known yet): keep the call and send it again with newer settings.
+    With `retry` the refusal may pass (a domain that is not known yet): the agent keeps the call and
+    sends it again with newer settings.
     """
 
     linkedid: str
@@ -33,13 +39,13 @@ class CallReceipt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallReceipts:
-    """One receipt for each call that was sent, in the same order."""
+    """One receipt for each call of a request, in the same order."""
 
     receipts: tuple[CallReceipt, ...]
 
 
 class Refusal(StrEnum):
-    """Why something cannot be done to a recording; the last part of a problem's `type`, so the words are fixed."""
+    """Why a command was refused; the last part of a problem's `type`, so the values are fixed."""
 
     CALL_IS_OVER = "call-is-over"
     NOT_TALKING = "not-talking"
@@ -56,7 +62,10 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """What somebody asks for on a call that is going on: a user for their own side; `login` None: an administrator, for all."""
+    """A request to change the recording of a call in progress.
+
+    `login` is the user whose side is changed; None: all sides, asked by an administrator.
+    """
 
     id: int
     linkedid: str
@@ -66,14 +75,14 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commands:
-    """What is to be done now, the oldest first."""
+    """The commands to carry out, the oldest first."""
 
     commands: tuple[Command, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandOutcome:
-    """What came of a command (`refusal` None: done), and the call as it stands after it."""
+    """The result of a command (`refusal` None: done) and the call after it."""
 
     refusal: Refusal | None
     report: CallReport | None

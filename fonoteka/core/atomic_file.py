@@ -1,4 +1,4 @@
-"""Files that appear under their name only when they are whole, in folders that others may write to as well."""
+"""Write files that appear under their name only when complete, also in shared folders."""
 
 import os
 from collections.abc import Iterator
@@ -6,15 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-# Talk is the company's own: the group (Asterisk, agent and mixer may be different users of one) at most, never the world.
+# Recordings are private: readable for the group (Asterisk, agent and mixer may be different users
+# of one group), never for other users.
 _MODE: Final = 0o660
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def write_atomically(path: Path, data: bytes, *, sync: bool) -> None:
-    """Write or replace a file in one step. With `sync` it is on the disk, name and all, when this returns. Raises OSError.
+    """Write or replace a file in one step.
 
-    There is one draft per name, `.NAME.new`: a file has one writer at a time.
+    With `sync` the content and the name are on the disk when this returns. The draft is
+    `.NAME.new`, so a file must have one writer at a time. Raises OSError.
     """
     with drafted(path, path.with_name(f".{path.name}.new"), sync=sync) as file:
         file.write(data)
@@ -24,11 +26,11 @@ def write_atomically(path: Path, data: bytes, *, sync: bool) -> None:
 
 @contextmanager
 def drafted(path: Path, draft: Path, *, sync: bool) -> Iterator[BinaryIO]:
-    """The draft, to be written in the block; when that ends it becomes `path`, on any error nothing of it is left.
+    """Yield a draft to write; rename it to `path` when the block ends, delete it on an error.
 
-    Both lie in one folder. With `sync` the content is on the disk before the file has its name; the name may yet not be.
-    What lies under the draft's name is unlinked, never written through: it may be a link that somebody else has put there.
-    Raises OSError.
+    Both are in the same folder. With `sync` the content is on the disk before the rename; the name
+    itself may not be. An existing file under the draft's name is unlinked and never written
+    through, as it may be a link that another user put there. Raises OSError.
     """
     try:
         descriptor = os.open(draft, _NEW, _MODE)
@@ -48,7 +50,7 @@ def drafted(path: Path, draft: Path, *, sync: bool) -> Iterator[BinaryIO]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk know the names in a folder as they are now. Raises OSError."""
+    """Sync the names in a folder to the disk. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Work that goes on beside the main one, none of which can fail unseen."""
+"""Run background tasks so that no failure goes unnoticed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,7 +12,7 @@ _log = structlog.get_logger()
 
 
 async def again_and_again(name: str, work: Callable[[], Awaitable[None]], pause_s: float = PAUSE_S) -> None:
-    """Keep `work` going until cancelled: when it fails, that is logged and it is begun again after a pause."""
+    """Run `work` until cancelled; log each failure and start `work` again after a pause."""
     while True:
         try:
             await work()
@@ -23,7 +23,7 @@ async def again_and_again(name: str, work: Callable[[], Awaitable[None]], pause_
 
 @asynccontextmanager
 async def supervised(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Keep `work` going while the block runs, as `again_and_again` does."""
+    """Run `work` as `again_and_again` does, while the block runs."""
     task = asyncio.create_task(again_and_again(name, work), name=name)
     try:
         yield

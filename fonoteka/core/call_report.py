@@ -1,7 +1,7 @@
-"""A call, as every part of Fonoteka speaks of it.
+"""The report of a call, the vocabulary of all parts of Fonoteka.
 
-The agent folds PBX events into calls and ships each as a `CallReport`; the store keeps the newest revision.
-Times are aware datetimes, lengths are milliseconds and say so.
+The agent folds PBX events into calls and ships each call as a `CallReport`; the store keeps the
+newest revision. Times are aware datetimes; lengths are milliseconds, named `_ms`.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Direction(StrEnum):
-    """Where a call goes, seen from the border of the company (manual, IV)."""
+    """The direction of a call, seen from the domain (manual, IV)."""
 
     IN = "in"
     OUT = "out"
@@ -18,7 +18,10 @@ class Direction(StrEnum):
 
 
 class Result(StrEnum):
-    """How a call ended (manual, IV: «Тип»). While a call goes on: `ANSWERED` once somebody took it, else `NO_ANSWER`."""
+    """How a call ended (manual, IV: «Тип»).
+
+    During a call: `ANSWERED` once it was answered, else `NO_ANSWER`.
+    """
 
     ANSWERED = "answered"
     NO_ANSWER = "no_answer"
@@ -27,7 +30,7 @@ class Result(StrEnum):
 
 
 class RecordingState(StrEnum):
-    """What became of a call's recording (CONTRACT.md)."""
+    """The state of a call's recording (CONTRACT.md)."""
 
     NONE = "none"
     RECORDING = "recording"
@@ -39,7 +42,7 @@ class RecordingState(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a call has no recording, or not a whole one; the portal says each in words."""
+    """Why a call has no recording or an incomplete one; the portal has a text for each."""
 
     NOT_ANSWERED = "not_answered"
     USER_OFF = "user_off"
@@ -58,7 +61,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """Whether one person's side of a call is recorded; `reason` says why not, and is None when it is."""
+    """Whether one user's side of a call is recorded; `reason` says why not, else None."""
 
     record: bool
     reason: Reason | None = None
@@ -66,14 +69,20 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PathStep:
-    """One station of a call's way. `who` and `by` are extensions or numbers (or a parking place, a conference), empty if unknown.
+    """One step in the history of a call.
 
-    What `who` does: `answer`, `back` (to the talk, after asking a colleague), `hold`, `resume`, `join` (a conference),
-    `leave` (hangs up), `give_up` (hangs up before anybody answered). What befalls `who`: `arrive` (what was dialled first),
-    `ring` (by whom, if not by the caller), `busy`, `no_answer`, `fail`. What `by` does, to `who`: `forward`, `transfer`,
-    `park` and `fetch` (a place), `pick_up` (whose ringing). `record`: from here it is recorded by the setting of `who`;
-    `no_record`: it is not, by `who`'s, and `reason` says why; `pause_record`, `resume_record`, `stop_record`: it was asked for.
-    `end`: nobody is left.
+    `who` and `by` are extensions or numbers (or a parking place, a conference), empty if unknown.
+    Values of `what`:
+
+    - `who` acts: `answer`, `back` (to the talk, after asking a colleague), `hold`, `resume`, `join`
+      (a conference), `leave` (hangs up), `give_up` (hangs up before an answer);
+    - `who` is reached: `arrive` (dialled first), `ring` (`by`: if not by the caller), `busy`,
+      `no_answer`, `fail`;
+    - `by` acts on `who`: `forward`, `transfer`, `park` and `fetch` (a place), `pick_up` (a ringing
+      phone);
+    - recording: `record` (starts by the setting of `who`), `no_record` (not recorded by the setting
+      of `who`; `reason` says why), `pause_record`, `resume_record`, `stop_record` (requested);
+    - `end`: the last party has left.
     """
 
     at: datetime
@@ -85,14 +94,14 @@ class PathStep:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MutedSpan:
-    """A stretch in which the recording was paused, from the start of its segment's audio."""
+    """A span in which the recording was paused; times from the start of the segment's audio."""
 
     from_ms: int
     to_ms: int
 
 
 class RecorderState(StrEnum):
-    """Whether somebody is being recorded right now."""
+    """Whether a user is being recorded now."""
 
     ON = "on"
     PAUSED = "paused"
@@ -100,7 +109,7 @@ class RecorderState(StrEnum):
 
 
 class Action(StrEnum):
-    """What may be asked of the recording of a call that is going on."""
+    """What can be requested for the recording of a call in progress."""
 
     START = "start"
     STOP = "stop"
@@ -110,18 +119,19 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Party:
-    """One who talks now: an extension or a number, and who of the company that is."""
+    """A party that talks now: an extension or a number, and the login of the user if it is one."""
 
     who: str
     login: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Side:
-    """How it stands with the recording of one user who talks now (or on whose behalf a forwarded talk is recorded).
+class UserRecordingStatus:
+    """The recording of one user who talks now, or whose forwarded call is recorded.
 
-    `reason` tells why the recorder is off, and is None where it is not. `may_start` and `may_stop` are what the user may ask
-    for; an administrator may start the same, and stop any. Who is recorded may be paused.
+    `reason` says why the recorder is off, else None. `may_start` and `may_stop` say what the user
+    may request; an administrator may start the same recordings and stop any. A recording that is on
+    may be paused.
     """
 
     user: str
@@ -133,18 +143,19 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveReport:
-    """A call while it goes on: who talks to whom, since when (None while nobody does), and the recording of each side."""
+    """A call in progress: the parties, the start of the talk (None before), and the recordings."""
 
     parties: tuple[Party, ...] = ()
     talking_since: datetime | None = None
-    sides: tuple[Side, ...] = ()
+    sides: tuple[UserRecordingStatus, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SegmentReport:
-    """One stretch of talk that was asked to be recorded, for one user of the company.
+    """One continuous recording of a talk, for one user of the domain.
 
-    `name` is unique on the PBX. `reason` is None while audio is expected (or has arrived), else why there will be none.
+    `name` is unique on the PBX. `reason` is None while audio is expected or has arrived, else it
+    says why there will be none.
     """
 
     name: str
@@ -155,14 +166,15 @@ class SegmentReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallReport:
-    """Everything known of one call at one moment; `revision` grows with every change, the newest one counts.
+    """The state of one call at one moment. `revision` grows with each change; the newest counts.
 
-    `employee` and `participants` are logins. `participants` took part: called, talked, or — when nobody took the
-    call — were rung. `number` is the company's own number that the call came in by (or went out by), as the domain
-    writes it, if it is one of the domain's. `src` and `dst` are as the PBX gave them and must be treated as hostile text.
-    `reason` is None exactly when there are segments. `merged_into` is the linkedid of the call that this one became a part of
-    (a transfer by the telephone itself, a parked call fetched): from then on it has no row of its own. `live` is None once it
-    ended.
+    `employee` and `participants` are logins. `participants` are the users who called, talked or,
+    if the call was not answered, were rung. `number` is the number of the domain by which the call
+    came in or went out, as the domain writes it; None for another number. `src` and `dst` come from
+    the PBX and must be treated as hostile text. `reason` is None exactly when there are segments.
+    `merged_into` is the linkedid of the call into which this call was merged (a transfer by the
+    telephone itself, a parked call fetched); the merged call has no row. `live` is None after the
+    end of the call.
     """
 
     pbx: str

@@ -1,7 +1,7 @@
-"""The configuration: one TOML file, every key also from the environment as `FONOTEKA_<SECTION>__<KEY>`.
+"""Read the configuration: one TOML file; each key also as `FONOTEKA_<SECTION>__<KEY>`.
 
-Precedence: environment, `<key>_file`, file, default. Unknown keys, missing secrets and wrong types end in one
-`ConfigurationError` that names file, key and value — a secret's value never.
+Precedence: environment, `<key>_file`, file, default. Unknown keys, missing secrets and wrong types
+raise one `ConfigurationError` that names file, key and value, but never the value of a secret.
 """
 
 import os
@@ -49,7 +49,7 @@ def _checked_network(text: str) -> str:
 Address = Annotated[str, AfterValidator(_checked_address)]
 LoopbackAddress = Annotated[str, AfterValidator(_checked_loopback)]
 Network = Annotated[str, AfterValidator(_checked_network)]
-Mailbox = Annotated[str, AfterValidator(mailbox)]
+EmailAddress = Annotated[str, AfterValidator(mailbox)]
 
 
 class _Section(BaseModel):
@@ -57,7 +57,10 @@ class _Section(BaseModel):
 
 
 class PbxSection(_Section):
-    """The Asterisk beside which this agent runs. `agi` is where the agent listens for feature codes; empty: nowhere."""
+    """The Asterisk of this agent.
+
+    `agi` is the address at which the agent listens for feature codes; empty: it does not listen.
+    """
 
     name: str = Field(default="pbx1", min_length=1, pattern=r"^[A-Za-z0-9_-]+$")
     ami: Address = "127.0.0.1:5038"
@@ -71,7 +74,7 @@ class PbxSection(_Section):
 
 
 class AgentSection(_Section):
-    """Where the agent ships calls and recordings."""
+    """The API to which the agent ships calls and recordings."""
 
     api: str = "http://127.0.0.1:8080"
     token: SecretStr | None = None
@@ -79,7 +82,7 @@ class AgentSection(_Section):
 
 
 class MixerSection(_Section):
-    """How recordings are made."""
+    """The format of recordings and the number of workers."""
 
     workers: int = Field(default=1, ge=1, le=64)
     format: AudioFormat = AudioFormat.OPUS
@@ -87,7 +90,7 @@ class MixerSection(_Section):
 
 
 class StoreSection(_Section):
-    """Where the index and the objects are."""
+    """The index and the objects."""
 
     database: str = Field(default=f"sqlite:///{DATA_FOLDER}/fonoteka.db", repr=False)  # may hold a password
     objects: str = f"file://{DATA_FOLDER}/objects"
@@ -96,19 +99,20 @@ class StoreSection(_Section):
 
 
 class ApiSection(_Section):
-    """Where the portal and the API listen, and behind which proxies (addresses or networks, `*` for any).
+    """The address of the portal and the API, and the trusted proxies.
 
-    What others say of whom they forward for is not believed. The login page names `support_phone` and `support_email`.
+    `forwarded_allow_ips` are addresses or networks, `*` for any; forwarding headers of other
+    clients are ignored. The login page shows `support_phone` and `support_email`.
     """
 
     listen: Address = "127.0.0.1:8080"
     forwarded_allow_ips: tuple[Network, ...] = ()
     support_phone: str = Field(default="", max_length=100)
-    support_email: Mailbox | None = None
+    support_email: EmailAddress | None = None
 
 
 class MailSecurity(StrEnum):
-    """How the way to the mail server is kept from others: not at all, by STARTTLS, by TLS from the first byte."""
+    """Encryption of the connection to the mail server: none, STARTTLS, or TLS from the start."""
 
     NONE = "none"
     STARTTLS = "starttls"
@@ -116,19 +120,22 @@ class MailSecurity(StrEnum):
 
 
 class MailSection(_Section):
-    """The SMTP server through which «Нужна помощь» goes to `support`; without `smtp` nothing is sent. `timeout` is in seconds."""
+    """The SMTP server that sends «Нужна помощь» to `support`; without `smtp` nothing is sent.
+
+    `timeout` is in seconds.
+    """
 
     smtp: Address | None = None
     security: MailSecurity = MailSecurity.STARTTLS
     ca_file: Path | None = None
     user: str = ""
     password: SecretStr | None = None
-    from_address: Mailbox | None = None
-    support: tuple[Mailbox, ...] = ()
+    from_address: EmailAddress | None = None
+    support: tuple[EmailAddress, ...] = ()
     timeout: float = Field(default=10, gt=0, le=60)
 
     @model_validator(mode="after")
-    def _whole(self) -> "MailSection":
+    def _complete(self) -> "MailSection":
         given = {"smtp": self.smtp, "from_address": self.from_address, "support": self.support}
         if any(given.values()) and (missing := [key for key, value in given.items() if not value]):
             raise ValueError(f"{' and '.join(missing)} must be set too, or none of {', '.join(given)}")
@@ -138,7 +145,7 @@ class MailSection(_Section):
 
 
 class Configuration(_Section):
-    """All sections; a part uses its own and those of the parts it stands on."""
+    """All sections of the file."""
 
     pbx: PbxSection = PbxSection()
     agent: AgentSection = AgentSection()
@@ -166,14 +173,14 @@ _SECRETS: Final = {
 
 
 def load(path: Path | None, environment: dict[str, str] | None = None) -> Configuration:
-    """Read the configuration; `path` None means defaults and environment alone. Raises ConfigurationError."""
+    """Read the configuration; `path` None: defaults and environment. Raises ConfigurationError."""
     tree, sources = _from_file(path), dict[tuple[str, str], str]()
     _from_environment(tree, sources, os.environ if environment is None else environment)
     _secrets_from_files(tree, path)
     try:
         return Configuration.model_validate(tree)
     except ValidationError as error:
-        raise ConfigurationError(_told(error, path, sources)) from None
+        raise ConfigurationError(_described(error, path, sources)) from None
 
 
 def _from_file(path: Path | None) -> dict[str, Any]:
@@ -219,8 +226,8 @@ def _secrets_from_files(tree: dict[str, Any], path: Path | None) -> None:
             ) from error
 
 
-def _told(error: ValidationError, path: Path | None, sources: dict[tuple[str, str], str]) -> str:
-    """The first thing wrong, in one line; the value is named unless it is a secret's."""
+def _described(error: ValidationError, path: Path | None, sources: dict[tuple[str, str], str]) -> str:
+    """Describe the first error in one line, with the value unless it is a secret."""
     first = error.errors()[0]
     where = tuple(str(part) for part in first["loc"])
     section_key = (where[0], where[1] if len(where) > 1 else "")
@@ -229,14 +236,14 @@ def _told(error: ValidationError, path: Path | None, sources: dict[tuple[str, st
         known = Configuration.model_fields
         names = _SECTIONS[where[0]].model_fields if len(where) > 1 else known
         return f"{source}: unknown key {'.'.join(where)}; known here: {', '.join(sorted(names))}"
-    if len(where) == 1 and isinstance(first["input"], dict):  # all of a section, perhaps with a secret in it
+    if len(where) == 1 and isinstance(first["input"], dict):  # a section, perhaps with a secret
         return f"{source}: [{where[0]}]: {first['msg'].removeprefix('Value error, ')}"
     value = "(secret)" if section_key in _SECRETS else repr(first["input"])
     return f"{source}: {'.'.join(where)} = {value}: {first['msg']}"
 
 
 def require_secret(secret: SecretStr | None, key: str, path: Path | None) -> str:
-    """The text of a secret that a part cannot do without. Raises ConfigurationError naming the key and how to give it."""
+    """Return a secret that a part requires. Raises ConfigurationError that says how to set it."""
     if secret is None or not secret.get_secret_value():
         section, _, name = key.partition(".")
         raise ConfigurationError(

@@ -1,6 +1,7 @@
-"""Companies on a PBX: domains, their users and numbers, as the agent needs them to decide.
+"""Domains (tenants) with their users and numbers, as the agent needs them to decide.
 
-The store keeps them (`fonoteka apply` and the portal change them); agents fetch them as one `DomainSettings`.
+The store keeps them, `fonoteka apply` and the portal change them, and agents fetch them as one
+`DomainSettings`.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from enum import StrEnum
 
 
 class RecordRule(StrEnum):
-    """Which of a user's talks are recorded (CONTRACT.md, `record`)."""
+    """Which talks of a user are recorded (CONTRACT.md, `record`)."""
 
     OFF = "off"
     ALL = "all"
@@ -18,7 +19,7 @@ class RecordRule(StrEnum):
 
 
 class Role(StrEnum):
-    """`USER` sees the calls they took part in, `ADMIN` the whole domain."""
+    """`USER` sees the calls in which the user took part, `ADMIN` all calls of the domain."""
 
     USER = "user"
     ADMIN = "admin"
@@ -26,7 +27,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class User:
-    """A person of a domain. `endpoints` are channel prefixes such as `PJSIP/acme-152`."""
+    """A user of a domain. `endpoints` are channel prefixes such as `PJSIP/acme-152`."""
 
     login: str
     name: str
@@ -37,10 +38,12 @@ class User:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Domain:
-    """A company. `country` is ISO 3166 (`RU`), `area_codes` are what counts as the city, `numbers` its own numbers (DID).
+    """A tenant of the PBX.
 
-    `notice_in`, `notice_out`: the sound that the outside party hears before a talk that is recorded, as Asterisk knows it; None: no
-    notice. `beep_every_s`: how often both hear a beep while they are recorded; 0: never.
+    `country` is ISO 3166 (`RU`), `area_codes` are the area codes that count as local, `numbers` the
+    domain's numbers (DID). `notice_in` and `notice_out` name the Asterisk sound that the outside
+    party hears before a recorded talk; None: no announcement. `beep_every_s` is the interval of the
+    beep during a recorded talk; 0: no beep.
     """
 
     name: str
@@ -55,7 +58,7 @@ class Domain:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DomainSettings:
-    """All domains of an installation at one version; any change gives a higher version."""
+    """All domains of an installation at one version; each change increases the version."""
 
     version: int
     domains: tuple[Domain, ...] = ()

@@ -1,20 +1,20 @@
-"""What an e-mail address is, for Fonoteka: one that any server takes, and that can stand in a header and in an SMTP command."""
+"""Validate e-mail addresses, so that they are safe in a header and in an SMTP command."""
 
 from typing import Final
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
-_OURS_TOO: Final = ("local", "localhost")  # many a company's own network is called so
+_OURS_TOO: Final = ("local", "localhost")  # common names of private networks
 for _name in _OURS_TOO:
-    if _name in SPECIAL_USE_DOMAIN_NAMES:  # as the library's README has it for who may use one
+    if _name in SPECIAL_USE_DOMAIN_NAMES:  # as the README of the library describes
         SPECIAL_USE_DOMAIN_NAMES.remove(_name)
 
 
 def mailbox(text: str) -> str:
-    """The address in ASCII (a domain in other letters as `xn--…`). Raises ValueError.
+    """Return the address in ASCII, with an international domain as `xn--…`. Raises ValueError.
 
-    A name of the local network is as good as one of the internet, and no DNS is asked. A local part in other letters would need a
-    server with SMTPUTF8, so it is refused.
+    Names of the local network are accepted, and DNS is not queried. A local part that is not ASCII
+    needs a server with SMTPUTF8, so it is refused.
     """
     try:
         checked = validate_email(text, check_deliverability=False, globally_deliverable=False, allow_smtputf8=False)
@@ -24,7 +24,7 @@ def mailbox(text: str) -> str:
 
 
 def mailbox_or_none(text: str | None) -> str | None:
-    """The same, None for what is no address."""
+    """Return the address in ASCII, or None if the text is no address."""
     try:
         return mailbox(text or "")
     except ValueError:

@@ -5,43 +5,44 @@
     ├── SpoolError           the spool cannot be used            → exit 2 at start, a retry later
     ├── AmiError             the PBX cannot be talked to
     │   ├── AmiUnreachable   no such host, refused, timed out    → retried, with the reason logged
-    │   ├── AmiRefused       the login was turned down           → exit 2 at first start, retried later
+    │   ├── AmiRefused       the login was turned down           → exit 2 at start, else retried
     │   ├── AmiActionFailed  Asterisk answered an action with an error
     │   ├── AmiTimeout       an action was not answered in time
-    │   └── AmiUnsafe        a header would have injected another action (CR, LF, NUL, over-long)
+    │   └── AmiUnsafe        a header could inject another action (CR, LF, NUL, too long)
     ├── AudioError           legs cannot be made into a recording; carries a `Reason`
     ├── StoreError           index or objects refuse
-    │   ├── ChecksumWrong    the bytes that arrived are not those announced
+    │   ├── ChecksumWrong    the received bytes are not the announced bytes
     │   ├── ObjectsFull      no space is left for objects    → 507
-    │   ├── ObjectMissing    an object is not where the index says
-    │   ├── ObjectDamaged    an object is not what the index says
+    │   ├── ObjectMissing    an object of the index does not exist
+    │   ├── ObjectDamaged    an object differs from its entry in the index
     │   ├── IntakeRefused    a report or recording will never be accepted     → 422
     │   └── IntakeDeferred   a report or recording may be accepted later      → 409
-    ├── ConversionAbandoned  nobody waits for a converted recording any more
+    ├── ConversionAbandoned  the client of a converted recording has gone
     ├── TooManyConversions   one account waits for too many conversions       → 429
     ├── SessionEnded         the session that asked for an export has ended
     ├── MailError            an e-mail was not sent
     │   ├── MailUnreachable  no answer from the mail server
-    │   └── MailRefused      it answered and said no
-    └── ShipError            the API did not take a call or a recording → kept in the spool, retried
-        └── ShipRefused      and never will                   → set aside
+    │   └── MailRefused      the mail server refused
+    └── ShipError            the API did not accept a call or recording → kept, sent again
+        └── ShipRefused      the API will never accept it     → set aside
 
-Raise them anywhere; they are mapped once: to exit codes in `fonoteka.cli.main`, to problem documents in `api.http.problems`.
+They are mapped once: to exit codes in `fonoteka.cli.main`, to problem documents in
+`api.http.problems`.
 """
 
 from fonoteka.core.call_report import Reason
 
 
 class FonotekaError(Exception):
-    """Anything Fonoteka can say about itself; `str()` is one line an operator can act on."""
+    """The base of all errors; `str()` is one line that tells an operator what to do."""
 
 
 class ConfigurationError(FonotekaError):
-    """A wrong configuration: names the file, the key and the value (never a secret's)."""
+    """A wrong configuration: names the file, the key and the value (never of a secret)."""
 
 
 class SpoolError(FonotekaError):
-    """The spool is missing, not writable, or holds something that is not ours."""
+    """The spool is missing or not writable, or holds an unreadable file."""
 
 
 class AmiError(FonotekaError):
@@ -53,7 +54,7 @@ class AmiUnreachable(AmiError):
 
 
 class AmiRefused(AmiError):
-    """Asterisk answered and said no: wrong user, secret or address."""
+    """Asterisk refused the login: wrong user, secret or address."""
 
 
 class AmiActionFailed(AmiError):
@@ -61,15 +62,15 @@ class AmiActionFailed(AmiError):
 
 
 class AmiTimeout(AmiError):
-    """An action was sent and not answered before its deadline; it is never sent again by itself."""
+    """An action was not answered before its deadline; it is not sent again automatically."""
 
 
 class AmiUnsafe(AmiError):
-    """A header's text holds CR, LF or NUL, or is too long: sending it could inject another action."""
+    """A header contains CR, LF or NUL, or is too long: it could inject another action."""
 
 
 class AudioError(FonotekaError):
-    """Legs that cannot become a recording."""
+    """The legs cannot become a recording; `reason` says why."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -81,7 +82,7 @@ class StoreError(FonotekaError):
 
 
 class ChecksumWrong(StoreError):
-    """The bytes that arrived are not those announced."""
+    """The received bytes do not have the announced checksum or size."""
 
 
 class ObjectsFull(StoreError):
@@ -89,31 +90,31 @@ class ObjectsFull(StoreError):
 
 
 class ObjectMissing(StoreError):
-    """An object is not where the index says."""
+    """An object of the index does not exist."""
 
 
 class ObjectDamaged(StoreError):
-    """An object is not what the index says."""
+    """An object differs from its entry in the index."""
 
 
 class IntakeRefused(StoreError):
-    """A report or recording can never be accepted, however often it is sent; the text says why."""
+    """A report or recording can never be accepted; the text says why."""
 
 
 class IntakeDeferred(StoreError):
-    """A report or recording cannot be accepted now, but may be when it is sent again; the text says why."""
+    """A report or recording is not accepted now, but may be when it is sent again."""
 
 
 class ConversionAbandoned(FonotekaError):
-    """Nobody waits for a converted recording any more."""
+    """The client that asked for a converted recording has gone."""
 
 
 class TooManyConversions(FonotekaError):
-    """One account already waits for as many converted recordings as it may."""
+    """An account already waits for the maximum number of converted recordings."""
 
 
 class SessionEnded(FonotekaError):
-    """The session that asked for an export has ended, so the export breaks off."""
+    """The session that asked for an export has ended, so the export is aborted."""
 
 
 class MailError(FonotekaError):
@@ -121,16 +122,16 @@ class MailError(FonotekaError):
 
 
 class MailUnreachable(MailError):
-    """No such mail server, connection refused, no trust in its certificate, or no answer in time."""
+    """The mail server was not found, refused the connection, is not trusted or did not answer."""
 
 
 class MailRefused(MailError):
-    """The mail server said no: to the login, the sender, the recipients or the message."""
+    """The mail server refused the login, the sender, the recipients or the message."""
 
 
 class ShipError(FonotekaError):
-    """The API did not take what was shipped; it stays in the spool and is tried again."""
+    """The API did not accept a call or recording; it stays in the spool and is sent again."""
 
 
 class ShipRefused(ShipError):
-    """The API will never take this, however often it is sent; it is set aside for a human."""
+    """The API will never accept this call or recording; it is set aside for an operator."""

@@ -1,4 +1,4 @@
-"""Logs: one event a line on stderr, `key=value`, with the call's linkedid wherever there is one."""
+"""Set up logging: one event per line on stderr, `key=value`, with the linkedid of the call."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ import structlog
 
 
 def configure(part: str) -> None:
-    """Set up logging for one part (`agent`, `mixer`, `api`, …). Libraries' own logs come out in the same shape."""
+    """Set up logging for a part (`agent`, `mixer`, `api`, …); libraries log in the same format."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -44,7 +44,7 @@ _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(
 
 
 def _one_line(_: Any, __: str, event: Any) -> Any:
-    """Whatever text came from outside stays within its line, and moves no terminal's cursor."""
+    """Escape control characters, so that text from outside cannot break a line or a terminal."""
     return {
         str(key).replace(" ", "_"): value.translate(_CONTROLS) if isinstance(value, str) else value for key, value in event.items()
     }

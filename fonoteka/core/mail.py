@@ -1,4 +1,4 @@
-"""Sending e-mail through the operator's SMTP server. What is said to be sent was taken by it."""
+"""Send e-mail through the operator's SMTP server."""
 
 import asyncio
 import ssl
@@ -19,9 +19,10 @@ _log = structlog.get_logger()
 
 @asynccontextmanager
 async def connected(section: MailSection) -> AsyncIterator[SMTP]:
-    """A session with `mail.smtp`: greeted, encrypted and logged in as configured. `mail.timeout` is for all that the block does.
+    """Open a session with `mail.smtp`: connected, encrypted and logged in as configured.
 
-    Raises MailUnreachable and MailRefused, also for what goes wrong in the block.
+    `mail.timeout` limits the time of the whole block. Raises MailUnreachable and MailRefused, also
+    for errors of the block.
     """
     assert section.smtp is not None
     host, port = split_address(section.smtp)
@@ -39,16 +40,16 @@ async def connected(section: MailSection) -> AsyncIterator[SMTP]:
         async with asyncio.timeout(section.timeout):
             await client.connect()
             yield client
-    except TimeoutError as error:  # aiosmtplib's own are kinds of it
+    except TimeoutError as error:  # aiosmtplib's timeouts are subclasses
         raise MailUnreachable(f"{section.smtp}: no answer within {section.timeout:g} s") from error
     except SMTPResponseException as error:
-        raise MailRefused(_told(section, error)) from error
+        raise MailRefused(_described(section, error)) from error
     except OSError as error:  # also aiosmtplib's ConnectionErrors
-        raise MailUnreachable(_told(section, error)) from error
+        raise MailUnreachable(_described(section, error)) from error
     except SMTPException as error:
-        raise MailRefused(_told(section, error)) from error
+        raise MailRefused(_described(section, error)) from error
     finally:
-        # What was taken stays taken, whether or not the server still answers to this.
+        # The server has accepted the message before, even if it does not answer QUIT.
         with suppress(SMTPException, OSError, TimeoutError):
             async with asyncio.timeout(_GOODBYE_S):
                 await client.quit()
@@ -56,9 +57,10 @@ async def connected(section: MailSection) -> AsyncIterator[SMTP]:
 
 
 async def send(client: SMTP, message: EmailMessage, sender: str, recipients: tuple[str, ...], copy_to: str | None = None) -> None:
-    """Have a message taken for at least one of `recipients`; that `copy_to` is refused is only logged.
+    """Send a message to `recipients` and `copy_to`; return when the server has accepted it.
 
-    Raises what `connected` makes MailRefused or MailUnreachable of.
+    At least one of `recipients` must be accepted; other refusals are only logged. Raises errors of
+    aiosmtplib, which `connected` turns into MailRefused or MailUnreachable.
     """
     await client.mail(sender)
     refusals = []
@@ -70,16 +72,16 @@ async def send(client: SMTP, message: EmailMessage, sender: str, recipients: tup
     if len(refusals) == len(recipients):
         raise SMTPRecipientsRefused(refusals)
     if refusals:
-        _log.warning("mail.recipients_refused", refused=[str(one) for one in refusals])
+        _log.warning("mail.recipients_refused", reason=[str(refusal) for refusal in refusals])
     if copy_to is not None:
         try:
             await client.rcpt(copy_to)
         except SMTPRecipientRefused as refusal:
-            _log.warning("mail.copy_refused", refused=str(refusal))
+            _log.warning("mail.copy_refused", reason=str(refusal))
     await client.data(message.as_bytes())
 
 
-def _told(section: MailSection, error: Exception) -> str:
+def _described(section: MailSection, error: Exception) -> str:
     return f"{section.smtp}: {' '.join(str(error).split())[:300] or type(error).__name__}"
 
 

@@ -1,7 +1,8 @@
-"""The papers that travel with a recording through the spool.
+"""The JSON files that travel with a recording through the spool.
 
-An item of the spool is a folder named after its segment. The agent writes `manifest.json` into it, Asterisk the two
-legs, the mixer `mixed.json` (or `failure.json`) and the encoded file. Each paper has one writer.
+An item of the spool is a recording folder, named after its segment. The agent writes
+`manifest.json` into the folder, Asterisk the two legs, the mixer `mixed.json` (or `failure.json`)
+and the encoded file. Each file has one writer.
 """
 
 import re
@@ -28,14 +29,14 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]+\.[a-z0-9]+")
 
 
 def _require_plain(*names: str) -> None:
-    """The papers lie where others write: a name in them must lead nowhere but into the item's own folder."""
+    """Raise ValueError if a name could lead out of the folder: other users may write the files."""
     for name in names:
         if not _PLAIN_NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no plain file name")
 
 
 class AudioFormat(StrEnum):
-    """What the mixer can make; the file's extension is the same word."""
+    """The formats that the mixer makes; each is also the extension of the file."""
 
     OPUS = "opus"
     MP3 = "mp3"
@@ -44,7 +45,7 @@ class AudioFormat(StrEnum):
 
 
 class Layout(StrEnum):
-    """`STEREO`: outside party left, employee right. `MONO`: both summed."""
+    """`STEREO`: outside party left, employee right. `MONO`: the sum of both."""
 
     STEREO = "stereo"
     MONO = "mono"
@@ -52,12 +53,13 @@ class Layout(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """What the legs in this folder are.
+    """The description of the legs in a recording folder.
 
-    `outside_leg` is what the employee heard, `employee_leg` what they said (file names in the item's folder). `talk_ms`
-    is how long the two were bridged, against which the audio's length is judged. `call` is the call as known when the
-    legs were closed, so that the store can make its row even if it never saw the call. `talked_hz` is the rate of the best
-    codec that was talked, if known: legs of a higher rate hold no more than that.
+    `outside_leg` holds the audio that the employee heard, `employee_leg` the audio that the
+    employee said (file names in the folder). `talk_ms` is how long the two were bridged; the length
+    of the audio is compared with it. `call` is the state of the call when the legs were closed, so
+    that the store can insert a call that it never received. `talked_hz` is the sampling rate of the
+    best codec in the talk, if known: legs at a higher rate hold no more sound.
     """
 
     version: int
@@ -72,17 +74,18 @@ class Manifest:
     talked_hz: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a leg's name is no plain one."""
+        """Raise ValueError if the name of a leg is no plain file name."""
         _require_plain(self.outside_leg, self.employee_leg)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mixed:
-    """What the mixer made of the legs.
+    """The recording that the mixer made.
 
-    `audio_file` and `peaks_file` are names in the item's folder; `sha256` (hex) and `size_bytes` are the audio file's.
-    The peaks file is JSON `{"per_second": n, "left": [0..255], "right": [0..255]}` (one list, `left`, for mono: `right`
-    is then empty). `salvaged` tells that a leg's header was damaged and its length was taken from the file's size.
+    `audio_file` and `peaks_file` are names in the recording folder; `sha256` (hex) and `size_bytes`
+    describe the audio file. The peaks file is JSON `{"per_second": n, "left": [0..255], "right":
+    [0..255]}`; for mono `right` is empty. `salvaged`: a leg was damaged or missing; the length of a
+    leg with a damaged header was taken from the size of its file.
     """
 
     audio_file: str
@@ -96,13 +99,13 @@ class Mixed:
     salvaged: bool
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a file's name is no plain one."""
+        """Raise ValueError if the name of a file is no plain file name."""
         _require_plain(self.audio_file, self.peaks_file)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """Why the legs were set aside; they stay in the folder for a human to look at."""
+    """Why a recording was set aside; the legs stay in the folder for an operator."""
 
     reason: Reason
     detail: str
@@ -112,7 +115,7 @@ _ADAPTERS: Final[dict[type, "TypeAdapter[Any]"]] = {}
 
 
 def _adapter(shape: type[T]) -> "TypeAdapter[T]":
-    """Made when the first paper is read: the mixer's workers only need the words, and pydantic weighs 17 MB in each."""
+    """Return an adapter, made at first use: workers of the mixer do not need pydantic's 17 MB."""
     from pydantic import TypeAdapter
 
     if shape not in _ADAPTERS:
@@ -130,7 +133,7 @@ def _read(item: Path, name: str, shape: type[T]) -> T:
 
 
 def read_manifest(item: Path) -> Manifest:
-    """The manifest in an item's folder. Raises SpoolError if absent, broken or of a version we do not know."""
+    """Read a manifest. Raises SpoolError if it is absent, broken or of an unknown version."""
     manifest = _read(item, MANIFEST_FILE, Manifest)
     if manifest.version != MANIFEST_VERSION:
         raise SpoolError(f"{item / MANIFEST_FILE}: version {manifest.version} is not {MANIFEST_VERSION}")
@@ -138,28 +141,29 @@ def read_manifest(item: Path) -> Manifest:
 
 
 def write_manifest(item: Path, manifest: Manifest, *, sync: bool = True) -> None:
-    """Write (or replace, in one step) the manifest of an item: without it the legs are of nobody, so it outlives a power cut.
+    """Write or replace a manifest in one step.
 
-    Without `sync` it does so soon: for a recording that goes on, whose legs are not on the disk either.
+    Without a manifest the legs belong to no call, so the file is synced. Use `sync=False` during a
+    recording, whose legs are not on the disk either.
     """
     write_atomically(item / MANIFEST_FILE, _adapter(Manifest).dump_json(manifest, indent=1), sync=sync)
 
 
 def read_mixed(item: Path) -> Mixed:
-    """What the mixer made of an item. Raises SpoolError if absent or broken."""
+    """Read `mixed.json`. Raises SpoolError if it is absent or broken."""
     return _read(item, MIXED_FILE, Mixed)
 
 
 def write_mixed(item: Path, mixed: Mixed) -> None:
-    """Say in the item's folder what was made of it; on the disk when this returns."""
+    """Write `mixed.json`; it is on the disk when this returns."""
     write_atomically(item / MIXED_FILE, _adapter(Mixed).dump_json(mixed, indent=1), sync=True)
 
 
 def read_failure(item: Path) -> Failure:
-    """Why an item was set aside. Raises SpoolError if absent or broken."""
+    """Read `failure.json`. Raises SpoolError if it is absent or broken."""
     return _read(item, FAILURE_FILE, Failure)
 
 
 def write_failure(item: Path, failure: Failure) -> None:
-    """Say in the item's folder why it is set aside; on the disk when this returns."""
+    """Write `failure.json`; it is on the disk when this returns."""
     write_atomically(item / FAILURE_FILE, _adapter(Failure).dump_json(failure, indent=1), sync=True)

@@ -1,4 +1,4 @@
-"""The one place that makes names of files, objects and calls. No caller-supplied text ever gets into one."""
+"""Make the names of files, objects and calls. No text from callers gets into a name."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 def call_id(pbx: str, linkedid: str) -> str:
-    """The public id of a call: 26 characters from pbx and linkedid alone, so the same call always gets the same id."""
+    """Return the public id of a call: 26 characters that depend on pbx and linkedid only."""
     digest = hashlib.blake2b(f"{pbx}\0{linkedid}".encode(), digest_size=16).digest()
     alphabet = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32
     number = int.from_bytes(digest, "big")
@@ -20,14 +20,15 @@ def call_id(pbx: str, linkedid: str) -> str:
 
 
 def safe(text: str) -> str:
-    """Text made fit for a file's name: letters, digits, `_` and `-` only, at most 80 characters."""
+    """Return text that is safe in a file name: letters, digits, `_` and `-`, at most 80."""
     return _UNSAFE.sub("-", text)[:LONGEST_NAME] or "-"
 
 
 def segment_name(linkedid: str, uniqueid: str, part: int) -> str:
-    """The name of a segment, and of its folder in the spool. `part` counts the recordings of one channel from 1.
+    """Return the name of a segment and of its folder in the spool.
 
-    At most LONGEST_NAME characters: a PBX with a long system name gets a digest instead of ids that could be cut alike.
+    `part` counts the recordings of one channel from 1. The name has at most LONGEST_NAME
+    characters: longer ids are replaced by a digest, as two cut ids could be equal.
     """
     name = f"{safe(linkedid)}_{safe(uniqueid)}_{part}"
     if len(linkedid) + len(uniqueid) + 8 <= LONGEST_NAME:
@@ -37,22 +38,22 @@ def segment_name(linkedid: str, uniqueid: str, part: int) -> str:
 
 
 def recording_key(pbx: str, segment: str, started_at: datetime, audio_format: AudioFormat) -> str:
-    """Where a segment's audio lives among the objects: by PBX and day, so that no folder grows without bound."""
+    """Return the object key of a segment's audio: by PBX and day, so that folders stay small."""
     return f"{safe(pbx)}/{started_at:%Y/%m/%d}/{safe(segment)}.{audio_format}"
 
 
 def peaks_key(recording: str) -> str:
-    """Where the peaks of a recording lie: beside its audio. Takes what `recording_key` made."""
+    """Return the object key of a recording's peaks. `recording` is the key of its audio."""
     return f"{recording}.peaks.json"
 
 
 def archived_name(started_at: datetime, src: str, dst: str) -> str:
-    """A recording in an archive, without its extension: when by the clock of `started_at`, and of the numbers only the digits."""
+    """Return the name of a recording in an archive, without extension: start time and digits."""
     return f"{started_at:%Y-%m-%d_%H-%M-%S}_{_digits(src)}_{_digits(dst)}"
 
 
 def export_name(domain: str, first: date, last: date) -> str:
-    """A file of a domain's calls, without its extension: of these days, or of the one day they are."""
+    """Return the name of an export of a domain's calls, without extension: one day or a span."""
     days = f"{first:%Y-%m-%d}" if first == last else f"{first:%Y-%m-%d}_{last:%Y-%m-%d}"
     return f"fonoteka-{safe(domain)}-{days}"
 

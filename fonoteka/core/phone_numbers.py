@@ -1,6 +1,6 @@
-"""Outside numbers in one form, E.164, however they were dialled or told: who called and who is called back can be compared.
+"""Convert outside numbers to E.164, so that numbers of calls and calls back can be compared.
 
-Pure; numbering plans come from `phonenumbers` (Google's libphonenumber).
+Pure. The numbering plans come from `phonenumbers` (Google's libphonenumber).
 """
 
 from functools import lru_cache
@@ -10,12 +10,15 @@ import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat
 
 SHORTEST_OUTSIDE: Final = 5  # an extension, a feature code or an emergency number is shorter
-LONGEST_OUTSIDE: Final = 40  # digits; E.164 has 15 at most, and whatever is longer was dialled by nobody
+LONGEST_OUTSIDE: Final = 40  # digits; E.164 has at most 15
 
 
 @lru_cache(maxsize=32_768)
 def parsed(text: str, country: str, area_codes: tuple[str, ...]) -> PhoneNumber | None:
-    """The first reading that is a valid number: as dialled in the country, with its code but no `+`, within a city."""
+    """Parse a number as dialled in the country, with country code but no `+`, or locally.
+
+    Returns the first valid reading, else the first possible reading, else None.
+    """
     digits = "".join(letter for letter in text if letter.isascii() and letter.isdigit())
     if len(digits) < SHORTEST_OUTSIDE or len(digits) > 20 or any(letter.isalpha() for letter in text):
         return None
@@ -34,18 +37,19 @@ def parsed(text: str, country: str, area_codes: tuple[str, ...]) -> PhoneNumber 
 
 
 def normalise(text: str, country: str, area_codes: tuple[str, ...]) -> str | None:
-    """The E.164 form of a dialled number (`2458888` in Krasnoyarsk → `+73912458888`), or None for what is no outside number.
+    """Return the E.164 form of a dialled number, or None if it is no outside number.
 
-    `country` is ISO 3166, `area_codes` are the company's cities.
+    `2458888` in Krasnoyarsk becomes `+73912458888`. `country` is ISO 3166, `area_codes` are the
+    local area codes of the domain.
     """
     number = parsed(text, country, area_codes)
     return None if number is None else phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
 def outside_party(text: str, country: str, area_codes: tuple[str, ...]) -> str | None:
-    """What an outside party is known by among a company's calls: E.164, or what no numbering plan knows as it is.
+    """Return the number that identifies an outside party: E.164, else digits of no known plan.
 
-    None for what is withheld, a name or garbage: two such calls need not be of the same person.
+    Returns None for a withheld number, a name or garbage: two such calls may be of two parties.
     """
     number = normalise(text, country, area_codes)
     if number is not None:

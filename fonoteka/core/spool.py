@@ -1,13 +1,14 @@
 """The spool: the folder that is the only thing between agent and mixer.
 
-    calls/      one file per call that the store has not yet seen the end of
+    calls/      one file per call whose end the store has not received
     recording/  items whose legs Asterisk is writing
     closed/     items with both legs complete, to be mixed
-    mixing/     items a mixer holds (by a lock on the item's folder)
+    mixing/     items that a mixer holds (by a lock on the folder)
     mixed/      items with their encoded file, to be shipped
-    rejected/   items set aside, each with its failure.json
+    rejected/   items that were set aside, each with its failure.json
 
-An item is a folder; it goes from state to state by one rename, so a crash leaves it in exactly one of them.
+An item is a recording folder. One rename moves it from state to state, so a crash leaves it in
+exactly one state.
 """
 
 import fcntl
@@ -21,7 +22,7 @@ from fonoteka.core.errors import SpoolError
 
 
 class ItemState(StrEnum):
-    """The states of an item, in the order of its way."""
+    """The states of an item, in order."""
 
     RECORDING = "recording"
     CLOSED = "closed"
@@ -31,7 +32,7 @@ class ItemState(StrEnum):
 
 
 class Spool:
-    """The folders of one spool. `root` must exist or be creatable; Asterisk must be able to write below it."""
+    """The folders of one spool. Asterisk must be able to write below `root`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -39,12 +40,13 @@ class Spool:
         self._folders = {state: root / state for state in ItemState}
 
     def prepare(self) -> None:
-        """Make the folders and prove they can be written. Raises SpoolError with what to do."""
+        """Make the folders and check that they are writable. Raises SpoolError with advice."""
         try:
             for folder in (self.root, self.calls, *self._folders.values()):
                 if not folder.is_dir():
                     folder.mkdir(parents=True, exist_ok=True)
-                    folder.chmod(0o2770)  # Asterisk and Fonoteka share it by group; mkdir's mode would yield to the umask
+                    # Asterisk and Fonoteka share it by group; the umask would reduce mkdir's mode
+                    folder.chmod(0o2770)
             probe = self.root / f".probe-{os.getpid()}"
             probe.write_bytes(b"")
             probe.rename(probe.with_suffix(".moved"))
@@ -56,11 +58,11 @@ class Spool:
             ) from error
 
     def folder(self, state: ItemState) -> Path:
-        """The folder of one state."""
+        """Return the folder of one state."""
         return self._folders[state]
 
     def items(self, state: ItemState) -> list[Path]:
-        """The items of a state, oldest first; one that moves on while we look is left out."""
+        """Return the items of a state, oldest first; an item that moves meanwhile is left out."""
         found = []
         with os.scandir(self.folder(state)) as entries:
             for entry in entries:
@@ -70,7 +72,10 @@ class Spool:
         return [path for _, path in sorted(found)]
 
     def move(self, item: Path, state: ItemState) -> Path:
-        """Move an item to another state in one step; returns where it is now. Raises FileNotFoundError if another took it."""
+        """Move an item to another state and return its new path.
+
+        Raises FileNotFoundError if another process moved it before.
+        """
         there = self.folder(state) / item.name
         item.rename(there)
         return there
@@ -78,7 +83,7 @@ class Spool:
 
 @contextmanager
 def held(item: Path) -> Iterator[bool]:
-    """Hold an item's folder against other processes while the block runs; yields False if another holds it."""
+    """Lock an item while the block runs; yields False if another process holds the lock."""
     descriptor = os.open(item, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 
 from fonoteka.core.agent_protocol import Command, CommandOutcome, Commands, Refusal
-from fonoteka.core.call_report import Action, CallReport, LiveReport, Party, PathStep, Reason, RecorderState, Side
+from fonoteka.core.call_report import Action, CallReport, LiveReport, Party, PathStep, Reason, RecorderState, UserRecordingStatus
 from fonoteka.core.naming import call_id
 from store import recorder_commands as commands
 from store.database.schema import audit
@@ -26,8 +26,10 @@ START, STOP, PAUSE, RESUME = Action
 BEGIN = datetime.now(UTC).replace(microsecond=123000) - timedelta(minutes=5)
 
 
-def side(user: str, recorder: RecorderState, reason: Reason | None = None, *, start: bool = False, stop: bool = False) -> Side:
-    return Side(user=user, recorder=recorder, reason=reason, may_start=start, may_stop=stop)
+def side(
+    user: str, recorder: RecorderState, reason: Reason | None = None, *, start: bool = False, stop: bool = False
+) -> UserRecordingStatus:
+    return UserRecordingStatus(user=user, recorder=recorder, reason=reason, may_start=start, may_stop=stop)
 
 
 BY_RULE = side("152", ON)
@@ -35,7 +37,7 @@ NOT_ASKED = side("777", OFF, Reason.ON_DEMAND_NOT_ASKED, start=True)
 IS_OFF = side("130", OFF, Reason.USER_OFF)
 
 
-def going_on(number: int, *sides: Side, began: datetime = BEGIN, **fields: Any) -> CallReport:
+def going_on(number: int, *sides: UserRecordingStatus, began: datetime = BEGIN, **fields: Any) -> CallReport:
     """A call from outside in which these users talk."""
     call = seed.a_call(number, began)
     parties = (Party(who=call.src, login=None), *(Party(who=one.user, login=one.user) for one in sides))
@@ -53,7 +55,7 @@ async def live_of(client: httpx.AsyncClient) -> dict[str, Any]:
     return {item["id"]: item["live"] for item in items}
 
 
-VIEWS: list[tuple[tuple[Side, ...], str, tuple[RecorderState, Reason | None, list[Action]]]] = [
+VIEWS: list[tuple[tuple[UserRecordingStatus, ...], str, tuple[RecorderState, Reason | None, list[Action]]]] = [
     ((BY_RULE,), "152", (ON, None, [PAUSE])),
     ((BY_RULE,), "900", (ON, None, [STOP, PAUSE])),
     ((side("152", PAUSED),), "152", (PAUSED, None, [RESUME])),

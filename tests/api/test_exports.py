@@ -20,7 +20,7 @@ from api.exports.csv_format import disarmed
 from api.exports.labels import WORDS, Language, preferred
 from api.exports.workbook import CallWorkbook
 from api.routes import exports
-from fonoteka.core.call_report import CallReport, Direction, LiveReport, Reason, RecorderState, Side
+from fonoteka.core.call_report import CallReport, Direction, LiveReport, Reason, RecorderState, UserRecordingStatus
 from fonoteka.core.naming import call_id
 from store.database.store import Store
 from store.queries.export_reader import all_calls
@@ -43,7 +43,7 @@ def table() -> dict[str, CallReport]:
     out: dict[str, Any] = {"direction": Direction.OUT, "number": None, "segments": (), "reason": Reason.USER_OFF}
     both = seed.a_call(2, BEGIN + minutes(1), talk_ms=5000)
     later = seed.but(both.segments[0], name="later", user="421", started_at=both.segments[0].started_at + timedelta(seconds=3))
-    paused = Side(user="152", recorder=RecorderState.PAUSED, reason=None, may_start=False, may_stop=False)
+    paused = UserRecordingStatus(user="152", recorder=RecorderState.PAUSED, reason=None, may_start=False, may_stop=False)
     failed = seed.a_call(6, BEGIN + minutes(5))
     return {
         "a": seed.a_call(1, BEGIN),

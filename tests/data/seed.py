@@ -32,7 +32,7 @@ from fonoteka.core.call_report import (
     RecorderState,
     Result,
     SegmentReport,
-    Side,
+    UserRecordingStatus,
 )
 from fonoteka.core.config import StoreSection
 from fonoteka.core.manifest import MANIFEST_VERSION, AudioFormat, Layout, Manifest, Mixed
@@ -256,7 +256,7 @@ async def seed(store: Store, *, count: int = 300, now: datetime | None = None) -
             await ship(store, pbx, call, lengths_ms)
     if count:
         going_on = a_call(count, latest - timedelta(seconds=20))
-        by_rule = Side(user="152", recorder=RecorderState.ON, reason=None, may_start=False, may_stop=False)
+        by_rule = UserRecordingStatus(user="152", recorder=RecorderState.ON, reason=None, may_start=False, may_stop=False)
         parties = (Party(who=going_on.src, login=None), Party(who="152", login="152"))
         live = LiveReport(parties=parties, talking_since=going_on.answered_at, sides=(by_rule,))
         await upsert_calls(store, pbx, [but(going_on, ended_at=None, path=going_on.path[:3], live=live)])

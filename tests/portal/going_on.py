@@ -3,17 +3,19 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from fonoteka.core.call_report import CallReport, LiveReport, Party, Reason, RecorderState, Side
+from fonoteka.core.call_report import CallReport, LiveReport, Party, Reason, RecorderState, UserRecordingStatus
 from tests.data.seed import a_call, but, unanswered
 
 ON, PAUSED, OFF = RecorderState
-BY_RULE = Side(user="152", recorder=ON, reason=None, may_start=False, may_stop=False)
+BY_RULE = UserRecordingStatus(user="152", recorder=ON, reason=None, may_start=False, may_stop=False)
 ON_PAUSE = replace(BY_RULE, recorder=PAUSED)
-NOT_ASKED = Side(user="777", recorder=OFF, reason=Reason.ON_DEMAND_NOT_ASKED, may_start=True, may_stop=False)
-IS_OFF = Side(user="130", recorder=OFF, reason=Reason.USER_OFF, may_start=False, may_stop=False)
+NOT_ASKED = UserRecordingStatus(user="777", recorder=OFF, reason=Reason.ON_DEMAND_NOT_ASKED, may_start=True, may_stop=False)
+IS_OFF = UserRecordingStatus(user="130", recorder=OFF, reason=Reason.USER_OFF, may_start=False, may_stop=False)
 
 
-def going_on(number: int, *sides: Side, src: str = "89131234567", talked_s: int = 65, revision: int = 1) -> CallReport:
+def going_on(
+    number: int, *sides: UserRecordingStatus, src: str = "89131234567", talked_s: int = 65, revision: int = 1
+) -> CallReport:
     """A call from outside in which these users talk; with nobody it rings at 152."""
     call = a_call(number, datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=talked_s + 1))
     logins = tuple(side.user for side in sides)

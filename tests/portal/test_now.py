@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from fonoteka.core.agent_protocol import Refusal
-from fonoteka.core.call_report import Action, CallReport, Side
+from fonoteka.core.call_report import Action, CallReport, UserRecordingStatus
 from fonoteka.core.naming import call_id
 from tests.data.seed import PASSWORD
 from tests.portal.browser import all_looked, log_in, rows
@@ -38,7 +38,7 @@ def now(admin: Page) -> Page:
     return admin
 
 
-def begin(served: Served, told: list[CallReport], *sides: Side, src: str = "89131234567") -> CallReport:
+def begin(served: Served, told: list[CallReport], *sides: UserRecordingStatus, src: str = "89131234567") -> CallReport:
     call = going_on(next(_numbers), *sides, src=src)
     told.append(call)
     served.report(call)
@@ -82,7 +82,13 @@ BUTTONS = [
 
 @pytest.mark.parametrize(("sides", "login", "said", "buttons"), BUTTONS, ids=["rule", "own", "paused", "on demand", "off"])
 def test_the_buttons_are_those_that_are_allowed(
-    page: Page, served: Served, told: list[CallReport], sides: tuple[Side, ...], login: str, said: str, buttons: list[str]
+    page: Page,
+    served: Served,
+    told: list[CallReport],
+    sides: tuple[UserRecordingStatus, ...],
+    login: str,
+    said: str,
+    buttons: list[str],
 ) -> None:
     call = begin(served, told, *sides)
     log_in(page, login, PASSWORD)

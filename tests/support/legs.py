@@ -1,13 +1,14 @@
-"""Real legs and real items for the mixer's tests, and ears for what it makes of them."""
+"""Make legs and recording folders for the mixer's tests, and decode what the mixer makes."""
 
+import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import av
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from fonoteka.core.call_report import CallReport, Direction, Result
@@ -17,22 +18,23 @@ from mixer.mix import mix_legs
 
 OUTSIDE_HZ, EMPLOYEE_HZ = 440, 880
 OUTSIDE_LEG, EMPLOYEE_LEG = "outside.wav", "employee.wav"
+_DAY_BYTES = 24 * 3600 * 16_000
 
 
 def mix(item: Path, audio_format: AudioFormat, layout: Layout) -> Mixed:
-    """Make the recording of an item by its manifest."""
+    """Mix the legs of a recording folder by its manifest."""
     manifest = read_manifest(item)
     return mix_legs(item, manifest.outside_leg, manifest.employee_leg, audio_format, layout, manifest.talked_hz).mixed
 
 
 def tone(hz: float, samples: int, rate_hz: int = 8000, level: int = 9000) -> NDArray[np.int16]:
-    """A sine."""
+    """Return a sine tone."""
     wave: NDArray[np.float64] = level * np.sin(2 * np.pi * hz * np.arange(samples) / rate_hz)
     return np.rint(wave).astype(np.int16)
 
 
 def header(data_bytes: int, rate_hz: int = 8000, channels: int = 1, bits: int = 16, coding: int = 1) -> bytes:
-    """The 44 bytes that Asterisk writes."""
+    """Return a WAV header of 44 bytes, as Asterisk writes it."""
     fields = (16, coding, channels, rate_hz, rate_hz * 2, 2, bits)
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI", b"RIFF", min(data_bytes + 36, 0xFFFFFFFF), b"WAVE", b"fmt ", *fields, b"data", data_bytes
@@ -40,12 +42,12 @@ def header(data_bytes: int, rate_hz: int = 8000, channels: int = 1, bits: int = 
 
 
 def wav(samples: NDArray[np.int16], rate_hz: int = 8000) -> bytes:
-    """A whole leg as Asterisk leaves it."""
+    """Return a complete leg, as Asterisk leaves it."""
     return header(2 * len(samples), rate_hz) + samples.astype("<i2").tobytes()
 
 
 def write_item(folder: Path, outside: bytes | None, employee: bytes | None, linkedid: str = "1795391022.0") -> Path:
-    """An item with its manifest and those legs that are given."""
+    """Make a recording folder with a manifest and the legs that are not None."""
     folder.mkdir()
     for name, leg in ((OUTSIDE_LEG, outside), (EMPLOYEE_LEG, employee)):
         if leg is not None:
@@ -89,19 +91,34 @@ def write_item(folder: Path, outside: bytes | None, employee: bytes | None, link
 
 
 def close_item(spool: Spool, name: str, outside: bytes | None, employee: bytes | None) -> None:
-    """What the agent does: write an item in `recording/`, then move it to `closed/`."""
+    """Write a recording folder in `recording/` and move it to `closed/`, as the agent does."""
     spool.move(write_item(spool.folder(ItemState.RECORDING) / name, outside, employee), ItemState.CLOSED)
 
 
+def close_day(spool: Spool, name: str) -> None:
+    """Close a recording with two sparse legs of a day: mixing it outlasts any test that waits."""
+    folder = write_item(spool.folder(ItemState.RECORDING) / name, header(_DAY_BYTES), header(_DAY_BYTES))
+    for leg in (OUTSIDE_LEG, EMPLOYEE_LEG):
+        os.truncate(folder / leg, 44 + _DAY_BYTES)
+    spool.move(folder, ItemState.CLOSED)
+
+
+def replace_legs(folder: Path, outside: bytes, employee: bytes) -> None:
+    """Put other legs in place of those that a worker may be reading."""
+    for name, leg in ((OUTSIDE_LEG, outside), (EMPLOYEE_LEG, employee)):
+        (folder / "leg.new").write_bytes(leg)
+        (folder / "leg.new").replace(folder / name)
+
+
 def talk(seconds: float = 1.0) -> tuple[bytes, bytes]:
-    """Two legs with a tone each."""
+    """Return two legs with one tone each."""
     samples = round(seconds * 8000)
     return wav(tone(OUTSIDE_HZ, samples)), wav(tone(EMPLOYEE_HZ, samples))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heard:
-    """A decoded file: shape (channels, n), full scale 1.0, and what it is tagged with."""
+    """A decoded file: `sound` of shape (channels, n), full scale 1.0, and the file's tags."""
 
     sound: NDArray[np.float64]
     rate_hz: int
@@ -109,15 +126,15 @@ class Heard:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The length."""
         return float(self.sound.shape[1] / self.rate_hz)
 
     def loudest_hz(self, channel: int) -> float:
-        """The strongest frequency of a channel."""
+        """Return the strongest frequency of a channel."""
         return float(np.argmax(self._spectrum(channel)) / self.seconds)
 
     def level_db(self, channel: int, hz: float) -> float:
-        """How strong a frequency (± 5 Hz) is in a channel, relative to the channel's strongest."""
+        """Return the level of a frequency (± 5 Hz), relative to the channel's strongest."""
         spectrum = self._spectrum(channel)
         at = round(hz * self.seconds)
         reach = max(1, round(5 * self.seconds))
@@ -129,20 +146,12 @@ class Heard:
 
 
 def hear(path: Path) -> Heard:
-    """Decode a file with FFmpeg, as a browser would."""
-    pieces = []
-    with av.open(str(path)) as container:
-        stream = container.streams.audio[0]
-        channels = stream.codec_context.layout.nb_channels
-        for frame in container.decode(stream):
-            piece = frame.to_ndarray()
-            if np.issubdtype(piece.dtype, np.integer):
-                piece = piece.astype(np.float64) / 32768
-            pieces.append(piece if frame.format.is_planar else piece.reshape(-1, channels).T)
-        tags = {**container.metadata, **stream.metadata}
-        return Heard(sound=np.concatenate(pieces, axis=1).astype(np.float64), rate_hz=frame.sample_rate, tags=tags)
+    """Decode a file with libsndfile, which shares no decoder with FFmpeg, the encoder."""
+    with soundfile.SoundFile(path) as file:
+        sound = file.read(dtype="float64", always_2d=True).T
+        return Heard(sound=sound, rate_hz=file.samplerate, tags=file.copy_metadata())
 
 
 def copies(item: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """What is in some files of an item."""
+    """Return the contents of some files of a recording folder."""
     return {name: (item / name).read_bytes() for name in names}

@@ -1,4 +1,4 @@
-"""`fonoteka doctor`: goes the way of a call and checks every station it can reach; says what is wrong and how to mend it."""
+"""`fonoteka doctor`: check every part along the path of a call and say how to fix problems."""
 
 from pathlib import Path
 
@@ -11,14 +11,17 @@ __all__ = ["Finding", "examine", "in_order", "shown", "shown_as_json"]
 
 
 async def examine(configuration: Configuration, source: Path | None) -> list[Finding]:
-    """All checks, in the order of a call's way: Asterisk, spool, mixer, API (asked first, since it knows the users); then mail."""
-    told = [item async for item in api.check(configuration)]
-    settings = next((item for item in told if isinstance(item, DomainSettings)), None)
+    """Run all checks in the order of a call's path: Asterisk, spool, mixer, API; then mail.
+
+    The API is asked first, as it has the settings of the domains.
+    """
+    answers = [answer async for answer in api.check(configuration)]
+    settings = next((answer for answer in answers if isinstance(answer, DomainSettings)), None)
     return [
         Finding(part="configuration", check="readable", ok=True, detail=str(source or "defaults and environment")),
         *[finding async for finding in asterisk.check(configuration, source, settings)],
         *spool.check(configuration),
         *mixer.check(configuration),
-        *(item for item in told if isinstance(item, Finding)),
+        *(answer for answer in answers if isinstance(answer, Finding)),
         *[finding async for finding in mail.check(configuration)],
     ]

@@ -1,4 +1,4 @@
-"""What the account may do, as the running Asterisk says: `ListCommands` names the actions that are open to this session."""
+"""Check the rights of the AMI account; `ListCommands` lists the actions of this session."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -6,7 +6,8 @@ from typing import Final
 from agent.ami.client import AmiClient
 from fonoteka.cli.doctor.finding import Finding
 
-# Action → what it is for. Each needs `write = system` or `reporting` (docs/decisions/0004-manager-account.md).
+# Action → purpose. Each needs `write = system` or `reporting`
+# (docs/decisions/0004-manager-account.md).
 NEEDED: Final = {
     "MixMonitor": "to record",
     "StopMixMonitor": "to end a recording",
@@ -18,7 +19,7 @@ NEEDED: Final = {
 
 
 async def check(client: AmiClient) -> AsyncIterator[Finding]:
-    """One finding for all, or one for each action that is closed."""
+    """Yield one finding for all actions, or one for each action that is missing."""
     may = await client.action("ListCommands")
     closed = {action: why for action, why in NEEDED.items() if action not in may}
     if not closed:

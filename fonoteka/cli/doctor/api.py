@@ -1,4 +1,4 @@
-"""The API: ready, knows this PBX, and the companies' settings that it gives."""
+"""Check the API: it is ready and knows this PBX. Yields the settings of the domains too."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -16,8 +16,8 @@ _SETTINGS: Final = TypeAdapter(DomainSettings)
 
 
 async def check(configuration: Configuration) -> AsyncIterator[Finding | DomainSettings]:
-    """The findings, and the settings if they could be had."""
-    # Beside `up` the agent is told where the API listens; an agent alone has it in its configuration.
+    """Yield the findings, and the settings if the API returned them."""
+    # `up` gives its agent the address of the API; an agent alone has it in its configuration.
     base = configuration.agent.api if configuration.agent.token is not None else f"http://{api_address(configuration)}"
     try:
         async with httpx.AsyncClient(base_url=base, timeout=PATIENCE_S, trust_env=False) as http:
@@ -67,7 +67,7 @@ def _has_users(settings: DomainSettings) -> Finding:
 
 
 def _token(configuration: Configuration) -> str:
-    """The agent's token: the configured one, else the one that `up` made; empty if there is none."""
+    """Return the configured token of the agent, else the token that `up` made, else ''."""
     if configuration.agent.token is not None:
         return configuration.agent.token.get_secret_value()
     path = own_token_file(configuration)

@@ -1,4 +1,4 @@
-"""The PBX: Asterisk over the manager interface, with the agent's own account and nothing more than its rights."""
+"""Check Asterisk over AMI, with the agent's account and only its rights."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,17 +14,17 @@ from fonoteka.core.errors import AmiActionFailed, FonotekaError
 
 
 async def check(configuration: Configuration, source: Path | None, settings: DomainSettings | None) -> AsyncIterator[Finding]:
-    """All about the PBX. Without `settings` (the API was not to be had) what depends on them is not guessed."""
+    """Check the PBX. Without `settings` (no API) the checks that need them are unknown."""
     pbx = configuration.pbx
-    there = False
+    logged_in = False
     try:
         async with linked(configuration, source) as client:
-            there = True
+            logged_in = True
             yield Finding(part="asterisk", check="login over AMI", ok=True, detail=f"{pbx.ami_user}@{pbx.ami}")
             async for finding in _asked(client, configuration, settings):
                 yield finding
     except FonotekaError as error:
-        check = "answers" if there else "login over AMI"
+        check = "answers" if logged_in else "login over AMI"
         mend = f"does manager.conf bind {pbx.ami}, with enabled = yes and the account of asterisk_conf/manager.d/fonoteka.conf?"
         yield Finding(part="asterisk", check=check, ok=False, detail=str(error), mend=mend)
 
@@ -53,7 +53,7 @@ async def _telephones(pbx: kit.Pbx, settings: DomainSettings | None, use: Use) -
         yield Finding(part=kit.PART, check=check, ok=None, detail=kit.UNKNOWN, mend="mend the way to the API first")
         return
     try:
-        there = await endpoints.known_to(pbx.client)
+        there = await endpoints.on_pbx(pbx.client)
     except AmiActionFailed as error:
         detail = f"may not be asked with this account ({error})"
         yield Finding(part=kit.PART, check=check, ok=None, detail=detail, mend="asterisk -rx 'pjsip show endpoints'")
@@ -74,7 +74,7 @@ async def _version(client: AmiClient) -> Finding:
 
 
 async def _data_folder(client: AmiClient) -> str | None:
-    """Below which Asterisk has its sounds; None if that may not be asked."""
+    """Return the data folder of Asterisk; None if the account may not ask."""
     try:
         return (await client.action("Getvar", Variable="ASTDATADIR")).get("Value")
     except AmiActionFailed:

@@ -1,4 +1,4 @@
-"""Whether the telephones of those who record on demand may dial the feature codes."""
+"""Check that the telephones of users who record on demand may dial the feature codes."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ _DYNAMIC: Final = "DYNAMIC_FEATURES"
 
 
 async def check(pbx: Pbx, settings: DomainSettings, there: frozenset[str]) -> list[Finding]:
-    """By the endpoints' own line, or by the dialplan; `there` are the endpoints the PBX has."""
+    """Check the endpoints' `set_var` and the dialplan; `there` are the endpoints of the PBX."""
     codes = [line.key for text in texts("features.d").values() for line in conf.parse(text)]
     names = "#".join(codes)
     asked = {
@@ -38,5 +38,5 @@ async def _has(pbx: Pbx, endpoint: str, codes: list[str]) -> bool:
 
 
 def _named(codes: list[str], text: str) -> bool:
-    """One of them will do: who lets people record need not let them pause."""
+    """Return whether a text names a code. One is enough: pausing may be left out."""
     return any(code in text for code in codes)

@@ -1,6 +1,6 @@
-"""Asterisk's configuration as lines, and whether what is there does what a line of the kit asks for. Pure.
+"""Parse Asterisk's configuration and compare it with a line of the kit. Pure.
 
-The form of the files: https://docs.asterisk.org/Configuration/Core-Configuration/Asterisk-Configuration-Files/
+The format of the files: https://docs.asterisk.org/Configuration/Core-Configuration/Asterisk-Configuration-Files/
 """
 
 import ipaddress
@@ -27,7 +27,7 @@ _SECTION: Final = re.compile(r"\[([^\]]+)\]")
 
 
 def parse(text: str) -> list[ConfLine]:
-    """The lines of a file, comments and `#include` left out."""
+    """Return the lines of a file without comments and `#include`."""
     lines: list[ConfLine] = []
     section = ""
     for raw in text.splitlines():
@@ -40,7 +40,10 @@ def parse(text: str) -> list[ConfLine]:
 
 
 def read_answer(answer: Mapping[str, str]) -> list[ConfLine]:
-    """The lines of a `GetConfig` answer: `Category-000001: name`, `Line-000001-000000: key=value`."""
+    """Return the lines of a `GetConfig` response.
+
+    The response has `Category-000001: name` and `Line-000001-000000: key=value`.
+    """
     sections = {key.removeprefix("Category-"): value for key, value in answer.items() if key.startswith("Category-")}
     lines = ((key.split("-")[1], value) for key, value in answer.items() if key.startswith("Line-"))
     return [_line(sections.get(number, ""), line) for number, line in lines]
@@ -51,36 +54,39 @@ def _line(section: str, line: str) -> ConfLine:
     return ConfLine(section=section, key=key.strip(), value=value.removeprefix(">").strip().replace("\\;", ";"))
 
 
-_LISTS: Final = frozenset({"read", "write", "events", "apps"})  # ours must be among theirs
-_OF_THE_PLACE: Final = frozenset({"secret", "deny", "permit"})  # each PBX has its own value
-_CODES: Final = "applicationmap"  # of features.conf: which digits people dial is theirs to choose
+_LISTS: Final = frozenset({"read", "write", "events", "apps"})  # the values of the kit must be among those of the PBX
+_OF_THE_PLACE: Final = frozenset({"secret", "deny", "permit"})  # the value is different on each PBX
+_CODES: Final = "applicationmap"  # of features.conf: the digits may differ
 _YES: Final = frozenset({"yes", "true", "y", "t", "1", "on"})
 _NAMED_EVENT: Final = re.compile(r"eventfilter\(action\(include\),name\((\w+)\)\)")
 
 
-def does(wanted: ConfLine, theirs: Sequence[ConfLine]) -> bool:
-    """Whether the lines of a configuration hold what `wanted` asks for; of a key that is given repeatedly, the last counts."""
+def does(wanted: ConfLine, present: Sequence[ConfLine]) -> bool:
+    """Return whether a configuration has the effect of the line `wanted`.
+
+    If a key is given repeatedly, the last line counts.
+    """
     if event := _NAMED_EVENT.fullmatch(wanted.key):
-        return any(_lets_pass(line, event.group(1)) for line in theirs if line.section == wanted.section)
-    values = [line.value for line in theirs if (line.section, line.key) == (wanted.section, wanted.key)]
+        return any(_lets_pass(line, event.group(1)) for line in present if line.section == wanted.section)
+    values = [line.value for line in present if (line.section, line.key) == (wanted.section, wanted.key)]
     if wanted.section == _CODES:
         return bool(values) and values[-1].partition(",")[2] == wanted.value.partition(",")[2]
-    return bool(values) and _as_good(wanted.key, wanted.value, values[-1])
+    return bool(values) and _equivalent(wanted.key, wanted.value, values[-1])
 
 
-def _as_good(key: str, ours: str, theirs: str) -> bool:
+def _equivalent(key: str, wanted: str, present: str) -> bool:
     if key in _OF_THE_PLACE:
-        return bool(theirs)
+        return bool(present)
     if key in _LISTS:
-        given = _words(theirs)
-        return "all" in given or _words(ours) <= given
+        given = _words(present)
+        return "all" in given or _words(wanted) <= given
     if key == "bindaddr":
-        return _is_loopback(theirs)
+        return _is_loopback(present)
     if key == "writetimeout":
-        return theirs.isdecimal() and int(theirs) >= int(ours)
-    if ours.lower() in _YES:
-        return theirs.lower() in _YES
-    return " ".join(ours.split()) == " ".join(theirs.split())
+        return present.isdecimal() and int(present) >= int(wanted)
+    if wanted.lower() in _YES:
+        return present.lower() in _YES
+    return " ".join(wanted.split()) == " ".join(present.split())
 
 
 def _words(text: str) -> set[str]:
@@ -88,7 +94,7 @@ def _words(text: str) -> set[str]:
 
 
 def _lets_pass(line: ConfLine, event: str) -> bool:
-    """Also in the older form, `eventfilter = Event: Name`, a regular expression."""
+    """Return whether a line lets an event pass; `eventfilter = Event: Name` is the older form."""
     if line.key == "eventfilter":
         return re.fullmatch(rf"Event:\s*{event}\$?", line.value) is not None
     return line.key.replace(" ", "") == f"eventfilter(action(include),name({event}))"

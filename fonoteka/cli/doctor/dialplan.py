@@ -1,4 +1,4 @@
-"""The dialplan as steps: those of a file, those that run. Pure."""
+"""Parse the dialplan of a file, and of a running Asterisk, into steps. Pure."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from fonoteka.cli.doctor.conf import ConfLine
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One priority of an extension: an application and its arguments. `label` is what Goto may name it by."""
+    """One priority of an extension: an application and its arguments; `label` is for Goto."""
 
     context: str
     exten: str
@@ -28,7 +28,7 @@ _PRIORITY: Final = re.compile(r"(n|\d+)(?:\(([^)]*)\))?")
 
 
 def steps(lines: Iterable[ConfLine]) -> list[Step]:
-    """What `exten =>` and `same =>` lines make, priorities counted. Raises ValueError for any other line."""
+    """Return the steps of `exten =>` and `same =>` lines. Raises ValueError for other lines."""
     found: list[Step] = []
     exten, before = "", 0
     for line in lines:
@@ -57,7 +57,7 @@ def steps(lines: Iterable[ConfLine]) -> list[Step]:
 
 
 def running(rows: Iterable[Mapping[str, str]]) -> list[Step]:
-    """The steps of a `ShowDialPlan` list; includes, switches and hints are left out."""
+    """Return the steps of a `ShowDialPlan` list, without includes, switches and hints."""
     return [
         Step(
             context=row.get("Context", ""),

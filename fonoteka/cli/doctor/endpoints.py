@@ -1,4 +1,4 @@
-"""Users' endpoints and trunks: each must exist on the PBX, or nobody is recorded and nobody is outside."""
+"""Check that the endpoints of users and the trunks exist on the PBX."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,8 +12,11 @@ _TECHNOLOGY: Final = "PJSIP/"
 _SHOWN: Final = 8
 
 
-async def known_to(client: AmiClient) -> frozenset[str]:
-    """The PJSIP endpoints the PBX has, as `PJSIP/name`, realtime ones too. Raises AmiActionFailed if it may not be asked."""
+async def on_pbx(client: AmiClient) -> frozenset[str]:
+    """Return the PJSIP endpoints of the PBX as `PJSIP/name`, realtime endpoints too.
+
+    Raises AmiActionFailed if the account may not ask.
+    """
     try:
         rows = await client.listing("PJSIPShowEndpoints", timeout_s=30)
     except AmiActionFailed as error:
@@ -24,7 +27,7 @@ async def known_to(client: AmiClient) -> frozenset[str]:
 
 
 def check(settings: DomainSettings, trunks: tuple[str, ...], there: frozenset[str]) -> Iterator[Finding]:
-    """Pure: what of the settings and of `pbx.trunks` is not `there`."""
+    """Compare the settings and `pbx.trunks` with the endpoints in `there`. Pure."""
     yield _users(settings.domains, there)
     if strange := [trunk for trunk in trunks if _pjsip(trunk) and trunk not in there]:
         yield Finding(
@@ -39,7 +42,7 @@ def check(settings: DomainSettings, trunks: tuple[str, ...], there: frozenset[st
 def _users(domains: tuple[Domain, ...], there: frozenset[str]) -> Finding:
     check = "endpoints of users"
     if not any(_pjsip(endpoint) for domain in domains for endpoint in _endpoints(domain)):
-        return Finding(part="kit", check=check, ok=None, detail="no user has one of PJSIP/, others cannot be asked for")
+        return Finding(part="kit", check=check, ok=None, detail="no user has a PJSIP endpoint; other channel types are not checked")
     here = [domain for domain in domains if there.intersection(_endpoints(domain))]
     missing = [endpoint for domain in here for endpoint in _endpoints(domain) if _pjsip(endpoint) and endpoint not in there]
     return Finding(
@@ -52,12 +55,12 @@ def _users(domains: tuple[Domain, ...], there: frozenset[str]) -> Finding:
 
 
 def _lacking(missing: list[str], here: list[Domain], domains: tuple[Domain, ...]) -> str:
-    """A domain of whose endpoints none is here is taken to be another PBX's."""
+    """Describe the result. A domain without any endpoint here is taken for another PBX's."""
     if not here:
         return "Asterisk has no endpoint of any user"
     elsewhere = [domain.name for domain in domains if domain not in here and domain.users]
     there = f"; on another PBX: {_some(elsewhere)}" if elsewhere else ""
-    return (f"Asterisk has no {_some(missing)}" if missing else "Asterisk has every one") + there
+    return (f"Asterisk has no {_some(missing)}" if missing else "Asterisk has all of them") + there
 
 
 def _endpoints(domain: Domain) -> list[str]:

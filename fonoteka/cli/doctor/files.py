@@ -1,6 +1,7 @@
-"""What only files can tell: that Asterisk sees the spool, has the notice's sounds and writes the journal.
+"""Check files: the spool as Asterisk sees it, the sounds of announcements, the CEL journal.
 
-Asterisk's file system is seen through its process where that is ours to see (spool_check.py); where it is not, that is said.
+Asterisk's file system is read through /proc/PID/root (agent/monitoring/spool_check.py). If this
+user may not read it, the findings are unknown.
 """
 
 import os
@@ -15,7 +16,7 @@ from fonoteka.core.spool import Spool
 
 
 def spool_shared(configuration: Configuration) -> Finding:
-    """Whether Asterisk sees and may write the folder that we call the spool."""
+    """Check that Asterisk sees `pbx.spool` and may write to it."""
     pbx = configuration.pbx
     spool, there = pbx.spool.absolute(), PurePosixPath((pbx.spool_in_asterisk or pbx.spool).absolute())
     address = split_address(pbx.ami)
@@ -37,7 +38,10 @@ def spool_shared(configuration: Configuration) -> Finding:
 
 
 def sounds(configuration: Configuration, data: str | None, names: frozenset[str]) -> Iterator[Finding]:
-    """Whether Asterisk finds these sounds, in any language and format; `data` is its ASTDATADIR, None if that is not known."""
+    """Check that Asterisk finds these sounds, in any language and format.
+
+    `data` is ASTDATADIR of Asterisk; None: unknown.
+    """
     root = asterisk_root(split_address(configuration.pbx.ami))
     for name in sorted(names):
         place = f"{data or '/usr/share/asterisk'}/sounds/{name}.wav"
@@ -53,7 +57,11 @@ def sounds(configuration: Configuration, data: str | None, names: frozenset[str]
 
 
 def _sound(root: Path, data: str, name: str) -> str | None:
-    """Where Asterisk looks: `sounds/LANGUAGE/NAME.FORMAT`, `sounds/NAME.FORMAT`; a name that begins with `/` is a path."""
+    """Return the path of a sound, or None.
+
+    Asterisk looks for `sounds/LANGUAGE/NAME.FORMAT` and `sounds/NAME.FORMAT`; a name that begins
+    with `/` is a path.
+    """
     relative = PurePosixPath(name)
     folders = [Path("/")] if relative.is_absolute() else [Path(data, "sounds"), *_languages(root, Path(data, "sounds"))]
     for folder in folders:
@@ -70,7 +78,7 @@ def _languages(root: Path, folder: Path) -> list[Path]:
 
 
 def journal(path: Path) -> Finding:
-    """Whether the agent can read the journal that Asterisk writes."""
+    """Check that the agent can read the CEL journal of Asterisk."""
     check, mend = "journal", "give Fonoteka's user Asterisk's group; pbx.cel_journal must be the file that cel_custom.conf names"
     if not path.exists():
         detail = f"pbx.cel_journal = {str(path)!r} is not there; Asterisk makes it at the first call"

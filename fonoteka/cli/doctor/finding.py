@@ -1,4 +1,4 @@
-"""What a check found, and how it is shown."""
+"""The result of a check, and its output."""
 
 import json
 from collections.abc import Iterable
@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One check: `detail` says what was seen, `mend` what to do unless it is `ok` (None: cannot be told from here)."""
+    """The result of one check: `detail` says what was found, `mend` how to fix it.
+
+    `ok` None: the check was not possible from here.
+    """
 
     part: str
     check: str
@@ -20,7 +23,7 @@ _MARKS = {True: "ok ", False: "BAD", None: "?  "}
 
 
 def shown(findings: list[Finding]) -> str:
-    """The findings for a human, one line each, and a second line where something is to be done."""
+    """Return the findings as text: one line each, and a second line with the fix if needed."""
     lines = []
     for finding in findings:
         lines.append(f"{_MARKS[finding.ok]}  {finding.part}: {finding.check} — {finding.detail}")
@@ -34,10 +37,10 @@ def shown(findings: list[Finding]) -> str:
 
 
 def shown_as_json(findings: list[Finding]) -> str:
-    """The findings for a program."""
-    return json.dumps({"ok": in_order(findings), "findings": [asdict(f) for f in findings]}, ensure_ascii=False)
+    """Return the findings as JSON."""
+    return json.dumps({"ok": in_order(findings), "findings": [asdict(finding) for finding in findings]}, ensure_ascii=False)
 
 
 def in_order(findings: Iterable[Finding]) -> bool:
-    """Whether no check found something wrong."""
+    """Return whether no check found a problem."""
     return all(finding.ok is not False for finding in findings)

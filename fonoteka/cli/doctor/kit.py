@@ -1,4 +1,4 @@
-"""The kit on the running PBX, line by line: what stands in asterisk_conf against what Asterisk has."""
+"""Compare the kit (asterisk_conf) with the running Asterisk, line by line."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ UNKNOWN: Final = "what the companies use could not be had from the API"
 
 
 def texts(kit: str) -> dict[str, str]:
-    """Path → text of a file of the kit, or of all .conf in a folder of it; empty if this version has none."""
+    """Return path → text of a file of the kit, or of each .conf in a folder of the kit."""
     root = files("asterisk_conf") / kit
     if root.is_file():
         return {kit: root.read_text(encoding="utf-8")}
@@ -29,26 +29,29 @@ def texts(kit: str) -> dict[str, str]:
 
 
 def fitted(text: str, configuration: Configuration) -> str:
-    """A file of the kit as this configuration wants it: the account's name, where the agent listens, the journal's name."""
+    """Return a file of the kit with the account, agent address and journal of a configuration."""
     pbx = configuration.pbx
     here = {"[fonoteka]": f"[{pbx.ami_user}]", "127.0.0.1:4573": pbx.agi}
     if pbx.cel_journal is not None:
         here["fonoteka.csv"] = pbx.cel_journal.name
-    for kits, ours in here.items():
-        text = text.replace(kits, ours)
+    for default, configured in here.items():
+        text = text.replace(default, configured)
     return text
 
 
 @dataclass(kw_only=True, slots=True)
 class Pbx:
-    """The running PBX, asked at most once for each thing."""
+    """The running PBX; the dialplan is read once."""
 
     client: AmiClient
     configuration: Configuration
     _dialplan: list[dialplan.Step] | None = field(default=None, init=False)
 
     async def lines(self, name: str) -> list[ConfLine]:
-        """A configuration file as Asterisk reads it, includes followed; nothing if there is none. Raises AmiActionFailed."""
+        """Return a configuration file as Asterisk reads it, with includes; [] if there is none.
+
+        Raises AmiActionFailed.
+        """
         try:
             return conf.read_answer(await self.client.action("GetConfig", Filename=name))
         except AmiActionFailed as error:
@@ -57,14 +60,14 @@ class Pbx:
             raise
 
     async def dialplan(self) -> list[dialplan.Step]:
-        """The whole dialplan that runs. Raises AmiActionFailed if it may not be asked."""
+        """Return the running dialplan. Raises AmiActionFailed if the account may not ask."""
         if self._dialplan is None:
             self._dialplan = dialplan.running(await self.client.listing("ShowDialPlan", timeout_s=30))
         return self._dialplan
 
 
 async def check(pbx: Pbx, use: Use) -> AsyncIterator[Finding]:
-    """Every line of every file, the modules behind them, and that the operator's dialplan calls what it must."""
+    """Check the modules, every line of every file, and the calls in the operator's dialplan."""
     for module, needed in MODULES:
         if needed(use):
             yield await _module(pbx, module)
@@ -78,7 +81,7 @@ async def check(pbx: Pbx, use: Use) -> AsyncIterator[Finding]:
             except AmiActionFailed as error:
                 yield may_not_ask(path, error, f"compare asterisk_conf/{path} with what is in Asterisk's {kit_file.conf}")
                 continue
-            for finding in _told(path, kit_file, missing):
+            for finding in _findings(path, kit_file, missing):
                 yield finding
     for call, needed, line in CALLS:
         if needed(use):
@@ -92,29 +95,29 @@ def _not_needed(path: str, kit_file: KitFile, use: Use) -> Finding:
 
 
 async def _missing(pbx: Pbx, kit_file: KitFile, text: str) -> list[str]:
-    """The lines of the kit that the PBX has not, each as it must stand there."""
+    """Return the lines of the kit that the PBX lacks."""
     wanted = conf.parse(fitted(text, pbx.configuration))
     if kit_file.conf == DIALPLAN:
         return missing_steps(dialplan.steps(wanted), await pbx.dialplan())
-    theirs = await pbx.lines(kit_file.conf)
-    there = {(line.section, line.key) for line in theirs}
-    strange = [f"[{section}] {key} must stay unset" for section, key in kit_file.unset if (section, key) in there]
-    return missing_lines([*kit_file.besides, *wanted], theirs) + strange
+    present = await pbx.lines(kit_file.conf)
+    there = {(line.section, line.key) for line in present}
+    unwanted = [f"[{section}] {key} must stay unset" for section, key in kit_file.unset if (section, key) in there]
+    return missing_lines([*kit_file.besides, *wanted], present) + unwanted
 
 
-def missing_lines(wanted: Iterable[ConfLine], theirs: list[ConfLine]) -> list[str]:
-    """What of `wanted` is not there, as `[section] key = value`."""
-    return [f"[{line.section}] {line}" for line in wanted if not conf.does(line, theirs)]
+def missing_lines(wanted: Iterable[ConfLine], present: list[ConfLine]) -> list[str]:
+    """Return the lines of `wanted` that are missing, as `[section] key = value`."""
+    return [f"[{line.section}] {line}" for line in wanted if not conf.does(line, present)]
 
 
-def missing_steps(wanted: Iterable[dialplan.Step], theirs: list[dialplan.Step]) -> list[str]:
-    """What of `wanted` does not run; a context that is not there at all is told as one."""
-    there, contexts = frozenset(theirs), {step.context for step in theirs}
+def missing_steps(wanted: Iterable[dialplan.Step], present: list[dialplan.Step]) -> list[str]:
+    """Return the steps of `wanted` that are missing; a missing context is one line."""
+    there, contexts = frozenset(present), {step.context for step in present}
     lines = (f"[{step.context}]" + (f" {step}" if step.context in contexts else "") for step in wanted if step not in there)
     return list(dict.fromkeys(lines))
 
 
-def _told(path: str, kit_file: KitFile, missing: list[str]) -> Iterator[Finding]:
+def _findings(path: str, kit_file: KitFile, missing: list[str]) -> Iterator[Finding]:
     if not missing:
         yield Finding(part=PART, check=path, ok=True, detail=f"every line is in {kit_file.conf}")
     for line in missing:
@@ -156,5 +159,5 @@ async def _called(pbx: Pbx, call: str, line: str) -> Finding:
 
 
 def may_not_ask(check: str, error: AmiActionFailed, look: str) -> Finding:
-    """What this account's rights do not reach is said, with where to look instead."""
+    """Return an unknown finding, as the account has no right to ask; `look` is the alternative."""
     return Finding(part=PART, check=check, ok=None, detail=f"may not be asked with this account ({error})", mend=look)

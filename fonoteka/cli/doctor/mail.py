@@ -1,4 +1,4 @@
-"""The mail server: greets, encrypts and lets us in as configured."""
+"""Check the mail server: connect, encrypt and log in as configured."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,7 @@ from fonoteka.core.mail import connected
 
 
 async def check(configuration: Configuration) -> AsyncIterator[Finding]:
-    """One finding; none where no mail server is configured. Nothing is sent."""
+    """Yield one finding, or none if no mail server is configured. Nothing is sent."""
     section = configuration.mail
     if section.smtp is None:
         return

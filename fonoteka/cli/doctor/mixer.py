@@ -1,4 +1,4 @@
-"""The mixer, by what lies in the spool: nothing waits long, nothing was set aside."""
+"""Check the mixer by the spool: no recording waits long, none was set aside."""
 
 import time
 from collections import Counter
@@ -15,7 +15,7 @@ WAITS_TOO_LONG_S: Final = 60.0
 
 
 def check(configuration: Configuration) -> Iterator[Finding]:
-    """Whether it keeps up."""
+    """Check that the mixer keeps up, and count the recordings that were set aside."""
     spool = Spool(configuration.pbx.spool)
     waiting = spool.items(ItemState.CLOSED)
     now = time.time()

@@ -1,6 +1,7 @@
-"""What an installation needs of its PBX, and when: the tables to which a new part of the kit adds its row.
+"""Tables of what an installation needs of its PBX, and when. A new part of the kit adds its row.
 
-Single lines are not here: they are read from the kit itself (asterisk_conf), so that one which is added there is checked at once.
+Single lines are read from the kit itself (asterisk_conf), so that a new line there is checked
+without a change here.
 """
 
 from collections.abc import Callable
@@ -16,18 +17,18 @@ DIALPLAN: Final = "extensions.conf"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Use:
-    """What of the kit an installation uses, by its configuration and its companies' settings."""
+    """The parts of the kit that an installation uses, by its configuration and domains."""
 
-    notice_in: frozenset[str]  # the sounds
+    notice_in: frozenset[str]  # names of sounds
     notice_out: frozenset[str]
     beep: bool
     codes: bool
     journal: bool
-    known: bool  # whether the settings could be had
+    known: bool  # whether the API returned the settings
 
     @classmethod
     def of(cls, configuration: Configuration, settings: DomainSettings | None) -> "Use":
-        """As they are now."""
+        """Return the use by a configuration and settings."""
         domains = settings.domains if settings is not None else ()
         return cls(
             notice_in=frozenset(domain.notice_in for domain in domains if domain.notice_in),
@@ -41,7 +42,7 @@ class Use:
 
     @property
     def notices(self) -> bool:
-        """Whether any company gives a notice."""
+        """Whether any domain has an announcement."""
         return bool(self.notice_in or self.notice_out)
 
 
@@ -54,10 +55,11 @@ def _always(_: Use) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KitFile:
-    """Files of the kit: `kit` is a path or a folder in asterisk_conf, `conf` the configuration of Asterisk's they are a part of.
+    """Files of the kit.
 
-    `unless` says in words when they are not needed; `besides` are lines that the configuration itself must have, `unset` is what
-    it must not have, as section and key.
+    `kit` is a path or a folder in asterisk_conf, `conf` the Asterisk file that includes it.
+    `unless` says when the files are not needed; `besides` are lines that `conf` itself must have;
+    `unset` are keys that it must not have, as (section, key).
     """
 
     kit: str
@@ -65,7 +67,7 @@ class KitFile:
     reload: str
     needed: Needed = _always
     unless: str = ""
-    by_settings: bool = False  # whether `needed` depends on the companies' settings
+    by_settings: bool = False  # whether `needed` depends on the settings of domains
     besides: tuple[ConfLine, ...] = ()
     unset: tuple[tuple[str, str], ...] = ()
 
@@ -128,7 +130,7 @@ MODULES: Final[tuple[tuple[str, Needed], ...]] = (
     ("cel_custom", lambda use: use.journal),
 )
 
-# What the operator's own dialplan must have somewhere, when, and how the line looks.
+# What the operator's dialplan must contain, when, and an example line.
 CALLS: Final[tuple[tuple[str, Needed, str], ...]] = (
     (
         "fonoteka-notice-in,",

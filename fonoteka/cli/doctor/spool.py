@@ -1,4 +1,4 @@
-"""The spool on this machine: writable, and with room."""
+"""Check the spool on this machine: writable, with free space."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ LEAST_FREE_BYTES: Final = 1 << 30
 
 
 def check(configuration: Configuration) -> Iterator[Finding]:
-    """Whether recordings can lie there until they are shipped."""
+    """Check that recordings can be kept there until they are shipped."""
     spool = Spool(configuration.pbx.spool)
     try:
         spool.prepare()

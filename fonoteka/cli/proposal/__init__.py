@@ -1,1 +1,1 @@
-"""`fonoteka apply --from-asterisk`: a file for `apply` to begin with, from the endpoints that the PBX has."""
+"""`fonoteka apply --from-asterisk`: propose a file for `apply` from the endpoints of the PBX."""

@@ -1,4 +1,4 @@
-"""The PJSIP endpoints of a PBX, with what tells a telephone from a line outside. Passwords that come along are not read."""
+"""Read the PJSIP endpoints of a PBX, except their passwords."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,18 +8,19 @@ from fonoteka.core.errors import AmiActionFailed
 
 
 class Ami(Protocol):
-    """What of the AMI client this needs."""
+    """The part of the AMI client that is needed."""
 
     async def listing(self, name: str, /, timeout_s: float = 10, **headers: str) -> list[Any]:
-        """An action's whole list; raises AmiError."""
+        """Return the list of an action. Raises AmiError."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PbxEndpoint:
-    """`caller_id` is as Asterisk writes it, `"name" <number>`; `tenant` is `tenantid`, empty if not set.
+    """A PJSIP endpoint.
 
-    What points outside: Asterisk `logs_in` there (`outbound_auth`) or `registers` there; it is `told_by_address` (`identify`); its
-    `address_is_fixed` (a contact of its AOR that did not register).
+    `caller_id` is as Asterisk writes it, `"name" <number>`; `tenant` is `tenantid`, empty if unset.
+    Signs of a trunk: Asterisk `logs_in` there (`outbound_auth`) or `registers` there; the endpoint
+    is `matched_by_address` (`identify`); `address_is_fixed` (a contact that did not register).
     """
 
     name: str
@@ -27,19 +28,19 @@ class PbxEndpoint:
     tenant: str = ""
     logs_in: bool = False
     registers: bool = False
-    told_by_address: bool = False
+    matched_by_address: bool = False
     address_is_fixed: bool = False
 
 
 async def endpoints(ami: Ami) -> list[PbxEndpoint]:
-    """All of them, realtime ones too. Raises AmiError."""
+    """Return all endpoints, realtime endpoints too. Raises AmiError."""
     registering = {row.get("Endpoint", "") for row in await _listed(ami, "PJSIPShowRegistrationsOutbound")}
     names = [row["ObjectName"] for row in await ami.listing("PJSIPShowEndpoints", timeout_s=30) if row.get("ObjectName")]
     return [read(name, await _listed(ami, "PJSIPShowEndpoint", Endpoint=name), registers=name in registering) for name in names]
 
 
 async def _listed(ami: Ami, action: str, **headers: Any) -> list[Any]:
-    """Nothing where Asterisk has none: no module for it, or an endpoint that has just gone."""
+    """Return a list, or [] if the module or the endpoint does not exist."""
     try:
         return await ami.listing(action, **headers)
     except AmiActionFailed:
@@ -47,7 +48,7 @@ async def _listed(ami: Ami, action: str, **headers: Any) -> list[Any]:
 
 
 def read(name: str, rows: Iterable[Mapping[str, str]], *, registers: bool) -> PbxEndpoint:
-    """One endpoint from the list that PJSIPShowEndpoint answers with."""
+    """Return one endpoint from the list of PJSIPShowEndpoint."""
     of_kind: dict[str, list[Mapping[str, str]]] = {}
     for row in rows:
         of_kind.setdefault(row.get("Event", ""), []).append(row)
@@ -59,7 +60,7 @@ def read(name: str, rows: Iterable[Mapping[str, str]], *, registers: bool) -> Pb
         tenant=detail.get("Tenantid", ""),
         logs_in=bool(detail.get("OutboundAuth")),
         registers=registers,
-        told_by_address="IdentifyDetail" in of_kind,
+        matched_by_address="IdentifyDetail" in of_kind,
         address_is_fixed=any(_number(aor.get("TotalContacts")) > _number(aor.get("ContactsRegistered")) for aor in aors),
     )
 

@@ -1,72 +1,94 @@
-"""The proposal as TOML. Whatever an endpoint or a caller id is called, it stays a quoted string. Pure."""
+"""Write the proposal as a TOML file. Names of endpoints and caller ids only become strings."""
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+import tomlkit
+from tomlkit.items import Table
 
 from fonoteka.cli.proposal.endpoints import PbxEndpoint
 from fonoteka.cli.proposal.people import Guess, Person, guess
 
+_LOCALTIME: Final = Path("/etc/localtime")
+
+
+def zone_here(link: Path = _LOCALTIME) -> str:
+    """Return the time zone of this machine (localtime(5)), or `UTC` if it is not set."""
+    _, found, zone = str(link.resolve()).partition("/zoneinfo/")
+    return zone if found else "UTC"
+
 
 def proposal(endpoints: Sequence[PbxEndpoint], *, asterisk: str, timezone: str, domain: str | None = None) -> str:
-    """A file for `fonoteka apply`. With `domain`: that company alone, or, if none is called so, everybody in it."""
+    """Return the text of a file for `fonoteka apply`.
+
+    With `domain` the file has the users of that domain only; if no endpoint belongs to it, all
+    users are put into it.
+    """
     found = guess(endpoints)
     people = [person for person in found.people if domain in (None, person.domain)]
     if not people:
         people = list(guess(endpoints, domain).people)
-    by_company = groupby(people, key=lambda person: person.domain)
-    companies = [line for name, members in by_company for line in _company(name, list(members), timezone)]
-    return "\n".join([*_head(found, asterisk, empty=not people), *companies]) + "\n"
-
-
-def quoted(text: str) -> str:
-    """A TOML basic string on one line: JSON's, and DEL escaped as well (TOML 1.0, String)."""
-    return re.sub("\x7f", "\\\\u007f", json.dumps(text, ensure_ascii=False))
+    document = tomlkit.document()
+    for line in _head(found, asterisk, empty=not people):
+        document.add(tomlkit.comment(line) if line else tomlkit.nl())
+    domains = tomlkit.aot()
+    for name, members in groupby(people, key=lambda person: person.domain):
+        domains.append(_domain(name, members, timezone))
+    if people:
+        document.add("domain", domains)
+    return tomlkit.dumps(document)
 
 
 def _head(found: Guess, asterisk: str, *, empty: bool) -> Iterator[str]:
-    yield f"# Proposed by what Asterisk at {asterisk} has. Read it, correct it, then: fonoteka apply FILE"
-    yield '# Nobody can log in without a password, and nobody looks after a company before one of its users has role = "admin".'
-    yield from _told("These lead outside. For the configuration, [pbx]: trunks = " + _names(found.outside), found.outside)
-    yield from _told("These are left out:", found.unfit)
+    yield f"Proposed from the endpoints of Asterisk at {asterisk}."
+    yield "Read it, correct it, then: fonoteka apply FILE"
+    yield 'A user without a password cannot log in; a domain needs a user with role = "admin".'
+    outside = [f"PJSIP/{name}" for name in found.outside if name != "anonymous"]
+    yield from _listed(f"These lead outside. For the configuration, [pbx]: trunks = {_toml(outside)}", found.outside)
+    yield from _listed("These are left out:", found.unfit)
     if empty:
-        yield "# Asterisk has no PJSIP endpoint that looks like somebody's telephone."
+        yield "Asterisk has no PJSIP endpoint that looks like a telephone of a user."
 
 
-def _told(title: str, endpoints: Mapping[str, str]) -> Iterator[str]:
+def _listed(title: str, endpoints: Mapping[str, str]) -> Iterator[str]:
     if endpoints:
-        yield "#"
-        yield f"# {title}"
-    for name, why in endpoints.items():
-        yield f"#     {quoted(name)}: {why}"
-
-
-def _names(outside: Mapping[str, str]) -> str:
-    return "[" + ", ".join(quoted(f"PJSIP/{name}") for name in outside if name != "anonymous") + "]"
-
-
-def _company(name: str, people: Sequence[Person], timezone: str) -> Iterator[str]:
-    yield ""
-    yield "[[domain]]"
-    yield f"name = {quoted(name)}  # what is typed at login"
-    yield f"title = {quoted(name)}"
-    yield f"timezone = {quoted(timezone)}  # of the machine that proposed it"
-    yield 'country = "RU"'
-    yield 'area_codes = []  # what counts as the city: ["391"]'
-    yield "retention_days = 180"
-    for person in people:
         yield ""
-        yield "  [[domain.user]]"
-        yield f"  login = {quoted(person.login)}"
-        yield f"  name = {quoted(person.name)}"
-        yield f"  extension = {quoted(person.extension)}"
-        yield f"  endpoints = [{', '.join(map(quoted, person.endpoints))}]"
-        yield '  role = "user"'
-        yield '  record = "all"'
-        yield '  # password = "…"  # Asterisk\'s passwords are not taken over'
-    yield ""
-    yield "  # The company's numbers, as callers dial them:"
-    yield "  # [[domain.number]]"
-    yield '  # number = "2458888"'
-    yield '  # label = "…"'
+        yield title
+    for name, why in endpoints.items():
+        yield f"    {_toml(name)}: {why}"
+
+
+def _toml(value: str | list[str]) -> str:
+    return tomlkit.item(value).as_string()
+
+
+def _domain(name: str, people: Iterable[Person], timezone: str) -> Table:
+    table = tomlkit.table()
+    table.add("name", tomlkit.string(name).comment("what is typed at login"))
+    table.add("title", name)
+    table.add("timezone", tomlkit.string(timezone).comment("of the machine that proposed it"))
+    table.add("country", "RU")
+    table.add("area_codes", tomlkit.array().comment('the city: ["391"]'))
+    table.add("retention_days", 180)
+    table.add(tomlkit.comment("The numbers of the company, as callers dial them:"))
+    for line in ("[[domain.number]]", 'number = "2458888"', 'label = "…"'):
+        table.add(tomlkit.comment(line))
+    users = tomlkit.aot()
+    for person in people:
+        users.append(_user(person))
+    table.add("user", users)
+    return table
+
+
+def _user(person: Person) -> Table:
+    table = tomlkit.table()
+    table.add("login", person.login)
+    table.add("name", person.name)
+    table.add("extension", person.extension)
+    table.add("endpoints", list(person.endpoints))
+    table.add("role", "user")
+    table.add("record", "all")
+    table.add(tomlkit.comment('password = "…"  # passwords of Asterisk are not copied'))
+    return table

@@ -1,4 +1,4 @@
-"""Files written in one step, whatever lies under the draft's name."""
+"""Files are written in one step, also if the draft's name is taken."""
 
 import os
 import stat
@@ -12,19 +12,19 @@ from fonoteka.core.atomic_file import drafted, write_atomically
 @pytest.mark.parametrize("sync", [True, False])
 def test_a_file_is_written_and_replaced_and_no_draft_stays(tmp_path: Path, sync: bool) -> None:
     for content in (b"first", b"second, longer", b""):
-        write_atomically(tmp_path / "paper.json", content, sync=sync)
-        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"paper.json": content}
+        write_atomically(tmp_path / "file.json", content, sync=sync)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file.json": content}
 
 
-@pytest.mark.parametrize("name", [".paper.json.new", "paper.json"])
+@pytest.mark.parametrize("name", [".file.json.new", "file.json"])
 def test_a_link_put_in_its_way_is_not_written_through(tmp_path: Path, name: str) -> None:
-    theirs, spool = tmp_path / "theirs", tmp_path / "spool"
-    theirs.write_bytes(b"untouched")
+    target, spool = tmp_path / "target", tmp_path / "spool"
+    target.write_bytes(b"untouched")
     spool.mkdir()
-    (spool / name).symlink_to(theirs)
-    write_atomically(spool / "paper.json", b"ours", sync=False)
-    assert theirs.read_bytes() == b"untouched"
-    assert {path.name: (path.is_symlink(), path.read_bytes()) for path in spool.iterdir()} == {"paper.json": (False, b"ours")}
+    (spool / name).symlink_to(target)
+    write_atomically(spool / "file.json", b"new", sync=False)
+    assert target.read_bytes() == b"untouched"
+    assert {path.name: (path.is_symlink(), path.read_bytes()) for path in spool.iterdir()} == {"file.json": (False, b"new")}
 
 
 def test_what_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The configuration: what is wrong is said in one line that names file, key and value — never a secret."""
+"""Errors of the configuration: one line with file, key and value, never a secret."""
 
 from pathlib import Path
 

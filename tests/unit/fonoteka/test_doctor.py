@@ -1,4 +1,4 @@
-"""The doctor's judgement of lines, steps and endpoints, and that it knows every file of the kit."""
+"""The doctor compares lines, steps and endpoints, and knows every file of the kit."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -119,12 +119,12 @@ def company(name: str, *there: str) -> Domain:
 @pytest.mark.parametrize(
     ("domains", "trunks", "there", "ok", "said"),
     [
-        ([company("acme", "PJSIP/152", "PJSIP/130")], (), "PJSIP/152 PJSIP/130", True, "every one"),
+        ([company("acme", "PJSIP/152", "PJSIP/130")], (), "PJSIP/152 PJSIP/130", True, "all of them"),
         ([company("acme", "PJSIP/152", "PJSIP/130")], (), "PJSIP/152", False, "has no PJSIP/130"),
-        ([company("acme", "PJSIP/152", "IAX2/130")], (), "PJSIP/152", True, "every one"),
+        ([company("acme", "PJSIP/152", "IAX2/130")], (), "PJSIP/152", True, "all of them"),
         ([company("acme", "PJSIP/152"), company("far", "PJSIP/9")], (), "PJSIP/152", True, "on another PBX: far"),
         ([company("acme", "PJSIP/152")], (), "", False, "no endpoint of any user"),
-        ([company("acme", "SCCP/152")], (), "PJSIP/9", None, "no user has one of PJSIP/"),
+        ([company("acme", "SCCP/152")], (), "PJSIP/9", None, "no user has a PJSIP endpoint"),
         (
             [company("acme", "PJSIP/152")],
             ("PJSIP/trunk",),

@@ -1,4 +1,4 @@
-"""The papers of a recording, as they are read from a folder that others may write to."""
+"""The JSON files of a recording, read from a folder to which other users may write."""
 
 import json
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     "name", ["../x.wav", "/etc/hostname", "a/b.wav", "..", "", ".wav", "x", "x.wav\n", "x.WAV", "я.wav", "x.y.wav"]
 )
 @pytest.mark.parametrize(
-    ("paper", "field"),
+    ("file", "field"),
     [
         ("manifest.json", "outside_leg"),
         ("manifest.json", "employee_leg"),
@@ -34,10 +34,10 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         ("mixed.json", "peaks_file"),
     ],
 )
-def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, paper: str, field: str, name: str) -> None:
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, file: str, field: str, name: str) -> None:
     write_manifest(tmp_path, MANIFEST)
     write_mixed(tmp_path, MIXED)
-    said = json.loads((tmp_path / paper).read_text())
-    (tmp_path / paper).write_text(json.dumps(said | {field: name}))
+    fields = json.loads((tmp_path / file).read_text())
+    (tmp_path / file).write_text(json.dumps(fields | {field: name}))
     with pytest.raises(SpoolError, match="no plain file name"):
-        (read_manifest if paper == "manifest.json" else read_mixed)(tmp_path)
+        (read_manifest if file == "manifest.json" else read_mixed)(tmp_path)

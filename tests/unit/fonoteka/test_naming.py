@@ -1,4 +1,4 @@
-"""Names of files, objects and calls: safe, short, never two things under one."""
+"""Names of files, objects and calls: safe, short and unique."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What `fonoteka apply --from-asterisk` takes endpoints for, and that any name makes a file which `apply` takes."""
+"""The guess of `fonoteka apply --from-asterisk`, and that any name makes a valid file."""
 
 from pathlib import Path
 
@@ -7,9 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fonoteka.cli.proposal.endpoints import PbxEndpoint, read
-from fonoteka.cli.proposal.file import proposal
+from fonoteka.cli.proposal.file import proposal, zone_here
 from fonoteka.cli.proposal.people import caller_id, guess, leads_outside
-from fonoteka.cli.proposal.zone import zone_here
 from store.provisioning.directory_file import WantedDomain, parse_directory
 
 
@@ -50,8 +49,8 @@ def test_caller_ids(text: str, name: str, number: str) -> None:
         (PbxEndpoint(name="gw", logs_in=True, caller_id='"Acme" <73912458888>'), True),
         (PbxEndpoint(name="152", logs_in=True, caller_id='"FreePBX" <152>'), False),
         (PbxEndpoint(name="gw", registers=True, caller_id="<152>"), True),
-        (PbxEndpoint(name="trunk", told_by_address=True), True),
-        (PbxEndpoint(name="152", told_by_address=True, caller_id='"x" <152>'), False),
+        (PbxEndpoint(name="trunk", matched_by_address=True), True),
+        (PbxEndpoint(name="152", matched_by_address=True, caller_id='"x" <152>'), False),
         (PbxEndpoint(name="trunk", address_is_fixed=True), True),
         (PbxEndpoint(name="door", address_is_fixed=True, caller_id="Door <199>"), False),
         (phone("anonymous"), True),
@@ -70,7 +69,7 @@ def test_who_is_who() -> None:
             phone("petrov-mobile", '"Петров П.П." <152>', tenant="acme"),
             phone("other", '"Кто-то" <152>', tenant="acme"),
             phone("0004f2aabbcc"),
-            PbxEndpoint(name="trunk", told_by_address=True),
+            PbxEndpoint(name="trunk", matched_by_address=True),
             phone("two words", "<5>"),
         ]
     )
@@ -96,7 +95,7 @@ def test_nobody() -> None:
     assert parsed(PbxEndpoint(name="trunk", registers=True), domain="acme") == {}
 
 
-_TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=80)  # AMI's lines hold no others
+_TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=80)  # of an AMI line
 
 
 @settings(deadline=None)
@@ -124,7 +123,7 @@ def test_what_of_an_answer_is_read() -> None:
     ]
     assert read("gw", rows, registers=False) == PbxEndpoint(name="gw", caller_id='"x" <1>', tenant="acme", logs_in=True)
     fixed = [{"Event": "AorDetail", "TotalContacts": "1", "ContactsRegistered": "0"}, {"Event": "IdentifyDetail"}]
-    assert read("t", fixed, registers=True) == PbxEndpoint(name="t", registers=True, told_by_address=True, address_is_fixed=True)
+    assert read("t", fixed, registers=True) == PbxEndpoint(name="t", registers=True, matched_by_address=True, address_is_fixed=True)
 
 
 def test_the_time_zone_of_a_machine(tmp_path: Path) -> None:

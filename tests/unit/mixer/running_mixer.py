@@ -1,4 +1,4 @@
-"""Mixers and workers at work, and how to see what they do."""
+"""Run mixers and workers, and observe them."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from fonoteka.core.config import Configuration, MixerSection, PbxSection
 from fonoteka.core.manifest import AudioFormat, Layout
 from fonoteka.core.spool import ItemState, Spool
 from mixer.app import run
-from mixer.job import Order
+from mixer.job import MixJob
 from mixer.worker_pool import Worker
 from tests.support.legs import EMPLOYEE_LEG, OUTSIDE_LEG
 
@@ -19,7 +19,7 @@ PATIENCE_S = 60.0
 
 @asynccontextmanager
 async def mixing(spool: Spool, workers: int = 1) -> AsyncIterator[asyncio.Task[None]]:
-    """A mixer at work on a spool; stopped as SIGTERM stops it."""
+    """Run a mixer on a spool while the block runs; stop it as SIGTERM does."""
     settings = MixerSection(workers=workers)
     mixer = asyncio.create_task(run(Configuration(pbx=PbxSection(spool=spool.root), mixer=settings)))
     try:
@@ -32,7 +32,7 @@ async def mixing(spool: Spool, workers: int = 1) -> AsyncIterator[asyncio.Task[N
 
 @asynccontextmanager
 async def working() -> AsyncIterator[Worker]:
-    """One worker alone."""
+    """Run one worker without a mixer."""
     worker = Worker()
     try:
         yield worker
@@ -40,30 +40,32 @@ async def working() -> AsyncIterator[Worker]:
         await worker.stop()
 
 
-def order(item: Path, audio_format: AudioFormat) -> Order:
-    """Mix this item in stereo."""
-    return Order(item=item, outside_leg=OUTSIDE_LEG, employee_leg=EMPLOYEE_LEG, audio_format=audio_format, layout=Layout.STEREO)
+def mix_job(folder: Path, audio_format: AudioFormat) -> MixJob:
+    """Return the job of mixing a folder in stereo."""
+    return MixJob(
+        folder=folder, outside_leg=OUTSIDE_LEG, employee_leg=EMPLOYEE_LEG, audio_format=audio_format, layout=Layout.STEREO
+    )
 
 
 async def until(true: Callable[[], object]) -> None:
-    """Wait for a condition that only the file system and /proc tell of."""
+    """Wait for a condition that only polling the file system or /proc shows."""
     async with asyncio.timeout(PATIENCE_S):
         while not true():
             await asyncio.sleep(0.01)
 
 
 def names(spool: Spool, state: ItemState) -> set[str]:
-    """The items of a state."""
+    """Return the names of the recording folders in a state."""
     return {item.name for item in spool.items(state)}
 
 
 def midway(spool: Spool) -> bool:
-    """Whether a worker is writing some item's audio right now."""
+    """Return whether a worker is writing audio now."""
     return any(spool.folder(ItemState.MIXING).glob("*/.audio.*.new"))
 
 
 def worker_pids(parent: int | None = None) -> set[int]:
-    """The worker processes that run now as children of this process (or another)."""
+    """Return the ids of running workers whose parent is this process (or `parent`)."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -75,7 +77,7 @@ def worker_pids(parent: int | None = None) -> set[int]:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process still lives (a zombie does not)."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

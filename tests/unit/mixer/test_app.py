@@ -1,4 +1,4 @@
-"""The mixer as it runs: a real spool, real worker processes, and what befalls them."""
+"""The running mixer: a real spool, real worker processes, and their failures."""
 
 import os
 import signal
@@ -15,10 +15,8 @@ from fonoteka.core.errors import SpoolError
 from fonoteka.core.manifest import read_failure, read_mixed
 from fonoteka.core.spool import ItemState, Spool, held
 from mixer.app import run
-from tests.support.legs import EMPLOYEE_LEG, OUTSIDE_LEG, close_item, header, hear, talk, write_item
+from tests.support.legs import EMPLOYEE_LEG, OUTSIDE_LEG, close_day, close_item, header, hear, replace_legs, talk, write_item
 from tests.unit.mixer.running_mixer import midway, mixing, names, runs, until, worker_pids
-
-LONG_S = 300.0  # takes a worker the better part of a second: time enough to kill it in the middle
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def spool(tmp_path: Path) -> Spool:
     return spool
 
 
-async def test_what_is_there_and_what_comes_is_mixed(spool: Spool) -> None:
+async def test_waiting_and_new_recordings_are_mixed(spool: Spool) -> None:
     close_item(spool, "there-before", *talk(1.0))
     async with mixing(spool):
         await until(lambda: names(spool, ItemState.MIXED) == {"there-before"})
@@ -42,17 +40,23 @@ async def test_what_is_there_and_what_comes_is_mixed(spool: Spool) -> None:
     assert {OUTSIDE_LEG, EMPLOYEE_LEG, "manifest.json"} <= there, "the legs stay until the store's receipt"
 
 
-async def test_the_worker_yields_to_voice(spool: Spool) -> None:
-    close_item(spool, "one", *talk(1.0))
+def yields_to_voice(pid: int) -> bool:
+    """Return whether a worker has the lowest priority in its session and among all sessions."""
+    autogroup = Path(f"/proc/{pid}/autogroup")  # where Linux schedules by sessions
+    return (
+        os.getpriority(os.PRIO_PROCESS, pid) == 19
+        and os.sched_getscheduler(pid) == os.SCHED_IDLE
+        and (not autogroup.exists() or autogroup.read_text(encoding="ascii").endswith(" nice 19\n"))
+    )
+
+
+async def test_the_worker_yields_to_voice(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FONOTEKA_MIXER_URGENT")
     async with mixing(spool):
-        await until(lambda: names(spool, ItemState.MIXED))
+        await until(worker_pids)
         (worker,) = worker_pids()
-        assert os.getpriority(os.PRIO_PROCESS, worker) == 19
-        assert os.sched_getscheduler(worker) == os.SCHED_IDLE
-        # A session of its own, whose share of the processors is the least there is, where Linux shares them out by sessions.
+        await until(lambda: yields_to_voice(worker))
         assert os.getsid(worker) == worker
-        autogroup = Path(f"/proc/{worker}/autogroup")
-        assert not autogroup.exists() or autogroup.read_text(encoding="ascii").endswith(" nice 19\n")
 
 
 async def test_what_cannot_be_mixed_is_set_aside_and_the_next_is_mixed(spool: Spool) -> None:
@@ -70,8 +74,8 @@ async def test_what_cannot_be_mixed_is_set_aside_and_the_next_is_mixed(spool: Sp
         "no-audio": Reason.AUDIO_DAMAGED,
         "no-manifest": Reason.AUDIO_DAMAGED,
     }
-    assert {line["segment"] for line in logs if line["event"] == "set aside"} == names(spool, ItemState.REJECTED)
-    assert [line["linkedid"] for line in logs if line["event"] == "mixed"] == ["1795391022.0"]
+    assert {line["segment"] for line in logs if line["event"] == "recording.rejected"} == names(spool, ItemState.REJECTED)
+    assert [line["linkedid"] for line in logs if line["event"] == "recording.mixed"] == ["1795391022.0"]
 
 
 async def test_a_missing_leg_is_logged(spool: Spool) -> None:
@@ -79,26 +83,27 @@ async def test_a_missing_leg_is_logged(spool: Spool) -> None:
     with capture_logs() as logs:
         async with mixing(spool):
             await until(lambda: names(spool, ItemState.MIXED))
-    told = [(line["segment"], line["trouble"]) for line in logs if line["event"] == "leg salvaged"]
-    assert told == [("half", "employee.wav: missing")]
+    salvaged = [(line["segment"], line["reason"]) for line in logs if line["event"] == "leg.salvaged"]
+    assert salvaged == [("half", "employee.wav: missing")]
 
 
 async def test_a_killed_worker_loses_nothing(spool: Spool) -> None:
-    close_item(spool, "long", *talk(LONG_S))
+    close_day(spool, "long")
     async with mixing(spool):
         await until(lambda: midway(spool))
         (first,) = worker_pids()
+        replace_legs(spool.folder(ItemState.MIXING) / "long", *talk(3.0))
         os.kill(first, signal.SIGKILL)
         close_item(spool, "next", *talk(1.0))
         await until(lambda: names(spool, ItemState.MIXED) == {"long", "next"})
         assert worker_pids().isdisjoint({first})
     item = spool.folder(ItemState.MIXED) / "long"
-    assert read_mixed(item).duration_ms == LONG_S * 1000
+    assert read_mixed(item).duration_ms == 3000
     assert not list(item.glob(".*")), "a draft of the killed worker is left"
 
 
-async def test_an_item_that_kills_two_workers_is_set_aside(spool: Spool) -> None:
-    close_item(spool, "deadly", *talk(LONG_S))
+async def test_a_recording_that_kills_two_workers_is_set_aside(spool: Spool) -> None:
+    close_day(spool, "deadly")
     async with mixing(spool):
         killed = set[int]()
         while len(killed) < 2:
@@ -114,8 +119,8 @@ async def test_an_item_that_kills_two_workers_is_set_aside(spool: Spool) -> None
     assert "killed by signal 9" in failure.detail
 
 
-async def test_stopping_gives_the_item_back_and_leaves_no_process(spool: Spool) -> None:
-    close_item(spool, "long", *talk(LONG_S))
+async def test_stopping_returns_the_recording_and_leaves_no_process(spool: Spool) -> None:
+    close_day(spool, "long")
     async with mixing(spool):
         await until(lambda: midway(spool))
     assert names(spool, ItemState.CLOSED) == {"long"}
@@ -123,8 +128,8 @@ async def test_stopping_gives_the_item_back_and_leaves_no_process(spool: Spool) 
 
 
 async def test_a_mixer_killed_midway_is_taken_over(spool: Spool) -> None:
-    """The whole process dies, worker and all; another mixer finds the item's lock free and does it again."""
-    close_item(spool, "long", *talk(LONG_S))
+    """The process and its workers die; another mixer finds the lock free and mixes again."""
+    close_day(spool, "long")
     script = (
         "import asyncio; from pathlib import Path; from mixer.app import run;"
         "from fonoteka.core.config import Configuration, PbxSection;"
@@ -140,15 +145,16 @@ async def test_a_mixer_killed_midway_is_taken_over(spool: Spool) -> None:
     assert workers
     await until(lambda: not any(map(runs, workers)))
     assert names(spool, ItemState.MIXING) == {"long"}
+    replace_legs(spool.folder(ItemState.MIXING) / "long", *talk(3.0))
     async with mixing(spool):
         await until(lambda: names(spool, ItemState.MIXED) == {"long"})
     item = spool.folder(ItemState.MIXED) / "long"
     mixed = read_mixed(item)
-    assert mixed.duration_ms == LONG_S * 1000
+    assert mixed.duration_ms == 3000
     assert not list(item.glob(".*"))
 
 
-async def test_an_item_that_a_living_mixer_holds_is_left_alone(spool: Spool) -> None:
+async def test_a_recording_that_a_living_mixer_holds_is_left_alone(spool: Spool) -> None:
     elsewhere = write_item(spool.folder(ItemState.MIXING) / "elsewhere", *talk(1.0))
     with held(elsewhere) as ours:
         assert ours
@@ -164,11 +170,11 @@ async def test_mixers_on_one_spool_share_the_work(spool: Spool) -> None:
     with capture_logs() as logs:
         async with mixing(spool, workers=2), mixing(spool):
             await until(lambda: len(spool.items(ItemState.MIXED)) == 24)
-    assert sorted(line["segment"] for line in logs if line["event"] == "mixed") == sorted(f"item-{n}" for n in range(24))
+    assert sorted(line["segment"] for line in logs if line["event"] == "recording.mixed") == sorted(f"item-{n}" for n in range(24))
     assert not [line for line in logs if line["log_level"] != "info"]
 
 
-async def test_a_spool_that_cannot_be_is_told(tmp_path: Path) -> None:
+async def test_a_spool_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SpoolError, match="cannot be written"):
         await run(Configuration(pbx=PbxSection(spool=tmp_path / "file" / "spool")))

@@ -1,4 +1,4 @@
-"""A disk that fills up: a real file system, small enough to fill."""
+"""A full disk: a real file system, small enough to fill."""
 
 import errno
 import os
@@ -12,15 +12,15 @@ from structlog.testing import capture_logs
 
 from fonoteka.core.manifest import AudioFormat, read_mixed
 from fonoteka.core.spool import ItemState, Spool
-from mixer.job import NoRoom
+from mixer.job import DiskFull
 from mixer.mix import Mixture
 from tests.support.legs import close_item, talk, write_item
-from tests.unit.mixer.running_mixer import mixing, names, order, until, working
+from tests.unit.mixer.running_mixer import mix_job, mixing, names, until, working
 
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A real file system of that size, in a folder of its own. Needs root, as the lab does."""
+    """Mount a tmpfs of this size on `folder`. Needs root, as the lab does."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
     try:
@@ -30,7 +30,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 
 def fill(disk: Path, all_but_bytes: int = 0) -> Path:
-    """Leave no more than so much room on a disk; gives the file to delete."""
+    """Fill a disk but for `all_but_bytes`; returns the file that takes the room."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         with suppress(OSError):
@@ -41,30 +41,31 @@ def fill(disk: Path, all_but_bytes: int = 0) -> Path:
 
 
 async def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
-    """No room, then room."""
     with small_disk(tmp_path / "disk", "1m") as disk, capture_logs() as logs:
         spool = Spool(disk)
         spool.prepare()
         close_item(spool, "waiting", *talk(20.0))
         filler = fill(disk)
         async with mixing(spool):
-            await until(lambda: any("cannot be written" in line["event"] for line in logs))
+            await until(lambda: any(line["event"] == "spool.not_writable" for line in logs))
             assert names(spool, ItemState.CLOSED) == {"waiting"}
             filler.unlink()
             await until(lambda: names(spool, ItemState.MIXED) == {"waiting"})
         assert read_mixed(spool.folder(ItemState.MIXED) / "waiting").duration_ms == 20_000
-    assert os.strerror(errno.ENOSPC) in next(line["detail"] for line in logs if "cannot be written" in line["event"])
+    assert os.strerror(errno.ENOSPC) in next(line["reason"] for line in logs if line["event"] == "spool.not_writable")
 
 
 @pytest.mark.parametrize("audio_format", AudioFormat)
-async def test_every_format_tells_a_full_disk(tmp_path: Path, audio_format: AudioFormat, capfd: pytest.CaptureFixture[str]) -> None:
-    """The disk fills up in the middle of the file: nothing is left of it, and the worker mixes the next one."""
+async def test_every_format_reports_a_full_disk(
+    tmp_path: Path, audio_format: AudioFormat, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The disk fills up in the middle of the file: no draft is left, and the worker goes on."""
     with small_disk(tmp_path / "disk", "1200k") as disk:
         long, short = write_item(disk / "long", *talk(30.0)), write_item(disk / "short", *talk(1.0))
         filler = fill(disk, all_but_bytes=16384)
         async with working() as worker:
-            assert isinstance(await worker.mix(order(long, audio_format)), NoRoom)
+            assert isinstance(await worker.mix(mix_job(long, audio_format)), DiskFull)
             assert not list(long.glob(".*"))
             filler.unlink()
-            assert isinstance(await worker.mix(order(short, audio_format)), Mixture)
-    assert capfd.readouterr().err == "", "the worker complained"
+            assert isinstance(await worker.mix(mix_job(short, audio_format)), Mixture)
+    assert capfd.readouterr().err == "", "the worker printed something"

@@ -1,0 +1,17 @@
+"""Settings that are accepted but have no effect in this version; each part logs them at start."""
+
+from collections.abc import Iterator
+
+from fonoteka.core.config import Configuration
+
+
+def unused_settings(part: str, configuration: Configuration) -> Iterator[tuple[str, str]]:
+    """Yield the key of each setting of a part that has no effect yet, and a hint for operators."""
+    if part == "agent" and configuration.pbx.cel_journal is not None:
+        yield "pbx.cel_journal", "calls made while the agent is down are not rebuilt from it"
+    if part == "api":
+        # Every domain has a retention, 180 days by default, so this does not depend on a file.
+        yield "domain.retention_days", "recordings are not deleted when the days are over"
+        for key in ("s3_access_key", "s3_secret_key"):
+            if getattr(configuration.store, key) is not None:
+                yield f"store.{key}", "objects are only stored in a folder, store.objects = file://…"
