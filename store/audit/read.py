@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Row, Select, and_, literal, select, tuple_, t
 
 from store.database.schema import audit, calls, milliseconds, users
 from store.database.store import Store
-from store.selection.bounded_count import counted
+from store.selection.bounded_count import bounded_count, shown_total
 from store.selection.period import Period
 
 
@@ -46,7 +46,7 @@ class SeenEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditPage:
-    """`next` None: the last page. `total` is exact up to `counting.COUNTED_UP_TO`, and that number beyond."""
+    """`next` None: the last page. `total` is exact up to COUNTED_UP_TO, and that number beyond."""
 
     items: tuple[SeenEntry, ...]
     next: AuditPlace | None
@@ -78,7 +78,7 @@ async def page_of_audit(
         query = query.where(audit.c.at <= after.at, key < tuple_(literal(milliseconds(after.at)), literal(after.id)))
     async with store.reading() as connection:
         rows = (await connection.execute(query.limit(limit + 1))).all()
-        total, exact = await counted(connection, audit, condition)
+        total, exact = shown_total(await bounded_count(connection, audit, condition))
     last = rows[limit - 1] if len(rows) > limit else None
     return AuditPage(
         items=tuple(_seen(row) for row in rows[:limit]),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table
 
 from fonoteka.core.call_report import Direction, Result
 from store.database.schema import LONGEST_LOGIN, Identity, Instant, metadata
@@ -42,8 +42,8 @@ def _columns() -> list[Column[int]]:
     return [Column(name, BigInteger, nullable=False) for name in COLUMNS]
 
 
-hour_tallies = Table(
-    "hour_tallies",
+hour_counters = Table(
+    "hour_counters",
     metadata,
     Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
     Column("hour", Instant, primary_key=True, autoincrement=False),  # when an hour of the domain's clock began
@@ -51,17 +51,8 @@ hour_tallies = Table(
     sqlite_with_rowid=False,
 )
 
-hour_lengths = Table(
-    "hour_lengths",
-    metadata,
-    Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
-    Column("hour", Instant, primary_key=True, autoincrement=False),  # as in hour_tallies
-    Column("lengths", Text, nullable=False),  # `store.lengths` reads and writes it
-    sqlite_with_rowid=False,
-)
-
-group_tallies = Table(
-    "group_tallies",
+group_counters = Table(
+    "group_counters",
     metadata,
     Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
     Column("kind", String(8), primary_key=True),  # employee, number

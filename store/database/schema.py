@@ -157,11 +157,13 @@ calls = Table(
     Column("recording_state", String(16), nullable=False),
     Column("recording_reason", String(32)),
     Column("recording_ms", BigInteger),
-    Column("held", Boolean, nullable=False),
+    Column("legal_hold", Boolean, nullable=False),
     Column("live", JSON(none_as_null=True)),  # a LiveReport while the call goes on
     Column("merged_into", String(LONGEST_LINKEDID)),  # the linkedid of the call that this one became a part of: no row to be seen
-    Column("peer", String(LONGEST_OUTSIDE)),  # the outside party, in one form however it was dialled; null: none, or withheld
-    Index("ix_calls_domain_id_peer_started_at", "domain_id", "peer", "started_at"),
+    Column(
+        "outside_number", String(LONGEST_OUTSIDE)
+    ),  # the outside party, in one form however it was dialled; null: none, or withheld
+    Index("ix_calls_domain_id_outside_number_started_at", "domain_id", "outside_number", "started_at"),
 )
 VISIBLE: Final = text("merged_into IS NULL")
 # The list is read in its order; all that filters and figures ask for is in it, so that they need not see the rows. PostgreSQL
@@ -203,23 +205,10 @@ _REACHED: Final = text("direction = 'out' AND result = 'answered' AND merged_int
 Index(
     "ix_calls_reached",  # when a party was reached by the company
     calls.c.domain_id,
-    calls.c.peer,
+    calls.c.outside_number,
     calls.c.answered_at,
     sqlite_where=_REACHED,
     postgresql_where=_REACHED,
-)
-_GOES_ON: Final = text("duration_s IS NULL AND merged_into IS NULL")
-Index(
-    "ix_calls_going_on",  # a few, whose length is not known yet: SQLite takes it only where it holds all that is asked for
-    calls.c.domain_id,
-    calls.c.duration_s,
-    calls.c.started_at,
-    calls.c.direction,
-    calls.c.result,
-    calls.c.talk_ms,
-    calls.c.merged_into,
-    sqlite_where=_GOES_ON,
-    postgresql_where=_GOES_ON,
 )
 
 call_paths = Table(

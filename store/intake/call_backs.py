@@ -31,7 +31,7 @@ from sqlalchemy import (
 from store.database.dialect import given_rows
 from store.database.schema import calls, domains, milliseconds
 from store.intake.batches import calls_in_batches
-from store.intake.facts import FACTS, CallFacts, peer_of
+from store.intake.facts import FACTS, CallFacts, outside_number_of
 
 _AGAIN: Final = calls.alias("again")
 
@@ -64,7 +64,7 @@ def settle(connection: Connection, written: Sequence[Written]) -> list[tuple[Row
     if own:
         rows += connection.execute(_missed_calls().where(calls.c.id.in_(own))).all()
     if moved:
-        told = [[domain_id, peer, milliseconds(at)] for domain_id, peer, at in sorted(moved)]
+        told = [[domain_id, outside_number, milliseconds(at)] for domain_id, outside_number, at in sorted(moved)]
         rows += connection.execute(*_waiting_between(connection, told)).all()
     changed = {row.id: (row, row.back_at) for row in rows if row.back_at != row.called_back_at}
     if changed:
@@ -74,20 +74,24 @@ def settle(connection: Connection, written: Sequence[Written]) -> list[tuple[Row
 
 
 def match_again(connection: Connection, domain_id: int) -> None:
-    """Work out `peer` and `called_back_at` of all calls of a domain anew, as its country and cities are now."""
+    """Work out `outside_number` and `called_back_at` of all calls of a domain anew, as its country and cities are now."""
     domain = connection.execute(select(domains.c.country, domains.c.area_codes).where(domains.c.id == domain_id)).one()
     area_codes = tuple(domain.area_codes)
-    _fill_peers(connection, domain_id, domain.country, area_codes)
+    _update_outside_numbers(connection, domain_id, domain.country, area_codes)
     mine = calls.c.domain_id == domain_id
     connection.execute(update(calls).where(mine, calls.c.called_back_at.is_not(None)).values(called_back_at=None))
-    connection.execute(update(calls).where(mine, MISSED, calls.c.peer.is_not(None)).values(called_back_at=_first_back()))
+    connection.execute(update(calls).where(mine, MISSED, calls.c.outside_number.is_not(None)).values(called_back_at=_first_back()))
 
 
-def _fill_peers(connection: Connection, domain_id: int, country: str, area_codes: tuple[str, ...]) -> None:
-    new = update(calls).where(calls.c.id == bindparam("key")).values(peer=bindparam("new_peer"))
-    for rows in calls_in_batches(connection, domain_id, calls.c.direction, calls.c.src, calls.c.dst, calls.c.peer):
-        peers = {row.id: peer_of(row.direction, row.src, row.dst, country, area_codes) for row in rows}
-        changed = [{"key": row.id, "new_peer": peers[row.id]} for row in rows if row.peer != peers[row.id]]
+def _update_outside_numbers(connection: Connection, domain_id: int, country: str, area_codes: tuple[str, ...]) -> None:
+    new = update(calls).where(calls.c.id == bindparam("key")).values(outside_number=bindparam("new_outside_number"))
+    for rows in calls_in_batches(connection, domain_id, calls.c.direction, calls.c.src, calls.c.dst, calls.c.outside_number):
+        outside_numbers = {row.id: outside_number_of(row.direction, row.src, row.dst, country, area_codes) for row in rows}
+        changed = [
+            {"key": row.id, "new_outside_number": outside_numbers[row.id]}
+            for row in rows
+            if row.outside_number != outside_numbers[row.id]
+        ]
         if changed:
             connection.execute(new, changed)
 
@@ -107,7 +111,7 @@ def _same_wait(before: CallFacts | None, after: CallFacts) -> bool:
 
 def _first_back() -> ScalarSelect[Any]:
     """When the party of a call was first reached after the call began."""
-    reached = and_(_AGAIN.c.domain_id == calls.c.domain_id, _AGAIN.c.peer == calls.c.peer, _REACHED)
+    reached = and_(_AGAIN.c.domain_id == calls.c.domain_id, _AGAIN.c.outside_number == calls.c.outside_number, _REACHED)
     first = select(func.min(_AGAIN.c.answered_at)).where(reached, _AGAIN.c.answered_at > calls.c.started_at)
     return first.correlate(calls).scalar_subquery()
 
@@ -119,12 +123,14 @@ def _missed_calls() -> Select[Any]:
 
 def _waiting_between(connection: Connection, moved: list[list[Any]]) -> tuple[Select[Any], dict[str, str]]:
     """The missed calls that began between each of these calls back (domain, party, when) and the one before it."""
-    source, (domain_id, peer, at), given = given_rows(connection.dialect, moved, (BigInteger, String, BigInteger))
-    reached = and_(_AGAIN.c.domain_id == domain_id, _AGAIN.c.peer == peer, _REACHED)
+    source, (domain_id, outside_number, at), given = given_rows(connection.dialect, moved, (BigInteger, String, BigInteger))
+    reached = and_(_AGAIN.c.domain_id == domain_id, _AGAIN.c.outside_number == outside_number, _REACHED)
     answered_at = type_coerce(_AGAIN.c.answered_at, BigInteger)
     one_before = (
         select(func.coalesce(func.max(answered_at), 0)).where(reached, answered_at < at).correlate(source).scalar_subquery()
     )
     started_at: ColumnElement[int] = type_coerce(calls.c.started_at, BigInteger)
-    between = and_(calls.c.domain_id == domain_id, calls.c.peer == peer, started_at < at, started_at >= one_before)
+    between = and_(
+        calls.c.domain_id == domain_id, calls.c.outside_number == outside_number, started_at < at, started_at >= one_before
+    )
     return _missed_calls().select_from(source.join(calls, true())).where(between), given

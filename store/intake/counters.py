@@ -1,8 +1,8 @@
 """What a call adds to the figures that are kept: pure.
 
-The figures of a company are kept for each hour of its own clock, and the length of each of its calls beside them
-(`store.lengths`); those of each employee and each of its numbers for each day and month. A call adds to one row of each;
-taking back what it added and adding anew what it has become is all that a change needs.
+The counters of a company are kept for each hour of its own clock, those of each user and each of its numbers for each
+day and month. A call adds to one row of each. A change of a call subtracts what the call added before and adds what it
+adds now.
 """
 
 from bisect import bisect_right
@@ -18,7 +18,6 @@ from fonoteka.core.call_report import Direction, Result
 from store.database.counter_tables import BANDS_S, CALLED_BACK, RECORDED, band_column, count_column, talk_column
 from store.database.schema import instant, milliseconds
 from store.intake.facts import CallFacts, whole_seconds
-from store.lengths import Length, length_of
 
 _HOUR_MS: Final = 3_600_000
 _MINUTE_MS: Final = 60_000
@@ -62,7 +61,6 @@ class GroupKey(NamedTuple):
 
 
 Key = TypeVar("Key")
-Name = TypeVar("Name")
 Sums = dict[str, int]
 """Columns of a row, and what is added to each."""
 
@@ -73,22 +71,17 @@ class Tally:
     def __init__(self) -> None:
         self.hours: dict[HourKey, Sums] = {}
         self.groups: dict[GroupKey, Sums] = {}
-        self.lengths: dict[HourKey, dict[Length, int]] = {}
 
     def add(self, facts: CallFacts, zone: ZoneInfo, sign: int = 1) -> None:
         """Add a call; with `sign` -1 take it back."""
         weighs = [(column, sign * amount) for column, amount in weight(facts)]
         local = facts.started_at.astimezone(zone)
-        hour = HourKey(facts.domain_id, hour_began_ms(facts.started_at, zone))
-        _add(self.hours, hour, weighs)
-        length = length_of(facts)
-        if length is not None:
-            _add(self.lengths, hour, [(length, sign)])
+        _add(self.hours, HourKey(facts.domain_id, hour_began_ms(facts.started_at, zone)), weighs)
         for key in _groups(facts, local):
             _add(self.groups, key, weighs)
 
     def __len__(self) -> int:
-        return len(self.hours) + len(self.groups) + sum(map(len, self.lengths.values()))
+        return len(self.hours) + len(self.groups)
 
 
 def weight(facts: CallFacts) -> list[tuple[str, int]]:
@@ -146,7 +139,7 @@ def _groups(facts: CallFacts, local: datetime) -> Iterator[GroupKey]:
         yield GroupKey(domain_id, _NUMBER, _MONTH, month, facts.number)
 
 
-def _add(rows: dict[Key, dict[Name, int]], key: Key, weighs: list[tuple[Name, int]]) -> None:
+def _add(rows: dict[Key, Sums], key: Key, weighs: list[tuple[str, int]]) -> None:
     sums = rows.get(key)
     if sums is None:
         sums = rows[key] = {}

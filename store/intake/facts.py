@@ -16,7 +16,7 @@ AUDIBLE: Final = frozenset({RecordingState.READY, RecordingState.PARTIAL})
 class CallFacts:
     """A call with a row of its own.
 
-    `duration_s` None: it goes on. `peer` is the outside party's number, the same for all calls with it; None: not known.
+    `outside_number` is the outside party's number, the same for all calls with it; None: not known.
     """
 
     domain_id: int
@@ -26,10 +26,9 @@ class CallFacts:
     result: Result
     employee: str | None
     number: str | None
-    duration_s: int | None
     talk_ms: int
     audible: bool
-    peer: str | None
+    outside_number: str | None
     called_back_at: datetime | None
 
     @property
@@ -40,15 +39,15 @@ class CallFacts:
     @property
     def waits_for(self) -> tuple[int, str, datetime] | None:
         """For a missed call of a known party: company, party, and the moment after which a call back counts."""
-        return (self.domain_id, self.peer, self.started_at) if self.missed and self.peer is not None else None
+        return (self.domain_id, self.outside_number, self.started_at) if self.missed and self.outside_number is not None else None
 
     @property
     def calls_back(self) -> tuple[int, str, datetime] | None:
         """For a call in which somebody of the company reached an outside party: company, party, when."""
         reached = self.direction is Direction.OUT and self.result is Result.ANSWERED
-        if not reached or self.peer is None or self.answered_at is None:
+        if not reached or self.outside_number is None or self.answered_at is None:
             return None
-        return self.domain_id, self.peer, self.answered_at
+        return self.domain_id, self.outside_number, self.answered_at
 
 
 FACTS: Final = (
@@ -59,10 +58,9 @@ FACTS: Final = (
     calls.c.result,
     calls.c.employee,
     calls.c.number,
-    calls.c.duration_s,
     calls.c.talk_ms,
     calls.c.recording_state,
-    calls.c.peer,
+    calls.c.outside_number,
     calls.c.called_back_at,
     calls.c.merged_into,
 )
@@ -81,15 +79,14 @@ def facts_of(row: Mapping[Any, Any]) -> CallFacts | None:
         result=Result(row["result"]),
         employee=row["employee"],
         number=row["number"],
-        duration_s=row["duration_s"],
         talk_ms=row["talk_ms"],
         audible=row["recording_state"] in AUDIBLE,
-        peer=row["peer"],
+        outside_number=row["outside_number"],
         called_back_at=row["called_back_at"],
     )
 
 
-def facts_told(report: CallReport, domain_id: int, *, peer: str | None, audible: bool) -> CallFacts | None:
+def facts_told(report: CallReport, domain_id: int, *, outside_number: str | None, audible: bool) -> CallFacts | None:
     """The facts in a report, before it is known whether the call was called back."""
     if report.merged_into is not None:
         return None
@@ -101,10 +98,9 @@ def facts_told(report: CallReport, domain_id: int, *, peer: str | None, audible:
         result=report.result,
         employee=report.employee,
         number=report.number,
-        duration_s=duration_s(report),
         talk_ms=report.talk_ms,
         audible=audible,
-        peer=peer,
+        outside_number=outside_number,
         called_back_at=None,
     )
 
@@ -121,7 +117,7 @@ def whole_seconds(length_ms: int) -> int:
     return (length_ms + 500) // 1000
 
 
-def peer_of(direction: str, src: str, dst: str, country: str, area_codes: tuple[str, ...]) -> str | None:
+def outside_number_of(direction: str, src: str, dst: str, country: str, area_codes: tuple[str, ...]) -> str | None:
     """The outside party of a call in a company of this country and these cities; None inside, and where it is withheld."""
     if direction == Direction.INTERNAL:
         return None

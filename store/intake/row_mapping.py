@@ -27,13 +27,13 @@ class Incoming:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallOnItsWay:
-    """One call on its way into the index. `peer` is the outside party that its report speaks of."""
+    """One call on its way into the index. `outside_number` is the outside party that its report speaks of."""
 
     public_id: str
     incoming: Incoming
     known: KnownCall | None
     merged: MergedCall
-    peer: str | None
+    outside_number: str | None
 
     @property
     def is_newer(self) -> bool:
@@ -46,7 +46,7 @@ class CallOnItsWay:
         before, audible = self.known.facts if self.known else None, self.merged.recording.state in AUDIBLE
         if not self.is_newer:
             return replace(before, audible=audible) if before else None
-        told = facts_told(self.incoming.report, self.incoming.domain_id, peer=self.peer, audible=audible)
+        told = facts_told(self.incoming.report, self.incoming.domain_id, outside_number=self.outside_number, audible=audible)
         if told is None or before is None or not told.waits_for:
             return told
         return replace(told, called_back_at=before.called_back_at)
@@ -118,7 +118,7 @@ def call_values(one: CallOnItsWay) -> dict[str, Any]:
         "ended_at": report.ended_at,
         "duration_s": duration_s(report),
         "talk_ms": report.talk_ms,
-        "peer": one.peer,
+        "outside_number": one.outside_number,
         "called_back_at": facts.called_back_at if facts else None,
         "reason": report.reason,
         "live": _live(report),

@@ -17,7 +17,7 @@ from fonoteka.core.naming import call_id
 from store.database.dialect import insert
 from store.database.schema import call_paths, calls, domains, participants, pbxs, segments
 from store.intake.call_backs import Written, settle
-from store.intake.facts import facts_of, peer_of
+from store.intake.facts import facts_of, outside_number_of
 from store.intake.merge import KnownCall, is_newer, merge
 from store.intake.recording_state import Segment
 from store.intake.row_mapping import CallOnItsWay, Incoming, call_values, known_call, path_step, recording_values, segment_of
@@ -66,7 +66,7 @@ async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequen
             incoming=one,
             known=there,
             merged=merge(there, one.report, one.arrived),
-            peer=domains_by_id[one.domain_id].peer(one),
+            outside_number=domains_by_id[one.domain_id].outside_number(one),
         )
         for public_id, one, there in new
     ]
@@ -87,8 +87,8 @@ class _HeldDomain:
     country: str
     area_codes: tuple[str, ...]
 
-    def peer(self, one: Incoming) -> str | None:
-        return peer_of(one.report.direction, one.report.src, one.report.dst, self.country, self.area_codes)
+    def outside_number(self, one: Incoming) -> str | None:
+        return outside_number_of(one.report.direction, one.report.src, one.report.dst, self.country, self.area_codes)
 
 
 async def _held_domains(
@@ -173,10 +173,10 @@ async def _pass_on_holds(connection: AsyncConnection, writing: Sequence[CallOnIt
     wholes = {part: call_id(report.pbx, report.merged_into) for part, report in reports if report.merged_into is not None}
     if not wholes:
         return
-    parts = select(calls.c.public_id, calls.c.domain_id).where(calls.c.public_id.in_(wholes), calls.c.held)
+    parts = select(calls.c.public_id, calls.c.domain_id).where(calls.c.public_id.in_(wholes), calls.c.legal_hold)
     for part in await connection.execute(parts):
         whole = (calls.c.public_id == wholes[part.public_id]) & (calls.c.domain_id == part.domain_id)
-        await connection.execute(update(calls).where(whole).values(held=True))
+        await connection.execute(update(calls).where(whole).values(legal_hold=True))
 
 
 async def _known(connection: AsyncConnection, public_ids: Sequence[str]) -> dict[str, KnownCall]:
@@ -197,7 +197,8 @@ async def _write_rows(connection: AsyncConnection, pbx_id: int, writing: Sequenc
     """The rows of `calls`; returns the key of each by public id."""
     keys = {one.public_id: one.known.key for one in writing if one.known is not None}
     fresh = [
-        {"public_id": one.public_id, "pbx_id": pbx_id, "linkedid": one.incoming.report.linkedid, "held": False} | call_values(one)
+        {"public_id": one.public_id, "pbx_id": pbx_id, "linkedid": one.incoming.report.linkedid, "legal_hold": False}
+        | call_values(one)
         for one in writing
         if one.known is None
     ]

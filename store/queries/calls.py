@@ -13,8 +13,8 @@ from store.database.schema import call_paths, calls, domains, instant, pbxs, seg
 from store.database.store import Store
 from store.intake.recording_state import Recording, Segment, assess, in_order
 from store.intake.row_mapping import live_of, segment_of
-from store.queries.page_keys import Key, Place, first, first_and_found, keys_of, place_after
-from store.selection.bounded_count import up_to_most
+from store.queries.page_keys import Key, Place, first_page, keys_query, place_after, read_keys
+from store.selection.bounded_count import bounded_count, shown_total
 from store.selection.scope import Scope, Visible, merged_calls, visible_calls, visible_calls_with, visible_segments
 from store.selection.selection import Selection, Sort, conditions, duration_s
 from store.statistics.counters_read import count
@@ -52,7 +52,7 @@ class SeenCall:
     talk_ms: int
     called_back_at: datetime | None
     recording: Recording
-    held: bool
+    legal_hold: bool
     live: LiveReport | None
     names: Mapping[str, str]
     viewer: str | None
@@ -71,21 +71,23 @@ class Page:
 async def page_of_calls(
     store: Store, scope: Scope, selection: Selection, *, sort: Sort, after: Place | None, limit: int, now: datetime
 ) -> Page:
-    """One page of a selection. Pages follow each other without gap or repeat, whatever calls come meanwhile."""
+    """Return a page of a selection. Pages have neither gaps nor repeats, even when calls arrive between requests."""
     now = after.now if after else now
     async with store.reading() as connection:
         selection = await named_by_login(connection, scope, selection)
         total = await count(connection, scope, selection)
-    visible, asked = visible_calls(scope), selection
-    if scope.login is None and len(selection.users) == 1:
-        visible, asked = visible_calls_with(scope, selection.users[0]), replace(selection, users=())
-    keys, found = await first_and_found(
-        store, visible, asked, sort=sort, after=after, limit=limit + 1, now=now, counts=total is None
-    )
-    async with store.reading() as connection:
+        visible = visible_calls(scope)
+        if scope.login is None and len(selection.users) == 1:
+            visible, selection = visible_calls_with(scope, selection.users[0]), replace(selection, users=())
+        wanted = conditions(selection, visible, now)
+        if total is None and after is None:
+            keys, number = await first_page(connection, visible, wanted, sort=sort, limit=limit + 1, now=now)
+        else:
+            keys = read_keys(await connection.execute(keys_query(visible, wanted, sort, after, now, limit + 1)))
+            number = await bounded_count(connection, visible.source, wanted) if total is None else 0
         items = await _calls(connection, scope, visible, keys[:limit], now)
-    number, exact = (total, True) if total is not None else up_to_most(found)
-    return Page(items=items, next=place_after(keys, sort, limit, now), total=number, total_is_exact=exact)
+    shown, is_exact = shown_total(number) if total is None else (total, True)
+    return Page(items=items, next=place_after(keys, sort, limit, now), total=shown, total_is_exact=is_exact)
 
 
 async def calls_after(
@@ -96,7 +98,7 @@ async def calls_after(
     now = after.now if after else now
     async with store.reading() as connection:
         wanted = conditions(await named_by_login(connection, scope, selection), visible, now)
-        keys = keys_of([(await connection.execute(first(visible, wanted, sort, after, now, limit + 1))).all()], sort)
+        keys = read_keys(await connection.execute(keys_query(visible, wanted, sort, after, now, limit + 1)))
         items = await _calls(connection, scope, visible, keys[:limit], now)
     return items, place_after(keys, sort, limit, now)
 
@@ -237,7 +239,7 @@ def _seen_call(
             duration_ms=row.seen_ms,
             parts=parts,
         ),
-        held=row.held,
+        legal_hold=row.legal_hold,
         live=live,
         names=names,
         viewer=viewer,

@@ -6,11 +6,11 @@ from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal, select, true, type_coerce
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select, true, type_coerce
 from sqlalchemy.types import BigInteger
 
 from fonoteka.core.call_report import Direction, RecordingState, Result
-from store.database.schema import Instant, calls, milliseconds, participants
+from store.database.schema import calls, milliseconds, participants
 from store.selection.period import Period, at_time_of_day, on_weekdays
 from store.selection.scope import Visible
 
@@ -107,14 +107,8 @@ def conditions(selection: Selection, visible: Visible, now: datetime) -> ColumnE
     return and_(*wanted)
 
 
-def bounds(part: Period) -> dict[str, datetime]:
-    """Parameters by which a query with the conditions of a selection looks at a part of its period only."""
-    return {"period_start": part.start, "period_end": part.end}
-
-
 def _began_in(column: ColumnElement[Any], within: Period) -> ColumnElement[bool]:
-    start, end = (bindparam(name, value, type_=Instant()) for name, value in bounds(within).items())
-    return (column >= start) & (column < end)
+    return (column >= within.start) & (column < within.end)
 
 
 def duration_s(now: datetime) -> ColumnElement[int]:

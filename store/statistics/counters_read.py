@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Table, cast, func, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, FromClause, cast, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import Direction, Result
-from store.database.counter_tables import CALLED_BACK, RECORDED, Cell, count_column, group_tallies, hour_tallies
+from store.database.counter_tables import CALLED_BACK, RECORDED, Cell, count_column, group_counters, hour_counters
 from store.database.schema import milliseconds
 from store.intake.counters import Kind, Unit, day_number, hour_began_ms, month_number
 from store.selection import selection as selections
@@ -25,7 +25,7 @@ _ALL: Final = frozenset((direction, result) for direction in Direction for resul
 _MISSED: Final = frozenset((Direction.IN, result) for result in Result if result is not Result.ANSWERED)
 
 
-def hour_rows(scope: Scope, selection: Selection, table: Table = hour_tallies) -> FromClause | None:
+def hour_rows(scope: Scope, selection: Selection) -> FromClause | None:
     """The company's hours that make up a selection's times; None if hours do not, or if it asks for less than a company."""
     if not _of_company(scope, selection) or selection.numbers or selection.employee_logins:
         return None
@@ -33,8 +33,8 @@ def hour_rows(scope: Scope, selection: Selection, table: Table = hour_tallies) -
     first, last = selection.time_from or time(), selection.time_to or time()
     if not all(_is_hour(moment, zone) for moment in (within.start, within.end)) or not _are_hours(first, last):
         return None
-    t = table.c
-    rows = select(table).where(t.domain_id == scope.domain_id, t.hour >= within.start, t.hour < within.end)
+    t = hour_counters.c
+    rows = select(hour_counters).where(t.domain_id == scope.domain_id, t.hour >= within.start, t.hour < within.end)
     if first != last:
         rows = rows.where(at_time_of_day(t.hour, first, last, within, zone))
     return rows.subquery()
@@ -50,11 +50,11 @@ def group_rows(scope: Scope, selection: Selection, kind: Kind) -> FromClause | N
     days = _whole_days(selection.period, selection.zone)
     if days is None:
         return None
-    t = group_tallies.c
+    t = group_counters.c
     mine = [t.domain_id == scope.domain_id, t.kind == kind.value, *([t.name.in_(names)] if names else [])]
     stretches = list(days_and_months(*days))
     parts = [
-        select(group_tallies).where(*mine, t.unit == unit.value, t.start >= first, t.start < last)
+        select(group_counters).where(*mine, t.unit == unit.value, t.start >= first, t.start < last)
         for unit, first, last in stretches
     ]
     return (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.database.counter_tables import group_tallies
+from store.database.counter_tables import group_counters
 from store.database.schema import users
 from store.intake.counters import Kind, Unit
 from store.selection.scope import Scope
@@ -22,7 +22,7 @@ async def named_by_login(connection: AsyncConnection, scope: Scope, selection: S
     """
     if not selection.employee:
         return selection
-    piece, t = selection.employee.casefold(), group_tallies.c
+    piece, t = selection.employee.casefold(), group_counters.c
     there = await connection.execute(select(users.c.login, users.c.name).where(users.c.domain_id == scope.domain_id))
     of_employees = (t.domain_id == scope.domain_id) & (t.kind == Kind.EMPLOYEE.value) & (t.unit == Unit.MONTH.value)
     called = await connection.execute(select(t.name).where(of_employees).distinct())

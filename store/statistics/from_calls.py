@@ -1,4 +1,4 @@
-"""Queries that look at the calls of a selection for its figures. They add up: halves can be looked at (`store.halves`)."""
+"""Statistics from the calls of a selection: queries that read each call."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -17,18 +17,15 @@ Share = tuple[int, int | None]
 """From so many whole seconds up to, not including, so many; None: however long."""
 
 _ANSWERED: Final = calls.c.result == Result.ANSWERED
-_GOES_ON: Final = calls.c.duration_s.is_(None)  # an index has those that go on, and whoever says so finds them at once
 
 
-def hours(scope: Scope, selection: Selection, now: datetime, *, going_on: bool = False) -> Select[Any]:
-    """The calls with the outside by hour of the week and outcome; `hours_of` reads its rows. `going_on`: those alone."""
+def hours(scope: Scope, selection: Selection, now: datetime) -> Select[Any]:
+    """The calls with the outside by hour of the week and outcome; `hours_of` reads its rows."""
     visible, c = visible_calls(scope), calls.c
     of_out, of_in = case((_ANSWERED, 0), else_=1), case((_ANSWERED, 2), (c.result == Result.BUSY, 4), else_=3)
     outcome = case((c.direction == Direction.OUT, of_out), else_=of_in)
     key = week_hour(visible.started_at, selection.period, selection.zone) * 8 + outcome
     outside = conditions(selection, visible, now) & (c.direction != Direction.INTERNAL)
-    if going_on:
-        outside &= _GOES_ON
     # Grouping sorts them, which costs more than finding them: a number for each is sorted in two thirds of the time that what it
     # is made of would take. No database looks through an OFFSET.
     each = select(key.label("key")).select_from(visible.source).where(outside).offset(0).subquery()
@@ -55,13 +52,11 @@ def pairs(scope: Scope, selection: Selection, direction: Direction, now: datetim
     return select(*columns).select_from(visible.source).where(wanted).group_by(c.number, c.employee)
 
 
-def talks(scope: Scope, selection: Selection, shares: Sequence[Share], now: datetime, *, going_on: bool = False) -> Select[Any]:
-    """How many of the outgoing calls talked as long as each share says, in one row. `going_on`: of those that do, alone."""
+def talks(scope: Scope, selection: Selection, shares: Sequence[Share], now: datetime) -> Select[Any]:
+    """How many of the outgoing calls talked as long as each share says, in one row."""
     visible = visible_calls(scope)
     columns: list[ColumnElement[Any]] = [_number(_talked(*share)).label(f"share_{place}") for place, share in enumerate(shares)]
     wanted = conditions(selection, visible, now) & (calls.c.direction == Direction.OUT)
-    if going_on:
-        wanted &= _GOES_ON
     return select(*columns).select_from(visible.source).where(wanted)
 
 

@@ -78,7 +78,7 @@ async def test_a_held_call_is_told_with_its_reason(store: Store, pbx: Pbx) -> No
 
 async def held(store: Store, public_id: str) -> bool:
     async with store.reading() as connection:
-        query = select(schema.calls.c.held).where(schema.calls.c.public_id == public_id)
+        query = select(schema.calls.c.legal_hold).where(schema.calls.c.public_id == public_id)
         return bool((await connection.execute(query)).scalar_one())
 
 

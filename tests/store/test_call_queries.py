@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Select, select, text
+from sqlalchemy import select, text
 from sqlalchemy.dialects import sqlite
 
 from fonoteka.core.call_report import CallReport, Direction, Reason, Result
@@ -13,23 +13,15 @@ from store.database.schema import domains
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx
-from store.queries import page_keys as call_keys
 from store.queries.calls import Page, page_of_calls
-from store.queries.page_keys import Place
+from store.queries.page_keys import Place, keys_query
 from store.selection.period import period
 from store.selection.scope import Scope, visible_calls
 from store.selection.selection import Kind, Selection, Sort, conditions
-from store.statistics import from_calls as figures_counted
 from tests.data import seed
 
 ZONE = ZoneInfo("Asia/Krasnoyarsk")
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)  # 21:00 by the domain's clock
-
-
-@pytest.fixture(autouse=True, params=["whole", "in_halves"])
-def looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "in_halves":
-        monkeypatch.setattr("store.halves.LONG", timedelta())
 
 
 def at(clock: str, day: int = 22) -> datetime:
@@ -203,29 +195,11 @@ async def test_a_list_is_read_in_the_order_of_an_index(store: Store, pbx: Pbx) -
         assert not any("TEMP B-TREE" in line for line in plan), plan
 
 
-async def test_calls_that_go_on_are_found_at_once(store: Store, pbx: Pbx) -> None:
-    """Among tens of millions of calls, they are a few: figures by length look at these alone."""
-    if store.engine.dialect.name != "sqlite":
-        return  # PostgreSQL plans by statistics
-    await filled(store, pbx)
-    scope = await scope_of(store)
-    selection = Selection(period=period(None, None, ZONE, NOW), zone=ZONE, min_s=30)
-    hours = figures_counted.hours(scope, selection, NOW, going_on=True)
-    talks = figures_counted.talks(scope, selection, [(0, 30), (30, None)], NOW, going_on=True)
-    for query in (hours, talks):
-        plan = await plan_of(store, query)
-        assert any("COVERING INDEX ix_calls_going_on (domain_id=? AND duration_s=? AND started_at>?" in line for line in plan), plan
-
-
 async def plan_of_first_page(store: Store, scope: Scope) -> list[str]:
     visible = visible_calls(scope)
     selection = Selection(period=period(None, None, ZONE, NOW), zone=ZONE)
-    return await plan_of(store, call_keys.first(visible, conditions(selection, visible, NOW), Sort.STARTED_DOWN, None, NOW, 50))
-
-
-async def plan_of(store: Store, query: Select[Any]) -> list[str]:
+    query = keys_query(visible, conditions(selection, visible, NOW), Sort.STARTED_DOWN, None, NOW, 50)
     sql = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
-    sql = sql.replace("LIMIT ?", "LIMIT -1")  # what SQLAlchemy says before an OFFSET is never written out
     async with store.reading() as connection:
         return [row.detail for row in await connection.execute(text(f"EXPLAIN QUERY PLAN {sql}".replace(":", "\\:")))]
 

@@ -45,7 +45,7 @@ async def test_what_is_held_stays_held_in_the_call_it_becomes_a_part_of(store: S
     await upsert_calls(store, pbx, [WHOLE, PART])
     shown = await seen(store, CUSTOMER)
     assert shown is not None
-    assert shown.held
+    assert shown.legal_hold
 
 
 @pytest.mark.parametrize("report", [ASKING, PART])
