@@ -28,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from store.database.dialect import given_rows
+from store.database.dialect import parameter_rows
 from store.database.schema import calls, domains, milliseconds
 from store.intake.batches import calls_in_batches
 from store.intake.facts import FACTS, CallFacts, outside_number_of
@@ -45,7 +45,7 @@ _REACHED: Final = and_(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
+class WrittenCall:
     """A call just written: its key, and its facts before and after (None: it was not there, or has no row of its own)."""
 
     key: int
@@ -53,12 +53,12 @@ class Written:
     after: CallFacts | None
 
 
-def settle(connection: Connection, written: Sequence[Written]) -> list[tuple[Row[Any], datetime | None]]:
+def update_call_backs(connection: Connection, written: Sequence[WrittenCall]) -> list[tuple[Row[Any], datetime | None]]:
     """Bring `called_back_at` up to date after calls were written. Gives the rows that changed (as before), and the new time.
 
     A row has the columns FACTS, `id`, `public_id`, `ended_at` and `recording_reason`.
     """
-    own = [one.key for one in written if one.after and one.after.waits_for and not _same_wait(one.before, one.after)]
+    own = [one.key for one in written if one.after and one.after.awaited_call_back and not _same_wait(one.before, one.after)]
     moved = {back for one in written for back in _moved(one)}
     rows: list[Row[Any]] = []
     if own:
@@ -73,7 +73,7 @@ def settle(connection: Connection, written: Sequence[Written]) -> list[tuple[Row
     return list(changed.values())
 
 
-def match_again(connection: Connection, domain_id: int) -> None:
+def rebuild_call_backs(connection: Connection, domain_id: int) -> None:
     """Work out `outside_number` and `called_back_at` of all calls of a domain anew, as its country and cities are now."""
     domain = connection.execute(select(domains.c.country, domains.c.area_codes).where(domains.c.id == domain_id)).one()
     area_codes = tuple(domain.area_codes)
@@ -96,17 +96,17 @@ def _update_outside_numbers(connection: Connection, domain_id: int, country: str
             connection.execute(new, changed)
 
 
-def _moved(one: Written) -> set[tuple[int, str, datetime]]:
+def _moved(one: WrittenCall) -> set[tuple[int, str, datetime]]:
     """The calls back that came or went."""
     return {back for back in {_back(one.before)} ^ {_back(one.after)} if back is not None}
 
 
 def _back(facts: CallFacts | None) -> tuple[int, str, datetime] | None:
-    return None if facts is None else facts.calls_back
+    return None if facts is None else facts.made_call_back
 
 
 def _same_wait(before: CallFacts | None, after: CallFacts) -> bool:
-    return before is not None and before.waits_for == after.waits_for
+    return before is not None and before.awaited_call_back == after.awaited_call_back
 
 
 def _first_back() -> ScalarSelect[Any]:
@@ -123,7 +123,7 @@ def _missed_calls() -> Select[Any]:
 
 def _waiting_between(connection: Connection, moved: list[list[Any]]) -> tuple[Select[Any], dict[str, str]]:
     """The missed calls that began between each of these calls back (domain, party, when) and the one before it."""
-    source, (domain_id, outside_number, at), given = given_rows(connection.dialect, moved, (BigInteger, String, BigInteger))
+    source, (domain_id, outside_number, at), given = parameter_rows(connection.dialect, moved, (BigInteger, String, BigInteger))
     reached = and_(_AGAIN.c.domain_id == domain_id, _AGAIN.c.outside_number == outside_number, _REACHED)
     answered_at = type_coerce(_AGAIN.c.answered_at, BigInteger)
     one_before = (

@@ -25,10 +25,10 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 
 
-class Kind(StrEnum):
+class GroupKind(StrEnum):
     """Whose figures a row holds."""
 
-    EMPLOYEE = "employee"
+    USER = "user"
     NUMBER = "number"
 
 
@@ -40,7 +40,7 @@ class Unit(StrEnum):
 
 
 # Plain text: an enumeration's member is slow to look up by, and each call is added to five rows.
-_EMPLOYEE, _NUMBER, _DAY, _MONTH = Kind.EMPLOYEE.value, Kind.NUMBER.value, Unit.DAY.value, Unit.MONTH.value
+_USER, _NUMBER, _DAY, _MONTH = GroupKind.USER.value, GroupKind.NUMBER.value, Unit.DAY.value, Unit.MONTH.value
 
 
 class HourKey(NamedTuple):
@@ -65,8 +65,8 @@ Sums = dict[str, int]
 """Columns of a row, and what is added to each."""
 
 
-class Tally:
-    """Additions to the rows of figures, summed up."""
+class CounterChanges:
+    """Additions to the rows of figures, sum_of up."""
 
     def __init__(self) -> None:
         self.hours: dict[HourKey, Sums] = {}
@@ -74,7 +74,7 @@ class Tally:
 
     def add(self, facts: CallFacts, zone: ZoneInfo, sign: int = 1) -> None:
         """Add a call; with `sign` -1 take it back."""
-        weighs = [(column, sign * amount) for column, amount in weight(facts)]
+        weighs = [(column, sign * amount) for column, amount in increments(facts)]
         local = facts.started_at.astimezone(zone)
         _add(self.hours, HourKey(facts.domain_id, hour_began_ms(facts.started_at, zone)), weighs)
         for key in _groups(facts, local):
@@ -84,7 +84,7 @@ class Tally:
         return len(self.hours) + len(self.groups)
 
 
-def weight(facts: CallFacts) -> list[tuple[str, int]]:
+def increments(facts: CallFacts) -> list[tuple[str, int]]:
     """What a call adds to each column; the columns it adds nothing to are left out."""
     weighs = [(count_column(facts.direction, facts.result), 1)]
     if facts.result is Result.ANSWERED and facts.direction is not Direction.INTERNAL and facts.talk_ms:
@@ -132,8 +132,8 @@ def month_number(day: date) -> int:
 def _groups(facts: CallFacts, local: datetime) -> Iterator[GroupKey]:
     domain_id, day, month = facts.domain_id, day_number(local), month_number(local)
     if facts.employee is not None:
-        yield GroupKey(domain_id, _EMPLOYEE, _DAY, day, facts.employee)
-        yield GroupKey(domain_id, _EMPLOYEE, _MONTH, month, facts.employee)
+        yield GroupKey(domain_id, _USER, _DAY, day, facts.employee)
+        yield GroupKey(domain_id, _USER, _MONTH, month, facts.employee)
     if facts.number is not None:
         yield GroupKey(domain_id, _NUMBER, _DAY, day, facts.number)
         yield GroupKey(domain_id, _NUMBER, _MONTH, month, facts.number)

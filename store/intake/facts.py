@@ -37,12 +37,12 @@ class CallFacts:
         return self.direction is Direction.IN and self.result is not Result.ANSWERED
 
     @property
-    def waits_for(self) -> tuple[int, str, datetime] | None:
+    def awaited_call_back(self) -> tuple[int, str, datetime] | None:
         """For a missed call of a known party: company, party, and the moment after which a call back counts."""
         return (self.domain_id, self.outside_number, self.started_at) if self.missed and self.outside_number is not None else None
 
     @property
-    def calls_back(self) -> tuple[int, str, datetime] | None:
+    def made_call_back(self) -> tuple[int, str, datetime] | None:
         """For a call in which somebody of the company reached an outside party: company, party, when."""
         reached = self.direction is Direction.OUT and self.result is Result.ANSWERED
         if not reached or self.outside_number is None or self.answered_at is None:
@@ -64,10 +64,10 @@ FACTS: Final = (
     calls.c.called_back_at,
     calls.c.merged_into,
 )
-"""The columns that `facts_of` reads."""
+"""The columns that `facts_of_row` reads."""
 
 
-def facts_of(row: Mapping[Any, Any]) -> CallFacts | None:
+def facts_of_row(row: Mapping[Any, Any]) -> CallFacts | None:
     """The facts in a row of `calls` that has at least the columns FACTS."""
     if row["merged_into"] is not None:
         return None
@@ -86,7 +86,7 @@ def facts_of(row: Mapping[Any, Any]) -> CallFacts | None:
     )
 
 
-def facts_told(report: CallReport, domain_id: int, *, outside_number: str | None, audible: bool) -> CallFacts | None:
+def facts_of_report(report: CallReport, domain_id: int, *, outside_number: str | None, audible: bool) -> CallFacts | None:
     """The facts in a report, before it is known whether the call was called back."""
     if report.merged_into is not None:
         return None

@@ -15,8 +15,8 @@ from fonoteka.core.naming import call_id, peaks_key, recording_key
 from store.database.schema import LONGEST_LOGIN, calls, domains, segments
 from store.database.store import Store
 from store.intake.recording_state import Arrival, Segment
-from store.intake.report_limits import beyond, recording_beyond
-from store.intake.row_mapping import Incoming
+from store.intake.report_limits import exceeded_limit, exceeded_recording_limit
+from store.intake.row_mapping import IncomingReport
 from store.intake.write_calls import CallChange, merged_into, write_calls
 from store.objects.file_signature import checked_kind
 from store.people.accounts import Pbx
@@ -46,13 +46,13 @@ async def upsert_calls(store: Store, pbx: Pbx, reports: Sequence[CallReport]) ->
     """
     async with store.writing() as connection:
         known = await _domains(connection)
-        refused = [_never(pbx, report) or beyond(report) for report in reports]
-        unknown = [_not_yet(report, known) for report in reports]
+        refused = [_refusal(pbx, report) or exceeded_limit(report) for report in reports]
+        unknown = [_deferral(report, known) for report in reports]
         newest: dict[str, CallReport] = {}
         for report, *why_not in zip(reports, refused, unknown, strict=True):
             if not any(why_not) and report.revision >= newest.get(report.linkedid, report).revision:
                 newest[report.linkedid] = report
-        incoming = [Incoming(domain_id=known[report.domain], report=report) for report in newest.values()]
+        incoming = [IncomingReport(domain_id=known[report.domain], report=report) for report in newest.values()]
         changes = await write_calls(connection, pbx.id, incoming)
     receipts = tuple(
         CallReceipt(
@@ -73,13 +73,13 @@ async def store_recording(
 
     `peaks` is the JSON of the mixer's peaks file. Raises IntakeRefused, ChecksumWrong, IntakeDeferred, ObjectsFull.
     """
-    if refused := _never(pbx, manifest.call) or recording_beyond(manifest, mixed):
+    if refused := _refusal(pbx, manifest.call) or exceeded_recording_limit(manifest, mixed):
         raise IntakeRefused(refused)
     async with store.reading() as connection:
         known = await _domains(connection)
-        earlier = await _arrived(connection, pbx, manifest.name)
-        manifest = await _of_the_whole_call(connection, manifest)
-    if unknown := _not_yet(manifest.call, known):
+        earlier = await _stored_segment(connection, pbx, manifest.name)
+        manifest = await _resolve_merge(connection, manifest)
+    if unknown := _deferral(manifest.call, known):
         raise IntakeDeferred(unknown)
     of_another = earlier is not None and earlier.public_id != call_id(pbx.name, manifest.call.linkedid)
     # What has no audio yet goes to the call that claims it: two calls may have become one since it was begun.
@@ -102,7 +102,7 @@ async def store_recording(
     return RecordingTaken(receipt=receipt, change=change, others=tuple(others))
 
 
-async def _of_the_whole_call(connection: AsyncConnection, manifest: Manifest) -> Manifest:
+async def _resolve_merge(connection: AsyncConnection, manifest: Manifest) -> Manifest:
     """The manifest, speaking of the call that its own has become a part of since the legs were closed."""
     whole = await merged_into(connection, call_id(manifest.call.pbx, manifest.call.linkedid))
     if whole is None:
@@ -110,13 +110,13 @@ async def _of_the_whole_call(connection: AsyncConnection, manifest: Manifest) ->
     return replace(manifest, call=replace(manifest.call, linkedid=whole, revision=0))
 
 
-def _never(pbx: Pbx, report: CallReport) -> str | None:
+def _refusal(pbx: Pbx, report: CallReport) -> str | None:
     if report.pbx == pbx.name:
         return None
     return f"the call says it is of PBX {report.pbx[:LONGEST_LOGIN]!r}, but this token is of {pbx.name!r}"
 
 
-def _not_yet(report: CallReport, known_domains: Mapping[str, int]) -> str | None:
+def _deferral(report: CallReport, known_domains: Mapping[str, int]) -> str | None:
     if report.domain in known_domains:
         return None
     return f"unknown domain {report.domain[:LONGEST_LOGIN]!r}: name it in the file that `fonoteka apply` takes"
@@ -128,17 +128,17 @@ async def _domains(connection: AsyncConnection) -> dict[str, int]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Arrived:
+class _StoredSegment:
     public_id: str
     sha256: str | None
     object_key: str | None
 
 
-async def _arrived(connection: AsyncConnection, pbx: Pbx, name: str) -> _Arrived | None:
+async def _stored_segment(connection: AsyncConnection, pbx: Pbx, name: str) -> _StoredSegment | None:
     """What is known of a segment: whose it is, and its audio if that is here."""
     there = select(calls.c.public_id, segments.c.sha256, segments.c.object_key).join(segments, segments.c.call_id == calls.c.id)
     row = (await connection.execute(there.where(segments.c.pbx_id == pbx.id, segments.c.name == name))).first()
-    return _Arrived(public_id=row.public_id, sha256=row.sha256, object_key=row.object_key) if row is not None else None
+    return _StoredSegment(public_id=row.public_id, sha256=row.sha256, object_key=row.object_key) if row is not None else None
 
 
 async def _take_recording(
@@ -153,7 +153,7 @@ async def _take_recording(
         reason=reported.reason if reported else None,
         arrival=arrival,
     )
-    incoming = Incoming(domain_id=domain_id, report=manifest.call, arrived=segment)
+    incoming = IncomingReport(domain_id=domain_id, report=manifest.call, arrived=segment)
     changes = await write_calls(connection, pbx.id, [incoming])
     values = {
         "object_key": object_key,

@@ -13,7 +13,7 @@ from store.intake.recording_state import Recording, Segment, assess, assess_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KnownCall:
+class StoredCall:
     """A call as it stands in the index."""
 
     key: int
@@ -40,12 +40,12 @@ class MergedCall:
     recordings: Mapping[str, Recording]
 
 
-def is_newer(known: KnownCall | None, report: CallReport) -> bool:
+def is_newer(known: StoredCall | None, report: CallReport) -> bool:
     """Whether a report tells something that the index does not know yet."""
     return known is None or known.revision < report.revision
 
 
-def merge(known: KnownCall | None, report: CallReport, arrived: Segment | None = None) -> MergedCall:
+def merge(known: StoredCall | None, report: CallReport, arrived: Segment | None = None) -> MergedCall:
     """Put together what is known, a report of the same call (whose revision may be older), and perhaps a recording of it."""
     present = {segment.name: segment for segment in known.segments} if known else {}
     segments, participants, reason, ended_at = present, known.participants if known else (), None, None

@@ -25,12 +25,12 @@ _MOST_MUTED: Final = 10_000
 _RATES_HZ: Final = range(8_000, 48_001)
 
 
-def beyond(report: CallReport) -> str | None:
+def exceeded_limit(report: CallReport) -> str | None:
     """What of a report is beyond the limits, in words; None if all of it is within."""
     return next(_beyond(report), None)
 
 
-def recording_beyond(manifest: Manifest, mixed: Mixed) -> str | None:
+def exceeded_recording_limit(manifest: Manifest, mixed: Mixed) -> str | None:
     """The same for a recording, the call in its manifest included."""
     return next(_beyond(manifest.call), None) or next(_recording_beyond(manifest, mixed), None)
 

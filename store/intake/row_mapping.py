@@ -9,15 +9,15 @@ from sqlalchemy import Row
 
 from fonoteka.core.call_report import CallReport, Direction, LiveReport, MutedSpan, PathStep, Reason, RecordingState, Result
 from store.database.schema import LONGEST_PARTY, milliseconds
-from store.intake.facts import AUDIBLE, CallFacts, duration_s, facts_of, facts_told
-from store.intake.merge import KnownCall, MergedCall, is_newer
+from store.intake.facts import AUDIBLE, CallFacts, duration_s, facts_of_report, facts_of_row
+from store.intake.merge import MergedCall, StoredCall, is_newer
 from store.intake.recording_state import Arrival, Recording, Segment
 
 _LIVE: Final = TypeAdapter(LiveReport)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Incoming:
+class IncomingReport:
     """A report of a call, and perhaps a recording that came with it."""
 
     domain_id: int
@@ -26,12 +26,12 @@ class Incoming:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CallOnItsWay:
+class CallWrite:
     """One call on its way into the index. `outside_number` is the outside party that its report speaks of."""
 
     public_id: str
-    incoming: Incoming
-    known: KnownCall | None
+    incoming: IncomingReport
+    known: StoredCall | None
     merged: MergedCall
     outside_number: str | None
 
@@ -46,8 +46,8 @@ class CallOnItsWay:
         before, audible = self.known.facts if self.known else None, self.merged.recording.state in AUDIBLE
         if not self.is_newer:
             return replace(before, audible=audible) if before else None
-        told = facts_told(self.incoming.report, self.incoming.domain_id, outside_number=self.outside_number, audible=audible)
-        if told is None or before is None or not told.waits_for:
+        told = facts_of_report(self.incoming.report, self.incoming.domain_id, outside_number=self.outside_number, audible=audible)
+        if told is None or before is None or not told.awaited_call_back:
             return told
         return replace(told, called_back_at=before.called_back_at)
 
@@ -67,9 +67,9 @@ def live_of(row: Row[Any]) -> LiveReport | None:
     return None if row.live is None else _LIVE.validate_python(row.live)
 
 
-def known_call(row: Row[Any], parts: Sequence[Segment], logins: Sequence[str]) -> KnownCall:
+def stored_call(row: Row[Any], parts: Sequence[Segment], logins: Sequence[str]) -> StoredCall:
     """A row of `calls` with its segments and participants."""
-    return KnownCall(
+    return StoredCall(
         key=row.id,
         revision=row.revision,
         domain_id=row.domain_id,
@@ -81,7 +81,7 @@ def known_call(row: Row[Any], parts: Sequence[Segment], logins: Sequence[str]) -
         recording=RecordingState(row.recording_state),
         segments=tuple(parts),
         participants=tuple(logins),
-        facts=facts_of(row._mapping),
+        facts=facts_of_row(row._mapping),
     )
 
 
@@ -99,7 +99,7 @@ def recording_values(recording: Recording) -> dict[str, Any]:
     }
 
 
-def call_values(one: CallOnItsWay) -> dict[str, Any]:
+def call_values(one: CallWrite) -> dict[str, Any]:
     """The columns of `calls` that a newer report fills."""
     report, facts = one.incoming.report, one.facts
     return {

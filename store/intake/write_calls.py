@@ -16,12 +16,12 @@ from fonoteka.core.call_report import Direction, Reason, RecordingState, Result
 from fonoteka.core.naming import call_id
 from store.database.dialect import insert
 from store.database.schema import call_paths, calls, domains, participants, pbxs, segments
-from store.intake.call_backs import Written, settle
-from store.intake.facts import facts_of, outside_number_of
-from store.intake.merge import KnownCall, is_newer, merge
+from store.intake.call_backs import WrittenCall, update_call_backs
+from store.intake.facts import facts_of_row, outside_number_of
+from store.intake.merge import StoredCall, is_newer, merge
 from store.intake.recording_state import Segment
-from store.intake.row_mapping import CallOnItsWay, Incoming, call_values, known_call, path_step, recording_values, segment_of
-from store.intake.write_counters import tally
+from store.intake.row_mapping import CallWrite, IncomingReport, call_values, path_step, recording_values, segment_of, stored_call
+from store.intake.write_counters import update_counters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +41,7 @@ class CallChange:
     reason: Reason | None
 
 
-async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequence[Incoming]) -> list[CallChange]:
+async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequence[IncomingReport]) -> list[CallChange]:
     """Write calls of one PBX, each at most once; those in which nothing is new are left alone and not in the answer.
 
     After the changes of these calls, in the order given, come those of the missed calls that were called back by them.
@@ -59,9 +59,9 @@ async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequen
     ]
     if not new:
         return []
-    domains_by_id = await _held_domains(connection, new)
+    domains_by_id = await _lock_domains(connection, new)
     writing = [
-        CallOnItsWay(
+        CallWrite(
             public_id=public_id,
             incoming=one,
             known=there,
@@ -74,26 +74,26 @@ async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequen
     await _write_paths(connection, keys, writing)
     await _write_segments(connection, pbx_id, keys, writing)
     await _write_participants(connection, keys, writing)
-    await _pass_on_holds(connection, writing)
+    await _pass_on_legal_holds(connection, writing)
     others = await _follow(connection, keys, writing, {key: domain.zone for key, domain in domains_by_id.items()})
     return [*(_change(keys[one.public_id], one) for one in writing), *others]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _HeldDomain:
+class _LockedDomain:
     """What of a domain's settings its calls are counted and matched by."""
 
     zone: ZoneInfo
     country: str
     area_codes: tuple[str, ...]
 
-    def outside_number(self, one: Incoming) -> str | None:
+    def outside_number(self, one: IncomingReport) -> str | None:
         return outside_number_of(one.report.direction, one.report.src, one.report.dst, self.country, self.area_codes)
 
 
-async def _held_domains(
-    connection: AsyncConnection, new: Sequence[tuple[str, Incoming, KnownCall | None]]
-) -> dict[int, _HeldDomain]:
+async def _lock_domains(
+    connection: AsyncConnection, new: Sequence[tuple[str, IncomingReport, StoredCall | None]]
+) -> dict[int, _LockedDomain]:
     """The domains that these calls are of or were of, held until the transaction ends.
 
     Two PBXs of a company may report a missed call and the call back at once, and each must see what the other wrote.
@@ -102,27 +102,31 @@ async def _held_domains(
     columns = (domains.c.id, domains.c.timezone, domains.c.country, domains.c.area_codes)
     query = select(*columns).where(domains.c.id.in_(ids)).order_by(domains.c.id).with_for_update(key_share=True)
     rows = await connection.execute(query)
-    return {row.id: _HeldDomain(zone=ZoneInfo(row.timezone), country=row.country, area_codes=tuple(row.area_codes)) for row in rows}
+    return {
+        row.id: _LockedDomain(zone=ZoneInfo(row.timezone), country=row.country, area_codes=tuple(row.area_codes)) for row in rows
+    }
 
 
 async def _follow(
-    connection: AsyncConnection, keys: Mapping[str, int], writing: Sequence[CallOnItsWay], zones: Mapping[int, ZoneInfo]
+    connection: AsyncConnection, keys: Mapping[str, int], writing: Sequence[CallWrite], zones: Mapping[int, ZoneInfo]
 ) -> list[CallChange]:
     """What follows from the rows just written: call backs, and the figures. Gives the changes of other calls."""
     written = {
-        keys[one.public_id]: Written(key=keys[one.public_id], before=one.known.facts if one.known else None, after=one.facts)
+        keys[one.public_id]: WrittenCall(key=keys[one.public_id], before=one.known.facts if one.known else None, after=one.facts)
         for one in writing
     }
     others = []
-    for row, back_at in await connection.run_sync(settle, list(written.values())):
-        facts = facts_of(row._mapping)
+    for row, back_at in await connection.run_sync(update_call_backs, list(written.values())):
+        facts = facts_of_row(row._mapping)
         if facts is None:
             continue
         mine = written.get(row.id)
-        written[row.id] = Written(key=row.id, before=mine.before if mine else facts, after=replace(facts, called_back_at=back_at))
+        written[row.id] = WrittenCall(
+            key=row.id, before=mine.before if mine else facts, after=replace(facts, called_back_at=back_at)
+        )
         if mine is None:
             others.append(_change_of_row(row))
-    await connection.run_sync(tally, list(written.values()), zones)
+    await connection.run_sync(update_counters, list(written.values()), zones)
     return others
 
 
@@ -149,7 +153,7 @@ async def merged_into(connection: AsyncConnection, public_id: str) -> str | None
 
 
 async def _adopt_segments(
-    connection: AsyncConnection, pbx_id: int, incoming: Mapping[str, Incoming], known: Mapping[str, KnownCall]
+    connection: AsyncConnection, pbx_id: int, incoming: Mapping[str, IncomingReport], known: Mapping[str, StoredCall]
 ) -> bool:
     """Give segments to the call whose newer report names them: they came with a call that has become a part of it."""
     claims = {
@@ -167,7 +171,7 @@ async def _adopt_segments(
     return bool(moves)
 
 
-async def _pass_on_holds(connection: AsyncConnection, writing: Sequence[CallOnItsWay]) -> None:
+async def _pass_on_legal_holds(connection: AsyncConnection, writing: Sequence[CallWrite]) -> None:
     """Whoever holds a call holds the one that it becomes a part of, in the same company."""
     reports = [(one.public_id, one.incoming.report) for one in writing]
     wholes = {part: call_id(report.pbx, report.merged_into) for part, report in reports if report.merged_into is not None}
@@ -179,7 +183,7 @@ async def _pass_on_holds(connection: AsyncConnection, writing: Sequence[CallOnIt
         await connection.execute(update(calls).where(whole).values(legal_hold=True))
 
 
-async def _known(connection: AsyncConnection, public_ids: Sequence[str]) -> dict[str, KnownCall]:
+async def _known(connection: AsyncConnection, public_ids: Sequence[str]) -> dict[str, StoredCall]:
     rows = (await connection.execute(select(calls).where(calls.c.public_id.in_(public_ids)))).all()
     keys = [row.id for row in rows]
     parts: dict[int, list[Segment]] = {}
@@ -190,10 +194,10 @@ async def _known(connection: AsyncConnection, public_ids: Sequence[str]) -> dict
         who = select(participants.c.call_id, participants.c.login).where(participants.c.call_id.in_(keys))
         for row in await connection.execute(who):
             logins.setdefault(row.call_id, []).append(row.login)
-    return {row.public_id: known_call(row, parts.get(row.id, []), logins.get(row.id, [])) for row in rows}
+    return {row.public_id: stored_call(row, parts.get(row.id, []), logins.get(row.id, [])) for row in rows}
 
 
-async def _write_rows(connection: AsyncConnection, pbx_id: int, writing: Sequence[CallOnItsWay]) -> dict[str, int]:
+async def _write_rows(connection: AsyncConnection, pbx_id: int, writing: Sequence[CallWrite]) -> dict[str, int]:
     """The rows of `calls`; returns the key of each by public id."""
     keys = {one.public_id: one.known.key for one in writing if one.known is not None}
     fresh = [
@@ -219,7 +223,7 @@ async def _update_calls(connection: AsyncConnection, values: Sequence[dict[str, 
         await connection.execute(update(calls).where(calls.c.id == bindparam("key")).values(columns), given)
 
 
-async def _write_paths(connection: AsyncConnection, keys: dict[str, int], writing: Sequence[CallOnItsWay]) -> None:
+async def _write_paths(connection: AsyncConnection, keys: dict[str, int], writing: Sequence[CallWrite]) -> None:
     rows = [
         {
             "call_id": keys[one.public_id],
@@ -234,7 +238,7 @@ async def _write_paths(connection: AsyncConnection, keys: dict[str, int], writin
         await connection.execute(there, rows)
 
 
-async def _write_segments(connection: AsyncConnection, pbx_id: int, keys: dict[str, int], writing: Sequence[CallOnItsWay]) -> None:
+async def _write_segments(connection: AsyncConnection, pbx_id: int, keys: dict[str, int], writing: Sequence[CallWrite]) -> None:
     """What was reported of segments; what arrived of one is written by whoever took it."""
     given_up = [name for one in writing for name in one.merged.given_up]
     if given_up:
@@ -259,7 +263,7 @@ async def _write_segments(connection: AsyncConnection, pbx_id: int, keys: dict[s
         await connection.execute(there, rows)
 
 
-async def _write_participants(connection: AsyncConnection, keys: dict[str, int], writing: Sequence[CallOnItsWay]) -> None:
+async def _write_participants(connection: AsyncConnection, keys: dict[str, int], writing: Sequence[CallWrite]) -> None:
     known = [one.known.key for one in writing if one.known is not None]
     if known:
         await connection.execute(delete(participants).where(participants.c.call_id.in_(known)))
@@ -278,7 +282,7 @@ async def _write_participants(connection: AsyncConnection, keys: dict[str, int],
         await connection.execute(participants.insert(), rows)
 
 
-def _change(key: int, one: CallOnItsWay) -> CallChange:
+def _change(key: int, one: CallWrite) -> CallChange:
     known, report = one.known, one.incoming.report
     newest = report if known is None or one.is_newer else known
     return CallChange(

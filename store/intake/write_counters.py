@@ -10,17 +10,17 @@ from store.database.counter_tables import COLUMNS, group_counters, hour_counters
 from store.database.dialect import insert
 from store.database.schema import domains, instant
 from store.intake.batches import calls_in_batches
-from store.intake.call_backs import Written
-from store.intake.counters import Sums, Tally
-from store.intake.facts import FACTS, facts_of
+from store.intake.call_backs import WrittenCall
+from store.intake.counters import CounterChanges, Sums
+from store.intake.facts import FACTS, facts_of_row
 
 _NOTHING: Final = dict.fromkeys(COLUMNS, 0)
-_MOST_HELD: Final = 20_000  # rows of counters summed up in memory
+_MOST_HELD: Final = 20_000  # rows of counters sum_of up in memory
 
 
-def tally(connection: Connection, written: Sequence[Written], zones: Mapping[int, ZoneInfo]) -> None:
+def update_counters(connection: Connection, written: Sequence[WrittenCall], zones: Mapping[int, ZoneInfo]) -> None:
     """Take back what each call added before and add what it adds now. `zones` are the domains' clocks."""
-    added = Tally()
+    added = CounterChanges()
     for one in written:
         if one.before == one.after:
             continue
@@ -31,22 +31,22 @@ def tally(connection: Connection, written: Sequence[Written], zones: Mapping[int
     _write(connection, added)
 
 
-def tally_again(connection: Connection, domain_id: int) -> None:
+def rebuild_counters(connection: Connection, domain_id: int) -> None:
     """Count all calls of a domain anew, by its clock as it is now. Takes as much memory for ten million as for ten thousand."""
     zone = ZoneInfo(connection.execute(select(domains.c.timezone).where(domains.c.id == domain_id)).scalar_one())
     for table in (hour_counters, group_counters):
         connection.execute(delete(table).where(table.c.domain_id == domain_id))
-    added = Tally()
+    added = CounterChanges()
     for rows in calls_in_batches(connection, domain_id, *FACTS):
-        for facts in filter(None, (facts_of(row._mapping) for row in rows)):
+        for facts in filter(None, (facts_of_row(row._mapping) for row in rows)):
             added.add(facts, zone)
         if len(added) > _MOST_HELD:
             _write(connection, added)
-            added = Tally()
+            added = CounterChanges()
     _write(connection, added)
 
 
-def _write(connection: Connection, added: Tally) -> None:
+def _write(connection: Connection, added: CounterChanges) -> None:
     # In the order of the keys, so that two writers never deadlock.
     hours = (
         ({"domain_id": key.domain_id, "hour": instant(key.hour_ms)}, sums) for key, sums in sorted(added.hours.items(), key=_key)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fonoteka.core.config import PbxSection
 from fonoteka.core.domains import Role
 from fonoteka.core.errors import ConfigurationError
-from store.audit.write import OPERATOR, Actor, note
+from store.audit.write import OPERATOR, Actor, write_entry
 from store.database.dialect import insert
 from store.database.schema import LONGEST_PBX_NAME, domains, pbxs, sessions, users
 from store.database.store import Store
@@ -90,7 +90,7 @@ async def log_in(
         await connection.execute(sessions.insert().values(token_hash=token_hash(token), **values))
         account = _account(dict(row))
         by = Actor(login=login, address=address)
-        await note(connection, account.scope, by, action="logged_in", subject=login, detail={}, now=now)
+        await write_entry(connection, account.scope, by, action="logged_in", subject=login, detail={}, now=now)
     return token, account
 
 
@@ -125,7 +125,7 @@ async def set_password(store: Store, domain: str, login: str, password: str) -> 
         await connection.execute(update(users).where(users.c.id == user.id).values(password_hash=hashed))
         await close_sessions(connection, user.id)
         within, now = Scope(domain_id=user.domain_id, login=None), datetime.now(UTC)
-        await note(connection, within, OPERATOR, action="password_changed", subject=login, detail={}, now=now)
+        await write_entry(connection, within, OPERATOR, action="password_changed", subject=login, detail={}, now=now)
 
 
 async def change_password(store: Store, account: Account, current: str, new: str, *, token: str, by: Actor, now: datetime) -> bool:
@@ -144,7 +144,7 @@ async def change_password(store: Store, account: Account, current: str, new: str
             return False
         others = (sessions.c.user_id == account.user_id) & (sessions.c.token_hash != token_hash(token))
         await connection.execute(delete(sessions).where(others))
-        await note(connection, account.scope, by, action="password_changed", subject=account.login, detail={}, now=now)
+        await write_entry(connection, account.scope, by, action="password_changed", subject=account.login, detail={}, now=now)
     return True
 
 

@@ -10,12 +10,12 @@ from sqlalchemy import Table, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.errors import ConfigurationError
-from store.audit.write import OPERATOR, note
+from store.audit.write import OPERATOR, write_entry
 from store.database.dialect import insert
 from store.database.schema import domains, numbers, users
 from store.database.store import Store
-from store.intake.call_backs import match_again
-from store.intake.write_counters import tally_again
+from store.intake.call_backs import rebuild_call_backs
+from store.intake.write_counters import rebuild_counters
 from store.people.accounts import close_sessions
 from store.people.passwords import hash_password, verifies
 from store.provisioning.directory import bump_version
@@ -144,12 +144,12 @@ def _user_values(user: WantedUser, present_hash: str | None) -> Values:
 
 async def _present(connection: AsyncConnection) -> list[Entry]:
     there = (await connection.execute(select(domains).where(domains.c.removed_at.is_(None)))).mappings().all()
-    people = (await connection.execute(select(users).where(users.c.removed_at.is_(None)))).mappings().all()
+    user_rows = (await connection.execute(select(users).where(users.c.removed_at.is_(None)))).mappings().all()
     lines = (await connection.execute(select(numbers))).mappings().all()
     names = {row["id"]: row["name"] for row in there}
     return [
         *(_entry("", "domain", row["name"], row) for row in there),
-        *(_entry(names[row["domain_id"]], "user", row["login"], row) for row in people if row["domain_id"] in names),
+        *(_entry(names[row["domain_id"]], "user", row["login"], row) for row in user_rows if row["domain_id"] in names),
         *(_entry(names[row["domain_id"]], "number", row["number"], row) for row in lines if row["domain_id"] in names),
     ]
 
@@ -184,7 +184,7 @@ async def _perform(connection: AsyncConnection, change: Change) -> None:
     domain_id = (await connection.execute(select(domains.c.id).where(named))).scalar_one()
     action, detail = audited(change)
     within, now = Scope(domain_id=domain_id, login=None), datetime.now(UTC)
-    await note(connection, within, OPERATOR, action=action, subject=change.name, detail=detail, now=now)
+    await write_entry(connection, within, OPERATOR, action=action, subject=change.name, detail=detail, now=now)
     if change.kind == "domain":
         await _look_at_calls_again(connection, domain_id, change)
         return
@@ -216,9 +216,9 @@ async def _look_at_calls_again(connection: AsyncConnection, domain_id: int, doma
     """By another clock calls are of other hours and days, in another country numbers mean others."""
     values = domain.after or {}
     if values.keys() & {"country", "area_codes"}:
-        await connection.run_sync(match_again, domain_id)
+        await connection.run_sync(rebuild_call_backs, domain_id)
     if values.keys() & {"timezone", "country", "area_codes"}:
-        await connection.run_sync(tally_again, domain_id)
+        await connection.run_sync(rebuild_counters, domain_id)
 
 
 async def _write(connection: AsyncConnection, table: Table, key: Values, change: Change) -> None:

@@ -9,14 +9,14 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, Role, User
-from store.audit.write import Actor, note
+from store.audit.write import Actor, write_entry
 from store.database.schema import domains, numbers, settings, users
 from store.database.store import Store
 from store.selection.scope import Scope
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Person:
+class UserProfile:
     """A user of a domain, as the portal shows them."""
 
     login: str
@@ -45,11 +45,11 @@ async def bump_version(connection: AsyncConnection) -> None:
     await connection.execute(update(settings).values(version=settings.c.version + 1))
 
 
-async def company_settings(store: Store) -> DomainSettings:
+async def domain_settings(store: Store) -> DomainSettings:
     """All that agents decide by, at one version."""
     async with store.reading() as connection:
         version = await _version(connection)
-        people = (await connection.execute(select(users).where(users.c.removed_at.is_(None)).order_by(users.c.login))).all()
+        user_rows = (await connection.execute(select(users).where(users.c.removed_at.is_(None)).order_by(users.c.login))).all()
         lines = (await connection.execute(select(numbers).order_by(numbers.c.number))).all()
         there = (await connection.execute(select(domains).where(domains.c.removed_at.is_(None)).order_by(domains.c.name))).all()
     of_domain = {
@@ -57,7 +57,7 @@ async def company_settings(store: Store) -> DomainSettings:
             name=domain.name,
             country=domain.country,
             area_codes=tuple(domain.area_codes),
-            users=tuple(_user(row) for row in people if row.domain_id == domain.id),
+            users=tuple(_user(row) for row in user_rows if row.domain_id == domain.id),
             numbers=tuple(row.number for row in lines if row.domain_id == domain.id),
             notice_in=domain.notice_in,
             notice_out=domain.notice_out,
@@ -84,13 +84,13 @@ async def notify_email_of(store: Store, domain: str) -> str | None:
     return found
 
 
-async def people_of(store: Store, scope: Scope) -> list[Person]:
+async def users_of(store: Store, scope: Scope) -> list[UserProfile]:
     """The domain's users; somebody who is no administrator sees only themself (manual, II)."""
     query = select(users).where(users.c.domain_id == scope.domain_id, users.c.removed_at.is_(None))
     if scope.login is not None:
         query = query.where(users.c.login == scope.login)
     async with store.reading() as connection:
-        return [_person(row._mapping) for row in await connection.execute(query.order_by(users.c.login))]
+        return [_profile(row._mapping) for row in await connection.execute(query.order_by(users.c.login))]
 
 
 async def numbers_of(store: Store, scope: Scope) -> list[Number]:
@@ -100,9 +100,9 @@ async def numbers_of(store: Store, scope: Scope) -> list[Number]:
         return [Number(number=row.number, label=row.label) for row in await connection.execute(query)]
 
 
-async def change_person(
+async def update_user(
     store: Store, scope: Scope, login: str, *, record: RecordRule | None, name: str | None, by: Actor, now: datetime
-) -> Person | None:
+) -> UserProfile | None:
     """Set what is not None; None if there is no such user in the domain. Agents are told only of a real change."""
     wanted = {key: value for key, value in {"record": record, "name": name}.items() if value is not None}
     mine = (users.c.domain_id == scope.domain_id) & (users.c.login == login) & users.c.removed_at.is_(None)
@@ -114,8 +114,8 @@ async def change_person(
         if changed:
             await connection.execute(update(users).where(mine).values(wanted))
             await bump_version(connection)
-            await note(connection, scope, by, action="user_changed", subject=login, detail=changed, now=now)
-    return _person({**before, **wanted})
+            await write_entry(connection, scope, by, action="user_changed", subject=login, detail=changed, now=now)
+    return _profile({**before, **wanted})
 
 
 async def _version(connection: AsyncConnection) -> int:
@@ -132,8 +132,8 @@ def _user(row: Any) -> User:
     )
 
 
-def _person(row: Mapping[Any, Any]) -> Person:
-    return Person(
+def _profile(row: Mapping[Any, Any]) -> UserProfile:
+    return UserProfile(
         login=row["login"],
         name=row["name"],
         extension=row["extension"],

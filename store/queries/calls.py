@@ -15,10 +15,10 @@ from store.intake.recording_state import Recording, Segment, assess, in_order
 from store.intake.row_mapping import live_of, segment_of
 from store.queries.page_keys import Key, Place, first_page, keys_query, place_after, read_keys
 from store.selection.bounded_count import bounded_count, shown_total
-from store.selection.scope import Scope, Visible, merged_calls, visible_calls, visible_calls_with, visible_segments
+from store.selection.scope import Scope, VisibleCalls, merged_calls, visible_calls, visible_calls_with, visible_segments
 from store.selection.selection import Selection, Sort, conditions, duration_s
-from store.statistics.counters_read import count
-from store.statistics.employee_logins import named_by_login
+from store.statistics.counters_read import count_calls
+from store.statistics.employee_filter import resolve_employee_filter
 
 MOST_LIVE: Final = 500
 LIVE_AT_MOST: Final = timedelta(days=1)  # what began before has lost its end: a PBX that went away for good
@@ -74,8 +74,8 @@ async def page_of_calls(
     """Return a page of a selection. Pages have neither gaps nor repeats, even when calls arrive between requests."""
     now = after.now if after else now
     async with store.reading() as connection:
-        selection = await named_by_login(connection, scope, selection)
-        total = await count(connection, scope, selection)
+        selection = await resolve_employee_filter(connection, scope, selection)
+        total = await count_calls(connection, scope, selection)
         visible = visible_calls(scope)
         if scope.login is None and len(selection.users) == 1:
             visible, selection = visible_calls_with(scope, selection.users[0]), replace(selection, users=())
@@ -97,7 +97,7 @@ async def calls_after(
     visible = visible_calls(scope)
     now = after.now if after else now
     async with store.reading() as connection:
-        wanted = conditions(await named_by_login(connection, scope, selection), visible, now)
+        wanted = conditions(await resolve_employee_filter(connection, scope, selection), visible, now)
         keys = read_keys(await connection.execute(keys_query(visible, wanted, sort, after, now, limit + 1)))
         items = await _calls(connection, scope, visible, keys[:limit], now)
     return items, place_after(keys, sort, limit, now)
@@ -160,7 +160,7 @@ async def public_id_of(store: Store, scope: Scope, call_id: int) -> str | None:
     return public_id
 
 
-def _columns(visible: Visible, now: datetime) -> Select[Any]:
+def _columns(visible: VisibleCalls, now: datetime) -> Select[Any]:
     source = visible.source.join(pbxs, pbxs.c.id == calls.c.pbx_id).join(domains, domains.c.id == calls.c.domain_id)
     source = source.outerjoin(users, (users.c.domain_id == calls.c.domain_id) & (users.c.login == calls.c.employee))
     return select(
@@ -177,7 +177,7 @@ def _columns(visible: Visible, now: datetime) -> Select[Any]:
 
 
 async def _calls(
-    connection: AsyncConnection, scope: Scope, visible: Visible, keys: Sequence[Key], now: datetime
+    connection: AsyncConnection, scope: Scope, visible: VisibleCalls, keys: Sequence[Key], now: datetime
 ) -> tuple[SeenCall, ...]:
     """Some calls that were just found to be visible; without one that has become a part of another since."""
     these = visible.call_id.in_([key.call_id for key in keys]), calls.c.merged_into.is_(None)

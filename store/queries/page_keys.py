@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, Row, Select, func, literal, se
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.selection.bounded_count import COUNTED_UP_TO, bounded_count
-from store.selection.scope import Visible
+from store.selection.scope import VisibleCalls
 from store.selection.selection import Sort, duration_s
 
 _BY_START: Final = (Sort.STARTED_UP, Sort.STARTED_DOWN)
@@ -34,7 +34,7 @@ class Key(NamedTuple):
 
 
 async def first_page(
-    connection: AsyncConnection, visible: Visible, wanted: ColumnElement[bool], *, sort: Sort, limit: int, now: datetime
+    connection: AsyncConnection, visible: VisibleCalls, wanted: ColumnElement[bool], *, sort: Sort, limit: int, now: datetime
 ) -> tuple[list[Key], int]:
     """Return the first keys and the number of all calls, counted up to COUNTED_UP_TO + 1."""
     if sort in _BY_START:
@@ -57,7 +57,7 @@ def place_after(keys: Sequence[Key], sort: Sort, limit: int, now: datetime) -> P
 
 
 def keys_query(
-    visible: Visible, wanted: ColumnElement[bool], sort: Sort, after: Place | None, now: datetime, limit: int
+    visible: VisibleCalls, wanted: ColumnElement[bool], sort: Sort, after: Place | None, now: datetime, limit: int
 ) -> Select[Any]:
     """Select the first visible calls after a place that fulfil a condition."""
     value = _sort_value(visible, sort, now)
@@ -68,14 +68,14 @@ def keys_query(
     return chosen.order_by(*_order(sort, value, visible.call_id)).limit(limit)
 
 
-def _keys_and_number(visible: Visible, wanted: ColumnElement[bool], sort: Sort, now: datetime, limit: int) -> Select[Any]:
+def _keys_and_number(visible: VisibleCalls, wanted: ColumnElement[bool], sort: Sort, now: datetime, limit: int) -> Select[Any]:
     """Select both in one pass over the index, in its order."""
     chosen = keys_query(visible, wanted, sort, None, now, COUNTED_UP_TO + 1).cte("chosen")
     number = select(func.count()).select_from(chosen).scalar_subquery()
     return select(chosen, number.label("number")).order_by(*_order(sort, chosen.c.value, chosen.c.call_id)).limit(limit)
 
 
-def _sort_value(visible: Visible, sort: Sort, now: datetime) -> ColumnElement[int]:
+def _sort_value(visible: VisibleCalls, sort: Sort, now: datetime) -> ColumnElement[int]:
     return type_coerce(visible.started_at, BigInteger) if sort in _BY_START else duration_s(now)
 
 

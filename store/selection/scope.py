@@ -20,7 +20,7 @@ class Scope:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Visible:
+class VisibleCalls:
     """The calls inside a scope: where to select from, and which columns tell start, key and recording as this scope sees them.
 
     `viewed` is what is left of the condition where only calls are asked for by key that are known to be inside.
@@ -37,16 +37,16 @@ class Visible:
     recording_ms: ColumnElement[Any]
 
 
-def visible_calls(scope: Scope) -> Visible:
+def visible_calls(scope: Scope) -> VisibleCalls:
     """The calls of a scope. For a user everything is read in the order of the index of `participants`."""
     return _inside(scope, calls.c.merged_into.is_(None))
 
 
-def visible_calls_with(scope: Scope, login: str) -> Visible:
+def visible_calls_with(scope: Scope, login: str) -> VisibleCalls:
     """The calls of a company in which one user took part: read in that user's order, seen as the company sees them."""
     if scope.login is not None:
         raise ValueError("a user sees their own calls only")
-    return Visible(
+    return VisibleCalls(
         source=participants.join(calls, calls.c.id == participants.c.call_id),
         condition=and_(participants.c.domain_id == scope.domain_id, participants.c.login == login, calls.c.merged_into.is_(None)),
         viewed=participants.c.login == login,
@@ -59,14 +59,14 @@ def visible_calls_with(scope: Scope, login: str) -> Visible:
     )
 
 
-def merged_calls(scope: Scope) -> Visible:
+def merged_calls(scope: Scope) -> VisibleCalls:
     """What was a call of the scope, and is a part of another one now: it has no row any more."""
     return _inside(scope, calls.c.merged_into.is_not(None))
 
 
-def _inside(scope: Scope, which: ColumnElement[bool]) -> Visible:
+def _inside(scope: Scope, which: ColumnElement[bool]) -> VisibleCalls:
     if scope.login is None:
-        return Visible(
+        return VisibleCalls(
             source=calls,
             condition=and_(calls.c.domain_id == scope.domain_id, which),
             viewed=true(),
@@ -77,7 +77,7 @@ def _inside(scope: Scope, which: ColumnElement[bool]) -> Visible:
             recording_reason=calls.c.recording_reason,
             recording_ms=calls.c.recording_ms,
         )
-    return Visible(
+    return VisibleCalls(
         source=participants.join(calls, calls.c.id == participants.c.call_id),
         condition=and_(participants.c.domain_id == scope.domain_id, participants.c.login == scope.login, which),
         viewed=participants.c.login == scope.login,

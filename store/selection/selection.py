@@ -12,7 +12,7 @@ from sqlalchemy.types import BigInteger
 from fonoteka.core.call_report import Direction, RecordingState, Result
 from store.database.schema import calls, milliseconds, participants
 from store.selection.period import Period, at_time_of_day, on_weekdays
-from store.selection.scope import Visible
+from store.selection.scope import VisibleCalls
 
 _LONGEST_MS: Final = 2**31 - 1  # no column of a length holds more, and PostgreSQL compares with nothing that does not fit it
 
@@ -65,7 +65,7 @@ class Selection:
     recorded: bool | None = None
 
 
-def conditions(selection: Selection, visible: Visible, now: datetime) -> ColumnElement[bool]:
+def conditions(selection: Selection, visible: VisibleCalls, now: datetime) -> ColumnElement[bool]:
     """The selection as one condition on the visible calls.
 
     `employee` must have become `employee_logins` by then (`employee_logins`); `now` is what the length of a call that goes
@@ -122,18 +122,18 @@ def shortest_ms(seconds: int) -> int:
     return min(max(0, seconds * 1000 - 500), _LONGEST_MS)
 
 
-def _calls_of(selection: Selection, visible: Visible) -> Select[Any]:
+def _calls_of(selection: Selection, visible: VisibleCalls) -> Select[Any]:
     """The keys of the calls of some users: a few thousand, where the company has a hundred times as many."""
     theirs = participants.alias()  # lest a user's own row, which is joined already, be the only one looked at
     mine = (theirs.c.domain_id == visible.domain_id) & theirs.c.login.in_(selection.users)
     return select(theirs.c.call_id).where(mine, _began_in(theirs.c.started_at, selection.period))
 
 
-def _has_audio(visible: Visible) -> ColumnElement[bool]:
+def _has_audio(visible: VisibleCalls) -> ColumnElement[bool]:
     return visible.recording_state.in_((RecordingState.READY, RecordingState.PARTIAL))
 
 
-def _of_kind(kind: Kind, visible: Visible) -> ColumnElement[bool]:
+def _of_kind(kind: Kind, visible: VisibleCalls) -> ColumnElement[bool]:
     c = calls.c
     missed = and_(c.direction == Direction.IN, c.result != Result.ANSWERED)
     table: dict[Kind, ColumnElement[bool]] = {

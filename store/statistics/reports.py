@@ -1,6 +1,7 @@
-"""Reports of a selection: by hour, by number and user, by length of talk, and call-backs. Each needs a `Scope`.
+"""Reports of a selection: by hour, by number and user, by length of talk, and call-backs.
 
-A report comes from the counters where they can answer, else from the calls. Both give the same numbers.
+A report comes from the counters where they can answer, else from the calls. Both give the same
+numbers. Every report needs a `Scope`.
 """
 
 from collections.abc import Sequence
@@ -15,31 +16,31 @@ from store.database.counter_tables import BANDS_S
 from store.database.schema import calls, numbers, users
 from store.database.store import Store
 from store.intake.call_backs import MISSED
-from store.intake.counters import Kind
+from store.intake.counters import GroupKind
 from store.selection.scope import Scope, visible_calls
 from store.selection.selection import Selection, conditions
 from store.statistics import from_calls, from_counters
-from store.statistics.employee_logins import named_by_login
-from store.statistics.figures import Band, CallBacks, Counted, Hour, Parties, counts_of, groups_of, total
+from store.statistics.employee_filter import resolve_employee_filter
+from store.statistics.report_types import Band, CallBacks, CallCounts, Hour, Parties, read_counts, sorted_groups, total
 
 
 async def by_hour(store: Store, scope: Scope, selection: Selection, now: datetime) -> tuple[Hour, ...]:
-    """Count the outside calls of each weekday and hour, in that order; hours without calls are left out."""
+    """Count the outside calls of each weekday and hour, without hours that have no calls."""
     async with store.reading() as connection:
-        selection = await named_by_login(connection, scope, selection)
+        selection = await resolve_employee_filter(connection, scope, selection)
         hours = await from_counters.hours(connection, scope, selection)
         if hours is None:
-            hours = from_calls.hours_of(await connection.execute(from_calls.hours(scope, selection, now)))
+            hours = from_calls.read_hours(await connection.execute(from_calls.hours(scope, selection, now)))
     return tuple(
-        Hour(weekday=week_hour // 24 + 1, hour=week_hour % 24, counted=counts) for week_hour, counts in sorted(hours.items())
+        Hour(weekday=week_hour // 24 + 1, hour=week_hour % 24, counts=counts) for week_hour, counts in sorted(hours.items())
     )
 
 
 async def by_party(store: Store, scope: Scope, selection: Selection, direction: Direction, now: datetime) -> Parties:
-    """Count the calls of a direction by number and by user, ordered by key; those without calls are left out."""
+    """Count the calls of a direction by number and by user, without those that have no calls."""
     async with store.reading() as connection:
-        selection = await named_by_login(connection, scope, selection)
-        names = {kind: await _names(connection, scope, kind) for kind in Kind}
+        selection = await resolve_employee_filter(connection, scope, selection)
+        names = {kind: await _names(connection, scope, kind) for kind in GroupKind}
         parties = await from_counters.parties(connection, scope, selection, direction, names)
         if parties is None:
             rows = await connection.execute(from_calls.pairs(scope, selection, direction, now))
@@ -52,19 +53,20 @@ async def by_length(
 ) -> tuple[tuple[Band, ...], int | None]:
     """Count the outgoing calls by the length of their talk.
 
-    The second number counts those that talked longer than `longer_than_s` whole seconds, and is None without it.
+    The second number counts the calls that talked longer than `longer_than_s` whole seconds; None
+    if that is None.
     """
     bands = list(zip(BANDS_S, (*BANDS_S[1:], None), strict=True))
     async with store.reading() as connection:
-        selection = await named_by_login(connection, scope, selection)
+        selection = await resolve_employee_filter(connection, scope, selection)
         counts = await from_counters.bands(connection, scope, selection)
         shares = [*(bands if counts is None else []), *([] if longer_than_s is None else [(longer_than_s + 1, None)])]
-        looked_at: Sequence[int] = []
+        from_shares: Sequence[int] = []
         if shares:
-            looked_at = (await connection.execute(from_calls.talks(scope, selection, shares, now))).one()
-    longer = looked_at[-1] if longer_than_s is not None else None
-    numbers = looked_at if counts is None else counts
-    return tuple(Band(from_s=start, to_s=end, calls=number) for (start, end), number in zip(bands, numbers, strict=False)), longer
+            from_shares = (await connection.execute(from_calls.talks(scope, selection, shares, now))).one()
+    longer = from_shares[-1] if longer_than_s is not None else None
+    by_band = from_shares if counts is None else counts
+    return tuple(Band(from_s=start, to_s=end, calls=number) for (start, end), number in zip(bands, by_band, strict=False)), longer
 
 
 async def call_backs(store: Store, scope: Scope, selection: Selection, now: datetime) -> CallBacks:
@@ -72,7 +74,7 @@ async def call_backs(store: Store, scope: Scope, selection: Selection, now: date
     visible = visible_calls(scope)
     wait_ms = type_coerce(calls.c.called_back_at, BigInteger) - type_coerce(calls.c.started_at, BigInteger)
     async with store.reading() as connection:
-        wanted = conditions(await named_by_login(connection, scope, selection), visible, now)
+        wanted = conditions(await resolve_employee_filter(connection, scope, selection), visible, now)
         # A CTE, so that the calls are read once: only their waits are counted and sorted.
         missed = select(wait_ms.label("wait_ms")).select_from(visible.source).where(wanted, MISSED).cte("missed")
         back = select(func.count(missed.c.wait_ms)).scalar_subquery()
@@ -84,19 +86,19 @@ async def call_backs(store: Store, scope: Scope, selection: Selection, now: date
     return CallBacks(missed=missed_calls, called_back=called_back, median_wait_s=median_s)
 
 
-async def _names(connection: AsyncConnection, scope: Scope, kind: Kind) -> dict[str, str]:
-    t = numbers.c if kind is Kind.NUMBER else users.c
-    key, name = (t.number, t.label) if kind is Kind.NUMBER else (t.login, t.name)
+async def _names(connection: AsyncConnection, scope: Scope, kind: GroupKind) -> dict[str, str]:
+    t = numbers.c if kind is GroupKind.NUMBER else users.c
+    key, name = (t.number, t.label) if kind is GroupKind.NUMBER else (t.login, t.name)
     rows = await connection.execute(select(key.label("key"), name.label("name")).where(t.domain_id == scope.domain_id))
     return {row.key: row.name for row in rows}
 
 
-def _parties(pairs: Sequence[Row[Any]], names: dict[Kind, dict[str, str]]) -> Parties:
-    sums: dict[Kind, dict[str, tuple[Counted, int]]] = {kind: {} for kind in Kind}
+def _parties(pairs: Sequence[Row[Any]], names: dict[GroupKind, dict[str, str]]) -> Parties:
+    sums: dict[GroupKind, dict[str, tuple[CallCounts, int]]] = {kind: {} for kind in GroupKind}
     for row in pairs:
-        for kind, key in ((Kind.NUMBER, row.number), (Kind.EMPLOYEE, row.employee)):
+        for kind, key in ((GroupKind.NUMBER, row.number), (GroupKind.USER, row.employee)):
             if key is not None:
-                before, talk_ms = sums[kind].get(key, (Counted(), 0))
-                sums[kind][key] = before + counts_of(row), talk_ms + row.talk_ms
-    by_number, by_employee = (groups_of(sums[kind], names[kind]) for kind in (Kind.NUMBER, Kind.EMPLOYEE))
-    return Parties(total=total(map(counts_of, pairs)), by_number=by_number, by_employee=by_employee)
+                before, talk_ms = sums[kind].get(key, (CallCounts(), 0))
+                sums[kind][key] = before + read_counts(row), talk_ms + row.talk_ms
+    by_number, by_user = (sorted_groups(sums[kind], names[kind]) for kind in (GroupKind.NUMBER, GroupKind.USER))
+    return Parties(total=total(map(read_counts, pairs)), by_number=by_number, by_user=by_user)

@@ -21,7 +21,7 @@ from store.database.schema import segments as segment_table
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.intake.recording_state import Arrival, Segment
-from store.intake.row_mapping import Incoming
+from store.intake.row_mapping import IncomingReport
 from store.intake.write_calls import write_calls
 from store.people.accounts import Pbx, ensure_pbx, pbx_of
 from store.provisioning.apply import apply
@@ -90,11 +90,11 @@ async def _hear(store: Store, pbx: Pbx, batch: Sequence[CallReport]) -> None:
                 await connection.execute(update(segment_table).where(there).values(values), given)
 
 
-def _arrival(one: _Coming, domain_id: int) -> Incoming:
+def _arrival(one: _Coming, domain_id: int) -> IncomingReport:
     arrival = Arrival(duration_ms=one.length_ms, talk_ms=one.length_ms, muted=(), salvaged=False)
     told = one.segment
     segment = Segment(name=told.name, user=told.user, started_at=told.started_at, reason=told.reason, arrival=arrival)
-    return Incoming(domain_id=domain_id, report=one.call, arrived=segment)
+    return IncomingReport(domain_id=domain_id, report=one.call, arrived=segment)
 
 
 def _values(one: _Coming, object_key: str, mixed: Mixed) -> dict[str, object]:

@@ -7,13 +7,13 @@ from sqlalchemy import select
 
 from fonoteka.core.naming import call_id
 from store.audit.read import AuditPage, AuditPlace, page_of_audit
-from store.audit.write import Actor, note
+from store.audit.write import Actor, write_entry
 from store.database import schema
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx, account_of, change_password, log_in
 from store.provisioning.directory import domain_id_of, notify_email_of
-from store.retention.legal_hold import set_hold
+from store.retention.legal_hold import set_legal_hold
 from store.selection.period import Period
 from store.selection.scope import Scope
 from tests.data import seed
@@ -38,8 +38,8 @@ async def test_pages_have_every_entry_once_also_of_one_moment(store: Store, pbx:
     async with store.writing() as connection:
         for number in range(10):
             at = NOW + timedelta(seconds=number // 4)  # four of each moment
-            await note(connection, scope, BOSS, action="exported", subject=str(number), detail={"n": number}, now=at)
-            await note(connection, other, BOSS, action="exported", subject="theirs", detail={}, now=at)
+            await write_entry(connection, scope, BOSS, action="exported", subject=str(number), detail={"n": number}, now=at)
+            await write_entry(connection, other, BOSS, action="exported", subject="theirs", detail={}, now=at)
     subjects, sizes, after = [], [], None
     while True:
         found = await page(store, scope, "exported", after=after)
@@ -65,9 +65,9 @@ async def test_a_held_call_is_told_with_its_reason(store: Store, pbx: Pbx) -> No
     public_id = call_id(pbx.name, call.linkedid)
     others = [await scope_of(store, "other"), Scope(domain_id=scope.domain_id, login="421")]
     for outside in others:
-        assert not await set_hold(store, outside, public_id, hold=True, why="x", by=BOSS, now=NOW)
+        assert not await set_legal_hold(store, outside, public_id, legal_hold=True, why="x", by=BOSS, now=NOW)
     assert await held(store, public_id) is False
-    assert await set_hold(store, scope, public_id, hold=True, why="спор", by=BOSS, now=NOW)
+    assert await set_legal_hold(store, scope, public_id, legal_hold=True, why="спор", by=BOSS, now=NOW)
     assert await held(store, public_id) is True
     await upsert_calls(store, pbx, [seed.but(call, revision=call.revision + 1)])  # what is told later lets nothing go
     assert await held(store, public_id) is True

@@ -19,7 +19,7 @@ from store.database.store import Store
 from store.intake.intake import RecordingTaken, store_recording, upsert_calls
 from store.objects.file_signature import is_kind
 from store.people.accounts import Pbx, ensure_pbx, log_in, pbx_of
-from store.provisioning.directory import change_person
+from store.provisioning.directory import update_user
 from store.queries.calls import SeenCall, call_of
 from store.selection.scope import Scope
 from tests.data import seed
@@ -321,8 +321,8 @@ async def test_a_nul_in_a_name_finds_nothing(store: Store, pbx: Pbx) -> None:
     assert await log_in(store, "acme", "152\0", seed.PASSWORD, NOW) is None
     assert await call_of(store, scope, "\0", NOW) is None
     by = Actor(login="900", address="\0")
-    assert await change_person(store, scope, "\0", record=None, name="\0", by=by, now=NOW) is None
-    assert await change_person(store, scope, "152", record=None, name="a\0b", by=by, now=NOW) is not None
+    assert await update_user(store, scope, "\0", record=None, name="\0", by=by, now=NOW) is None
+    assert await update_user(store, scope, "152", record=None, name="a\0b", by=by, now=NOW) is not None
 
 
 async def test_a_segment_cannot_be_taken_from_its_call(store: Store, pbx: Pbx) -> None:

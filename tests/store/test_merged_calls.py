@@ -11,7 +11,7 @@ from store.audit.write import Actor
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx
-from store.retention.legal_hold import set_hold
+from store.retention.legal_hold import set_legal_hold
 from tests.data import seed
 from tests.store.test_audit_queries import scope_of
 from tests.store.test_intake import BEGIN, seen, take
@@ -41,7 +41,7 @@ async def test_one_row_has_the_recordings_of_both(store: Store, pbx: Pbx, order:
 async def test_what_is_held_stays_held_in_the_call_it_becomes_a_part_of(store: Store, pbx: Pbx) -> None:
     await upsert_calls(store, pbx, [CUSTOMER, ASKING])
     scope, by = await scope_of(store), Actor(login="900", address="127.0.0.1")
-    assert await set_hold(store, scope, call_id(ASKING.pbx, ASKING.linkedid), hold=True, why="", by=by, now=BEGIN)
+    assert await set_legal_hold(store, scope, call_id(ASKING.pbx, ASKING.linkedid), legal_hold=True, why="", by=by, now=BEGIN)
     await upsert_calls(store, pbx, [WHOLE, PART])
     shown = await seen(store, CUSTOMER)
     assert shown is not None

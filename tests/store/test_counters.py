@@ -19,7 +19,7 @@ from store.database.schema import calls, domains
 from store.database.store import Store
 from store.intake.counters import Unit, day_number, hour_began_ms
 from store.intake.intake import store_recording, upsert_calls
-from store.intake.write_counters import tally_again
+from store.intake.write_counters import rebuild_counters
 from store.people.accounts import Pbx
 from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
@@ -29,7 +29,7 @@ from store.selection.period import period
 from store.selection.scope import Scope
 from store.selection.selection import Kind, Selection, Sort
 from store.statistics import reports as statistics
-from store.statistics.counters_read import days_and_months
+from store.statistics.counters_read import split_into_days_and_months
 from tests.data import seed
 from tests.store.test_intake import AUDIO, NOW, chunks
 
@@ -118,7 +118,7 @@ async def test_every_figure_is_what_counting_gives(
     kept = await tallies(store)
     async with store.writing() as connection:
         for domain_id in (await connection.execute(select(domains.c.id))).scalars():
-            await connection.run_sync(tally_again, domain_id)
+            await connection.run_sync(rebuild_counters, domain_id)
     assert kept == await tallies(store)
     for wanted in asked:
         told = await figures(store, zone, wanted)
@@ -195,9 +195,9 @@ def counting() -> Iterator[None]:
         return None
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("hour_rows", "group_rows", "rows_of_all"):
+        for name in ("select_hours", "select_groups", "select_counters"):
             patch.setattr(f"store.statistics.from_counters.{name}", lambda *_: None)
-        patch.setattr("store.queries.calls.count", unanswered)
+        patch.setattr("store.queries.calls.count_calls", unanswered)
         yield
 
 
@@ -235,7 +235,7 @@ def test_an_hour_of_a_clock_that_is_put_by_half_an_hour() -> None:
     ],
 )
 def test_days_and_months(first: date, last: date, expected: set[tuple[Unit, int, int]]) -> None:
-    found = {(unit, begin, end) for unit, begin, end in days_and_months(first, last) if begin < end}
+    found = {(unit, begin, end) for unit, begin, end in split_into_days_and_months(first, last) if begin < end}
     assert found == expected
     days = sum(end - begin for unit, begin, end in found if unit is Unit.DAY)
     assert days + sum(31 if begin == 672 else 28 for unit, begin, _ in found if unit is Unit.MONTH) == day_number(
@@ -271,7 +271,7 @@ async def test_calls_of_a_length_and_those_that_go_on(store: Store, pbx: Pbx, wa
     asked = wanted | {"start": date(2026, 11, 1), "end": None}
     total, by_hour, _, _, (bands, longer), _ = told = await figures(store, "Asia/Krasnoyarsk", asked)
     number = len(expected.split())
-    assert (total, sum(hour.counted.out for hour in by_hour), sum(band.calls for band in bands)) == (number, number, number)
+    assert (total, sum(hour.counts.out for hour in by_hour), sum(band.calls for band in bands)) == (number, number, number)
     assert longer == sum(name in {"ended", "day-long"} for name in expected.split())
     with counting():
         assert told == await figures(store, "Asia/Krasnoyarsk", asked)
