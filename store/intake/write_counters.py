@@ -1,4 +1,4 @@
-"""Keeping the figures: what calls add is written in the transaction that writes the calls."""
+"""Writing the counters, in the transaction that writes the calls."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -15,44 +15,44 @@ from store.intake.counters import CounterChanges, Sums
 from store.intake.facts import FACTS, facts_of_row
 
 _NOTHING: Final = dict.fromkeys(COLUMNS, 0)
-_MOST_HELD: Final = 20_000  # rows of counters sum_of up in memory
+_MOST_ROWS: Final = 20_000  # rows in memory
 
 
 def update_counters(connection: Connection, written: Sequence[WrittenCall], zones: Mapping[int, ZoneInfo]) -> None:
-    """Take back what each call added before and add what it adds now. `zones` are the domains' clocks."""
-    added = CounterChanges()
-    for one in written:
-        if one.before == one.after:
+    """Subtract what each call changes before, add what it adds now. `zones` is by domain."""
+    changes = CounterChanges()
+    for call in written:
+        if call.before == call.after:
             continue
-        if one.before is not None:
-            added.add(one.before, zones[one.before.domain_id], -1)
-        if one.after is not None:
-            added.add(one.after, zones[one.after.domain_id])
-    _write(connection, added)
+        if call.before is not None:
+            changes.add(call.before, zones[call.before.domain_id], -1)
+        if call.after is not None:
+            changes.add(call.after, zones[call.after.domain_id])
+    _write(connection, changes)
 
 
 def rebuild_counters(connection: Connection, domain_id: int) -> None:
-    """Count all calls of a domain anew, by its clock as it is now. Takes as much memory for ten million as for ten thousand."""
+    """Recompute the counters of a domain by its present clock, in constant memory."""
     zone = ZoneInfo(connection.execute(select(domains.c.timezone).where(domains.c.id == domain_id)).scalar_one())
     for table in (hour_counters, group_counters):
         connection.execute(delete(table).where(table.c.domain_id == domain_id))
-    added = CounterChanges()
+    changes = CounterChanges()
     for rows in calls_in_batches(connection, domain_id, *FACTS):
         for facts in filter(None, (facts_of_row(row._mapping) for row in rows)):
-            added.add(facts, zone)
-        if len(added) > _MOST_HELD:
-            _write(connection, added)
-            added = CounterChanges()
-    _write(connection, added)
+            changes.add(facts, zone)
+        if len(changes) > _MOST_ROWS:
+            _write(connection, changes)
+            changes = CounterChanges()
+    _write(connection, changes)
 
 
-def _write(connection: Connection, added: CounterChanges) -> None:
+def _write(connection: Connection, changes: CounterChanges) -> None:
     # In the order of the keys, so that two writers never deadlock.
     hours = (
-        ({"domain_id": key.domain_id, "hour": instant(key.hour_ms)}, sums) for key, sums in sorted(added.hours.items(), key=_key)
+        ({"domain_id": key.domain_id, "hour": instant(key.hour_ms)}, sums) for key, sums in sorted(changes.hours.items(), key=_key)
     )
     _upsert(connection, hour_counters, hours)
-    _upsert(connection, group_counters, ((key._asdict(), sums) for key, sums in sorted(added.groups.items(), key=_key)))
+    _upsert(connection, group_counters, ((key._asdict(), sums) for key, sums in sorted(changes.groups.items(), key=_key)))
 
 
 def _key(item: tuple[Any, Sums]) -> Any:

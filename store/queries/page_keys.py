@@ -1,4 +1,4 @@
-"""The keys of a page of calls and the number of all calls, read from covering indexes without a look at any row."""
+"""The keys of a page of calls and the number of calls, read from covering indexes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _DOWN: Final = (Sort.STARTED_DOWN, Sort.DURATION_DOWN)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """The call after which a page begins. `now` is the moment to which the first page measured calls in progress."""
+    """The call after which a page begins. `now` is the time of the first page."""
 
     sort: Sort
     value: int

@@ -9,7 +9,7 @@ COUNTED_UP_TO: Final = 10_000
 
 
 async def bounded_count(connection: AsyncConnection, source: FromClause, condition: ColumnElement[bool]) -> int:
-    """Count the rows of a source that fulfil a condition; at most COUNTED_UP_TO + 1, which means more."""
+    """Count rows that fulfil a condition, up to COUNTED_UP_TO + 1."""
     rows = select(literal(1)).select_from(source).where(condition).limit(COUNTED_UP_TO + 1).subquery()
     number: int = (await connection.execute(select(func.count()).select_from(rows))).scalar_one()
     return number
