@@ -1,4 +1,4 @@
-"""What `fonoteka apply` makes of a file: nothing when nothing differs, and one clear line when the file is wrong."""
+"""`fonoteka apply`: no change without a difference, and one line for a wrong file."""
 
 from pathlib import Path
 
@@ -108,7 +108,7 @@ async def test_a_new_password_ends_the_sessions_of_the_old(store: Store) -> None
         await set_password(store, "acme", "nobody", "x")
 
 
-async def test_passwords_are_kept_nowhere(store: Store, section: StoreSection, tmp_path: Path) -> None:
+async def test_passwords_are_not_stored(store: Store, section: StoreSection, tmp_path: Path) -> None:
     changes = await apply(store, parse_directory(SMALL, source="company.toml"))
     assert "secret one" not in repr(parse_directory(SMALL, source="company.toml"))
     assert not any("$argon2" in str(change) for change in changes)
@@ -146,15 +146,15 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("old", "new", "words"), WRONG)
-def test_a_wrong_file_is_told_in_one_line(tmp_path: Path, old: str, new: str, words: str) -> None:
+def test_a_wrong_file_is_reported_in_one_line(tmp_path: Path, old: str, new: str, words: str) -> None:
     file = tmp_path / "company.toml"
     assert SMALL.count(old) == 1
     file.write_text(SMALL.replace(old, new), encoding="utf-8")
     with pytest.raises(ConfigurationError) as error:
         parse_directory_file(file)
-    told = str(error.value)
-    assert told.startswith(f"{file}: ") and words in told and "\n" not in told
-    assert "12345" not in told and "secret one" not in told
+    message = str(error.value)
+    assert message.startswith(f"{file}: ") and words in message and "\n" not in message
+    assert "12345" not in message and "secret one" not in message
 
 
 async def test_laid_over_what_is_there_two_users_must_not_share_an_endpoint(store: Store) -> None:

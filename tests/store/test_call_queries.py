@@ -1,4 +1,4 @@
-"""Which calls a selection finds, in which order, and page by page."""
+"""Selections of calls, their order and their pages."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -29,7 +29,7 @@ def at(clock: str, day: int = 22) -> datetime:
 
 
 def table() -> dict[str, CallReport]:
-    """The calls that the selections below choose from, by a letter each."""
+    """The calls for the selections below, by letter."""
     off: dict[str, Any] = {"segments": (), "reason": Reason.USER_OFF}
     out: dict[str, Any] = {"direction": Direction.OUT, "number": None}
     calls = {
@@ -53,7 +53,7 @@ def table() -> dict[str, CallReport]:
 
 
 async def filled(store: Store, pbx: Pbx) -> dict[str, str]:
-    """Store the table; linkedid → letter."""
+    """Store the calls; return the letters by linkedid."""
     calls = table()
     await upsert_calls(store, pbx, list(calls.values()))
     await seed.ship(store, pbx, calls["a"], (9000,))
@@ -130,19 +130,19 @@ SELECTIONS: list[tuple[dict[str, Any], str]] = [
 async def test_each_selection_finds_its_calls(store: Store, pbx: Pbx) -> None:
     letters, scope = await filled(store, pbx), await scope_of(store)
     for wanted, expected in SELECTIONS:
-        found = await page(store, scope, **wanted)
-        assert "".join(letters[call.linkedid] for call in found.items) == expected, wanted
-        assert (found.total, found.total_is_exact) == (len(expected), True), wanted
+        got = await page(store, scope, **wanted)
+        assert "".join(letters[call.linkedid] for call in got.items) == expected, wanted
+        assert (got.total, got.total_is_exact) == (len(expected), True), wanted
 
 
-async def test_nobody_sees_beyond_their_scope(store: Store, pbx: Pbx) -> None:
+async def test_nothing_outside_the_scope_is_visible(store: Store, pbx: Pbx) -> None:
     letters = await filled(store, pbx)
     expected = {("152", "acme"): "abcdegi", ("421", "acme"): "fg", ("130", "acme"): "", (None, "other"): "o", ("152", "other"): ""}
     for (login, domain), calls in expected.items():
         scope = await scope_of(store, login, domain)
         for wanted in ({}, {"users": ("152", "421", "900")}, {"recorded": False}, {"recorded": True}):
-            found = await page(store, scope, **wanted)
-            assert {letters[call.linkedid] for call in found.items} <= set(calls), (login, domain, wanted)
+            got = await page(store, scope, **wanted)
+            assert {letters[call.linkedid] for call in got.items} <= set(calls), (login, domain, wanted)
         assert "".join(letters[call.linkedid] for call in (await page(store, scope)).items) == calls
 
 
@@ -156,12 +156,12 @@ async def test_nobody_sees_beyond_their_scope(store: Store, pbx: Pbx) -> None:
     ],
 )
 async def test_pages_follow_each_other_without_gap_or_repeat(store: Store, pbx: Pbx, sort: Sort, expected: str) -> None:
-    letters, scope, after, found = await filled(store, pbx), await scope_of(store), None, ""
+    letters, scope, after, listed = await filled(store, pbx), await scope_of(store), None, ""
     while True:
         got = await page(store, scope, sort, after, limit=2)
-        found += "".join(letters[call.linkedid] for call in got.items)
-        # What comes meanwhile belongs to no page that was begun before it: it is newer, and it goes on.
-        newcomer = seed.but(seed.a_call(100 + len(found), at("20:59:59.999")), ended_at=None)
+        listed += "".join(letters[call.linkedid] for call in got.items)
+        # A call that arrives meanwhile is newer than the first page, and in progress.
+        newcomer = seed.but(seed.a_call(100 + len(listed), at("20:59:59.999")), ended_at=None)
         if sort is not Sort.STARTED_UP:
             letters[newcomer.linkedid] = "" if sort is Sort.STARTED_DOWN else "!"
         if sort is Sort.STARTED_DOWN:
@@ -169,22 +169,20 @@ async def test_pages_follow_each_other_without_gap_or_repeat(store: Store, pbx: 
         if got.next is None:
             break
         after = got.next
-    assert found.replace("!", "") == expected
+    assert listed.replace("!", "") == expected
 
 
-async def test_more_than_ten_thousand_are_counted_only_where_figures_are_kept(
-    store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_only_counters_count_more_than_ten_thousand_calls(store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("store.selection.bounded_count.COUNTED_UP_TO", 8)
     await filled(store, pbx)
     some = await page(store, await scope_of(store), min_s=0, limit=2)
     assert (some.total, some.total_is_exact) == (8, False)
-    kept = await page(store, await scope_of(store))
-    assert (kept.total, kept.total_is_exact) == (9, True)
+    from_counters = await page(store, await scope_of(store))
+    assert (from_counters.total, from_counters.total_is_exact) == (9, True)
 
 
 async def test_a_list_is_read_in_the_order_of_an_index(store: Store, pbx: Pbx) -> None:
-    """Neither sorting nor scanning: this is what keeps a page fast among tens of millions of calls."""
+    """Without sorting and scanning, a page is fast among tens of millions of calls."""
     if store.engine.dialect.name != "sqlite":
         return  # PostgreSQL plans by statistics, and rightly sorts a dozen rows
     await filled(store, pbx)
@@ -204,23 +202,23 @@ async def plan_of_first_page(store: Store, scope: Scope) -> list[str]:
         return [row.detail for row in await connection.execute(text(f"EXPLAIN QUERY PLAN {sql}".replace(":", "\\:")))]
 
 
-async def test_counted_hours_of_summer_time(store: Store, pbx: Pbx) -> None:
-    """The hour that comes twice is found twice, the one that never comes not at all."""
+async def test_hours_at_the_change_to_winter_time(store: Store, pbx: Pbx) -> None:
+    """The hour that occurs twice is found twice, the hour that is skipped never."""
     zone = ZoneInfo("Europe/Berlin")
     calls = {hour: seed.a_call(hour, datetime(2026, 10, 25, 0, 30, tzinfo=UTC) + timedelta(hours=hour)) for hour in range(3)}
     await upsert_calls(store, pbx, list(calls.values()))
     within = period(date(2026, 10, 24), date(2026, 10, 26), zone, NOW)
-    found = [
+    got = [
         len(
             (await page_of_calls(store, await scope_of(store), selection, sort=Sort.STARTED_UP, after=None, limit=9, now=NOW)).items
         )
         for hour in range(1, 5)
         for selection in [Selection(period=within, zone=zone, time_from=time(hour), time_to=time(hour + 1))]
     ]
-    assert found == [0, 2, 1, 0]
+    assert got == [0, 2, 1, 0]
 
 
-async def test_who_has_left_is_found_by_their_login_and_nobody_by_what_no_login_holds(store: Store, pbx: Pbx) -> None:
+async def test_the_filter_employee_finds_former_users(store: Store, pbx: Pbx) -> None:
     await filled(store, pbx)
     left = seed.but(
         seed.a_call(20, at("12:30:00")), employee="Ушёл-7", participants=("Ушёл-7",), segments=(), reason=Reason.USER_OFF

@@ -1,4 +1,4 @@
-"""Migrations: they create the schema of the code, keep all data, and refuse the index of a newer version."""
+"""Migrations create the schema of the code, keep all data, and refuse a newer index."""
 
 from pathlib import Path
 from typing import Any
