@@ -134,7 +134,7 @@ def _call(company: Company, place: int, started_at: datetime, outside: str, chan
         direction=direction,
         result=Result.ANSWERED if answered else chance.choice(_RESULTS),
         employee=user,
-        participants=(user,) if direction is not Direction.INTERNAL else tuple({user, colleague}),
+        participants=(user,) if direction is not Direction.INTERNAL else tuple(dict.fromkeys((user, colleague))),
         src=src,
         src_name="",
         dst=dst,

@@ -123,12 +123,12 @@ def _offset_ms(moment: datetime, zone: ZoneInfo) -> int:
 
 
 def day_number(day: date) -> int:
-    """Days since 1970."""
+    """Return the days since 1970."""
     return day.toordinal() - _FIRST_DAY
 
 
 def month_number(day: date) -> int:
-    """Months since 1970."""
+    """Return the months since 1970."""
     return (day.year - 1970) * 12 + day.month - 1
 
 

@@ -1,6 +1,6 @@
 """Merging a report or a recording into a call. Pure.
 
-The newest report decides everything it contains; stored audio stays, whatever the report says.
+The newest report decides everything it contains; stored audio always stays.
 """
 
 from collections.abc import Mapping, Sequence

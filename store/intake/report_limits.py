@@ -45,7 +45,7 @@ def _problems(report: CallReport) -> Iterator[str]:
     if report.live is not None and (len(report.live.parties) > _MOST_PARTS or len(report.live.sides) > _MOST_PARTS):
         yield f"at most {_MOST_PARTS} parties talk in a call"
     if len(report.path) > _MOST_STEPS:
-        yield f"the path has more than {_MOST_STEPS} stations"
+        yield f"the path has more than {_MOST_STEPS} steps"
     yield from _name_problems(report)
     yield from _time_problems(report)
 
@@ -67,12 +67,12 @@ def _name_problems(report: CallReport) -> Iterator[str]:
         yield f"a domain's name, a login or a number of the company has at most {LONGEST_LOGIN} characters and no NUL"
     texts = (report.src, report.src_name, report.dst, report.answered_by, *(party.who for party in parties))
     if any(len(text or "") > _LONGEST_TEXT for text in texts):
-        yield f"src, src_name, dst, answered_by and who talks have at most {_LONGEST_TEXT} characters"
+        yield f"src, src_name, dst, answered_by and the parties have at most {_LONGEST_TEXT} characters"
     if any(
         len(step.what) > _LONGEST_STEP or "\0" in step.what or max(len(step.who), len(step.by)) > _LONGEST_TEXT
         for step in report.path
     ):
-        yield "a station of the path is longer than any there is"
+        yield "a step of the path is too long"
     yield from filter(None, (_segment_name_problem(segment.name) for segment in report.segments))
 
 

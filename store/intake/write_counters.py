@@ -19,7 +19,7 @@ _MOST_ROWS: Final = 20_000  # rows in memory
 
 
 def update_counters(connection: Connection, written: Sequence[WrittenCall], zones: Mapping[int, ZoneInfo]) -> None:
-    """Subtract what each call changes before, add what it adds now. `zones` is by domain."""
+    """Subtract what each call added before, add what it adds now. `zones` is by domain."""
     changes = CounterChanges()
     for call in written:
         if call.before == call.after:

@@ -53,10 +53,10 @@ def select_groups(scope: Scope, selection: Selection, kind: GroupKind) -> FromCl
         return None
     t = group_counters.c
     selected = [t.domain_id == scope.domain_id, t.kind == kind.value, *([t.name.in_(names)] if names else [])]
-    stretches = list(split_into_days_and_months(*days))
+    spans = list(split_into_days_and_months(*days))
     parts = [
         select(group_counters).where(*selected, t.unit == unit.value, t.start >= first, t.start < last)
-        for unit, first, last in stretches
+        for unit, first, last in spans
     ]
     return (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
 
@@ -103,7 +103,7 @@ def sum_of(rows: FromClause, columns: Iterable[str]) -> ColumnElement[int]:
 
 def count_columns(outcomes: Iterable[Outcome]) -> list[str]:
     """Return the columns that count these outcomes."""
-    return [count_column(*cell) for cell in outcomes]
+    return [count_column(*outcome) for outcome in outcomes]
 
 
 def split_into_days_and_months(first: date, last: date) -> Iterator[tuple[Unit, int, int]]:

@@ -146,8 +146,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"src": "x" * 10_001}, "src"),
     ({"path": (STEP,) * 10_001}, "path"),
     ({"path": (seed.but(STEP, at=NAIVE),)}, "zone"),
-    ({"path": (seed.but(STEP, what="x" * 17),)}, "station"),
-    ({"path": (seed.but(STEP, what="ring\0"),)}, "station"),
+    ({"path": (seed.but(STEP, what="x" * 17),)}, "step of the path"),
+    ({"path": (seed.but(STEP, what="ring\0"),)}, "step of the path"),
 ]
 
 WITHIN: list[dict[str, Any]] = [
