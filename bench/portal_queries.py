@@ -40,7 +40,7 @@ from store.provisioning.directory_file import parse_directory  # noqa: E402
 
 CALLS, QUICK_CALLS = 1_000_000, 20_000
 BATCH = 1000
-COUNTERS_MS, CALLS_MS, PARTIES_MS = 50.0, 150.0, 500.0
+COUNTERS_MS, CALLS_MS = 50.0, 150.0
 _PERIODS = {"today": 0, "week": 6, "month": 30, "half_year": 179}
 
 
@@ -209,10 +209,9 @@ async def main(arguments: argparse.Namespace, folder: Path) -> Result:
 
 def _target_ms(name: str) -> float:
     """Return the target of a request. Without an answer in the counters, it reads each call."""
-    if name.startswith(("incoming_half_year", "outgoing_half_year")):
-        return PARTIES_MS
-    from_calls = name.endswith(("_min_s", "_piece", "_unknown", "_together", "_sort_duration")) or name.startswith("durations")
-    return CALLS_MS if from_calls else COUNTERS_MS
+    of_each_call = ("_min_s", "_piece", "_unknown", "_together", "_sort_duration")
+    by_party = name.startswith(("incoming", "outgoing")) and name.endswith("_time_of_day")
+    return CALLS_MS if name.endswith(of_each_call) or name.startswith("durations") or by_party else COUNTERS_MS
 
 
 if __name__ == "__main__":
