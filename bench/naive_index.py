@@ -1,4 +1,4 @@
-"""The peer of `bench/portal_queries.py`: the same calls in one table with the index (domain, start), and plain queries."""
+"""The baseline of `bench/portal_queries.py`: one table of calls, one index (domain, start)."""
 
 import sqlite3
 from pathlib import Path
@@ -22,11 +22,11 @@ QUERIES: Final = {
     "durations_half_year": """SELECT talk_ms < 30000, talk_ms < 60000, talk_ms < 180000, talk_ms < 600000, count(*) FROM calls
         WHERE domain_id = 1 AND started_at >= :since AND direction = 'out' GROUP BY 1, 2, 3, 4""",
 }  # fmt: skip
-"""By the name of the request that they stand for."""
+"""Queries by the name of the request that they answer."""
 
 
 def prepare(ours: Path, naive: Path) -> None:
-    """Copy the calls of our index into a naive one."""
+    """Copy the calls of an index into a naive one."""
     with sqlite3.connect(naive) as connection:
         connection.execute("ATTACH ? AS ours", (str(ours),))
         connection.execute("CREATE TABLE calls AS SELECT * FROM ours.calls")
@@ -34,8 +34,8 @@ def prepare(ours: Path, naive: Path) -> None:
     connection.close()
 
 
-def counted(naive: Path) -> tuple[int, int]:
-    """How many calls there are in all, and of the first company."""
+def count_calls(naive: Path) -> tuple[int, int]:
+    """Count the calls, and those of the first company."""
     with sqlite3.connect(naive) as connection:
         every, first = connection.execute("SELECT count(*), count(*) FILTER (WHERE domain_id = 1) FROM calls").fetchone()
     connection.close()

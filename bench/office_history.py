@@ -1,7 +1,8 @@
-"""Half a year of calls as companies make them, none of them by chance: what `bench/portal_queries.py` fills a store with.
+"""Half a year of calls for `bench/portal_queries.py`, reproducible.
 
-Two hundred companies of which the biggest has a fifth of all calls, or one that has all. People call on working days by day;
-most outside parties call more than once; one missed call in two is called back within the hour.
+There are two hundred companies, the biggest of which has a fifth of all calls, or one company with
+all calls. Most calls are in working hours; most outside parties call more than once; one missed
+call in two is called back within the hour.
 """
 
 from bisect import bisect
@@ -24,30 +25,30 @@ _RESULTS: Final = (Result.NO_ANSWER, Result.NO_ANSWER, Result.NO_ANSWER, Result.
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Company:
-    """A company: who works there and by which numbers it is called. `calls` is its share of all."""
+    """A company: its users, its numbers, and how many calls it has."""
 
     name: str
-    people: tuple[str, ...]
+    users: tuple[str, ...]
     numbers: tuple[str, ...]
     calls: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class History:
-    """So many calls of these companies in the `days` up to `until`."""
+    """The calls of companies in the `days` before `until`."""
 
     companies: tuple[Company, ...]
     until: datetime
     days: int
 
     def calls(self) -> Iterator[CallReport]:
-        """All calls, company by company, each company's in the order in which they began."""
+        """Yield all calls by company, ordered by start."""
         for place, company in enumerate(self.companies):
             yield from _calls_of(company, Random(391 + place), self.until, self.days)  # noqa: S311 (no secret)
 
 
 def history(calls: int, until: datetime, *, days: int = 180, one_company: bool = False) -> History:
-    """The companies of a store with so many calls. The first one is the biggest."""
+    """Make companies with this number of calls. The first company is the biggest."""
     big = calls if one_company else round(calls * BIGGEST_SHARE)
     rest = COMPANIES - 1
     shares = [big] if one_company else [big, *((calls - big) // rest for _ in range(rest))]
@@ -55,7 +56,7 @@ def history(calls: int, until: datetime, *, days: int = 180, one_company: bool =
 
 
 def directory(of: History) -> str:
-    """The file for `fonoteka apply`. Of each company the first of its people is the administrator."""
+    """Make the file for `fonoteka apply`. The first user of each company is its administrator."""
     lines = []
     for company in of.companies:
         zone = "Asia/Krasnoyarsk" if company is of.companies[0] else "Europe/Moscow"
@@ -66,22 +67,22 @@ def directory(of: History) -> str:
             f'timezone = "{zone}"',
             'area_codes = ["391"]',
         ]
-        for place, login in enumerate(company.people):
-            who = [f'login = "{login}"', f'name = "Сотрудник {login}"', f'extension = "{login}"', 'record = "all"']
-            # Only the biggest company's people log in: a password takes a tenth of a second to hash.
-            who += [f'password = "{PASSWORD}"'] if company is of.companies[0] and place < 2 else []
-            lines += ["  [[domain.user]]", *who, f'role = "{"user" if place else "admin"}"']
+        for place, login in enumerate(company.users):
+            keys = [f'login = "{login}"', f'name = "Сотрудник {login}"', f'extension = "{login}"', 'record = "all"']
+            # Only users of the biggest company log in: hashing a password takes 0.1 s.
+            keys += [f'password = "{PASSWORD}"'] if company is of.companies[0] and place < 2 else []
+            lines += ["  [[domain.user]]", *keys, f'role = "{"user" if place else "admin"}"']
         for number in company.numbers:
             lines += ["  [[domain.number]]", f'number = "{number}"', f'label = "Линия {number}"']
     return "\n".join(lines)
 
 
 def _company(place: int, calls: int, days: int) -> Company:
-    people = max(3, min(200, calls // days // 30))  # each has some thirty calls a day
+    users = max(3, min(200, calls // days // 30))  # some thirty calls a day each
     return Company(
         name=f"company{place}",
-        people=tuple(str(101 + person) for person in range(people)),
-        numbers=tuple(f"2{place:03}{line:03}" for line in range(max(2, people // 8))),
+        users=tuple(str(101 + user) for user in range(users)),
+        numbers=tuple(f"2{place:03}{line:03}" for line in range(max(2, users // 8))),
         calls=calls,
     )
 
@@ -114,15 +115,15 @@ def _spread(number: int) -> int:
 
 
 def _call(company: Company, place: int, started_at: datetime, outside: str, chance: Random) -> CallReport:
-    which, answered = chance.random(), chance.random() < 0.8
-    who, colleague, line = chance.choice(company.people), chance.choice(company.people), chance.choice(company.numbers)
+    kind, answered = chance.random(), chance.random() < 0.8
+    user, colleague, line = chance.choice(company.users), chance.choice(company.users), chance.choice(company.numbers)
     ring_ms, talk_ms = chance.randrange(1000, 30_000), round(chance.lognormvariate(11.0, 1.1)) if answered else 0
     answered_at = started_at + timedelta(milliseconds=ring_ms)
     ended_at = answered_at + timedelta(milliseconds=talk_ms)
     linkedid = f"{company.name}-{place}"
-    direction = Direction.IN if which < 0.45 else Direction.OUT if which < 0.85 else Direction.INTERNAL
-    src, dst, takes = {Direction.IN: (outside, line, who), Direction.OUT: (who, outside, outside)}.get(
-        direction, (who, colleague, colleague)
+    direction = Direction.IN if kind < 0.45 else Direction.OUT if kind < 0.85 else Direction.INTERNAL
+    src, dst, takes = {Direction.IN: (outside, line, user), Direction.OUT: (user, outside, outside)}.get(
+        direction, (user, colleague, colleague)
     )
     recorded = answered and direction is not Direction.INTERNAL
     return CallReport(
@@ -132,8 +133,8 @@ def _call(company: Company, place: int, started_at: datetime, outside: str, chan
         domain=company.name,
         direction=direction,
         result=Result.ANSWERED if answered else chance.choice(_RESULTS),
-        employee=who,
-        participants=(who,) if direction is not Direction.INTERNAL else tuple({who, colleague}),
+        employee=user,
+        participants=(user,) if direction is not Direction.INTERNAL else tuple(dict.fromkeys((user, colleague))),
         src=src,
         src_name="",
         dst=dst,
@@ -143,7 +144,7 @@ def _call(company: Company, place: int, started_at: datetime, outside: str, chan
         answered_at=answered_at if answered else None,
         ended_at=ended_at,
         talk_ms=talk_ms,
-        segments=(SegmentReport(name=f"{linkedid}-1", user=who, started_at=answered_at),) if recorded else (),
+        segments=(SegmentReport(name=f"{linkedid}-1", user=user, started_at=answered_at),) if recorded else (),
         reason=None if recorded else Reason.USER_OFF if answered else Reason.NOT_ANSWERED,
         path=(
             PathStep(at=started_at, what="arrive", who=dst),
@@ -154,5 +155,5 @@ def _call(company: Company, place: int, started_at: datetime, outside: str, chan
 
 
 def until_now() -> datetime:
-    """The end of a history that reaches up to now."""
+    """Return the present time in whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -1,9 +1,11 @@
-"""Every request that the portal's pages make, on half a year of calls: `python bench/portal_queries.py [--json] [--quick]`.
+"""All requests of the portal on half a year of calls.
 
-A store of a million calls of two hundred companies (the biggest has a fifth; `--one-domain`: one has all) is filled by the code
-that takes calls from agents. Then the biggest company's administrator, and one of its users, ask through the real API over HTTP,
-one request after the other on one connection. The peer is the naive index in the same file and run: the narrow
-index (domain, start), everything else read from the rows, counted with COUNT and GROUP BY.
+Usage: `python bench/portal_queries.py [--json] [--quick]`.
+
+The code that takes calls from agents fills a store with a million calls of two hundred companies;
+the biggest has a fifth of them (`--one-domain`: one company has all). Then an administrator and a
+user of the biggest company send requests to the API over HTTP, one after the other. The baseline is
+a naive index of the same calls in the same run: the index (domain, start), COUNT and GROUP BY.
 """
 
 import argparse
@@ -25,7 +27,7 @@ import aiosqlite  # noqa: E402
 import httpx  # noqa: E402
 from sqlalchemy import event  # noqa: E402
 
-from bench.naive_index import QUERIES, counted, prepare  # noqa: E402
+from bench.naive_index import QUERIES, count_calls, prepare  # noqa: E402
 from bench.office_history import PASSWORD, History, directory, history, until_now  # noqa: E402
 from bench.report import Result, print_result, quantile  # noqa: E402
 from bench.served_api import served  # noqa: E402
@@ -38,13 +40,13 @@ from store.provisioning.directory_file import parse_directory  # noqa: E402
 
 CALLS, QUICK_CALLS = 1_000_000, 20_000
 BATCH = 1000
-TARGET_MS, BY_NUMBER_MS = 50.0, 500.0
+COUNTERS_MS, CALLS_MS = 50.0, 150.0
 _PERIODS = {"today": 0, "week": 6, "month": 30, "half_year": 179}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """A request of the portal. `own`: by a user who sees their own calls, else by the administrator."""
+    """A request of the portal, by a user (`own`) or by the administrator."""
 
     name: str
     path: str
@@ -53,9 +55,9 @@ class Request:
 
 
 def requests(today: datetime, of: History) -> Iterator[Request]:
-    """What the calls page, the open call, the page of calls that go on, the panel and the statistics page ask for."""
+    """Yield the requests of the pages calls, live calls and statistics."""
     company = of.companies[0]
-    who, line, piece = company.people[1], company.numbers[0], "6543"
+    user, line, piece = company.users[1], company.numbers[0], "6543"
     days = {
         name: {"from": f"{today - timedelta(days=back):%Y-%m-%d}", "to": f"{today:%Y-%m-%d}"} for name, back in _PERIODS.items()
     }
@@ -68,18 +70,18 @@ def requests(today: datetime, of: History) -> Iterator[Request]:
     }
     filters |= {
         "result_busy": {"result": "busy"},
-        "user": {"user": who},
+        "user": {"user": user},
         "number": {"number": line},
-        "employee": {"employee": who},
+        "employee": {"employee": user},
         "src_piece": {"src": piece},
-        "src_nobody": {"src": "0000000000"},
+        "src_unknown": {"src": "0000000000"},
         "dst_piece": {"dst": piece},
         "answered_by_piece": {"answered_by": piece},
         "short_piece": {"src": "65"},
         "min_s": {"min_s": 1800},
         "time_of_day": {"time_from": "12:00", "time_to": "13:00"},
         "recorded": {"recorded": "false"},
-        "together": {"kind": "in", "src": "913", "employee": who, "min_s": 60, "time_from": "09:00", "time_to": "18:00"},
+        "together": {"kind": "in", "src": "913", "employee": user, "min_s": 60, "time_from": "09:00", "time_to": "18:00"},
         "sort_duration": {"sort": "-duration_s"},
     }
     for name, asked in filters.items():
@@ -100,18 +102,18 @@ def requests(today: datetime, of: History) -> Iterator[Request]:
 
 
 async def fill(folder: Path, of: History) -> float:
-    """Make the store; gives the calls written in a second."""
+    """Fill the store; return the calls written in a second."""
     store = await Store.open(_section(folder), sweep=True)
     try:
         await apply(store, parse_directory(directory(of), source="bench"))
         await ensure_pbx(store, "pbx1", "token")
         pbx = await pbx_of(store, "token")
         assert pbx is not None
-        # What is filled here is lost with the power, and nobody's: waiting for the disk would be most of the time.
+        # These calls need not survive a power cut: syncing would take most of the time.
         await store.engine.dispose()
         event.listen(store.engine.sync_engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
-        told, began, count = of.calls(), time.perf_counter(), 0
-        while batch := list(islice(told, BATCH)):
+        reports, began, count = of.calls(), time.perf_counter(), 0
+        while batch := list(islice(reports, BATCH)):
             await upsert_calls(store, pbx, batch)
             count += len(batch)
             if count % (100 * BATCH) == 0:
@@ -122,31 +124,31 @@ async def fill(folder: Path, of: History) -> float:
 
 
 async def measure(address: str, of: History, rounds: int, only: str) -> dict[str, list[float]]:
-    """Milliseconds of each request, in rounds in which all take turns."""
+    """Measure the milliseconds of each request, in rounds of all requests."""
     clients = []
-    for login in of.companies[0].people[:2]:
+    for login in of.companies[0].users[:2]:
         client = httpx.AsyncClient(base_url=address, timeout=60)
         answer = await client.post("/api/login", json={"domain": of.companies[0].name, "login": login, "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['token']}"
         clients.append(client)
-    wanted = [*requests(of.until + timedelta(hours=7), of), *[one async for one in _opened(clients[0], of)]]
-    wanted = [one for one in wanted if only in one.name]
-    took: dict[str, list[float]] = {one.name: [] for one in wanted}
+    wanted = [*requests(of.until + timedelta(hours=7), of), *[request async for request in _opened(clients[0], of)]]
+    wanted = [request for request in wanted if only in request.name]
+    took: dict[str, list[float]] = {request.name: [] for request in wanted}
     for turn in range(rounds + 1):
-        for one in wanted:
+        for request in wanted:
             began = time.perf_counter()
-            answer = await clients[one.own].get(one.path, params=one.parameters)
+            answer = await clients[request.own].get(request.path, params=request.parameters)
             spent_ms = (time.perf_counter() - began) * 1000
             answer.raise_for_status()
-            if turn:  # the first is to warm up
-                took[one.name].append(spent_ms)
+            if turn:  # the first round warms up
+                took[request.name].append(spent_ms)
     for client in clients:
         await client.aclose()
     return took
 
 
 async def _opened(client: httpx.AsyncClient, of: History) -> AsyncIterator[Request]:
-    """What needs an answer first: one call, and a page far down the list."""
+    """Yield requests that depend on an answer: a call, and a page far down the list."""
     half_year: dict[str, Any] = {
         "from": f"{of.until - timedelta(days=179):%Y-%m-%d}",
         "to": f"{of.until + timedelta(hours=7):%Y-%m-%d}",
@@ -162,14 +164,14 @@ async def _opened(client: httpx.AsyncClient, of: History) -> AsyncIterator[Reque
 
 
 async def naive(folder: Path, of: History, rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of the naive index' queries: of the database alone, without any API."""
+    """Measure the milliseconds of the queries of the naive index, without the API."""
     took: dict[str, list[float]] = {name: [] for name in QUERIES}
     async with aiosqlite.connect(folder / "naive.db") as connection:
         since = int((of.until - timedelta(days=179)).timestamp() * 1000)
         for _ in range(rounds):
             for name, sql in QUERIES.items():
                 began = time.perf_counter()
-                await connection.execute_fetchall(sql, {"since": since, "who": of.companies[0].people[1]})
+                await connection.execute_fetchall(sql, {"since": since, "who": of.companies[0].users[1]})
                 took[name].append((time.perf_counter() - began) * 1000)
     return took
 
@@ -179,7 +181,7 @@ def _section(folder: Path) -> StoreSection:
 
 
 async def main(arguments: argparse.Namespace, folder: Path) -> Result:
-    """Fill (unless the folder is filled), ask, compare."""
+    """Fill the store unless it is filled, measure, compare."""
     quick: bool = arguments.quick
     calls = arguments.calls or (QUICK_CALLS if quick else CALLS)
     filled_at = folder / "until"
@@ -190,22 +192,26 @@ async def main(arguments: argparse.Namespace, folder: Path) -> Result:
         figures["filled_per_second"] = await fill(folder, of)
         prepare(folder / "fonoteka.db", folder / "naive.db")
         filled_at.write_text(until.isoformat())
-    figures["calls"], figures["calls_of_the_company"] = counted(folder / "naive.db")
+    figures["calls"], figures["calls_of_the_company"] = count_calls(folder / "naive.db")
     rounds = arguments.rounds or (5 if quick else 30)
     async with served(_section(folder)) as address:
         took = await measure(address, of, rounds, arguments.only)
     for name, each in took.items():
         figures[f"{name}_p50_ms"], figures[f"{name}_p99_ms"] = quantile(each, 0.5), quantile(each, 0.99)
-    peer = await naive(folder, of, 3)
-    ratios = {f"{name}_vs_naive": quantile(each, 0.5) / quantile(took[name], 0.5) for name, each in peer.items() if name in took}
+    baseline = await naive(folder, of, 3)
+    ratios = {
+        f"{name}_vs_naive": quantile(each, 0.5) / quantile(took[name], 0.5) for name, each in baseline.items() if name in took
+    }
     slow = [name for name, each in took.items() if quantile(each, 0.99) > _target_ms(name)]
-    note = f"beyond the target (p99 of {TARGET_MS:.0f} ms, by number over more than a month {BY_NUMBER_MS:.0f}): "
+    note = f"beyond the target (p99 of {COUNTERS_MS:.0f} ms from counters, {CALLS_MS:.0f} ms from calls): "
     return Result(name="portal_queries", figures=figures, ratios=ratios, notes=[note + (", ".join(slow) or "none")])
 
 
 def _target_ms(name: str) -> float:
-    by_number = name.startswith(("incoming_half_year", "outgoing_half_year"))
-    return BY_NUMBER_MS if by_number else TARGET_MS
+    """Return the target of a request. Without an answer in the counters, it reads each call."""
+    of_each_call = ("_min_s", "_piece", "_unknown", "_together", "_sort_duration")
+    by_party = name.startswith(("incoming", "outgoing")) and name.endswith("_time_of_day")
+    return CALLS_MS if name.endswith(of_each_call) or name.startswith("durations") or by_party else COUNTERS_MS
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What people ask of recordings that go on, on its way to the agent of the call's PBX, and the agent's answer.
+"""Commands to the recorders of calls in progress, for the agent of the PBX, and its answers.
 
-Each is answered once: by the agent, or withdrawn by who asked and waited in vain. What an agent has taken can no longer be
-withdrawn, so nobody is told that something was not done that was.
+A command has one answer: the agent's, or WITHDRAWN after the sender waited too long. A command that
+the agent has taken cannot be withdrawn: it may have been carried out.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from store.database.schema import commands, pbxs
 from store.database.store import Store
 from store.people.accounts import Pbx
 
-LASTS: Final = timedelta(seconds=10)  # nothing older is carried out: whoever asked has long turned away
-_KEPT: Final = timedelta(minutes=1)
+LASTS: Final = timedelta(seconds=10)  # older commands are not carried out
+_REMOVED_AFTER: Final = timedelta(minutes=1)
 DONE: Final = "done"
 WITHDRAWN: Final = "withdrawn"
-TAKEN: Final = "taken"  # in the place of the answer while the agent is at it
+TAKEN: Final = "taken"  # stands for the answer until the agent gives one
 
 
 async def mark(store: Store) -> tuple[int, int]:
-    """Two numbers, another pair whenever a command or an answer has come."""
+    """Return two numbers that change with every new command and answer."""
     final = func.count().filter(commands.c.answer != TAKEN)
     query = select(func.coalesce(func.max(commands.c.id), 0), final)
     async with store.reading() as connection:
@@ -33,53 +33,59 @@ async def mark(store: Store) -> tuple[int, int]:
 
 
 async def ask(store: Store, *, pbx: str, linkedid: str, action: Action, login: str | None, now: datetime) -> int:
-    """Leave a command for the agent of a PBX; returns its id. Old ones are cleared away."""
-    whose = select(pbxs.c.id).where(pbxs.c.name == pbx).with_for_update()  # one at a time, so that ids come in order
+    """Store a command for the agent of a PBX and return its id. Delete old commands."""
+    locked = select(pbxs.c.id).where(pbxs.c.name == pbx).with_for_update()  # so that ids become visible in order
     values = {"linkedid": linkedid, "action": action, "login": login, "asked_at": now}
     async with store.writing() as connection:
-        await connection.execute(delete(commands).where(commands.c.asked_at < now - _KEPT))
-        pbx_id = (await connection.execute(whose)).scalar_one()
+        await connection.execute(delete(commands).where(commands.c.asked_at < now - _REMOVED_AFTER))
+        pbx_id = (await connection.execute(locked)).scalar_one()
         added = await connection.execute(commands.insert().values(pbx_id=pbx_id, **values).returning(commands.c.id))
         return int(added.scalar_one())
 
 
 async def take(store: Store, pbx: Pbx, after: int, now: datetime) -> Sequence[Command]:
-    """The commands of a PBX that came after one and are not too old, each handed out once and never if it was withdrawn."""
+    """Take the commands of a PBX after a given id.
+
+    Each command is taken once; withdrawn and old ones are left out.
+    """
     wanted = (commands.c.pbx_id == pbx.id) & (commands.c.id > after) & commands.c.answer.is_(None)
     query = select(commands).where(wanted, commands.c.asked_at > now - LASTS).order_by(commands.c.id)
     async with store.reading() as connection:
         rows = (await connection.execute(query)).all()
     if rows:
-        mine = update(commands).where(commands.c.id.in_([row.id for row in rows]), commands.c.answer.is_(None))
+        free = update(commands).where(commands.c.id.in_([row.id for row in rows]), commands.c.answer.is_(None))
         async with store.writing() as connection:
-            taken = set((await connection.execute(mine.values(answer=TAKEN).returning(commands.c.id))).scalars())
+            taken = set((await connection.execute(free.values(answer=TAKEN).returning(commands.c.id))).scalars())
         rows = [row for row in rows if row.id in taken]
     return [Command(id=row.id, linkedid=row.linkedid, action=Action(row.action), login=row.login) for row in rows]
 
 
 async def answer(store: Store, pbx: Pbx, command_id: int, text: str) -> None:
-    """Take what a PBX says came of a command of its own; only the first answer counts."""
-    mine = (commands.c.id == command_id) & (commands.c.pbx_id == pbx.id)
-    unanswered = update(commands).where(mine, commands.c.answer.is_(None) | (commands.c.answer == TAKEN))
+    """Store the answer of a PBX to one of its commands; only the first answer counts."""
+    command = (commands.c.id == command_id) & (commands.c.pbx_id == pbx.id)
+    unanswered = update(commands).where(command, commands.c.answer.is_(None) | (commands.c.answer == TAKEN))
     async with store.writing() as connection:
         await connection.execute(unanswered.values(answer=text))
 
 
 async def withdraw(store: Store, command_id: int) -> str:
-    """Give up waiting: from now on nobody will carry it out. Returns WITHDRAWN, TAKEN if it is too late for that, or the answer."""
+    """Withdraw a command, so that it is never carried out.
+
+    Returns WITHDRAWN, TAKEN if it is too late, or the answer.
+    """
     unanswered = update(commands).where(commands.c.id == command_id, commands.c.answer.is_(None))
     async with store.writing() as connection:
         await connection.execute(unanswered.values(answer=WITHDRAWN))
-    return await _said(store, command_id) or WITHDRAWN
+    return await _stored_answer(store, command_id) or WITHDRAWN
 
 
 async def answer_of(store: Store, command_id: int) -> str | None:
-    """What came of a command; None while there is no answer."""
-    said = await _said(store, command_id)
-    return None if said == TAKEN else said
+    """Return the answer to a command; None while there is none."""
+    answer_text = await _stored_answer(store, command_id)
+    return None if answer_text == TAKEN else answer_text
 
 
-async def _said(store: Store, command_id: int) -> str | None:
+async def _stored_answer(store: Store, command_id: int) -> str | None:
     async with store.reading() as connection:
         text: str | None = (await connection.execute(select(commands.c.answer).where(commands.c.id == command_id))).scalar()
     return text

@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 
 from fonoteka.core.errors import StoreError
-from store.audit.write import Actor, note
+from store.audit.write import Actor, write_entry
 from store.database.store import Store
 from store.selection.scope import Scope
 
@@ -59,5 +59,5 @@ class AuditTrail:
             return
         async with self._store.writing() as connection:
             for one in entries:
-                await note(connection, one.scope, one.by, action=one.action, subject=one.call, detail=one.detail, now=one.at)
+                await write_entry(connection, one.scope, one.by, action=one.action, subject=one.call, detail=one.detail, now=one.at)
         del self._pending[: len(entries)]

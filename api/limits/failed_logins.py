@@ -14,7 +14,7 @@ import structlog
 
 from api.limits.login_throttle import Attempt
 from fonoteka.core.errors import StoreError
-from store.audit.write import Actor, note
+from store.audit.write import Actor, write_entry
 from store.database.store import Store
 from store.provisioning.directory import domain_id_of
 from store.selection.scope import Scope
@@ -98,7 +98,7 @@ class FailedLogins:
             async with self._store.writing() as connection:
                 for one in tally:
                     within, by, detail = Scope(domain_id=one.domain_id, login=None), one.by, {"count": one.count}
-                    await note(connection, within, by, action="login_failed", subject=by.login, detail=detail, now=one.first)
+                    await write_entry(connection, within, by, action="login_failed", subject=by.login, detail=detail, now=one.first)
         except StoreError:
             for one in tally:
                 self._tally.count(one.domain_id, one.by.login, one.by.address, one.first, one.count)

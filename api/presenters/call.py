@@ -77,7 +77,7 @@ def _fields(seen: SeenCall, zone: ZoneInfo) -> dict[str, object]:
         "duration_s": seen.duration_s,
         "talk_s": whole_seconds(seen.talk_ms),
         "called_back_at": _local(seen.called_back_at, zone),
-        "recording": recording(seen.recording, held=seen.held),
+        "recording": recording(seen.recording, held=seen.legal_hold),
         "live": live(seen, zone),
     }
 

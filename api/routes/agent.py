@@ -21,7 +21,7 @@ from fonoteka.core.manifest import Manifest, Mixed
 from store import recorder_commands as commands
 from store.intake.intake import store_recording, upsert_calls
 from store.people.accounts import Pbx
-from store.provisioning.directory import company_settings
+from store.provisioning.directory import domain_settings
 
 router = APIRouter(prefix="/agent/v1", tags=["agent"], responses={401: {"model": models.Problem}})
 
@@ -91,7 +91,7 @@ async def get_settings(
 ) -> DomainSettings | Response:
     """The settings, if their version is another than `known` or becomes so within `wait_s` seconds."""
     if await services.settings.other_than(known, wait_s):
-        return await company_settings(services.store)
+        return await domain_settings(services.store)
     return Response(status_code=204)
 
 

@@ -8,8 +8,7 @@ from api.dependencies.access import Administrator, Person, actor
 from api.dependencies.services import Shared
 from api.http.problems import NOT_FOUND, not_found
 from api.schemas import models
-from store.provisioning.directory import Person as DirectoryPerson
-from store.provisioning.directory import change_person, numbers_of, people_of
+from store.provisioning.directory import UserProfile, numbers_of, update_user, users_of
 
 router = APIRouter(prefix="/api", tags=["directory"], responses={401: {"model": models.Problem}})
 
@@ -17,7 +16,7 @@ router = APIRouter(prefix="/api", tags=["directory"], responses={401: {"model": 
 @router.get("/users", operation_id="listUsers")
 async def list_users(account: Person, services: Shared) -> list[models.User]:
     """An administrator sees the domain's users, anybody else themself."""
-    return [_user(person) for person in await people_of(services.store, account.scope)]
+    return [_user(person) for person in await users_of(services.store, account.scope)]
 
 
 @router.patch("/users/{login}", operation_id="changeUser", responses=NOT_FOUND | {403: {"model": models.Problem}})
@@ -25,7 +24,7 @@ async def change_user(
     login: str, change: models.UserChange, account: Administrator, request: Request, services: Shared
 ) -> models.User:
     """Switch somebody's recording, or rename them: in force for the next call."""
-    person = await change_person(
+    person = await update_user(
         services.store,
         account.scope,
         login,
@@ -46,5 +45,5 @@ async def list_numbers(account: Person, services: Shared) -> list[models.Number]
     return [models.Number(number=line.number, label=line.label) for line in await numbers_of(services.store, account.scope)]
 
 
-def _user(person: DirectoryPerson) -> models.User:
+def _user(person: UserProfile) -> models.User:
     return models.User(login=person.login, name=person.name, extension=person.extension, role=person.role, record=person.record)

@@ -11,7 +11,7 @@ from api.http.problems import NOT_FOUND, Responses, not_found
 from api.presenters import call as shapes
 from api.schemas import models
 from store.queries.calls import call_of, path_of
-from store.retention.legal_hold import set_hold
+from store.retention.legal_hold import set_legal_hold
 
 _FOR_ADMINISTRATORS: Responses = {status: {"model": models.Problem} for status in (401, 403)}
 router = APIRouter(prefix="/api", responses=_FOR_ADMINISTRATORS)
@@ -23,7 +23,7 @@ async def hold_call(
 ) -> models.CallWithPath:
     """Keep a call whatever its age, or no longer. `note` says why, and stands in the audit."""
     now, by = datetime.now(UTC), actor(request, account)
-    if not await set_hold(services.store, account.scope, id, hold=wanted.hold, why=wanted.note, by=by, now=now):
+    if not await set_legal_hold(services.store, account.scope, id, legal_hold=wanted.hold, why=wanted.note, by=by, now=now):
         raise not_found()
     services.live.tell_of(account.domain_id, id)
     seen = await call_of(services.store, account.scope, id, now)

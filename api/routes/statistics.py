@@ -17,7 +17,7 @@ from fonoteka.core.call_report import Direction
 from store.people.accounts import Account
 from store.selection.selection import Selection
 from store.statistics import reports as statistics
-from store.statistics.figures import Counted, Group, total
+from store.statistics.report_types import CallCounts, Group, total
 
 router = APIRouter(
     prefix="/api/stats",
@@ -37,7 +37,7 @@ class DurationsQuery(SelectionQuery):
 async def hourly(query: Annotated[SelectionQuery, Query()], account: Person, services: Shared) -> shapes.Hourly:
     """The calls with the outside by the hour in which they began."""
     hours = await statistics.by_hour(services.store, account.scope, *_asked(query, account))
-    of_day = [total(one.counted for one in hours if one.hour == hour) for hour in range(24)]
+    of_day = [total(one.counts for one in hours if one.hour == hour) for hour in range(24)]
     return shapes.Hourly(rows=[shapes.HourCounts(hour=hour, **_counts(counted)) for hour, counted in enumerate(of_day)])
 
 
@@ -45,10 +45,10 @@ async def hourly(query: Annotated[SelectionQuery, Query()], account: Person, ser
 async def week(query: Annotated[SelectionQuery, Query()], account: Person, services: Shared) -> shapes.WeekHours:
     """The calls with the outside by weekday and hour."""
     hours = await statistics.by_hour(services.store, account.scope, *_asked(query, account))
-    found = {(one.weekday, one.hour): one.counted for one in hours}
+    found = {(one.weekday, one.hour): one.counts for one in hours}
     return shapes.WeekHours(
         rows=[
-            shapes.WeekHourCounts(weekday=weekday, hour=hour, **_counts(found.get((weekday, hour), Counted())))
+            shapes.WeekHourCounts(weekday=weekday, hour=hour, **_counts(found.get((weekday, hour), CallCounts())))
             for weekday in range(1, 8)
             for hour in range(24)
         ]
@@ -63,14 +63,14 @@ async def incoming(query: Annotated[SelectionQuery, Query()], account: Person, s
     return shapes.Incoming(
         totals=shapes.IncomingTotals(**_incoming(found.total)),
         by_number=[
-            shapes.IncomingOfNumber(number=one.key, label=one.name, **_incoming(one.counted))
-            for one in sorted(found.by_number, key=lambda one: -_all_in(one.counted))
-            if _all_in(one.counted)
+            shapes.IncomingOfNumber(number=one.key, label=one.name, **_incoming(one.counts))
+            for one in sorted(found.by_number, key=lambda one: -_all_in(one.counts))
+            if _all_in(one.counts)
         ],
         by_employee=[
-            shapes.IncomingOfEmployee(login=one.key, name=one.name or one.key, calls=one.counted.incoming, talk_s=one.talk_s)
-            for one in sorted(found.by_employee, key=lambda one: -one.counted.incoming)
-            if one.counted.incoming
+            shapes.IncomingOfEmployee(login=one.key, name=one.name or one.key, calls=one.counts.incoming, talk_s=one.talk_s)
+            for one in sorted(found.by_user, key=lambda one: -one.counts.incoming)
+            if one.counts.incoming
         ],
     )
 
@@ -87,7 +87,7 @@ async def outgoing(query: Annotated[SelectionQuery, Query()], account: Person, s
         ],
         by_employee=[
             shapes.OutgoingOfEmployee(login=one.key, name=one.name or one.key, **_outgoing(one))
-            for one in _by_most_out(found.by_employee)
+            for one in _by_most_out(found.by_user)
         ],
     )
 
@@ -122,25 +122,25 @@ def _asked(query: SelectionQuery, account: Account) -> tuple[Selection, datetime
     return query.selection(ZoneInfo(account.timezone), now), now
 
 
-def _counts(counted: Counted) -> dict[str, int]:
+def _counts(counted: CallCounts) -> dict[str, int]:
     return {"out": counted.out, "out_failed": counted.out_failed, "in_": counted.incoming, "in_missed": counted.in_missed}
 
 
-def _incoming(counted: Counted) -> dict[str, int]:
+def _incoming(counted: CallCounts) -> dict[str, int]:
     return {"in_": _all_in(counted), "missed": counted.in_missed - counted.in_busy, "busy": counted.in_busy}
 
 
 def _outgoing(group: Group) -> dict[str, int]:
-    return {"calls": _all_out(group.counted), "answered": group.counted.out, "talk_s": group.talk_s}
+    return {"calls": _all_out(group.counts), "answered": group.counts.out, "talk_s": group.talk_s}
 
 
 def _by_most_out(groups: tuple[Group, ...]) -> list[Group]:
-    return sorted((one for one in groups if _all_out(one.counted)), key=lambda one: -_all_out(one.counted))
+    return sorted((one for one in groups if _all_out(one.counts)), key=lambda one: -_all_out(one.counts))
 
 
-def _all_in(counted: Counted) -> int:
+def _all_in(counted: CallCounts) -> int:
     return counted.incoming + counted.in_missed
 
 
-def _all_out(counted: Counted) -> int:
+def _all_out(counted: CallCounts) -> int:
     return counted.out + counted.out_failed

@@ -1,4 +1,4 @@
-"""Reading the audit: one page of a domain's entries, the newest first."""
+"""Reading the audit: pages of a domain's entries, newest first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from sqlalchemy import BigInteger, Row, Select, and_, literal, select, tuple_, t
 
 from store.database.schema import audit, calls, milliseconds, users
 from store.database.store import Store
-from store.selection.bounded_count import counted
+from store.selection.bounded_count import bounded_count, shown_total
 from store.selection.period import Period
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditPlace:
-    """Where a page begins: after this entry."""
+    """The entry after which a page begins."""
 
     at: datetime
     id: int
@@ -23,7 +23,7 @@ class AuditPlace:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditedCall:
-    """Which call it was."""
+    """The call that an entry is about."""
 
     src: str
     dst: str
@@ -32,7 +32,7 @@ class AuditedCall:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeenEntry:
-    """An entry; `name` and `call` are None for who and what is not (or no longer) there."""
+    """An entry. `name` and `call` are None if there is no such user or call, or no longer."""
 
     at: datetime
     login: str
@@ -46,7 +46,7 @@ class SeenEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditPage:
-    """`next` None: the last page. `total` is exact up to `counting.COUNTED_UP_TO`, and that number beyond."""
+    """A page; `next` is None on the last page. `total` is at most COUNTED_UP_TO."""
 
     items: tuple[SeenEntry, ...]
     next: AuditPlace | None
@@ -64,7 +64,7 @@ async def page_of_audit(
     after: AuditPlace | None,
     limit: int,
 ) -> AuditPage:
-    """One page of a domain's entries in a period; an empty `actions` and a `login` of None narrow nothing."""
+    """Return a page of a domain's entries; empty `actions` mean all, and so does `login` None."""
     wanted = [audit.c.domain_id == domain_id, audit.c.at >= period.start, audit.c.at < period.end]
     if actions:
         wanted.append(audit.c.action.in_(actions))
@@ -73,12 +73,12 @@ async def page_of_audit(
     condition = and_(*wanted)
     query = _entries().where(condition)
     if after is not None:
-        # Inside the period's range, so that a page far down is found in the index and not by reading all before it.
+        # The condition on `at` lets the database seek in the index.
         key = tuple_(type_coerce(audit.c.at, BigInteger), audit.c.id)
         query = query.where(audit.c.at <= after.at, key < tuple_(literal(milliseconds(after.at)), literal(after.id)))
     async with store.reading() as connection:
         rows = (await connection.execute(query.limit(limit + 1))).all()
-        total, exact = await counted(connection, audit, condition)
+        total, exact = shown_total(await bounded_count(connection, audit, condition))
     last = rows[limit - 1] if len(rows) > limit else None
     return AuditPage(
         items=tuple(_seen(row) for row in rows[:limit]),
@@ -89,11 +89,11 @@ async def page_of_audit(
 
 
 def _entries() -> Select[Any]:
-    """With the names of who did it, and the calls that it was done to: a subject that is a call of this same domain."""
-    who = and_(users.c.domain_id == audit.c.domain_id, users.c.login == audit.c.login)
-    which = and_(calls.c.public_id == audit.c.subject, calls.c.domain_id == audit.c.domain_id, calls.c.merged_into.is_(None))
+    """Select entries with the user's name, and the call if the subject is one of the domain."""
+    user = and_(users.c.domain_id == audit.c.domain_id, users.c.login == audit.c.login)
+    call = and_(calls.c.public_id == audit.c.subject, calls.c.domain_id == audit.c.domain_id, calls.c.merged_into.is_(None))
     columns = (*audit.c, users.c.name, calls.c.src, calls.c.dst, calls.c.started_at)
-    source = audit.outerjoin(users, who).outerjoin(calls, which)
+    source = audit.outerjoin(users, user).outerjoin(calls, call)
     return select(*columns).select_from(source).order_by(audit.c.at.desc(), audit.c.id.desc())
 
 

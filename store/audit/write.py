@@ -1,4 +1,4 @@
-"""Who did what, written in the transaction in which they did it."""
+"""Writing the audit, in the transaction of the audited action."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,19 +13,22 @@ from store.selection.scope import Scope
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Actor:
-    """Somebody who logs in or has, and the address they came from."""
+    """The user of an action, or the login that was tried, and the network address."""
 
     login: str
     address: str
 
 
-OPERATOR: Final = Actor(login="", address="")  # whoever runs `fonoteka` on the machine itself
+OPERATOR: Final = Actor(login="", address="")  # the command line, on the machine itself
 
 
-async def note(
+async def write_entry(
     connection: AsyncConnection, scope: Scope, by: Actor, *, action: str, subject: str, detail: Mapping[str, Any], now: datetime
 ) -> None:
-    """Write an entry into the caller's transaction. `subject` is a login, a number or a call's public id."""
-    # A failed login is whatever somebody typed.
+    """Write an entry in the caller's transaction.
+
+    `subject` is a login, a number or a call's public id.
+    """
+    # The login of a failed login is arbitrary text.
     values = {"domain_id": scope.domain_id, "at": now, "login": by.login[:LONGEST_LOGIN], "address": by.address[:64]}
     await connection.execute(audit.insert().values(**values, action=action, subject=subject, detail=dict(detail)))

@@ -1,31 +1,32 @@
-"""The tables of the figures that are kept, and what each column counts. `store.intake.counters` says what a call adds to them."""
+"""The counter tables. `store.intake.counters` computes what a call adds to them."""
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table
 
 from fonoteka.core.call_report import Direction, Result
 from store.database.schema import LONGEST_LOGIN, Identity, Instant, metadata
 
-Cell = tuple[Direction, Result]
+Outcome = tuple[Direction, Result]
+"""What the counters of calls are kept by."""
 
-BANDS_S: Final = (0, 30, 60, 180, 600)  # where each band of talk begins, in seconds; the last has no end
-CALLED_BACK: Final = "called_back"  # of the missed calls
-RECORDED: Final = "recorded"  # calls of which there is audio
+BANDS_S: Final = (0, 30, 60, 180, 600)  # start of each band of talk time; the last has no end
+CALLED_BACK: Final = "called_back"  # missed calls that were called back
+RECORDED: Final = "recorded"  # calls with audio
 
 
 def count_column(direction: Direction, result: Result) -> str:
-    """The column that counts the calls of a direction and result."""
+    """Return the column that counts the calls of a direction and result."""
     return f"{direction.value}_{result.value}"
 
 
 def talk_column(direction: Direction) -> str:
-    """The column that sums the talk of a direction's answered calls, in milliseconds."""
+    """Return the column that sums the talk of a direction's answered calls, in milliseconds."""
     return f"{direction.value}_talk_ms"
 
 
 def band_column(place: int) -> str:
-    """The column that counts the outgoing calls of a band of talk."""
+    """Return the column that counts the outgoing calls of a band of talk."""
     return f"band_{place}"
 
 
@@ -42,29 +43,20 @@ def _columns() -> list[Column[int]]:
     return [Column(name, BigInteger, nullable=False) for name in COLUMNS]
 
 
-hour_tallies = Table(
-    "hour_tallies",
+hour_counters = Table(
+    "hour_counters",
     metadata,
     Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
-    Column("hour", Instant, primary_key=True, autoincrement=False),  # when an hour of the domain's clock began
+    Column("hour", Instant, primary_key=True, autoincrement=False),  # start of an hour of the domain's clock
     *_columns(),
     sqlite_with_rowid=False,
 )
 
-hour_lengths = Table(
-    "hour_lengths",
+group_counters = Table(
+    "group_counters",
     metadata,
     Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
-    Column("hour", Instant, primary_key=True, autoincrement=False),  # as in hour_tallies
-    Column("lengths", Text, nullable=False),  # `store.lengths` reads and writes it
-    sqlite_with_rowid=False,
-)
-
-group_tallies = Table(
-    "group_tallies",
-    metadata,
-    Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
-    Column("kind", String(8), primary_key=True),  # employee, number
+    Column("kind", String(8), primary_key=True),  # user, number
     Column("unit", String(8), primary_key=True),  # day, month
     Column("start", Integer, primary_key=True, autoincrement=False),  # days or months since 1970 of the domain's clock
     Column("name", String(LONGEST_LOGIN), primary_key=True),

@@ -1,4 +1,4 @@
-"""Everything in which SQLite and PostgreSQL differ, and nothing else knows of it."""
+"""The differences between SQLite and PostgreSQL, all in this module."""
 
 import json
 import os
@@ -29,16 +29,19 @@ from sqlalchemy.types import TypeEngine
 
 from fonoteka.core.errors import ConfigurationError
 
-WRITES: Final = "fonoteka_writes"  # execution option of a connection whose transaction will write
-_MAPPED_BYTES: Final = 2**30  # of the file's beginning; for reading alone
-_MIGRATION_LOCK: Final = 0x464F4E4F  # any constant, the same in every replica
+WRITES: Final = "fonoteka_writes"  # execution option: the transaction will write
+_MAPPED_BYTES: Final = 2**30  # of the start of the file, for reads only
+_MIGRATION_LOCK: Final = 0x464F4E4F  # any constant, equal in all replicas
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 Insert = sqlite.Insert | postgresql.Insert
 
 
 def engine_for(database: str) -> AsyncEngine:
-    """An engine for `store.database`; for SQLite the file's folder is made. Raises ConfigurationError."""
+    """Create the engine of `store.database`, and the folder of an SQLite file.
+
+    Raises ConfigurationError.
+    """
     try:
         url = make_url(database)
         driver = _DRIVERS[url.get_backend_name()]
@@ -61,7 +64,10 @@ def engine_for(database: str) -> AsyncEngine:
 
 
 def _make_private(database: Path) -> None:
-    """Make the file and its folder where they are not there; nobody else reads it, nor its journals, which SQLite makes alike."""
+    """Create the file and its folder, readable by the owner only.
+
+    SQLite creates its journals with the same mode.
+    """
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,26 +79,27 @@ def _make_private(database: Path) -> None:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # The driver's own transactions begin too late to hold a read and the write that follows from it together.
+    # The driver begins its own transactions at the first write: a read before it would be outside.
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
-        "journal_mode = WAL",  # readers never wait for the writer
-        # An agent deletes its copy on our receipt, so what we have acknowledged must outlive a power cut. NORMAL would not do.
+        "journal_mode = WAL",  # readers do not wait for the writer
+        # An agent deletes its copy on the receipt, so acknowledged data must survive a power cut:
+        # NORMAL does not guarantee that.
         "synchronous = FULL",
         "busy_timeout = 10000",
         "foreign_keys = ON",
-        f"mmap_size = {_MAPPED_BYTES}",  # pages are looked at where the system holds them; a third of the time of single rows
+        f"mmap_size = {_MAPPED_BYTES}",  # reads pages in place: single rows take a third of the time
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-    # SQLite's own lower() knows ASCII only; a filter must find «ПЕТРОВ» by «петров».
+    # SQLite's lower() folds ASCII only; a filter must find «ПЕТРОВ» by «петров».
     connection.create_function("lower", 1, _lower, deterministic=True)
 
 
 def _without_nul(_: object, __: object, statement: str, parameters: Any, *___: object) -> tuple[str, Any]:
-    """PostgreSQL's text cannot hold NUL. Whoever asks for a name with one in it finds nothing, which is as it should be."""
-    many = bool(parameters) and isinstance(parameters[0], tuple)  # rows; the driver is also called "many" with one long row
+    """Replace NUL, which PostgreSQL's text cannot hold: a search for it finds nothing."""
+    many = bool(parameters) and isinstance(parameters[0], tuple)  # the driver's flag is also set for one long row
     return statement, [_replaced(row) for row in parameters] if many else _replaced(parameters)
 
 
@@ -107,46 +114,50 @@ def _lower(value: object) -> object:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A deferred transaction that reads first and writes later may fail at once with SQLITE_BUSY, whatever the time-out.
+    # A deferred transaction that reads before it writes can fail at once with SQLITE_BUSY,
+    # whatever the time-out.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN")
 
 
 def insert(dialect: Dialect, table: Table) -> Insert:
-    """INSERT with `on_conflict_…`, which the two spell alike in different classes."""
+    """Return an INSERT with `on_conflict_…`, spelled alike in two classes."""
     return _insert(dialect.name, table)
 
 
 @cache
 def _insert(dialect: str, table: Table) -> Insert:
-    """Made once: its `excluded` copies the whole table, which took a tenth of the time that a call's writing takes."""
+    """Cached: `excluded` copies the table, which took a tenth of the time of writing a call."""
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
-def given_rows(
+def parameter_rows(
     dialect: Dialect, rows: Sequence[Sequence[Any]], types: Sequence[type[TypeEngine[Any]]]
 ) -> tuple[FromClause, list[ColumnElement[Any]], dict[str, str]]:
-    """Rows of our own to join with: where to select from, its columns, and the parameters to execute with.
+    """Make rows of parameters to join with; return source, columns and the statement's parameters.
 
-    As one JSON, so that the statement is the same whatever the number of rows, and is compiled once.
+    The rows are one JSON, so that one compiled statement serves any number of rows.
     """
-    told = bindparam("given_rows", type_=Text())
+    document = bindparam("parameter_rows", type_=Text())
     if dialect.name == "sqlite":
-        source: FromClause = func.json_each(told).table_valued("value", name="given")
+        source: FromClause = func.json_each(document).table_valued("value", name="given")
         columns: list[ColumnElement[Any]] = [
             func.json_extract(source.c.value, f"$[{place}]", type_=of()) for place, of in enumerate(types)
         ]
     else:
-        source = func.json_array_elements(cast(told, postgresql.JSON)).table_valued("value", name="given")
+        source = func.json_array_elements(cast(document, postgresql.JSON)).table_valued("value", name="given")
         columns = [cast(source.c.value.op("->>")(literal_column(str(place))), of()) for place, of in enumerate(types)]
-    return source, columns, {"given_rows": json.dumps(rows)}
+    return source, columns, {"parameter_rows": json.dumps(rows)}
 
 
 def one_writer(engine: AsyncEngine, lock: AbstractAsyncContextManager[Any]) -> AbstractAsyncContextManager[Any]:
-    """SQLite has one writer: ours queue here, in order, instead of sleeping inside the driver. PostgreSQL needs no queue."""
+    """Return a lock that queues writers: SQLite has one, and its driver would sleep.
+
+    PostgreSQL needs none.
+    """
     return lock if engine.dialect.name == "sqlite" else nullcontext()
 
 
-def hold_migrations(connection: Connection) -> None:
-    """Let one replica migrate while the others wait; held until the transaction ends. SQLite's transaction is enough."""
+def lock_migrations(connection: Connection) -> None:
+    """Let one replica migrate, until its transaction ends. SQLite needs no lock."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})

@@ -1,9 +1,10 @@
-"""The tables of the index, as the code sees them; `store/migrations` makes them.
+"""The tables of the index. `store/database/migrations` creates them.
 
-Shaped for tens of millions of calls: `calls` is narrow (the path lies in `call_paths`), its list is read in the order of the
-index (domain_id, started_at, id), and `participants` repeats domain and start so that one user's list is read in the
-order of an index too. What is derived from segments (the recording's state, for the whole domain in `calls`, for one
-user in `participants`) is written together with what it is derived from, by `store.intake.recording_state` alone.
+The schema is meant for tens of millions of calls: `calls` is narrow (paths are in `call_paths`)
+and its list is read in the order of the index (domain_id, started_at, id). `participants` repeats
+domain and start, so that the list of one user is read in the order of an index too. The state of a
+recording is derived from the segments by `store.intake.recording_state` and written together with
+them: in `calls` for the domain, in `participants` for one user.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -34,13 +35,13 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware datetime, kept as whole milliseconds since 1970 UTC: the same on every database, narrow, and exact to sort by."""
+    """An aware datetime, stored as whole milliseconds since 1970 UTC on every database."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Refuses naive datetimes: their meaning would depend on the machine."""
+        """Convert to milliseconds. Raises ValueError for a naive datetime."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -48,25 +49,25 @@ class Instant(TypeDecorator[datetime]):
         return milliseconds(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """Comes back in UTC."""
+        """Convert to a datetime in UTC."""
         return None if value is None else instant(value)
 
 
 def instant(milliseconds: int) -> datetime:
-    """Milliseconds since 1970 as a time in UTC."""
+    """Convert milliseconds since 1970 to a datetime in UTC."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def milliseconds(moment: datetime) -> int:
-    """The whole milliseconds since 1970 of a time."""
+    """Convert a datetime to whole milliseconds since 1970."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
-Identity = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up by itself only for INTEGER PRIMARY KEY
+Identity = BigInteger().with_variant(Integer(), "sqlite")  # SQLite autoincrements INTEGER only
 
 LONGEST_LINKEDID: Final = 150
 LONGEST_LOGIN: Final = 64
-LONGEST_PARTY: Final = 128  # who called, whom, who took it: longer is no number, nor an extension (Asterisk: 80)
+LONGEST_PARTY: Final = 128  # src, dst, answered_by; Asterisk's extensions have at most 80
 LONGEST_PBX_NAME: Final = 64
 LONGEST_SEGMENT_NAME: Final = 80
 
@@ -108,7 +109,7 @@ users = Table(
     Column("role", String(16), nullable=False),
     Column("record", String(16), nullable=False),
     Column("password_hash", Text),
-    Column("removed_at", Instant),  # kept, so that old calls keep the name of who made them
+    Column("removed_at", Instant),  # the row stays, for the name in old calls
     UniqueConstraint("domain_id", "login"),
 )
 
@@ -134,7 +135,7 @@ calls = Table(
     "calls",
     metadata,
     Column("id", Identity, primary_key=True),
-    Column("public_id", String(26), nullable=False, unique=True),  # of pbx and linkedid, so this is their unique key too
+    Column("public_id", String(26), nullable=False, unique=True),  # of pbx and linkedid, so it is their unique key too
     Column("domain_id", Identity, ForeignKey("domains.id"), nullable=False),
     Column("pbx_id", Identity, ForeignKey("pbxs.id"), nullable=False),
     Column("linkedid", String(LONGEST_LINKEDID), nullable=False),
@@ -153,19 +154,19 @@ calls = Table(
     Column("duration_s", Integer),  # null while the call goes on
     Column("talk_ms", Integer, nullable=False),
     Column("called_back_at", Instant),
-    Column("reason", String(32)),  # as reported: why no segment was asked for
+    Column("reason", String(32)),  # reported: why no segment was requested
     Column("recording_state", String(16), nullable=False),
     Column("recording_reason", String(32)),
     Column("recording_ms", BigInteger),
-    Column("held", Boolean, nullable=False),
+    Column("legal_hold", Boolean, nullable=False),
     Column("live", JSON(none_as_null=True)),  # a LiveReport while the call goes on
-    Column("merged_into", String(LONGEST_LINKEDID)),  # the linkedid of the call that this one became a part of: no row to be seen
-    Column("peer", String(LONGEST_OUTSIDE)),  # the outside party, in one form however it was dialled; null: none, or withheld
-    Index("ix_calls_domain_id_peer_started_at", "domain_id", "peer", "started_at"),
+    Column("merged_into", String(LONGEST_LINKEDID)),  # linkedid of the call that absorbed this one, which is hidden
+    Column("outside_number", String(LONGEST_OUTSIDE)),  # E.164; null: an internal call, or withheld
+    Index("ix_calls_domain_id_outside_number_started_at", "domain_id", "outside_number", "started_at"),
 )
 VISIBLE: Final = text("merged_into IS NULL")
-# The list is read in its order; all that filters and figures ask for is in it, so that they need not see the rows. PostgreSQL
-# takes entries of 2,700 bytes at most: LONGEST_PARTY is four bytes a character three times.
+# The order of the list. Covering: it holds all columns of the filters and statistics. PostgreSQL
+# limits an entry to 2,700 bytes: three columns of LONGEST_PARTY take four bytes a character.
 Index(
     "ix_calls_list",
     calls.c.domain_id,
@@ -182,13 +183,13 @@ Index(
     calls.c.src,
     calls.c.dst,
     calls.c.answered_by,
-    calls.c.merged_into,  # null, all of them; but SQLite looks
+    calls.c.merged_into,  # always null, but SQLite reads it
     sqlite_where=VISIBLE,
     postgresql_where=VISIBLE,
 )
 _MISSED: Final = text("direction = 'in' AND result <> 'answered' AND merged_into IS NULL")
 Index(
-    "ix_calls_missed",  # one call in eight, and how long those who called waited
+    "ix_calls_missed",  # one call in eight, with the wait for the call back
     calls.c.domain_id,
     calls.c.started_at,
     calls.c.called_back_at,
@@ -201,25 +202,12 @@ Index(
 )
 _REACHED: Final = text("direction = 'out' AND result = 'answered' AND merged_into IS NULL")
 Index(
-    "ix_calls_reached",  # when a party was reached by the company
+    "ix_calls_reached",  # answered calls to an outside number
     calls.c.domain_id,
-    calls.c.peer,
+    calls.c.outside_number,
     calls.c.answered_at,
     sqlite_where=_REACHED,
     postgresql_where=_REACHED,
-)
-_GOES_ON: Final = text("duration_s IS NULL AND merged_into IS NULL")
-Index(
-    "ix_calls_going_on",  # a few, whose length is not known yet: SQLite takes it only where it holds all that is asked for
-    calls.c.domain_id,
-    calls.c.duration_s,
-    calls.c.started_at,
-    calls.c.direction,
-    calls.c.result,
-    calls.c.talk_ms,
-    calls.c.merged_into,
-    sqlite_where=_GOES_ON,
-    postgresql_where=_GOES_ON,
 )
 
 call_paths = Table(
@@ -236,7 +224,7 @@ participants = Table(
     Column("login", String(LONGEST_LOGIN), primary_key=True),
     Column("domain_id", Identity, ForeignKey("domains.id"), nullable=False),
     Column("started_at", Instant, nullable=False),
-    Column("recording_state", String(16), nullable=False),  # of the segments this user took part in
+    Column("recording_state", String(16), nullable=False),  # of this user's segments
     Column("recording_reason", String(32)),
     Column("recording_ms", BigInteger),
     Index(None, "domain_id", "login", "started_at", "call_id"),
@@ -252,7 +240,7 @@ segments = Table(
     Column("user", String(LONGEST_LOGIN), nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("reason", String(32)),
-    Column("object_key", Text),  # null until the audio has arrived, as is everything below
+    Column("object_key", Text),  # null until the audio arrives, like all columns below
     Column("sha256", String(64)),
     Column("size_bytes", BigInteger),
     Column("format", String(8)),
@@ -266,7 +254,8 @@ segments = Table(
     UniqueConstraint("pbx_id", "name"),
 )
 
-# What people ask of recordings that go on: a row lives for a minute. Ids never come again, an agent asks for those after the last.
+# Commands to recorders. A row is kept for a minute. Ids are never reused: an agent requests those
+# after its last.
 commands = Table(
     "commands",
     metadata,
@@ -274,9 +263,9 @@ commands = Table(
     Column("pbx_id", Identity, ForeignKey("pbxs.id"), nullable=False),
     Column("linkedid", String(LONGEST_LINKEDID), nullable=False),
     Column("action", String(16), nullable=False),
-    Column("login", String(LONGEST_LOGIN)),  # whose side is meant; null: the whole call's
+    Column("login", String(LONGEST_LOGIN)),  # whose recording; null: all of the call
     Column("asked_at", Instant, nullable=False, index=True),
-    Column("answer", String(32)),  # "done", a Refusal, or "withdrawn"; null while nobody has answered
+    Column("answer", String(32)),  # "done", a Refusal or "withdrawn"; null: no answer yet
     sqlite_autoincrement=True,
 )
 

@@ -1,4 +1,4 @@
-"""The store opened: the index (SQL) and the objects (files), with the schema brought up to date."""
+"""The store: the index (SQL) and the objects (files)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ from store.objects.folder import ObjectFolder, folder_of
 
 
 class Store:
-    """One index and its objects. Make it with `Store.open`; close it with `close`."""
+    """An index and its objects. Open it with `Store.open`, close it with `close`."""
 
     def __init__(self, engine: AsyncEngine, objects: ObjectFolder) -> None:
         self.engine = engine
@@ -26,7 +26,7 @@ class Store:
     async def open(cls, section: StoreSection, *, sweep: bool = False) -> "Store":
         """Connect, migrate, and check the objects' folder. Raises ConfigurationError.
 
-        `sweep` also removes what unfinished writes left behind: only the API, which alone writes objects, may ask for it.
+        `sweep` also removes files of unfinished writes; only the API, their writer, sets it.
         """
         engine = dialect.engine_for(section.database)
         store = cls(engine, ObjectFolder(folder_of(section.objects)))
@@ -43,20 +43,20 @@ class Store:
         return store
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close all connections."""
         await self.engine.dispose()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection on one consistent state of the index. Raises StoreError where the database fails."""
-        with _database_failures_told():
+        """Open a connection for reading. Raises StoreError if the database fails."""
+        with _database_errors():
             async with self.engine.connect() as connection:
                 yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction: committed when the block ends, rolled back when it raises. Raises StoreError where the database fails."""
-        with _database_failures_told():
+        """Open a transaction; an exception rolls it back. Raises StoreError."""
+        with _database_errors():
             async with dialect.one_writer(self.engine, self._writer), self.engine.connect() as connection:
                 await connection.execution_options(**{dialect.WRITES: True})
                 async with connection.begin():
@@ -64,7 +64,7 @@ class Store:
 
 
 @contextmanager
-def _database_failures_told() -> Iterator[None]:
+def _database_errors() -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError) as error:

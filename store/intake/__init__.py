@@ -1,1 +1,1 @@
-"""Writing what agents report: calls, recordings, counters, call-backs."""
+"""Intake of reports from agents: calls, recordings, counters, call backs."""

@@ -1,4 +1,4 @@
-"""All calls of a domain, some thousands at a time: so that going through ten million takes no more memory than through ten."""
+"""All calls of a domain in batches, so that memory does not grow with their number."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -11,7 +11,10 @@ _BATCH: Final = 5000
 
 
 def calls_in_batches(connection: Connection, domain_id: int, *columns: ColumnElement[Any]) -> Iterator[Sequence[Row[Any]]]:
-    """The `id` and some more columns of a domain's calls in the order of the list, without what became a part of another call."""
+    """Yield batches of a domain's calls, ordered by start, without merged calls.
+
+    A row has `id`, `began_ms` and the given columns.
+    """
     started_at = type_coerce(calls.c.started_at, BigInteger)
     query = select(calls.c.id, started_at.label("began_ms"), *columns)
     query = query.where(calls.c.domain_id == domain_id, calls.c.merged_into.is_(None))

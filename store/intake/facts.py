@@ -1,4 +1,4 @@
-"""What a call is counted by, and matched with other calls by: pure. A call that became a part of another one has no facts."""
+"""The facts of a call that counters and call backs depend on. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ AUDIBLE: Final = frozenset({RecordingState.READY, RecordingState.PARTIAL})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallFacts:
-    """A call with a row of its own.
+    """The facts of a call that is not merged into another.
 
-    `duration_s` None: it goes on. `peer` is the outside party's number, the same for all calls with it; None: not known.
+    `outside_number` is in E.164 where possible; None if it is withheld or the call is internal.
     """
 
     domain_id: int
@@ -26,29 +26,28 @@ class CallFacts:
     result: Result
     employee: str | None
     number: str | None
-    duration_s: int | None
     talk_ms: int
     audible: bool
-    peer: str | None
+    outside_number: str | None
     called_back_at: datetime | None
 
     @property
     def missed(self) -> bool:
-        """Whether somebody from outside reached nobody (a call that still rings did not, so far)."""
+        """Whether this is an incoming call without an answer, ringing calls included."""
         return self.direction is Direction.IN and self.result is not Result.ANSWERED
 
     @property
-    def waits_for(self) -> tuple[int, str, datetime] | None:
-        """For a missed call of a known party: company, party, and the moment after which a call back counts."""
-        return (self.domain_id, self.peer, self.started_at) if self.missed and self.peer is not None else None
+    def awaited_call_back(self) -> tuple[int, str, datetime] | None:
+        """The domain, outside number and start of a missed call; a later call back counts."""
+        return (self.domain_id, self.outside_number, self.started_at) if self.missed and self.outside_number is not None else None
 
     @property
-    def calls_back(self) -> tuple[int, str, datetime] | None:
-        """For a call in which somebody of the company reached an outside party: company, party, when."""
+    def made_call_back(self) -> tuple[int, str, datetime] | None:
+        """The domain, outside number and answer of an answered outgoing call."""
         reached = self.direction is Direction.OUT and self.result is Result.ANSWERED
-        if not reached or self.peer is None or self.answered_at is None:
+        if not reached or self.outside_number is None or self.answered_at is None:
             return None
-        return self.domain_id, self.peer, self.answered_at
+        return self.domain_id, self.outside_number, self.answered_at
 
 
 FACTS: Final = (
@@ -59,18 +58,17 @@ FACTS: Final = (
     calls.c.result,
     calls.c.employee,
     calls.c.number,
-    calls.c.duration_s,
     calls.c.talk_ms,
     calls.c.recording_state,
-    calls.c.peer,
+    calls.c.outside_number,
     calls.c.called_back_at,
     calls.c.merged_into,
 )
-"""The columns that `facts_of` reads."""
+"""The columns that `facts_of_row` reads."""
 
 
-def facts_of(row: Mapping[Any, Any]) -> CallFacts | None:
-    """The facts in a row of `calls` that has at least the columns FACTS."""
+def facts_of_row(row: Mapping[Any, Any]) -> CallFacts | None:
+    """Read the facts from a row with the columns FACTS; None for a merged call."""
     if row["merged_into"] is not None:
         return None
     return CallFacts(
@@ -81,16 +79,15 @@ def facts_of(row: Mapping[Any, Any]) -> CallFacts | None:
         result=Result(row["result"]),
         employee=row["employee"],
         number=row["number"],
-        duration_s=row["duration_s"],
         talk_ms=row["talk_ms"],
         audible=row["recording_state"] in AUDIBLE,
-        peer=row["peer"],
+        outside_number=row["outside_number"],
         called_back_at=row["called_back_at"],
     )
 
 
-def facts_told(report: CallReport, domain_id: int, *, peer: str | None, audible: bool) -> CallFacts | None:
-    """The facts in a report, before it is known whether the call was called back."""
+def facts_of_report(report: CallReport, domain_id: int, *, outside_number: str | None, audible: bool) -> CallFacts | None:
+    """Read the facts from a report, with `called_back_at` None; None for a merged call."""
     if report.merged_into is not None:
         return None
     return CallFacts(
@@ -101,28 +98,30 @@ def facts_told(report: CallReport, domain_id: int, *, peer: str | None, audible:
         result=report.result,
         employee=report.employee,
         number=report.number,
-        duration_s=duration_s(report),
         talk_ms=report.talk_ms,
         audible=audible,
-        peer=peer,
+        outside_number=outside_number,
         called_back_at=None,
     )
 
 
 def duration_s(report: CallReport) -> int | None:
-    """Whole seconds from start to end; None while the call goes on."""
+    """Return the whole seconds from start to end; None while the call is in progress."""
     if report.ended_at is None:
         return None
     return max(0, whole_seconds(milliseconds(report.ended_at) - milliseconds(report.started_at)))
 
 
 def whole_seconds(length_ms: int) -> int:
-    """Rounded half up."""
+    """Round milliseconds to whole seconds, half up."""
     return (length_ms + 500) // 1000
 
 
-def peer_of(direction: str, src: str, dst: str, country: str, area_codes: tuple[str, ...]) -> str | None:
-    """The outside party of a call in a company of this country and these cities; None inside, and where it is withheld."""
+def outside_number_of(direction: str, src: str, dst: str, country: str, area_codes: tuple[str, ...]) -> str | None:
+    """Return the outside number of a call; None for an internal call, and if it is withheld.
+
+    The country and the area codes are the domain's.
+    """
     if direction == Direction.INTERNAL:
         return None
     return outside_party(src if direction == Direction.IN else dst, country, area_codes)

@@ -1,8 +1,9 @@
-"""What agents ship: calls and recordings, taken idempotently. A receipt is given only for what is durable."""
+"""Idempotent intake of calls and recordings from agents. A receipt means that they are durable."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,8 +16,8 @@ from fonoteka.core.naming import call_id, peaks_key, recording_key
 from store.database.schema import LONGEST_LOGIN, calls, domains, segments
 from store.database.store import Store
 from store.intake.recording_state import Arrival, Segment
-from store.intake.report_limits import beyond, recording_beyond
-from store.intake.row_mapping import Incoming
+from store.intake.report_limits import exceeded_limit, exceeded_recording_limit
+from store.intake.row_mapping import IncomingReport
 from store.intake.write_calls import CallChange, merged_into, write_calls
 from store.objects.file_signature import checked_kind
 from store.people.accounts import Pbx
@@ -24,7 +25,7 @@ from store.people.accounts import Pbx
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallsTaken:
-    """One receipt for each report, in order, and what changed."""
+    """One receipt for each report, in order, and the changes of calls."""
 
     receipts: tuple[CallReceipt, ...]
     changes: tuple[CallChange, ...]
@@ -32,7 +33,7 @@ class CallsTaken:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingTaken:
-    """The receipt, what changed (None if all of it was here already), and which missed calls are called back by it."""
+    """The receipt, the change (None if it was stored before), and the changes of missed calls."""
 
     receipt: RecordingReceipt
     change: CallChange | None
@@ -40,28 +41,29 @@ class RecordingTaken:
 
 
 async def upsert_calls(store: Store, pbx: Pbx, reports: Sequence[CallReport]) -> CallsTaken:
-    """Take reports of calls: of each call the newest revision counts, an older or equal one changes nothing.
+    """Write the newest report of each call; older and equal revisions change nothing.
 
-    What cannot be taken (an unknown domain, another PBX's call) is refused one by one and never holds up the rest.
+    A report that cannot be written (of an unknown domain, say) is refused in its receipt, and does
+    not affect the others.
     """
     async with store.writing() as connection:
-        known = await _domains(connection)
-        refused = [_never(pbx, report) or beyond(report) for report in reports]
-        unknown = [_not_yet(report, known) for report in reports]
+        domain_ids = await _domain_ids(connection)
+        refusals = [_refusal(pbx, report) or exceeded_limit(report) for report in reports]
+        deferrals = [_deferral(report, domain_ids) for report in reports]
         newest: dict[str, CallReport] = {}
-        for report, *why_not in zip(reports, refused, unknown, strict=True):
-            if not any(why_not) and report.revision >= newest.get(report.linkedid, report).revision:
+        for report, *problems in zip(reports, refusals, deferrals, strict=True):
+            if not any(problems) and report.revision >= newest.get(report.linkedid, report).revision:
                 newest[report.linkedid] = report
-        incoming = [Incoming(domain_id=known[report.domain], report=report) for report in newest.values()]
+        incoming = [IncomingReport(domain_id=domain_ids[report.domain], report=report) for report in newest.values()]
         changes = await write_calls(connection, pbx.id, incoming)
     receipts = tuple(
         CallReceipt(
             linkedid=report.linkedid,
             revision=report.revision,
-            refused=never or not_yet,
-            retry=never is None and not_yet is not None,
+            refused=refusal or deferral,
+            retry=refusal is None and deferral is not None,
         )
-        for report, never, not_yet in zip(reports, refused, unknown, strict=True)
+        for report, refusal, deferral in zip(reports, refusals, deferrals, strict=True)
     )
     return CallsTaken(receipts=receipts, changes=tuple(changes))
 
@@ -69,93 +71,129 @@ async def upsert_calls(store: Store, pbx: Pbx, reports: Sequence[CallReport]) ->
 async def store_recording(
     store: Store, pbx: Pbx, manifest: Manifest, mixed: Mixed, peaks: bytes, audio: AsyncIterator[bytes], now: datetime
 ) -> RecordingTaken:
-    """Take a recording: first its objects, then, in one transaction, its segment and the call it belongs to.
+    """Store a recording: first its objects, then in one transaction its segment and its call.
 
-    `peaks` is the JSON of the mixer's peaks file. Raises IntakeRefused, ChecksumWrong, IntakeDeferred, ObjectsFull.
+    `peaks` is the JSON of the mixer's peaks file. Raises IntakeRefused, IntakeDeferred,
+    ChecksumWrong and ObjectsFull.
     """
-    if refused := _never(pbx, manifest.call) or recording_beyond(manifest, mixed):
-        raise IntakeRefused(refused)
+    if refusal := _refusal(pbx, manifest.call) or exceeded_recording_limit(manifest, mixed):
+        raise IntakeRefused(refusal)
     async with store.reading() as connection:
-        known = await _domains(connection)
-        earlier = await _arrived(connection, pbx, manifest.name)
-        manifest = await _of_the_whole_call(connection, manifest)
-    if unknown := _not_yet(manifest.call, known):
-        raise IntakeDeferred(unknown)
-    of_another = earlier is not None and earlier.public_id != call_id(pbx.name, manifest.call.linkedid)
-    # What has no audio yet goes to the call that claims it: two calls may have become one since it was begun.
-    claimed = any(segment.name == manifest.name for segment in manifest.call.segments)
-    if of_another and not (claimed and earlier is not None and earlier.object_key is None):
-        raise IntakeRefused(f"segment {manifest.name!r} is of another call already")
+        domain_ids = await _domain_ids(connection)
+        stored = await _stored_segment(connection, pbx, manifest.name)
+        manifest = await _resolve_merge(connection, manifest)
+    if deferral := _deferral(manifest.call, domain_ids):
+        raise IntakeDeferred(deferral)
+    _check_owner(pbx, manifest, stored)
     receipt = RecordingReceipt(segment=manifest.name, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
-    before = earlier.object_key if earlier else None
-    if before is not None and earlier is not None and earlier.sha256 == mixed.sha256 and store.objects.path(before).exists():
+    stored_key = stored.object_key if stored else None
+    if stored_key and stored and stored.sha256 == mixed.sha256 and store.objects.path(stored_key).exists():
         return RecordingTaken(receipt=receipt, change=None)
-    key = recording_key(pbx.name, manifest.name, manifest.started_at, mixed.format)
-    really = checked_kind(audio, mixed.format, IntakeRefused(f"the audio is no {mixed.format} file"))
-    await store.objects.put(key, really, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
-    await store.objects.put_bytes(peaks_key(key), peaks)
+    key = await _store_objects(store, pbx, manifest, mixed, peaks, audio)
     async with store.writing() as connection:
-        change, *others = await _take_recording(connection, pbx, known[manifest.call.domain], manifest, mixed, key, now)
-    if before is not None and before != key:
-        await store.objects.delete(before)
-        await store.objects.delete(peaks_key(before))
+        change, *others = await _write_recording(connection, pbx, domain_ids[manifest.call.domain], manifest, mixed, key, now)
+    if stored_key is not None and stored_key != key:
+        await store.objects.delete(stored_key)
+        await store.objects.delete(peaks_key(stored_key))
     return RecordingTaken(receipt=receipt, change=change, others=tuple(others))
 
 
-async def _of_the_whole_call(connection: AsyncConnection, manifest: Manifest) -> Manifest:
-    """The manifest, speaking of the call that its own has become a part of since the legs were closed."""
-    whole = await merged_into(connection, call_id(manifest.call.pbx, manifest.call.linkedid))
-    if whole is None:
+async def _resolve_merge(connection: AsyncConnection, manifest: Manifest) -> Manifest:
+    """Replace the manifest's call by the call into which it was merged meanwhile."""
+    linkedid = await merged_into(connection, call_id(manifest.call.pbx, manifest.call.linkedid))
+    if linkedid is None:
         return manifest
-    return replace(manifest, call=replace(manifest.call, linkedid=whole, revision=0))
+    return replace(manifest, call=replace(manifest.call, linkedid=linkedid, revision=0))
 
 
-def _never(pbx: Pbx, report: CallReport) -> str | None:
+def _refusal(pbx: Pbx, report: CallReport) -> str | None:
+    """Return why a report is refused for good; None if it is not."""
     if report.pbx == pbx.name:
         return None
     return f"the call says it is of PBX {report.pbx[:LONGEST_LOGIN]!r}, but this token is of {pbx.name!r}"
 
 
-def _not_yet(report: CallReport, known_domains: Mapping[str, int]) -> str | None:
-    if report.domain in known_domains:
+def _deferral(report: CallReport, domain_ids: Mapping[str, int]) -> str | None:
+    """Return why a report cannot be written yet; None if it can."""
+    if report.domain in domain_ids:
         return None
     return f"unknown domain {report.domain[:LONGEST_LOGIN]!r}: name it in the file that `fonoteka apply` takes"
 
 
-async def _domains(connection: AsyncConnection) -> dict[str, int]:
-    there = select(domains.c.name, domains.c.id).where(domains.c.removed_at.is_(None))
-    return {row.name: row.id for row in await connection.execute(there)}
+async def _domain_ids(connection: AsyncConnection) -> dict[str, int]:
+    query = select(domains.c.name, domains.c.id).where(domains.c.removed_at.is_(None))
+    return {row.name: row.id for row in await connection.execute(query)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Arrived:
+class _StoredSegment:
+    """A segment in the index: the public id of its call, and its audio if there is any."""
+
     public_id: str
     sha256: str | None
     object_key: str | None
 
 
-async def _arrived(connection: AsyncConnection, pbx: Pbx, name: str) -> _Arrived | None:
-    """What is known of a segment: whose it is, and its audio if that is here."""
-    there = select(calls.c.public_id, segments.c.sha256, segments.c.object_key).join(segments, segments.c.call_id == calls.c.id)
-    row = (await connection.execute(there.where(segments.c.pbx_id == pbx.id, segments.c.name == name))).first()
-    return _Arrived(public_id=row.public_id, sha256=row.sha256, object_key=row.object_key) if row is not None else None
+async def _stored_segment(connection: AsyncConnection, pbx: Pbx, name: str) -> _StoredSegment | None:
+    query = select(calls.c.public_id, segments.c.sha256, segments.c.object_key).join(segments, segments.c.call_id == calls.c.id)
+    row = (await connection.execute(query.where(segments.c.pbx_id == pbx.id, segments.c.name == name))).first()
+    return _StoredSegment(public_id=row.public_id, sha256=row.sha256, object_key=row.object_key) if row is not None else None
 
 
-async def _take_recording(
+def _check_owner(pbx: Pbx, manifest: Manifest, stored: _StoredSegment | None) -> None:
+    """Refuse a segment of another call.
+
+    A segment without audio may move to the call that reports it: two calls may have been merged
+    since the recording began.
+    """
+    if stored is None or stored.public_id == call_id(pbx.name, manifest.call.linkedid):
+        return
+    is_reported = any(segment.name == manifest.name for segment in manifest.call.segments)
+    if stored.object_key is not None or not is_reported:
+        raise IntakeRefused(f"segment {manifest.name!r} is of another call already")
+
+
+async def _store_objects(
+    store: Store, pbx: Pbx, manifest: Manifest, mixed: Mixed, peaks: bytes, audio: AsyncIterator[bytes]
+) -> str:
+    """Store the audio and the peaks; return the key of the audio."""
+    key = recording_key(pbx.name, manifest.name, manifest.started_at, mixed.format)
+    checked = checked_kind(audio, mixed.format, IntakeRefused(f"the audio is no {mixed.format} file"))
+    await store.objects.put(key, checked, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
+    await store.objects.put_bytes(peaks_key(key), peaks)
+    return key
+
+
+async def _write_recording(
     connection: AsyncConnection, pbx: Pbx, domain_id: int, manifest: Manifest, mixed: Mixed, object_key: str, now: datetime
 ) -> list[CallChange]:
-    arrival = Arrival(duration_ms=mixed.duration_ms, talk_ms=manifest.talk_ms, muted=tuple(manifest.muted), salvaged=mixed.salvaged)
+    """Write the call and its segment; return the changes. Raises IntakeDeferred."""
+    incoming = IncomingReport(domain_id=domain_id, report=manifest.call, arrived=_segment(manifest, mixed))
+    changes = await write_calls(connection, pbx.id, [incoming])
+    of_segment = (segments.c.pbx_id == pbx.id) & (segments.c.name == manifest.name)
+    written = update(segments).where(of_segment, segments.c.call_id == changes[0].call_id)
+    if (await connection.execute(written.values(_audio_values(manifest, mixed, object_key, now)))).rowcount != 1:
+        # The newest report of the call, which has the segment, has not arrived yet.
+        raise IntakeDeferred(f"segment {manifest.name!r} is of another call still")
+    return changes
+
+
+def _segment(manifest: Manifest, mixed: Mixed) -> Segment:
     reported = next((segment for segment in manifest.call.segments if segment.name == manifest.name), None)
-    segment = Segment(
+    return Segment(
         name=manifest.name,
         user=manifest.user,
         started_at=manifest.started_at,
         reason=reported.reason if reported else None,
-        arrival=arrival,
+        arrival=Arrival(
+            duration_ms=mixed.duration_ms, talk_ms=manifest.talk_ms, muted=tuple(manifest.muted), salvaged=mixed.salvaged
+        ),
     )
-    incoming = Incoming(domain_id=domain_id, report=manifest.call, arrived=segment)
-    changes = await write_calls(connection, pbx.id, [incoming])
-    values = {
+
+
+def _audio_values(manifest: Manifest, mixed: Mixed, object_key: str, now: datetime) -> dict[str, Any]:
+    """Return the columns of `segments` that describe the audio."""
+    return {
         "object_key": object_key,
         "sha256": mixed.sha256,
         "size_bytes": mixed.size_bytes,
@@ -168,8 +206,3 @@ async def _take_recording(
         "salvaged": mixed.salvaged,
         "arrived_at": now,
     }
-    mine = (segments.c.pbx_id == pbx.id) & (segments.c.name == manifest.name) & (segments.c.call_id == changes[0].call_id)
-    if (await connection.execute(update(segments).where(mine).values(values))).rowcount != 1:
-        # The call claims it, but its report has not come, or one that knew less: it will be sent again after the calls.
-        raise IntakeDeferred(f"segment {manifest.name!r} is of another call still")
-    return changes

@@ -1,6 +1,6 @@
-"""What a call is after a report or a recording of it came: pure.
+"""Merging a report or a recording into a call. Pure.
 
-The newest report counts for everything it speaks of; audio that is here stays, whatever a report says of its segment.
+The newest report decides everything it contains; stored audio always stays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from store.intake.recording_state import Recording, Segment, assess, assess_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KnownCall:
-    """A call as it stands in the index."""
+class StoredCall:
+    """A call in the index."""
 
     key: int
     revision: int
@@ -32,52 +32,55 @@ class KnownCall:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MergedCall:
-    """A call as it should stand. `recordings` is each participant's own view; `given_up` are segments to be forgotten."""
+    """A call to be written.
+
+    `recordings` is by participant; `removed_segments` has the names of segments to delete.
+    """
 
     segments: tuple[Segment, ...]
-    given_up: tuple[str, ...]
+    removed_segments: tuple[str, ...]
     recording: Recording
     recordings: Mapping[str, Recording]
 
 
-def is_newer(known: KnownCall | None, report: CallReport) -> bool:
-    """Whether a report tells something that the index does not know yet."""
-    return known is None or known.revision < report.revision
+def is_newer(stored: StoredCall | None, report: CallReport) -> bool:
+    """Whether a report is newer than the stored call."""
+    return stored is None or stored.revision < report.revision
 
 
-def merge(known: KnownCall | None, report: CallReport, arrived: Segment | None = None) -> MergedCall:
-    """Put together what is known, a report of the same call (whose revision may be older), and perhaps a recording of it."""
-    present = {segment.name: segment for segment in known.segments} if known else {}
-    segments, participants, reason, ended_at = present, known.participants if known else (), None, None
-    if known is None or is_newer(known, report):
-        segments = _told(present, report.segments)
-        participants, reason, ended_at = report.participants, report.reason, report.ended_at
+def merge(stored: StoredCall | None, report: CallReport, arrived: Segment | None = None) -> MergedCall:
+    """Merge a stored call, a report of it (perhaps an older one), and a recording that arrived."""
+    segments = present = {segment.name: segment for segment in stored.segments} if stored else {}
+    if stored is None or is_newer(stored, report):
+        segments = _merge_segments(present, report.segments)
+        participants, reason, ended = report.participants, report.reason, report.ended_at is not None
     else:
-        reason, ended_at = known.reason, known.ended_at
+        participants, reason, ended = stored.participants, stored.reason, stored.ended_at is not None
     if arrived is not None:
-        told = segments.get(arrived.name, arrived)  # the newest report knows best why something is missing
-        segments = segments | {arrived.name: replace(arrived, reason=told.reason)}
-    whole, ended = tuple(segments.values()), ended_at is not None
-    # Whoever was recorded took part, even if the report does not say so (yet).
-    logins = dict.fromkeys((*participants, *(segment.user for segment in whole)))
+        # The newest report has the best reason for missing audio.
+        reported = segments.get(arrived.name, arrived)
+        segments = segments | {arrived.name: replace(arrived, reason=reported.reason)}
+    merged = tuple(segments.values())
+    # A recorded user took part, even if the report does not contain the user (yet).
+    logins = dict.fromkeys((*participants, *(segment.user for segment in merged)))
     return MergedCall(
-        segments=whole,
-        given_up=tuple(name for name in present if name not in segments),
-        recording=assess(whole, reason=reason, ended=ended),
-        recordings={login: assess_for(login, whole, reason=reason, ended=ended) for login in logins},
+        segments=merged,
+        removed_segments=tuple(name for name in present if name not in segments),
+        recording=assess(merged, reason=reason, ended=ended),
+        recordings={login: assess_for(login, merged, reason=reason, ended=ended) for login in logins},
     )
 
 
-def _told(present: Mapping[str, Segment], reported: Sequence[SegmentReport]) -> dict[str, Segment]:
-    """The segments after a newer report. What it no longer names was never recorded, unless its audio is here."""
-    told = {name: segment for name, segment in present.items() if segment.arrival is not None}
+def _merge_segments(present: Mapping[str, Segment], reported: Sequence[SegmentReport]) -> dict[str, Segment]:
+    """Return the segments after a newer report: those with audio, and the reported ones."""
+    segments = {name: segment for name, segment in present.items() if segment.arrival is not None}
     for report in reported:
         before = present.get(report.name)
-        told[report.name] = Segment(
+        segments[report.name] = Segment(
             name=report.name,
             user=report.user,
             started_at=report.started_at,
             reason=report.reason,
             arrival=before.arrival if before else None,
         )
-    return told
+    return segments

@@ -1,4 +1,4 @@
-"""What became of a call's recording: a pure function of what was reported and what has arrived (CONTRACT.md, `recording`)."""
+"""The state of a call's recording, from its reported segments and the audio. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from typing import Final
 
 from fonoteka.core.call_report import MutedSpan, Reason, RecordingState
 
-# Damaged legs lost whatever they lack. Whole ones may lack what was no talk: while somebody dials a transfer by keys and
-# hears its prompts they are bridged by name only, and nothing is recorded.
+# Salvaged audio lost what it lacks. Other audio may lack what was no talk: while a user dials a
+# transfer and hears its prompts, the channels are bridged by name only and nothing is recorded.
 DAMAGED_SHORTER_MS: Final = 500
-WHOLE_SHORTER_MS: Final = 10_000
+UNDAMAGED_SHORTER_MS: Final = 10_000
 
 _FAILURES: Final = frozenset({Reason.ASTERISK_FAILED, Reason.NO_AUDIO, Reason.DISK_FULL, Reason.AUDIO_DAMAGED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arrival:
-    """The audio of a segment, as far as its call's state depends on it."""
+    """The audio of a segment, as far as the state depends on it."""
 
     duration_ms: int
     talk_ms: int
@@ -27,7 +27,7 @@ class Arrival:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Segment:
-    """A stretch that was asked to be recorded; `arrival` None: its audio is not (or no longer) here."""
+    """A requested stretch of recording; `arrival` is None while there is no audio."""
 
     name: str
     user: str
@@ -48,7 +48,11 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recording:
-    """`reason` is None exactly in the states ready, recording and processing; `duration_ms` is None while there is no audio."""
+    """The recording of a call.
+
+    `reason` is None exactly in the states ready, recording and processing. `duration_ms` is None
+    without audio.
+    """
 
     state: RecordingState
     reason: Reason | None
@@ -57,44 +61,44 @@ class Recording:
 
 
 def in_order(segments: Sequence[Segment]) -> list[Segment]:
-    """The order in which segments are joined."""
+    """Sort segments as they are joined."""
     return sorted(segments, key=lambda segment: (segment.started_at, segment.name))
 
 
 def assess(segments: Sequence[Segment], *, reason: Reason | None, ended: bool) -> Recording:
-    """The recording of a whole call. `reason` is the report's: why no segment was asked for."""
+    """Assess a call's recording. `reason` is the report's: why no segment was requested."""
     if not segments:
         return _without_segments(reason)
     parts = _parts(in_order(segments))
     duration_ms = sum(part.duration_ms for part in parts) if parts else None
-    state, why = _state(in_order(segments), ended)
-    return Recording(state=state, reason=why, duration_ms=duration_ms, parts=parts)
+    state, shortfall = _state(in_order(segments), ended)
+    return Recording(state=state, reason=shortfall, duration_ms=duration_ms, parts=parts)
 
 
 def assess_for(login: str, segments: Sequence[Segment], *, reason: Reason | None, ended: bool) -> Recording:
-    """The recording as one participant sees it: made of their own segments alone.
+    """Assess the recording as one participant sees it: of the participant's own segments.
 
-    Somebody else's part being recorded and not theirs means that nobody recorded them: `user_off`.
+    The reason is `user_off` if only other participants were recorded.
     """
     own = [segment for segment in segments if segment.user == login]
     return assess(own, reason=Reason.USER_OFF if segments else reason, ended=ended)
 
 
 def _without_segments(reason: Reason | None) -> Recording:
-    why = reason or Reason.NOT_ANSWERED
+    reason = reason or Reason.NOT_ANSWERED
     state = RecordingState.NONE
-    if why is Reason.RETENTION:
+    if reason is Reason.RETENTION:
         state = RecordingState.EXPIRED
-    elif why in _FAILURES:
+    elif reason in _FAILURES:
         state = RecordingState.FAILED
-    return Recording(state=state, reason=why, duration_ms=None, parts=())
+    return Recording(state=state, reason=reason, duration_ms=None, parts=())
 
 
 def _state(segments: list[Segment], ended: bool) -> tuple[RecordingState, Reason | None]:
-    # What was stopped has audio up to there, which is still to come.
+    # A stopped segment has audio until the stop, which is still to come.
     if any(segment.arrival is None and segment.reason in (None, Reason.STOPPED_BY_USER) for segment in segments):
         return (RecordingState.PROCESSING if ended else RecordingState.RECORDING), None
-    shortfall = next((why for why in map(_shortfall, segments) if why), None)
+    shortfall = next(filter(None, map(_shortfall, segments)), None)
     if all(segment.arrival is None for segment in segments):
         gone = all(segment.reason is Reason.RETENTION for segment in segments)
         return (RecordingState.EXPIRED if gone else RecordingState.FAILED), shortfall
@@ -102,10 +106,10 @@ def _state(segments: list[Segment], ended: bool) -> tuple[RecordingState, Reason
 
 
 def _shortfall(segment: Segment) -> Reason | None:
-    """Why a segment is not whole, None if it is."""
+    """Return why a segment is not complete; None if it is."""
     if segment.reason is not None or segment.arrival is None:
         return segment.reason
-    allowed_ms = DAMAGED_SHORTER_MS if segment.arrival.salvaged else WHOLE_SHORTER_MS
+    allowed_ms = DAMAGED_SHORTER_MS if segment.arrival.salvaged else UNDAMAGED_SHORTER_MS
     if segment.arrival.talk_ms - segment.arrival.duration_ms <= allowed_ms:
         return None
     return Reason.AUDIO_DAMAGED if segment.arrival.salvaged else Reason.ASTERISK_FAILED

@@ -1,6 +1,6 @@
-"""What an agent may say at most of a call and its recording: what is beyond is a mistake, or does not fit the index. Pure.
+"""Limits of reports: a report beyond them is a mistake, or does not fit the index. Pure.
 
-The limits are far above what happens, since what is refused here is lost.
+The limits are far above real calls, since a refused report is lost.
 """
 
 from collections.abc import Iterator
@@ -20,22 +20,22 @@ _LONGEST_CALL_MS: Final = _LONGEST_CALL // timedelta(milliseconds=1)
 _MOST_PARTS: Final = 1000  # segments, participants
 _MOST_STEPS: Final = 10_000  # a queue that rings twenty people for an hour has about half as many
 _LONGEST_STEP: Final = 16
-_LONGEST_TEXT: Final = 10_000  # what the far end sent; the index keeps the beginning
+_LONGEST_TEXT: Final = 10_000  # text of the far end; the index stores the beginning
 _MOST_MUTED: Final = 10_000
 _RATES_HZ: Final = range(8_000, 48_001)
 
 
-def beyond(report: CallReport) -> str | None:
-    """What of a report is beyond the limits, in words; None if all of it is within."""
-    return next(_beyond(report), None)
+def exceeded_limit(report: CallReport) -> str | None:
+    """Return which limit a report exceeds; None if it exceeds none."""
+    return next(_problems(report), None)
 
 
-def recording_beyond(manifest: Manifest, mixed: Mixed) -> str | None:
-    """The same for a recording, the call in its manifest included."""
-    return next(_beyond(manifest.call), None) or next(_recording_beyond(manifest, mixed), None)
+def exceeded_recording_limit(manifest: Manifest, mixed: Mixed) -> str | None:
+    """Return which limit a recording, or the call in its manifest, exceeds; None for none."""
+    return next(_problems(manifest.call), None) or next(_recording_problems(manifest, mixed), None)
 
 
-def _beyond(report: CallReport) -> Iterator[str]:
+def _problems(report: CallReport) -> Iterator[str]:
     if not 0 < len(report.linkedid) <= LONGEST_LINKEDID or "\0" in report.linkedid:
         yield f"linkedid must have 1 to {LONGEST_LINKEDID} characters"
     if not 0 <= report.revision < 2**63:
@@ -45,30 +45,38 @@ def _beyond(report: CallReport) -> Iterator[str]:
     if report.live is not None and (len(report.live.parties) > _MOST_PARTS or len(report.live.sides) > _MOST_PARTS):
         yield f"at most {_MOST_PARTS} parties talk in a call"
     if len(report.path) > _MOST_STEPS:
-        yield f"the path has more than {_MOST_STEPS} stations"
-    yield from _names_beyond(report)
-    yield from _times_beyond(report)
+        yield f"the path has more than {_MOST_STEPS} steps"
+    yield from _name_problems(report)
+    yield from _time_problems(report)
 
 
-def _names_beyond(report: CallReport) -> Iterator[str]:
+def _name_problems(report: CallReport) -> Iterator[str]:
     users = (segment.user for segment in report.segments)
     sides = [side.user for side in report.live.sides] if report.live is not None else []
     parties = report.live.parties if report.live is not None else ()
-    names = (report.domain, report.employee, report.number, *report.participants, *users, *sides, *(one.login for one in parties))
+    names = (
+        report.domain,
+        report.employee,
+        report.number,
+        *report.participants,
+        *users,
+        *sides,
+        *(party.login for party in parties),
+    )
     if not all(name is None or _is_name(name) for name in names):
         yield f"a domain's name, a login or a number of the company has at most {LONGEST_LOGIN} characters and no NUL"
-    texts = (report.src, report.src_name, report.dst, report.answered_by, *(one.who for one in parties))
+    texts = (report.src, report.src_name, report.dst, report.answered_by, *(party.who for party in parties))
     if any(len(text or "") > _LONGEST_TEXT for text in texts):
-        yield f"src, src_name, dst, answered_by and who talks have at most {_LONGEST_TEXT} characters"
+        yield f"src, src_name, dst, answered_by and the parties have at most {_LONGEST_TEXT} characters"
     if any(
         len(step.what) > _LONGEST_STEP or "\0" in step.what or max(len(step.who), len(step.by)) > _LONGEST_TEXT
         for step in report.path
     ):
-        yield "a station of the path is longer than any there is"
-    yield from filter(None, (_segment_name_beyond(segment.name) for segment in report.segments))
+        yield "a step of the path is too long"
+    yield from filter(None, (_segment_name_problem(segment.name) for segment in report.segments))
 
 
-def _times_beyond(report: CallReport) -> Iterator[str]:
+def _time_problems(report: CallReport) -> Iterator[str]:
     since = report.live.talking_since if report.live is not None else None
     moments = (report.started_at, report.answered_at, report.ended_at, since)
     inside = (*(step.at for step in report.path), *(segment.started_at for segment in report.segments))
@@ -80,8 +88,8 @@ def _times_beyond(report: CallReport) -> Iterator[str]:
         yield f"talk_ms must be 0 to {_LONGEST_CALL_MS}"
 
 
-def _recording_beyond(manifest: Manifest, mixed: Mixed) -> Iterator[str]:
-    yield from filter(None, [_segment_name_beyond(manifest.name)])
+def _recording_problems(manifest: Manifest, mixed: Mixed) -> Iterator[str]:
+    yield from filter(None, [_segment_name_problem(manifest.name)])
     if not _is_name(manifest.user):
         yield f"a login has at most {LONGEST_LOGIN} characters and no NUL"
     if not _is_time(manifest.started_at):
@@ -105,8 +113,8 @@ def _is_time(moment: datetime) -> bool:
     return moment.utcoffset() is not None and _EARLIEST <= moment < _LATEST
 
 
-def _segment_name_beyond(name: str) -> str | None:
-    # Beyond this length `safe` cuts, and two names would become one object.
+def _segment_name_problem(name: str) -> str | None:
+    # `safe` cuts longer names, so that two segments could become one object.
     if name == safe(name) and len(name) <= LONGEST_SEGMENT_NAME:
         return None
     return f"segment name {name[:LONGEST_SEGMENT_NAME]!r} may hold letters, digits, - and _ only, at most {LONGEST_SEGMENT_NAME}"

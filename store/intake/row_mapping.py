@@ -1,4 +1,4 @@
-"""Rows of the index made of reports, and read back as the pure rules know them. No database is asked here."""
+"""Mapping between reports and rows of the index. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,16 +9,16 @@ from sqlalchemy import Row
 
 from fonoteka.core.call_report import CallReport, Direction, LiveReport, MutedSpan, PathStep, Reason, RecordingState, Result
 from store.database.schema import LONGEST_PARTY, milliseconds
-from store.intake.facts import AUDIBLE, CallFacts, duration_s, facts_of, facts_told
-from store.intake.merge import KnownCall, MergedCall, is_newer
+from store.intake.facts import AUDIBLE, CallFacts, duration_s, facts_of_report, facts_of_row
+from store.intake.merge import MergedCall, StoredCall, is_newer
 from store.intake.recording_state import Arrival, Recording, Segment
 
 _LIVE: Final = TypeAdapter(LiveReport)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Incoming:
-    """A report of a call, and perhaps a recording that came with it."""
+class IncomingReport:
+    """A report of a call, perhaps with a recording."""
 
     domain_id: int
     report: CallReport
@@ -26,34 +26,34 @@ class Incoming:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CallOnItsWay:
-    """One call on its way into the index. `peer` is the outside party that its report speaks of."""
+class CallWrite:
+    """A call to be written. `outside_number` is from the report."""
 
     public_id: str
-    incoming: Incoming
-    known: KnownCall | None
+    incoming: IncomingReport
+    stored: StoredCall | None
     merged: MergedCall
-    peer: str | None
+    outside_number: str | None
 
     @property
     def is_newer(self) -> bool:
-        """Whether the report tells something new; else only a recording arrived."""
-        return is_newer(self.known, self.incoming.report)
+        """Whether the report is newer than the stored call; else only a recording arrived."""
+        return is_newer(self.stored, self.incoming.report)
 
     @property
     def facts(self) -> CallFacts | None:
-        """What the call will be counted by; until it is matched anew, a missed call was called back when it was before."""
-        before, audible = self.known.facts if self.known else None, self.merged.recording.state in AUDIBLE
+        """The facts of the call; `called_back_at` stays until the call backs are updated."""
+        before, audible = self.stored.facts if self.stored else None, self.merged.recording.state in AUDIBLE
         if not self.is_newer:
             return replace(before, audible=audible) if before else None
-        told = facts_told(self.incoming.report, self.incoming.domain_id, peer=self.peer, audible=audible)
-        if told is None or before is None or not told.waits_for:
-            return told
-        return replace(told, called_back_at=before.called_back_at)
+        facts = facts_of_report(self.incoming.report, self.incoming.domain_id, outside_number=self.outside_number, audible=audible)
+        if facts is None or before is None or not facts.awaited_call_back:
+            return facts
+        return replace(facts, called_back_at=before.called_back_at)
 
 
 def segment_of(row: Row[Any]) -> Segment:
-    """A row of `segments` as the pure rules know it."""
+    """Read a row of `segments`."""
     arrival = None
     if row.object_key is not None:
         muted = tuple(MutedSpan(from_ms=start, to_ms=end) for start, end in row.muted)
@@ -63,13 +63,13 @@ def segment_of(row: Row[Any]) -> Segment:
 
 
 def live_of(row: Row[Any]) -> LiveReport | None:
-    """What a row of `calls` tells of a call that is going on; None once it is over."""
+    """Read the live report from a row of `calls`; None after the call's end."""
     return None if row.live is None else _LIVE.validate_python(row.live)
 
 
-def known_call(row: Row[Any], parts: Sequence[Segment], logins: Sequence[str]) -> KnownCall:
-    """A row of `calls` with its segments and participants."""
-    return KnownCall(
+def stored_call(row: Row[Any], parts: Sequence[Segment], logins: Sequence[str]) -> StoredCall:
+    """Read a row of `calls` with its segments and participants."""
+    return StoredCall(
         key=row.id,
         revision=row.revision,
         domain_id=row.domain_id,
@@ -81,17 +81,17 @@ def known_call(row: Row[Any], parts: Sequence[Segment], logins: Sequence[str]) -
         recording=RecordingState(row.recording_state),
         segments=tuple(parts),
         participants=tuple(logins),
-        facts=facts_of(row._mapping),
+        facts=facts_of_row(row._mapping),
     )
 
 
 def path_step(step: PathStep) -> list[object]:
-    """A station as `call_paths.steps` holds it."""
+    """Return a step as stored in `call_paths.steps`."""
     return [milliseconds(step.at), step.what, storable(step.who), storable(step.by), step.reason]
 
 
 def recording_values(recording: Recording) -> dict[str, Any]:
-    """The columns of `calls` and `participants` that tell of a recording."""
+    """Return the columns of `calls` and `participants` for a recording."""
     return {
         "recording_state": recording.state,
         "recording_reason": recording.reason,
@@ -99,11 +99,11 @@ def recording_values(recording: Recording) -> dict[str, Any]:
     }
 
 
-def call_values(one: CallOnItsWay) -> dict[str, Any]:
-    """The columns of `calls` that a newer report fills."""
-    report, facts = one.incoming.report, one.facts
+def call_values(call: CallWrite) -> dict[str, Any]:
+    """Return the columns of `calls` for a newer report."""
+    report, facts = call.incoming.report, call.facts
     return {
-        "domain_id": one.incoming.domain_id,
+        "domain_id": call.incoming.domain_id,
         "revision": report.revision,
         "direction": report.direction,
         "result": report.result,
@@ -118,25 +118,24 @@ def call_values(one: CallOnItsWay) -> dict[str, Any]:
         "ended_at": report.ended_at,
         "duration_s": duration_s(report),
         "talk_ms": report.talk_ms,
-        "peer": one.peer,
+        "outside_number": call.outside_number,
         "called_back_at": facts.called_back_at if facts else None,
         "reason": report.reason,
         "live": _live(report),
         "merged_into": report.merged_into,
-    } | recording_values(one.merged.recording)
+    } | recording_values(call.merged.recording)
 
 
 def _live(report: CallReport) -> dict[str, Any] | None:
     if report.live is None or report.ended_at is not None or report.merged_into is not None:
         return None
     parties = tuple(replace(party, who=storable(party.who)) for party in report.live.parties)
-    told: dict[str, Any] = _LIVE.dump_python(replace(report.live, parties=parties), mode="json")
-    return told
+    document: dict[str, Any] = _LIVE.dump_python(replace(report.live, parties=parties), mode="json")
+    return document
 
 
 def storable(text: str) -> str:
-    """Text of the far end as the index holds it."""
-    # The far end writes these. PostgreSQL takes no NUL, and no caller's name is this long.
+    """Return text of the far end without NUL, which PostgreSQL refuses, and at most 1000 long."""
     return text.replace("\0", "")[:1000]
 
 

@@ -1,9 +1,10 @@
-"""Calls in the index, read and written whole: row, path, participants and segments always together in one transaction.
+"""Writing calls with their path, participants and segments, in one transaction.
 
-Many calls are written with as many statements as one: an agent that was cut off for an hour has thousands to tell.
+The number of statements does not grow with the number of calls: an agent that was cut off for an
+hour ships thousands.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,17 +17,17 @@ from fonoteka.core.call_report import Direction, Reason, RecordingState, Result
 from fonoteka.core.naming import call_id
 from store.database.dialect import insert
 from store.database.schema import call_paths, calls, domains, participants, pbxs, segments
-from store.intake.call_backs import Written, settle
-from store.intake.facts import facts_of, peer_of
-from store.intake.merge import KnownCall, is_newer, merge
+from store.intake.call_backs import WrittenCall, update_call_backs
+from store.intake.facts import facts_of_row, outside_number_of
+from store.intake.merge import StoredCall, is_newer, merge
 from store.intake.recording_state import Segment
-from store.intake.row_mapping import CallOnItsWay, Incoming, call_values, known_call, path_step, recording_values, segment_of
-from store.intake.write_counters import tally
+from store.intake.row_mapping import CallWrite, IncomingReport, call_values, path_step, recording_values, segment_of, stored_call
+from store.intake.write_counters import update_counters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallChange:
-    """What a write changed in a call, for those who watch. `was_ended` and `was` tell how it stood before."""
+    """The change of a call by a write. `was_ended` and `was` are its state before."""
 
     call_id: int
     public_id: str
@@ -41,88 +42,95 @@ class CallChange:
     reason: Reason | None
 
 
-async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequence[Incoming]) -> list[CallChange]:
-    """Write calls of one PBX, each at most once; those in which nothing is new are left alone and not in the answer.
+async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequence[IncomingReport]) -> list[CallChange]:
+    """Write calls of one PBX, each at most once, and return the changes.
 
-    After the changes of these calls, in the order given, come those of the missed calls that were called back by them.
+    Calls without anything new are left out. The changes of missed calls that are called back by
+    these calls come last.
     """
-    # A call is of one PBX, so whoever holds the PBX's row is alone with all of them (SQLite has one writer anyway).
+    # A call is of one PBX: the lock on the PBX protects its calls (SQLite has one writer anyway).
     await connection.execute(select(pbxs.c.id).where(pbxs.c.id == pbx_id).with_for_update())
-    by_id = {call_id(one.report.pbx, one.report.linkedid): one for one in incoming}
-    known = await _known(connection, list(by_id))
-    if await _adopt_segments(connection, pbx_id, by_id, known):
-        known = await _known(connection, list(by_id))
-    new = [
-        (public_id, one, known.get(public_id))
-        for public_id, one in by_id.items()
-        if one.arrived is not None or is_newer(known.get(public_id), one.report)
-    ]
+    by_id = {call_id(item.report.pbx, item.report.linkedid): item for item in incoming}
+    stored = await _stored_calls(connection, list(by_id))
+    if await _move_segments(connection, pbx_id, by_id, stored):
+        stored = await _stored_calls(connection, list(by_id))
+    new = {
+        public_id: item
+        for public_id, item in by_id.items()
+        if item.arrived is not None or is_newer(stored.get(public_id), item.report)
+    }
     if not new:
         return []
-    domains_by_id = await _held_domains(connection, new)
-    writing = [
-        CallOnItsWay(
+    domain_ids = {item.domain_id for item in new.values()}
+    locked = await _lock_domains(connection, domain_ids | {stored[public_id].domain_id for public_id in new if public_id in stored})
+    writes = [
+        CallWrite(
             public_id=public_id,
-            incoming=one,
-            known=there,
-            merged=merge(there, one.report, one.arrived),
-            peer=domains_by_id[one.domain_id].peer(one),
+            incoming=item,
+            stored=stored.get(public_id),
+            merged=merge(stored.get(public_id), item.report, item.arrived),
+            outside_number=locked[item.domain_id].outside_number(item),
         )
-        for public_id, one, there in new
+        for public_id, item in new.items()
     ]
-    keys = await _write_rows(connection, pbx_id, writing)
-    await _write_paths(connection, keys, writing)
-    await _write_segments(connection, pbx_id, keys, writing)
-    await _write_participants(connection, keys, writing)
-    await _pass_on_holds(connection, writing)
-    others = await _follow(connection, keys, writing, {key: domain.zone for key, domain in domains_by_id.items()})
-    return [*(_change(keys[one.public_id], one) for one in writing), *others]
+    keys = await _write_rows(connection, pbx_id, writes)
+    await _write_paths(connection, keys, writes)
+    await _write_segments(connection, pbx_id, keys, writes)
+    await _write_participants(connection, keys, writes)
+    await _pass_on_legal_holds(connection, writes)
+    others = await _write_consequences(connection, keys, writes, {key: domain.zone for key, domain in locked.items()})
+    return [*(_change(keys[call.public_id], call) for call in writes), *others]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _HeldDomain:
-    """What of a domain's settings its calls are counted and matched by."""
+class _LockedDomain:
+    """The settings of a domain on which counters and call backs depend."""
 
     zone: ZoneInfo
     country: str
     area_codes: tuple[str, ...]
 
-    def peer(self, one: Incoming) -> str | None:
-        return peer_of(one.report.direction, one.report.src, one.report.dst, self.country, self.area_codes)
+    def outside_number(self, incoming: IncomingReport) -> str | None:
+        """Return the outside number of a call of the domain."""
+        report = incoming.report
+        return outside_number_of(report.direction, report.src, report.dst, self.country, self.area_codes)
 
 
-async def _held_domains(
-    connection: AsyncConnection, new: Sequence[tuple[str, Incoming, KnownCall | None]]
-) -> dict[int, _HeldDomain]:
-    """The domains that these calls are of or were of, held until the transaction ends.
+async def _lock_domains(connection: AsyncConnection, domain_ids: Iterable[int]) -> dict[int, _LockedDomain]:
+    """Lock domains until the transaction ends.
 
-    Two PBXs of a company may report a missed call and the call back at once, and each must see what the other wrote.
+    Two PBXs of a company may report a missed call and its call back at the same time: each
+    transaction must see the other's call.
     """
-    ids = {one.domain_id for _, one, _ in new} | {there.domain_id for _, _, there in new if there is not None}
     columns = (domains.c.id, domains.c.timezone, domains.c.country, domains.c.area_codes)
-    query = select(*columns).where(domains.c.id.in_(ids)).order_by(domains.c.id).with_for_update(key_share=True)
-    rows = await connection.execute(query)
-    return {row.id: _HeldDomain(zone=ZoneInfo(row.timezone), country=row.country, area_codes=tuple(row.area_codes)) for row in rows}
+    query = select(*columns).where(domains.c.id.in_(domain_ids)).order_by(domains.c.id).with_for_update(key_share=True)
+    return {
+        row.id: _LockedDomain(zone=ZoneInfo(row.timezone), country=row.country, area_codes=tuple(row.area_codes))
+        for row in await connection.execute(query)
+    }
 
 
-async def _follow(
-    connection: AsyncConnection, keys: Mapping[str, int], writing: Sequence[CallOnItsWay], zones: Mapping[int, ZoneInfo]
+async def _write_consequences(
+    connection: AsyncConnection, keys: Mapping[str, int], writes: Sequence[CallWrite], zones: Mapping[int, ZoneInfo]
 ) -> list[CallChange]:
-    """What follows from the rows just written: call backs, and the figures. Gives the changes of other calls."""
+    """Update the call backs and the counters; return the changes of other calls."""
     written = {
-        keys[one.public_id]: Written(key=keys[one.public_id], before=one.known.facts if one.known else None, after=one.facts)
-        for one in writing
+        keys[call.public_id]: WrittenCall(
+            key=keys[call.public_id], before=call.stored.facts if call.stored else None, after=call.facts
+        )
+        for call in writes
     }
     others = []
-    for row, back_at in await connection.run_sync(settle, list(written.values())):
-        facts = facts_of(row._mapping)
+    for row, called_back_at in await connection.run_sync(update_call_backs, list(written.values())):
+        facts = facts_of_row(row._mapping)
         if facts is None:
             continue
-        mine = written.get(row.id)
-        written[row.id] = Written(key=row.id, before=mine.before if mine else facts, after=replace(facts, called_back_at=back_at))
-        if mine is None:
+        call = written.get(row.id)
+        after = replace(facts, called_back_at=called_back_at)
+        written[row.id] = WrittenCall(key=row.id, before=call.before if call else facts, after=after)
+        if call is None:
             others.append(_change_of_row(row))
-    await connection.run_sync(tally, list(written.values()), zones)
+    await connection.run_sync(update_counters, list(written.values()), zones)
     return others
 
 
@@ -144,152 +152,150 @@ def _change_of_row(row: Row[Any]) -> CallChange:
 
 
 async def merged_into(connection: AsyncConnection, public_id: str) -> str | None:
-    """The linkedid of the call that this one became a part of; None if it did not."""
+    """Return the linkedid of the call into which a call was merged; None if it was not."""
     return (await connection.execute(select(calls.c.merged_into).where(calls.c.public_id == public_id))).scalar()
 
 
-async def _adopt_segments(
-    connection: AsyncConnection, pbx_id: int, incoming: Mapping[str, Incoming], known: Mapping[str, KnownCall]
+async def _move_segments(
+    connection: AsyncConnection, pbx_id: int, incoming: Mapping[str, IncomingReport], stored: Mapping[str, StoredCall]
 ) -> bool:
-    """Give segments to the call whose newer report names them: they came with a call that has become a part of it."""
-    claims = {
-        segment.name: known[public_id].key
-        for public_id, one in incoming.items()
-        if public_id in known and is_newer(known[public_id], one.report) and one.report.merged_into is None
-        for segment in one.report.segments
+    """Move segments of merged calls to the call whose newer report has them; whether any moved."""
+    owners = {
+        segment.name: stored[public_id].key
+        for public_id, item in incoming.items()
+        if public_id in stored and is_newer(stored[public_id], item.report) and item.report.merged_into is None
+        for segment in item.report.segments
     }
-    theirs = select(segments.c.id, segments.c.name, segments.c.call_id)
-    rows = await connection.execute(theirs.where(segments.c.pbx_id == pbx_id, segments.c.name.in_(claims)))
-    moves = [{"key": row.id, "new_call_id": claims[row.name]} for row in rows if row.call_id != claims[row.name]]
+    query = select(segments.c.id, segments.c.name, segments.c.call_id)
+    rows = await connection.execute(query.where(segments.c.pbx_id == pbx_id, segments.c.name.in_(owners)))
+    moves = [{"key": row.id, "new_call_id": owners[row.name]} for row in rows if row.call_id != owners[row.name]]
     if moves:
         moved = update(segments).where(segments.c.id == bindparam("key")).values(call_id=bindparam("new_call_id"))
         await connection.execute(moved, moves)
     return bool(moves)
 
 
-async def _pass_on_holds(connection: AsyncConnection, writing: Sequence[CallOnItsWay]) -> None:
-    """Whoever holds a call holds the one that it becomes a part of, in the same company."""
-    reports = [(one.public_id, one.incoming.report) for one in writing]
-    wholes = {part: call_id(report.pbx, report.merged_into) for part, report in reports if report.merged_into is not None}
-    if not wholes:
+async def _pass_on_legal_holds(connection: AsyncConnection, writes: Sequence[CallWrite]) -> None:
+    """Put a call under legal hold if a call of the same domain that is merged into it is."""
+    reports = [(call.public_id, call.incoming.report) for call in writes]
+    targets = {public_id: call_id(report.pbx, report.merged_into) for public_id, report in reports if report.merged_into}
+    if not targets:
         return
-    parts = select(calls.c.public_id, calls.c.domain_id).where(calls.c.public_id.in_(wholes), calls.c.held)
-    for part in await connection.execute(parts):
-        whole = (calls.c.public_id == wholes[part.public_id]) & (calls.c.domain_id == part.domain_id)
-        await connection.execute(update(calls).where(whole).values(held=True))
+    merged = select(calls.c.public_id, calls.c.domain_id).where(calls.c.public_id.in_(targets), calls.c.legal_hold)
+    for row in await connection.execute(merged):
+        target = (calls.c.public_id == targets[row.public_id]) & (calls.c.domain_id == row.domain_id)
+        await connection.execute(update(calls).where(target).values(legal_hold=True))
 
 
-async def _known(connection: AsyncConnection, public_ids: Sequence[str]) -> dict[str, KnownCall]:
+async def _stored_calls(connection: AsyncConnection, public_ids: Sequence[str]) -> dict[str, StoredCall]:
     rows = (await connection.execute(select(calls).where(calls.c.public_id.in_(public_ids)))).all()
     keys = [row.id for row in rows]
-    parts: dict[int, list[Segment]] = {}
+    by_call: dict[int, list[Segment]] = {}
     logins: dict[int, list[str]] = {}
     if keys:
         for segment in await connection.execute(select(segments).where(segments.c.call_id.in_(keys))):
-            parts.setdefault(segment.call_id, []).append(segment_of(segment))
-        who = select(participants.c.call_id, participants.c.login).where(participants.c.call_id.in_(keys))
-        for row in await connection.execute(who):
+            by_call.setdefault(segment.call_id, []).append(segment_of(segment))
+        query = select(participants.c.call_id, participants.c.login).where(participants.c.call_id.in_(keys))
+        for row in await connection.execute(query):
             logins.setdefault(row.call_id, []).append(row.login)
-    return {row.public_id: known_call(row, parts.get(row.id, []), logins.get(row.id, [])) for row in rows}
+    return {row.public_id: stored_call(row, by_call.get(row.id, []), logins.get(row.id, [])) for row in rows}
 
 
-async def _write_rows(connection: AsyncConnection, pbx_id: int, writing: Sequence[CallOnItsWay]) -> dict[str, int]:
-    """The rows of `calls`; returns the key of each by public id."""
-    keys = {one.public_id: one.known.key for one in writing if one.known is not None}
-    fresh = [
-        {"public_id": one.public_id, "pbx_id": pbx_id, "linkedid": one.incoming.report.linkedid, "held": False} | call_values(one)
-        for one in writing
-        if one.known is None
+async def _write_rows(connection: AsyncConnection, pbx_id: int, writes: Sequence[CallWrite]) -> dict[str, int]:
+    """Write the rows of `calls`; return the keys by public id."""
+    keys = {call.public_id: call.stored.key for call in writes if call.stored is not None}
+    new = [
+        {"public_id": call.public_id, "pbx_id": pbx_id, "linkedid": call.incoming.report.linkedid, "legal_hold": False}
+        | call_values(call)
+        for call in writes
+        if call.stored is None
     ]
-    if fresh:
-        added = await connection.execute(calls.insert().returning(calls.c.public_id, calls.c.id), fresh)
-        keys |= {row.public_id: row.id for row in added}
-    told = [one for one in writing if one.known is not None and one.is_newer]
-    await _update_calls(connection, [{"key": keys[one.public_id]} | call_values(one) for one in told])
-    only_heard = [one for one in writing if one.known is not None and not one.is_newer]
-    await _update_calls(connection, [{"key": keys[one.public_id]} | recording_values(one.merged.recording) for one in only_heard])
+    if new:
+        rows = await connection.execute(calls.insert().returning(calls.c.public_id, calls.c.id), new)
+        keys |= {row.public_id: row.id for row in rows}
+    reported = [call for call in writes if call.stored is not None and call.is_newer]
+    await _update_calls(connection, [{"key": keys[call.public_id]} | call_values(call) for call in reported])
+    recorded = [call for call in writes if call.stored is not None and not call.is_newer]
+    await _update_calls(connection, [{"key": keys[call.public_id]} | recording_values(call.merged.recording) for call in recorded])
     return keys
 
 
 async def _update_calls(connection: AsyncConnection, values: Sequence[dict[str, Any]]) -> None:
     if values:
         columns: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in values[0] if name != "key"}
-        given = [{name if name == "key" else f"new_{name}": value for name, value in row.items()} for row in values]
-        await connection.execute(update(calls).where(calls.c.id == bindparam("key")).values(columns), given)
+        parameters = [{name if name == "key" else f"new_{name}": value for name, value in row.items()} for row in values]
+        await connection.execute(update(calls).where(calls.c.id == bindparam("key")).values(columns), parameters)
 
 
-async def _write_paths(connection: AsyncConnection, keys: dict[str, int], writing: Sequence[CallOnItsWay]) -> None:
+async def _write_paths(connection: AsyncConnection, keys: dict[str, int], writes: Sequence[CallWrite]) -> None:
     rows = [
-        {
-            "call_id": keys[one.public_id],
-            "steps": [path_step(step) for step in one.incoming.report.path],
-        }
-        for one in writing
-        if one.is_newer
+        {"call_id": keys[call.public_id], "steps": [path_step(step) for step in call.incoming.report.path]}
+        for call in writes
+        if call.is_newer
     ]
     if rows:
         new = insert(connection.dialect, call_paths)
-        there = new.on_conflict_do_update(index_elements=[call_paths.c.call_id], set_={"steps": new.excluded.steps})
-        await connection.execute(there, rows)
+        upsert = new.on_conflict_do_update(index_elements=[call_paths.c.call_id], set_={"steps": new.excluded.steps})
+        await connection.execute(upsert, rows)
 
 
-async def _write_segments(connection: AsyncConnection, pbx_id: int, keys: dict[str, int], writing: Sequence[CallOnItsWay]) -> None:
-    """What was reported of segments; what arrived of one is written by whoever took it."""
-    given_up = [name for one in writing for name in one.merged.given_up]
-    if given_up:
-        await connection.execute(delete(segments).where(segments.c.pbx_id == pbx_id, segments.c.name.in_(given_up)))
+async def _write_segments(connection: AsyncConnection, pbx_id: int, keys: dict[str, int], writes: Sequence[CallWrite]) -> None:
+    """Write the reported columns of segments; `store.intake.intake` writes those of the audio."""
+    removed = [name for call in writes for name in call.merged.removed_segments]
+    if removed:
+        await connection.execute(delete(segments).where(segments.c.pbx_id == pbx_id, segments.c.name.in_(removed)))
     rows = [
         {
             "pbx_id": pbx_id,
-            "call_id": keys[one.public_id],
+            "call_id": keys[call.public_id],
             "name": segment.name,
             "user": segment.user,
             "started_at": segment.started_at,
             "reason": segment.reason,
         }
-        for one in writing
-        for segment in one.merged.segments
+        for call in writes
+        for segment in call.merged.segments
     ]
     if rows:
         new = insert(connection.dialect, segments)
-        told = {name: new.excluded[name] for name in ("user", "started_at", "reason")}
-        mine = segments.c.call_id == new.excluded.call_id  # a name that another call has already is not taken from it
-        there = new.on_conflict_do_update(index_elements=[segments.c.pbx_id, segments.c.name], set_=told, where=mine)
-        await connection.execute(there, rows)
+        values = {name: new.excluded[name] for name in ("user", "started_at", "reason")}
+        same_call = segments.c.call_id == new.excluded.call_id  # a segment of another call is not taken from it
+        names = [segments.c.pbx_id, segments.c.name]
+        await connection.execute(new.on_conflict_do_update(index_elements=names, set_=values, where=same_call), rows)
 
 
-async def _write_participants(connection: AsyncConnection, keys: dict[str, int], writing: Sequence[CallOnItsWay]) -> None:
-    known = [one.known.key for one in writing if one.known is not None]
-    if known:
-        await connection.execute(delete(participants).where(participants.c.call_id.in_(known)))
+async def _write_participants(connection: AsyncConnection, keys: dict[str, int], writes: Sequence[CallWrite]) -> None:
+    present = [call.stored.key for call in writes if call.stored is not None]
+    if present:
+        await connection.execute(delete(participants).where(participants.c.call_id.in_(present)))
     rows = [
         {
-            "call_id": keys[one.public_id],
+            "call_id": keys[call.public_id],
             "login": login,
-            "domain_id": one.incoming.domain_id if one.is_newer or one.known is None else one.known.domain_id,
-            "started_at": one.incoming.report.started_at if one.is_newer or one.known is None else one.known.started_at,
+            "domain_id": call.incoming.domain_id if call.is_newer or call.stored is None else call.stored.domain_id,
+            "started_at": call.incoming.report.started_at if call.is_newer or call.stored is None else call.stored.started_at,
         }
         | recording_values(recording)
-        for one in writing
-        for login, recording in one.merged.recordings.items()
+        for call in writes
+        for login, recording in call.merged.recordings.items()
     ]
     if rows:
         await connection.execute(participants.insert(), rows)
 
 
-def _change(key: int, one: CallOnItsWay) -> CallChange:
-    known, report = one.known, one.incoming.report
-    newest = report if known is None or one.is_newer else known
+def _change(key: int, call: CallWrite) -> CallChange:
+    stored, report = call.stored, call.incoming.report
+    newest = report if stored is None or call.is_newer else stored
     return CallChange(
         call_id=key,
-        public_id=one.public_id,
-        domain_id=one.incoming.domain_id if known is None or one.is_newer else known.domain_id,
+        public_id=call.public_id,
+        domain_id=call.incoming.domain_id if stored is None or call.is_newer else stored.domain_id,
         direction=newest.direction,
         result=newest.result,
         ended_at=newest.ended_at,
-        was_ended=known is not None and known.ended_at is not None,
-        is_new=known is None,
-        was=known.recording if known else None,
-        recording=one.merged.recording.state,
-        reason=one.merged.recording.reason,
+        was_ended=stored is not None and stored.ended_at is not None,
+        is_new=stored is None,
+        was=stored.recording if stored else None,
+        recording=call.merged.recording.state,
+        reason=call.merged.recording.reason,
     )

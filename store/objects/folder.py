@@ -1,8 +1,8 @@
-"""The objects: encoded recordings and their peaks, files in a folder.
+"""Objects as files in a folder: encoded recordings and their peaks.
 
-A file appears under its name only when it is whole and on the disk: it is written to a temporary name in the same file
-system, checked, synced and renamed, and the folder is synced after it. Names come from `fonoteka.core.naming` alone. Nobody but
-the user that runs Fonoteka reads any of it, whatever the umask.
+A file gets its name only when it is complete and durable: it is written under a temporary name in
+the same file system, checked, synced and renamed, and then its folder is synced. Names come from
+`fonoteka.core.naming`. Files are readable by the owner only, whatever the umask.
 """
 
 import asyncio
@@ -31,7 +31,10 @@ class ObjectFolder:
         self._incoming = root / _INCOMING
 
     def prepare(self, *, sweep: bool) -> None:
-        """Make the folder, prove it can be written, and `sweep` what was left unfinished. Raises ConfigurationError."""
+        """Create the folder and check that it is writable; `sweep` deletes unfinished files.
+
+        Raises ConfigurationError.
+        """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._incoming.mkdir(mode=0o700, exist_ok=True)
@@ -47,16 +50,16 @@ class ObjectFolder:
             ) from error
 
     def path(self, key: str) -> Path:
-        """Where an object lies, whether it is there or not."""
+        """Return the path of an object, whether it exists or not."""
         path = self.root / key
         if ".." in path.parts or not path.is_relative_to(self.root):
             raise StoreError(f"not an object's name: {key!r}")
         return path
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], *, sha256: str, size_bytes: int) -> None:
-        """Write an object, replacing one of the same name in one step; durable when it returns.
+        """Write an object, replacing it atomically; durable on return.
 
-        Raises ChecksumWrong (nothing is left behind) and ObjectsFull.
+        Raises ChecksumWrong, leaving no file, and ObjectsFull.
         """
         draft = self._incoming / uuid4().hex
         try:
@@ -70,7 +73,7 @@ class ObjectFolder:
             await asyncio.to_thread(draft.unlink, missing_ok=True)
 
     async def put_bytes(self, key: str, content: bytes) -> None:
-        """Write a small object; durable when it returns."""
+        """Write a small object; durable on return."""
 
         async def once() -> AsyncIterator[bytes]:
             yield content
@@ -91,19 +94,22 @@ class ObjectFolder:
             await asyncio.to_thread(_sync, file.fileno(), file.flush)
 
     async def read(self, key: str) -> bytes:
-        """A small object whole. Raises StoreError if it is not there."""
+        """Read a small object. Raises StoreError if it does not exist."""
         try:
             return await asyncio.to_thread(self.path(key).read_bytes)
         except OSError as error:
             raise StoreError(f"object {key} cannot be read: {error.strerror}") from error
 
     async def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is no error."""
+        """Delete an object. A missing object is no error."""
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
 
 
 def folder_of(objects: str) -> Path:
-    """The folder that `store.objects.folder` names (`file:///absolute` or `file://relative`). Raises ConfigurationError."""
+    """Return the folder of `store.objects` (`file:///absolute` or `file://relative`).
+
+    Raises ConfigurationError.
+    """
     parts = urlsplit(objects)
     if parts.scheme != "file" or not (parts.netloc or parts.path):
         raise ConfigurationError(
@@ -117,7 +123,7 @@ def _new_file(path: Path) -> BinaryIO:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what is old: the rest may be on its way into the objects right now, by another replica."""
+    """Delete old files; another replica may be writing the recent ones."""
     for orphan in folder.iterdir():
         with suppress(FileNotFoundError):
             if time.time() - orphan.stat().st_mtime > _ORPHANED_AFTER_S:
@@ -134,7 +140,7 @@ def _publish(draft: Path, path: Path) -> None:
     missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     draft.replace(path)
-    # A new folder is durable only when the folder that holds its name is.
+    # A new folder is durable only when its parent is synced.
     for folder in {path.parent, *(new.parent for new in missing)}:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,4 +1,4 @@
-"""Who is asking: people by password and session, PBXs by token."""
+"""Accounts: users by password and session, PBXs by token."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,20 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fonoteka.core.config import PbxSection
 from fonoteka.core.domains import Role
 from fonoteka.core.errors import ConfigurationError
-from store.audit.write import OPERATOR, Actor, note
+from store.audit.write import OPERATOR, Actor, write_entry
 from store.database.dialect import insert
 from store.database.schema import LONGEST_PBX_NAME, domains, pbxs, sessions, users
 from store.database.store import Store
 from store.people.passwords import hash_new, hash_password, new_token, token_hash, verify_login
 from store.selection.scope import Scope
 
-SESSION_LASTS: Final = timedelta(days=14)  # from the last day on which it was used
+SESSION_LASTS: Final = timedelta(days=14)  # from its last use
 _EXTENDED_EACH: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """A person who has logged in, and their company."""
+    """A user who is logged in, and the domain."""
 
     user_id: int
     login: str
@@ -37,13 +37,13 @@ class Account:
 
     @property
     def scope(self) -> Scope:
-        """What this person may see."""
+        """The calls that the user may see."""
         return Scope(domain_id=self.domain_id, login=None if self.role is Role.ADMIN else self.login)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pbx:
-    """A PBX that has shown its token."""
+    """A PBX that is authenticated by its token."""
 
     id: int
     name: str
@@ -62,8 +62,8 @@ _ACCOUNT: Final = (
 
 
 def _accounts() -> Select[tuple[object, ...]]:
-    there = select(*_ACCOUNT).join_from(users, domains, users.c.domain_id == domains.c.id)
-    return there.where(users.c.removed_at.is_(None), domains.c.removed_at.is_(None))
+    query = select(*_ACCOUNT).join_from(users, domains, users.c.domain_id == domains.c.id)
+    return query.where(users.c.removed_at.is_(None), domains.c.removed_at.is_(None))
 
 
 def _account(row: dict[str, object]) -> Account:
@@ -73,7 +73,10 @@ def _account(row: dict[str, object]) -> Account:
 async def log_in(
     store: Store, domain: str, login: str, password: str, now: datetime, *, address: str = ""
 ) -> tuple[str, Account] | None:
-    """Open a session: its token and whose it is. None if domain, login or password is wrong, after the same time."""
+    """Open a session; return its token and the account.
+
+    Returns None if domain, login or password is wrong, in the same time whichever it is.
+    """
     query = _accounts().add_columns(users.c.password_hash).where(domains.c.name == domain, users.c.login == login)
     async with store.reading() as connection:
         row = (await connection.execute(query)).mappings().first()
@@ -81,41 +84,44 @@ async def log_in(
         return None
     token = new_token()
     async with store.writing() as connection:
-        # Checking took its time: whoever has changed the password meanwhile has ended all sessions: none may begin by the old one.
-        still = select(users.c.id).where(users.c.id == row["user_id"], users.c.password_hash == row["password_hash"])
-        if (await connection.execute(still.with_for_update())).first() is None:
+        # A change of the password during the check ended all sessions: none may begin after it.
+        unchanged = select(users.c.id).where(users.c.id == row["user_id"], users.c.password_hash == row["password_hash"])
+        if (await connection.execute(unchanged.with_for_update())).first() is None:
             return None
         await connection.execute(delete(sessions).where(sessions.c.expires_at < now))
         values = {"user_id": row["user_id"], "created_at": now, "expires_at": now + SESSION_LASTS}
         await connection.execute(sessions.insert().values(token_hash=token_hash(token), **values))
         account = _account(dict(row))
         by = Actor(login=login, address=address)
-        await note(connection, account.scope, by, action="logged_in", subject=login, detail={}, now=now)
+        await write_entry(connection, account.scope, by, action="logged_in", subject=login, detail={}, now=now)
     return token, account
 
 
 async def account_of(store: Store, token: str, now: datetime) -> Account | None:
-    """Whose session a token is; None if nobody's (any more). A session that is used is prolonged."""
-    mine = sessions.c.token_hash == token_hash(token)
+    """Return the account of a session's token and extend the session; None if there is none."""
+    session = sessions.c.token_hash == token_hash(token)
     query = _accounts().add_columns(sessions.c.expires_at).join(sessions, sessions.c.user_id == users.c.id)
     async with store.reading() as connection:
-        row = (await connection.execute(query.where(mine, sessions.c.expires_at > now))).mappings().first()
+        row = (await connection.execute(query.where(session, sessions.c.expires_at > now))).mappings().first()
     if row is None:
         return None
     if row["expires_at"] < now + SESSION_LASTS - _EXTENDED_EACH:
         async with store.writing() as connection:
-            await connection.execute(update(sessions).where(mine).values(expires_at=now + SESSION_LASTS))
+            await connection.execute(update(sessions).where(session).values(expires_at=now + SESSION_LASTS))
     return _account(dict(row))
 
 
 async def log_out(store: Store, token: str) -> None:
-    """Close a session; one that is not there is no error."""
+    """Close a session. An unknown token is no error."""
     async with store.writing() as connection:
         await connection.execute(delete(sessions).where(sessions.c.token_hash == token_hash(token)))
 
 
 async def set_password(store: Store, domain: str, login: str, password: str) -> None:
-    """Give a user a new password and close all their sessions. Raises ConfigurationError if there is no such user."""
+    """Set the password of a user and close all sessions of the user.
+
+    Raises ConfigurationError if there is no such user.
+    """
     hashed = hash_password(password)
     async with store.writing() as connection:
         query = _accounts().where(domains.c.name == domain, users.c.login == login)
@@ -125,36 +131,42 @@ async def set_password(store: Store, domain: str, login: str, password: str) -> 
         await connection.execute(update(users).where(users.c.id == user.id).values(password_hash=hashed))
         await close_sessions(connection, user.id)
         within, now = Scope(domain_id=user.domain_id, login=None), datetime.now(UTC)
-        await note(connection, within, OPERATOR, action="password_changed", subject=login, detail={}, now=now)
+        await write_entry(connection, within, OPERATOR, action="password_changed", subject=login, detail={}, now=now)
 
 
 async def change_password(store: Store, account: Account, current: str, new: str, *, token: str, by: Actor, now: datetime) -> bool:
-    """Give who knows their password a new one; their sessions but that of `token` end. False if `current` is not the password."""
+    """Change the password of a user who knows it; close all sessions but that of `token`.
+
+    Returns False if `current` is not the password.
+    """
     query = select(users.c.password_hash).where(users.c.id == account.user_id)
     async with store.reading() as connection:
-        known = (await connection.execute(query)).scalar()
-    if not await verify_login(known, current):
+        stored_hash = (await connection.execute(query)).scalar()
+    if not await verify_login(stored_hash, current):
         return False
     hashed = await hash_new(new)
-    mine = users.c.id == account.user_id
     async with store.writing() as connection:
-        # Meanwhile it may have been changed elsewhere: then `current` is not the password any more.
-        changed = await connection.execute(update(users).where(mine, users.c.password_hash == known).values(password_hash=hashed))
+        # If the password was changed during the check, `current` is no longer the password.
+        unchanged = (users.c.id == account.user_id) & (users.c.password_hash == stored_hash)
+        changed = await connection.execute(update(users).where(unchanged).values(password_hash=hashed))
         if changed.rowcount == 0:
             return False
         others = (sessions.c.user_id == account.user_id) & (sessions.c.token_hash != token_hash(token))
         await connection.execute(delete(sessions).where(others))
-        await note(connection, account.scope, by, action="password_changed", subject=account.login, detail={}, now=now)
+        await write_entry(connection, account.scope, by, action="password_changed", subject=account.login, detail={}, now=now)
     return True
 
 
 async def close_sessions(connection: AsyncConnection, user_id: int) -> None:
-    """Log a user out everywhere."""
+    """Close all sessions of a user."""
     await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
 
 
 async def add_pbx(store: Store, name: str) -> str:
-    """Register a PBX; returns its token, which is kept nowhere. Raises ConfigurationError if the name is taken or unfit."""
+    """Register a PBX and return its token, which is not stored.
+
+    Raises ConfigurationError if the name is taken or invalid.
+    """
     _check_name(name)
     token = new_token()
     async with store.writing() as connection:
@@ -165,28 +177,31 @@ async def add_pbx(store: Store, name: str) -> str:
 
 
 async def ensure_pbx(store: Store, name: str, token: str) -> None:
-    """Make `token` the one by which PBX `name` is known, registering it where it is not. Raises ConfigurationError."""
+    """Set the token of a PBX, registering the PBX if necessary.
+
+    Raises ConfigurationError if the name is invalid.
+    """
     _check_name(name)
     async with store.writing() as connection:
         new = insert(connection.dialect, pbxs).values(name=name, token_hash=token_hash(token))
-        there = new.on_conflict_do_update(index_elements=[pbxs.c.name], set_={"token_hash": new.excluded.token_hash})
-        await connection.execute(there)
+        upsert = new.on_conflict_do_update(index_elements=[pbxs.c.name], set_={"token_hash": new.excluded.token_hash})
+        await connection.execute(upsert)
 
 
 def _check_name(name: str) -> None:
-    """As a PBX may call itself: any other could never ship anything."""
+    """Check a name as the agent's configuration does. Raises ConfigurationError."""
     try:
         PbxSection(name=name)
     except ValidationError:
-        fits = False
+        is_valid = False
     else:
-        fits = len(name) <= LONGEST_PBX_NAME
-    if not fits:
+        is_valid = len(name) <= LONGEST_PBX_NAME
+    if not is_valid:
         raise ConfigurationError(f"PBX {name!r}: a name has letters, digits, - and _ only, 1 to {LONGEST_PBX_NAME} of them")
 
 
 async def pbx_of(store: Store, token: str) -> Pbx | None:
-    """Whose token this is; None if no PBX's."""
+    """Return the PBX of a token; None if there is none."""
     async with store.reading() as connection:
         row = (await connection.execute(select(pbxs.c.id, pbxs.c.name).where(pbxs.c.token_hash == token_hash(token)))).first()
     return Pbx(id=row.id, name=row.name) if row else None

@@ -1,4 +1,4 @@
-"""Passwords and tokens: what is kept of them, and checking in a time that tells nothing."""
+"""Hashes of passwords and tokens. Checking takes the same time for unknown users."""
 
 import asyncio
 import hashlib
@@ -9,23 +9,23 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's password storage cheat sheet
-# One at a time for each of the machine's usual cores: a flood of logins must neither starve the loop nor eat the memory.
-_ROOM: Final = asyncio.Semaphore(2)
+# Two at once: a flood of logins must neither starve the event loop nor fill the memory.
+_CONCURRENCY: Final = asyncio.Semaphore(2)
 
 
 def hash_password(password: str) -> str:
-    """What is kept of a password (argon2id)."""
+    """Hash a password (argon2id)."""
     return _HASHER.hash(password)
 
 
 async def hash_new(password: str) -> str:
-    """The same in a thread, for who has others to serve meanwhile."""
-    async with _ROOM:
+    """Hash a password in a thread."""
+    async with _CONCURRENCY:
         return await asyncio.to_thread(hash_password, password)
 
 
 def is_password_hash(text: str) -> bool:
-    """Whether `password_hash` in a file can be verified against at all."""
+    """Whether a text is a hash that passwords can be verified against."""
     try:
         extract_parameters(text)
     except InvalidHashError:
@@ -34,28 +34,31 @@ def is_password_hash(text: str) -> bool:
 
 
 def verifies(password_hash: str, password: str) -> bool:
-    """Whether the password is the one the hash was made of; 15–30 ms of a core."""
+    """Verify a password; takes 15 to 30 ms of a core."""
     try:
         return _HASHER.verify(password_hash, password)
     except (Argon2Error, InvalidHashError):
         return False
 
 
-_NOBODYS: Final = hash_password(secrets.token_urlsafe())
+_HASH_OF_UNKNOWN: Final = hash_password(secrets.token_urlsafe())
 
 
 async def verify_login(password_hash: str | None, password: str) -> bool:
-    """Check in a thread. Where there is nobody to check against, one hash is computed all the same: the time tells nothing."""
-    async with _ROOM:
-        right = await asyncio.to_thread(verifies, password_hash or _NOBODYS, password)
+    """Verify a password in a thread.
+
+    Without a hash, one is computed all the same: the time does not reveal which logins exist.
+    """
+    async with _CONCURRENCY:
+        right = await asyncio.to_thread(verifies, password_hash or _HASH_OF_UNKNOWN, password)
     return right and password_hash is not None
 
 
 def new_token() -> str:
-    """A secret of 256 bits: a session's, or a PBX's."""
+    """Make a secret of 256 bits, for a session or a PBX."""
     return secrets.token_urlsafe(32)
 
 
 def token_hash(token: str) -> str:
-    """What is kept of a token. It is random, so one SHA-256 is enough and fast enough for every request."""
+    """Hash a token. It is random, so one SHA-256 is enough, and fast enough for every request."""
     return hashlib.sha256(token.encode()).hexdigest()

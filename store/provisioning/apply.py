@@ -1,4 +1,4 @@
-"""Making domains, users and numbers be what a file says: first the difference, which is pure, then the doing."""
+"""`fonoteka apply`: the difference between the index and a file (pure), and its execution."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +10,12 @@ from sqlalchemy import Table, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.errors import ConfigurationError
-from store.audit.write import OPERATOR, note
+from store.audit.write import OPERATOR, write_entry
 from store.database.dialect import insert
 from store.database.schema import domains, numbers, users
 from store.database.store import Store
-from store.intake.call_backs import match_again
-from store.intake.write_counters import tally_again
+from store.intake.call_backs import rebuild_call_backs
+from store.intake.write_counters import rebuild_counters
 from store.people.accounts import close_sessions
 from store.people.passwords import hash_password, verifies
 from store.provisioning.directory import bump_version
@@ -33,7 +33,7 @@ _NAMING: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """Something named: a domain ("", "domain", name), a user or a number (domain, kind, name). `values` are its columns."""
+    """A domain, user or number with its columns; `domain` is empty for a domain itself."""
 
     domain: str
     kind: str
@@ -43,7 +43,10 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One line of the diff. `before` None: it is added; `after` None: it is removed. Only columns that differ are in both."""
+    """A line of the difference, with the columns that differ.
+
+    `before` is None for an addition, `after` for a removal.
+    """
 
     domain: str
     kind: str
@@ -52,12 +55,12 @@ class Change:
     after: Values | None
 
     def __str__(self) -> str:
-        what = f"{self.kind} {self.domain}/{self.name}" if self.domain else f"{self.kind} {self.name}"
+        label = f"{self.kind} {self.domain}/{self.name}" if self.domain else f"{self.kind} {self.name}"
         if self.before is None:
-            return f"+ {what}"
+            return f"+ {label}"
         if self.after is None:
-            return f"- {what}"
-        return f"~ {what}: " + ", ".join(_line(key, self.before[key], value) for key, value in self.after.items())
+            return f"- {label}"
+        return f"~ {label}: " + ", ".join(_line(key, self.before[key], value) for key, value in self.after.items())
 
 
 def _line(key: str, before: object, after: object) -> str:
@@ -70,16 +73,17 @@ def _shown(value: object) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def difference(wanted: Sequence[Entry], there: Sequence[Entry], *, prune: bool) -> list[Change]:
-    """What must change so that `there` becomes `wanted`: domains before what is in them, removals last. Pure.
+def difference(wanted: Sequence[Entry], present: Sequence[Entry], *, prune: bool) -> list[Change]:
+    """Return the changes that make `present` equal to `wanted`; `prune` adds removals.
 
-    A wanted entry without some column leaves that column as it is.
+    Domains come before their users and numbers, removals come last. Columns that a wanted entry
+    lacks do not change.
     """
-    present = {(entry.domain, entry.kind, entry.name): entry.values for entry in there}
-    changes = [change for entry in wanted if (change := _change(entry, present.get((entry.domain, entry.kind, entry.name))))]
+    values = {(entry.domain, entry.kind, entry.name): entry.values for entry in present}
+    changes = [change for entry in wanted if (change := _change(entry, values.get((entry.domain, entry.kind, entry.name))))]
     if prune:
         named = {(entry.domain, entry.kind, entry.name) for entry in wanted}
-        gone = [entry for entry in there if (entry.domain, entry.kind, entry.name) not in named]
+        gone = [entry for entry in present if (entry.domain, entry.kind, entry.name) not in named]
         changes += [_removal(entry) for entry in gone if not any(other.name == entry.domain for other in gone if not other.domain)]
     return changes
 
@@ -99,28 +103,29 @@ def _removal(entry: Entry) -> Change:
 
 
 async def apply(store: Store, wanted: WantedDirectory, *, prune: bool = False) -> list[Change]:
-    """Do it, in one transaction, and tell what was done; nothing if nothing differs. Raises ConfigurationError.
+    """Make the directory equal to a file in one transaction, and return the changes.
 
-    Removed users and domains cannot log in and are not recorded; their calls stay until they expire.
+    Removed users and domains cannot log in and are not recorded; their calls stay until they
+    expire. Raises ConfigurationError.
     """
     async with store.reading() as connection:
-        there = await _present(connection)
-    # Hashing passwords takes a while, in which nobody else may be kept from writing.
-    entries = await asyncio.to_thread(lambda: list(_wanted(wanted.domains, there)))
+        present = await _present(connection)
+    # Hashing passwords is slow, so it comes before the transaction.
+    entries = await asyncio.to_thread(lambda: list(_wanted(wanted.domains, present)))
     async with store.writing() as connection:
-        # As writers of calls hold them, in this order: their calls may have to be counted anew.
+        # In the order in which writers of calls lock domains: calls may be counted again.
         await connection.execute(select(domains.c.id).order_by(domains.c.id).with_for_update(key_share=True))
         changes = difference(entries, await _present(connection), prune=prune)
         for change in changes:
             await _perform(connection, change)
         if changes:
-            _check_whole(wanted.source, await _present(connection))
+            _check_shared(wanted.source, await _present(connection))
             await bump_version(connection)
     return changes
 
 
-def _wanted(wanted: Sequence[WantedDomain], there: Sequence[Entry]) -> Iterator[Entry]:
-    hashes = {(entry.domain, entry.name): entry.values["password_hash"] for entry in there if entry.kind == "user"}
+def _wanted(wanted: Sequence[WantedDomain], present: Sequence[Entry]) -> Iterator[Entry]:
+    hashes = {(entry.domain, entry.name): entry.values["password_hash"] for entry in present if entry.kind == "user"}
     for domain in wanted:
         columns = domain.model_dump(mode="json", exclude={"name", "user", "number"})
         yield Entry(domain="", kind="domain", name=domain.name, values=columns)
@@ -143,25 +148,28 @@ def _user_values(user: WantedUser, present_hash: str | None) -> Values:
 
 
 async def _present(connection: AsyncConnection) -> list[Entry]:
-    there = (await connection.execute(select(domains).where(domains.c.removed_at.is_(None)))).mappings().all()
-    people = (await connection.execute(select(users).where(users.c.removed_at.is_(None)))).mappings().all()
+    domain_rows = (await connection.execute(select(domains).where(domains.c.removed_at.is_(None)))).mappings().all()
+    user_rows = (await connection.execute(select(users).where(users.c.removed_at.is_(None)))).mappings().all()
     lines = (await connection.execute(select(numbers))).mappings().all()
-    names = {row["id"]: row["name"] for row in there}
+    names = {row["id"]: row["name"] for row in domain_rows}
     return [
-        *(_entry("", "domain", row["name"], row) for row in there),
-        *(_entry(names[row["domain_id"]], "user", row["login"], row) for row in people if row["domain_id"] in names),
+        *(_entry("", "domain", row["name"], row) for row in domain_rows),
+        *(_entry(names[row["domain_id"]], "user", row["login"], row) for row in user_rows if row["domain_id"] in names),
         *(_entry(names[row["domain_id"]], "number", row["number"], row) for row in lines if row["domain_id"] in names),
     ]
 
 
 def _entry(domain: str, kind: str, name: str, row: Mapping[Any, Any]) -> Entry:
-    """A row as an entry; what names it, and what the file does not speak of, is left out."""
+    """Make an entry of a row, without its key and the columns that a file lacks."""
     values = {key: value for key, value in row.items() if key not in _NAMING[kind]}
     return Entry(domain=domain, kind=kind, name=name, values=values)
 
 
-def _check_whole(source: str, entries: Sequence[Entry]) -> None:
-    """Without --prune the file is laid over what is there, and only the whole shows whether two users share something."""
+def _check_shared(source: str, entries: Sequence[Entry]) -> None:
+    """Raise ConfigurationError if two users share an endpoint or an extension.
+
+    Without --prune, users that the file lacks stay, so the check of the file is not enough.
+    """
     owners: dict[tuple[str, str, str], str] = {}
     for entry in entries:
         if entry.kind != "user":
@@ -184,25 +192,25 @@ async def _perform(connection: AsyncConnection, change: Change) -> None:
     domain_id = (await connection.execute(select(domains.c.id).where(named))).scalar_one()
     action, detail = audited(change)
     within, now = Scope(domain_id=domain_id, login=None), datetime.now(UTC)
-    await note(connection, within, OPERATOR, action=action, subject=change.name, detail=detail, now=now)
+    await write_entry(connection, within, OPERATOR, action=action, subject=change.name, detail=detail, now=now)
     if change.kind == "domain":
-        await _look_at_calls_again(connection, domain_id, change)
+        await _rebuild_statistics(connection, domain_id, change)
         return
     if change.kind == "user":
         key = {"domain_id": domain_id, "login": change.name}
         await _write(connection, users, key, change)
         if change.after is None or "password_hash" in change.after:
-            mine = (users.c.domain_id == domain_id) & (users.c.login == change.name)
-            await close_sessions(connection, (await connection.execute(select(users.c.id).where(mine))).scalar_one())
+            is_user = (users.c.domain_id == domain_id) & (users.c.login == change.name)
+            await close_sessions(connection, (await connection.execute(select(users.c.id).where(is_user))).scalar_one())
     elif change.after is None:
-        mine = (numbers.c.domain_id == domain_id) & (numbers.c.number == change.name)
-        await connection.execute(numbers.delete().where(mine))
+        is_number = (numbers.c.domain_id == domain_id) & (numbers.c.number == change.name)
+        await connection.execute(numbers.delete().where(is_number))
     else:
         await _write(connection, numbers, {"domain_id": domain_id, "number": change.name}, change)
 
 
 def audited(change: Change) -> tuple[str, Values]:
-    """What the audit says of a change: its action and detail. A password is said to be changed, and no more. Pure."""
+    """Return the action and the detail of a change for the audit, without hashes. Pure."""
     if change.before is None or change.after is None:
         return f"{change.kind}_{'added' if change.before is None else 'removed'}", {}
     before, after = change.before, dict(change.after)
@@ -212,24 +220,26 @@ def audited(change: Change) -> tuple[str, Values]:
     return f"{change.kind}_changed", {key: {"from": before[key], "to": value} for key, value in after.items()} | password
 
 
-async def _look_at_calls_again(connection: AsyncConnection, domain_id: int, domain: Change) -> None:
-    """By another clock calls are of other hours and days, in another country numbers mean others."""
+async def _rebuild_statistics(connection: AsyncConnection, domain_id: int, domain: Change) -> None:
+    """Recompute what depends on the domain's clock, country and area codes."""
     values = domain.after or {}
     if values.keys() & {"country", "area_codes"}:
-        await connection.run_sync(match_again, domain_id)
+        await connection.run_sync(rebuild_call_backs, domain_id)
     if values.keys() & {"timezone", "country", "area_codes"}:
-        await connection.run_sync(tally_again, domain_id)
+        await connection.run_sync(rebuild_counters, domain_id)
 
 
 async def _write(connection: AsyncConnection, table: Table, key: Values, change: Change) -> None:
-    """Add (or take back what was removed before), alter, or mark as removed."""
-    mine = [table.c[name] == value for name, value in key.items()]
+    """Add (or restore), change, or mark as removed."""
+    is_row = [table.c[name] == value for name, value in key.items()]
     if change.after is None:
-        await connection.execute(update(table).where(*mine).values(removed_at=datetime.now(UTC)))
+        await connection.execute(update(table).where(*is_row).values(removed_at=datetime.now(UTC)))
     elif change.before is not None:
-        await connection.execute(update(table).where(*mine).values(change.after))
+        await connection.execute(update(table).where(*is_row).values(change.after))
     else:
-        back = {"removed_at": None} if "removed_at" in table.c else {}
-        fresh = {"password_hash": None} | dict(change.after) if table is users else dict(change.after)
-        new = insert(connection.dialect, table).values(**key, **fresh, **back)
-        await connection.execute(new.on_conflict_do_update(index_elements=[table.c[name] for name in key], set_={**fresh, **back}))
+        restored = {"removed_at": None} if "removed_at" in table.c else {}
+        values = {"password_hash": None} | dict(change.after) if table is users else dict(change.after)
+        new = insert(connection.dialect, table).values(**key, **values, **restored)
+        await connection.execute(
+            new.on_conflict_do_update(index_elements=[table.c[name] for name in key], set_={**values, **restored})
+        )

@@ -1,4 +1,4 @@
-"""Domains, users and numbers as agents and the portal read them, and the switches an administrator flips."""
+"""Domains, users and numbers for agents and the portal, and the settings of users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, Role, User
-from store.audit.write import Actor, note
+from store.audit.write import Actor, write_entry
 from store.database.schema import domains, numbers, settings, users
 from store.database.store import Store
 from store.selection.scope import Scope
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Person:
-    """A user of a domain, as the portal shows them."""
+class UserProfile:
+    """A user of a domain, as shown in the portal."""
 
     login: str
     name: str
@@ -35,87 +35,92 @@ class Number:
 
 
 async def version_of(store: Store) -> int:
-    """The version of the settings: any change gives a higher one."""
+    """Return the version of the settings, which grows with every change."""
     async with store.reading() as connection:
         return await _version(connection)
 
 
 async def bump_version(connection: AsyncConnection) -> None:
-    """Tell agents that settings change with this transaction."""
+    """Increment the version: agents then fetch the settings."""
     await connection.execute(update(settings).values(version=settings.c.version + 1))
 
 
-async def company_settings(store: Store) -> DomainSettings:
-    """All that agents decide by, at one version."""
+async def domain_settings(store: Store) -> DomainSettings:
+    """Return the settings for agents, at one version."""
     async with store.reading() as connection:
         version = await _version(connection)
-        people = (await connection.execute(select(users).where(users.c.removed_at.is_(None)).order_by(users.c.login))).all()
+        user_rows = (await connection.execute(select(users).where(users.c.removed_at.is_(None)).order_by(users.c.login))).all()
         lines = (await connection.execute(select(numbers).order_by(numbers.c.number))).all()
-        there = (await connection.execute(select(domains).where(domains.c.removed_at.is_(None)).order_by(domains.c.name))).all()
+        domain_rows = (
+            await connection.execute(select(domains).where(domains.c.removed_at.is_(None)).order_by(domains.c.name))
+        ).all()
     of_domain = {
         domain.id: Domain(
             name=domain.name,
             country=domain.country,
             area_codes=tuple(domain.area_codes),
-            users=tuple(_user(row) for row in people if row.domain_id == domain.id),
+            users=tuple(_user(row) for row in user_rows if row.domain_id == domain.id),
             numbers=tuple(row.number for row in lines if row.domain_id == domain.id),
             notice_in=domain.notice_in,
             notice_out=domain.notice_out,
             beep_every_s=domain.beep_every_s,
         )
-        for domain in there
+        for domain in domain_rows
     }
     return DomainSettings(version=version, domains=tuple(of_domain.values()))
 
 
 async def domain_id_of(store: Store, domain: str) -> int | None:
-    """The key of a domain; None if there is none of this name."""
+    """Return the key of a domain; None if there is no such domain."""
     query = select(domains.c.id).where(domains.c.name == domain, domains.c.removed_at.is_(None))
     async with store.reading() as connection:
-        found: int | None = (await connection.execute(query)).scalar()
-    return found
+        domain_id: int | None = (await connection.execute(query)).scalar()
+    return domain_id
 
 
 async def notify_email_of(store: Store, domain: str) -> str | None:
-    """Whom a domain wants told; None if it does not say, or is not there."""
+    """Return the address for notifications of a domain; None without one."""
     query = select(domains.c.notify_email).where(domains.c.name == domain, domains.c.removed_at.is_(None))
     async with store.reading() as connection:
-        found: str | None = (await connection.execute(query)).scalar()
-    return found
+        address: str | None = (await connection.execute(query)).scalar()
+    return address
 
 
-async def people_of(store: Store, scope: Scope) -> list[Person]:
-    """The domain's users; somebody who is no administrator sees only themself (manual, II)."""
+async def users_of(store: Store, scope: Scope) -> list[UserProfile]:
+    """Return the users that a scope sees: all of the domain, or the user alone (manual, II)."""
     query = select(users).where(users.c.domain_id == scope.domain_id, users.c.removed_at.is_(None))
     if scope.login is not None:
         query = query.where(users.c.login == scope.login)
     async with store.reading() as connection:
-        return [_person(row._mapping) for row in await connection.execute(query.order_by(users.c.login))]
+        return [_profile(row._mapping) for row in await connection.execute(query.order_by(users.c.login))]
 
 
 async def numbers_of(store: Store, scope: Scope) -> list[Number]:
-    """The company's numbers."""
+    """Return the numbers of the company."""
     query = select(numbers).where(numbers.c.domain_id == scope.domain_id).order_by(numbers.c.number)
     async with store.reading() as connection:
         return [Number(number=row.number, label=row.label) for row in await connection.execute(query)]
 
 
-async def change_person(
+async def update_user(
     store: Store, scope: Scope, login: str, *, record: RecordRule | None, name: str | None, by: Actor, now: datetime
-) -> Person | None:
-    """Set what is not None; None if there is no such user in the domain. Agents are told only of a real change."""
+) -> UserProfile | None:
+    """Set the values that are not None; return None if there is no such user.
+
+    The version grows only if a value changes.
+    """
     wanted = {key: value for key, value in {"record": record, "name": name}.items() if value is not None}
-    mine = (users.c.domain_id == scope.domain_id) & (users.c.login == login) & users.c.removed_at.is_(None)
+    is_user = (users.c.domain_id == scope.domain_id) & (users.c.login == login) & users.c.removed_at.is_(None)
     async with store.writing() as connection:
-        before = (await connection.execute(select(users).where(mine).with_for_update())).mappings().first()
+        before = (await connection.execute(select(users).where(is_user).with_for_update())).mappings().first()
         if before is None:
             return None
         changed = {key: {"from": before[key], "to": value} for key, value in wanted.items() if before[key] != value}
         if changed:
-            await connection.execute(update(users).where(mine).values(wanted))
+            await connection.execute(update(users).where(is_user).values(wanted))
             await bump_version(connection)
-            await note(connection, scope, by, action="user_changed", subject=login, detail=changed, now=now)
-    return _person({**before, **wanted})
+            await write_entry(connection, scope, by, action="user_changed", subject=login, detail=changed, now=now)
+    return _profile({**before, **wanted})
 
 
 async def _version(connection: AsyncConnection) -> int:
@@ -132,8 +137,8 @@ def _user(row: Any) -> User:
     )
 
 
-def _person(row: Mapping[Any, Any]) -> Person:
-    return Person(
+def _profile(row: Mapping[Any, Any]) -> UserProfile:
+    return UserProfile(
         login=row["login"],
         name=row["name"],
         extension=row["extension"],

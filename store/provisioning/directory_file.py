@@ -1,4 +1,4 @@
-"""The file that `fonoteka apply` takes: domains, users and numbers (CONTRACT.md), read strictly."""
+"""The file of `fonoteka apply`: domains, users and numbers, parsed strictly."""
 
 import tomllib
 from collections import Counter
@@ -36,7 +36,7 @@ def _hash(password_hash: str) -> str:
 
 _Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s\x00/]+$")]
 _Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
-_Sound = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_./-]+$")]  # it stands in Dial's options
+_Sound = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_./-]+$")]  # becomes a part of Dial's options
 _Endpoint = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[A-Za-z0-9_]+/\S+$")]
 
 
@@ -45,7 +45,7 @@ class _Table(BaseModel):
 
 
 class WantedUser(_Table):
-    """`[[domain.user]]`. With neither `password` nor `password_hash` the password stays as it is (a new user cannot log in)."""
+    """`[[domain.user]]`. Without `password` and `password_hash` the password does not change."""
 
     login: _Name
     name: _Title
@@ -93,7 +93,7 @@ class _File(_Table):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WantedDirectory:
-    """What the file at `source` says."""
+    """The content of the file `source`."""
 
     source: str
     domains: tuple[WantedDomain, ...]
@@ -106,7 +106,7 @@ _NAMED_BY: Final = {"domain": "name", "user": "login", "number": "number"}
 
 
 def parse_directory_file(path: Path) -> WantedDirectory:
-    """Read and check a file. Raises ConfigurationError: one line that names the file, the key and the value."""
+    """Parse a file. Raises ConfigurationError with the file, the key and the value, in one line."""
     try:
         return parse_directory(path.read_text(encoding="utf-8"), source=str(path))
     except OSError as error:
@@ -116,7 +116,7 @@ def parse_directory_file(path: Path) -> WantedDirectory:
 
 
 def parse_directory(text: str, *, source: str) -> WantedDirectory:
-    """Check a file's text. Raises ConfigurationError, beginning with `source`."""
+    """Parse the text of a file. Raises ConfigurationError, which begins with `source`."""
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -124,39 +124,39 @@ def parse_directory(text: str, *, source: str) -> WantedDirectory:
     try:
         wanted = WantedDirectory(source=source, domains=_File.model_validate(tree).domain)
     except ValidationError as error:
-        raise ConfigurationError(f"{source}: {_told(error, tree)}") from None
+        raise ConfigurationError(f"{source}: {_message(error, tree)}") from None
     if clash := next(_clashes(wanted.domains), None):
         raise ConfigurationError(f"{source}: {clash}")
     return wanted
 
 
 def _clashes(domains: tuple[WantedDomain, ...]) -> Iterator[str]:
-    """What each line allows but two lines together do not."""
-    for name in _twice(domain.name for domain in domains):
+    """Yield conflicts between entries that are valid alone."""
+    for name in _duplicates(domain.name for domain in domains):
         yield f'two domains have name = "{name}"; rename or remove one'
     for domain in domains:
-        for login in _twice(user.login for user in domain.user):
+        for login in _duplicates(user.login for user in domain.user):
             yield f'two users of domain "{domain.name}" have login = "{login}"; rename or remove one'
-        for extension in _twice(user.extension for user in domain.user if user.extension):
+        for extension in _duplicates(user.extension for user in domain.user if user.extension):
             yield f'two users of domain "{domain.name}" have extension = "{extension}"; give each its own'
-        for number in _twice(line.number for line in domain.number):
+        for number in _duplicates(line.number for line in domain.number):
             yield f'domain "{domain.name}" has number = "{number}" twice; remove one'
     owners = [
         (endpoint, f"{domain.name}/{user.login}") for domain in domains for user in domain.user for endpoint in user.endpoints
     ]
-    for endpoint in _twice(endpoint for endpoint, _ in owners):
-        both = " and ".join(owner for one, owner in owners if one == endpoint)
+    for endpoint in _duplicates(endpoint for endpoint, _ in owners):
+        both = " and ".join(owner for other, owner in owners if other == endpoint)
         yield f'endpoint "{endpoint}" is in endpoints of {both}; a channel belongs to one user, take it from the other'
 
 
-def _twice(values: Iterable[str]) -> list[str]:
+def _duplicates(values: Iterable[str]) -> list[str]:
     return [value for value, count in Counter(values).items() if count > 1]
 
 
-def _told(error: ValidationError, tree: Any) -> str:
-    """The first thing wrong: where, what stands there (never a password), and what should."""
+def _message(error: ValidationError, tree: Any) -> str:
+    """Describe the first error: place, value (never a password), and what is expected."""
     first = error.errors()[0]
-    absent = first["type"] in ("missing", "extra_forbidden")  # then the last step is no place in the file
+    absent = first["type"] in ("missing", "extra_forbidden")  # then the file has no such place
     where, table = _place(first["loc"][:-1] if absent else first["loc"], tree)
     where = where or "at the top"
     key = str(first["loc"][-1]) if first["loc"] else ""
@@ -171,7 +171,7 @@ def _told(error: ValidationError, tree: Any) -> str:
 
 
 def _place(location: tuple[int | str, ...], tree: Any) -> tuple[str, str]:
-    """`domain "acme", user "152", record`, and the kind of table that the last key is in."""
+    """Return a place such as `domain "acme", user "152", record`, and the kind of its table."""
     words: list[str] = []
     table, here = "", tree
     for step in location:

@@ -1,4 +1,4 @@
-"""Which audio a call has for whom: the stored segments that a Scope may hear."""
+"""The audio of calls that a scope may hear."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class StoredAudio:
 
 
 async def audio_of(store: Store, scope: Scope, public_id: str) -> tuple[StoredAudio, ...]:
-    """The audio of a call inside the scope that this scope may hear, in the order in which it is joined."""
+    """Return the audio of a call that the scope may hear, in the order of joining."""
     visible = visible_calls(scope)
     source = visible.source.join(segments, segments.c.call_id == calls.c.id)
     query = select(segments).select_from(source).where(visible.condition, calls.c.public_id == public_id)
@@ -36,16 +36,16 @@ async def audio_of(store: Store, scope: Scope, public_id: str) -> tuple[StoredAu
 
 
 async def audio_of_calls(store: Store, scope: Scope, call_ids: Sequence[int]) -> dict[int, tuple[StoredAudio, ...]]:
-    """The same of many calls at once, by the call's key; a call of which nothing may be heard is not in it."""
+    """Return the audio of many calls by key, without the calls that have none for the scope."""
     visible = visible_calls(scope)
     source = visible.source.join(segments, segments.c.call_id == calls.c.id)
     query = select(segments).select_from(source).where(visible.condition, calls.c.id.in_(call_ids))
     query = query.where(visible_segments(scope), segments.c.object_key.is_not(None))
-    found: dict[int, tuple[StoredAudio, ...]] = {}
+    audio: dict[int, tuple[StoredAudio, ...]] = {}
     async with store.reading() as connection:
         for row in await connection.execute(query.order_by(segments.c.started_at, segments.c.name)):
-            found[row.call_id] = (*found.get(row.call_id, ()), _stored(row))
-    return found
+            audio[row.call_id] = (*audio.get(row.call_id, ()), _stored(row))
+    return audio
 
 
 def _stored(row: Row[Any]) -> StoredAudio:

@@ -1,4 +1,4 @@
-"""Reading calls: one page, one call. Nothing here can be asked without a Scope."""
+"""Reading calls: a page, or a call. Every query needs a scope."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,22 +13,22 @@ from store.database.schema import call_paths, calls, domains, instant, pbxs, seg
 from store.database.store import Store
 from store.intake.recording_state import Recording, Segment, assess, in_order
 from store.intake.row_mapping import live_of, segment_of
-from store.queries.page_keys import Key, Place, first, first_and_found, keys_of, place_after
-from store.selection.bounded_count import up_to_most
-from store.selection.scope import Scope, Visible, merged_calls, visible_calls, visible_calls_with, visible_segments
+from store.queries.page_keys import Key, Place, first_page, keys_query, place_after, read_keys
+from store.selection.bounded_count import bounded_count, shown_total
+from store.selection.scope import Scope, VisibleCalls, merged_calls, visible_calls, visible_calls_with, visible_segments
 from store.selection.selection import Selection, Sort, conditions, duration_s
-from store.statistics.counters_read import count
-from store.statistics.employee_logins import named_by_login
+from store.statistics.counters_read import count_calls
+from store.statistics.employee_filter import resolve_employee_filter
 
 MOST_LIVE: Final = 500
-LIVE_AT_MOST: Final = timedelta(days=1)  # what began before has lost its end: a PBX that went away for good
+LIVE_AT_MOST: Final = timedelta(days=1)  # the end of an older call is lost, with its PBX
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeenCall:
-    """A call as somebody may see it: `recording` is made of the segments inside their scope.
+    """A call as a scope sees it: `recording` has the segments that the scope may hear.
 
-    `live` is as reported, with the names of the users in it; `viewer` is the one user it is seen by, None for the whole domain.
+    `names` has the names of the users in `live`, by login. `viewer` is the scope's login.
     """
 
     call_id: int
@@ -52,7 +52,7 @@ class SeenCall:
     talk_ms: int
     called_back_at: datetime | None
     recording: Recording
-    held: bool
+    legal_hold: bool
     live: LiveReport | None
     names: Mapping[str, str]
     viewer: str | None
@@ -60,7 +60,10 @@ class SeenCall:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """`next` None: the last page. `total` is exact where the figures that are kept tell it, or up to `counting.COUNTED_UP_TO`."""
+    """A page; `next` is None on the last page.
+
+    `total` is exact if the counters have it, or up to COUNTED_UP_TO.
+    """
 
     items: tuple[SeenCall, ...]
     next: Place | None
@@ -71,61 +74,63 @@ class Page:
 async def page_of_calls(
     store: Store, scope: Scope, selection: Selection, *, sort: Sort, after: Place | None, limit: int, now: datetime
 ) -> Page:
-    """One page of a selection. Pages follow each other without gap or repeat, whatever calls come meanwhile."""
+    """Return a page. Pages have no gaps and no repeats, even if calls arrive between requests."""
     now = after.now if after else now
     async with store.reading() as connection:
-        selection = await named_by_login(connection, scope, selection)
-        total = await count(connection, scope, selection)
-    visible, asked = visible_calls(scope), selection
-    if scope.login is None and len(selection.users) == 1:
-        visible, asked = visible_calls_with(scope, selection.users[0]), replace(selection, users=())
-    keys, found = await first_and_found(
-        store, visible, asked, sort=sort, after=after, limit=limit + 1, now=now, counts=total is None
-    )
-    async with store.reading() as connection:
+        selection = await resolve_employee_filter(connection, scope, selection)
+        total = await count_calls(connection, scope, selection)
+        visible = visible_calls(scope)
+        if scope.login is None and len(selection.users) == 1:
+            visible, selection = visible_calls_with(scope, selection.users[0]), replace(selection, users=())
+        wanted = conditions(selection, visible, now)
+        if total is None and after is None:
+            keys, number = await first_page(connection, visible, wanted, sort=sort, limit=limit + 1, now=now)
+        else:
+            keys = read_keys(await connection.execute(keys_query(visible, wanted, sort, after, now, limit + 1)))
+            number = await bounded_count(connection, visible.source, wanted) if total is None else 0
         items = await _calls(connection, scope, visible, keys[:limit], now)
-    number, exact = (total, True) if total is not None else up_to_most(found)
-    return Page(items=items, next=place_after(keys, sort, limit, now), total=number, total_is_exact=exact)
+    shown, is_exact = shown_total(number) if total is None else (total, True)
+    return Page(items=items, next=place_after(keys, sort, limit, now), total=shown, total_is_exact=is_exact)
 
 
 async def calls_after(
     store: Store, scope: Scope, selection: Selection, *, sort: Sort, after: Place | None, limit: int, now: datetime
 ) -> tuple[tuple[SeenCall, ...], Place | None]:
-    """The same calls without their number, which many pages in a row need not count anew; and where the next ones begin."""
+    """Return the calls of a page without their number, and where the next page begins."""
     visible = visible_calls(scope)
     now = after.now if after else now
     async with store.reading() as connection:
-        wanted = conditions(await named_by_login(connection, scope, selection), visible, now)
-        keys = keys_of([(await connection.execute(first(visible, wanted, sort, after, now, limit + 1))).all()], sort)
+        wanted = conditions(await resolve_employee_filter(connection, scope, selection), visible, now)
+        keys = read_keys(await connection.execute(keys_query(visible, wanted, sort, after, now, limit + 1)))
         items = await _calls(connection, scope, visible, keys[:limit], now)
     return items, place_after(keys, sort, limit, now)
 
 
 async def call_of(store: Store, scope: Scope, public_id: str, now: datetime) -> SeenCall | None:
-    """One call; None if there is none of this id inside the scope."""
+    """Return a call; None if the scope has no such call."""
     visible = visible_calls(scope)
     query = _columns(visible, now).where(visible.condition, calls.c.public_id == public_id)
     async with store.reading() as connection:
-        found = await _seen(connection, scope, (await connection.execute(query)).all())
-    return found[0] if found else None
+        seen = await _seen(connection, scope, (await connection.execute(query)).all())
+    return seen[0] if seen else None
 
 
 async def live_calls(store: Store, scope: Scope, now: datetime) -> list[tuple[SeenCall, tuple[PathStep, ...]]]:
-    """The calls inside the scope that are going on, each with its path; the newest first, at most MOST_LIVE."""
+    """Return the calls in progress with their paths, newest first, at most MOST_LIVE."""
     visible = visible_calls(scope)
-    goes_on = and_(visible.condition, calls.c.ended_at.is_(None), visible.started_at > now - LIVE_AT_MOST)
-    query = _columns(visible, now).where(goes_on)
+    in_progress = and_(visible.condition, calls.c.ended_at.is_(None), visible.started_at > now - LIVE_AT_MOST)
+    query = _columns(visible, now).where(in_progress)
     query = query.order_by(visible.started_at.desc(), visible.call_id.desc()).limit(MOST_LIVE)
     async with store.reading() as connection:
-        found = await _seen(connection, scope, (await connection.execute(query)).all())
-        keys = [seen.call_id for seen in found]
+        live = await _seen(connection, scope, (await connection.execute(query)).all())
+        keys = [call.call_id for call in live]
         rows = await connection.execute(select(call_paths).where(call_paths.c.call_id.in_(keys)))
         paths = {row.call_id: _path(row.steps) for row in rows}
-    return [(seen, paths.get(seen.call_id, ())) for seen in found]
+    return [(call, paths.get(call.call_id, ())) for call in live]
 
 
 async def is_merged(store: Store, scope: Scope, public_id: str) -> bool:
-    """Whether this was a call inside the scope that has become a part of another one."""
+    """Whether a call of the scope was merged into another call."""
     merged = merged_calls(scope)
     query = select(merged.call_id).select_from(merged.source).where(merged.condition, calls.c.public_id == public_id)
     async with store.reading() as connection:
@@ -133,7 +138,7 @@ async def is_merged(store: Store, scope: Scope, public_id: str) -> bool:
 
 
 async def path_of(store: Store, scope: Scope, public_id: str) -> tuple[PathStep, ...]:
-    """The stations of a call inside the scope; empty if there is none."""
+    """Return the path of a call; empty if the scope has no such call."""
     visible = visible_calls(scope)
     source = visible.source.join(call_paths, call_paths.c.call_id == calls.c.id)
     query = select(call_paths.c.steps).select_from(source).where(visible.condition, calls.c.public_id == public_id)
@@ -150,7 +155,7 @@ def _path(steps: Sequence[tuple[int, str, str, str, str | None]]) -> tuple[PathS
 
 
 async def public_id_of(store: Store, scope: Scope, call_id: int) -> str | None:
-    """The public id of a call by its key, None if it is not inside the scope."""
+    """Return the public id of a call by its key; None if the scope has no such call."""
     visible = visible_calls(scope)
     query = select(calls.c.public_id).select_from(visible.source).where(visible.condition, visible.call_id == call_id)
     async with store.reading() as connection:
@@ -158,7 +163,7 @@ async def public_id_of(store: Store, scope: Scope, call_id: int) -> str | None:
     return public_id
 
 
-def _columns(visible: Visible, now: datetime) -> Select[Any]:
+def _columns(visible: VisibleCalls, now: datetime) -> Select[Any]:
     source = visible.source.join(pbxs, pbxs.c.id == calls.c.pbx_id).join(domains, domains.c.id == calls.c.domain_id)
     source = source.outerjoin(users, (users.c.domain_id == calls.c.domain_id) & (users.c.login == calls.c.employee))
     return select(
@@ -175,41 +180,41 @@ def _columns(visible: Visible, now: datetime) -> Select[Any]:
 
 
 async def _calls(
-    connection: AsyncConnection, scope: Scope, visible: Visible, keys: Sequence[Key], now: datetime
+    connection: AsyncConnection, scope: Scope, visible: VisibleCalls, keys: Sequence[Key], now: datetime
 ) -> tuple[SeenCall, ...]:
-    """Some calls that were just found to be visible; without one that has become a part of another since."""
-    these = visible.call_id.in_([key.call_id for key in keys]), calls.c.merged_into.is_(None)
-    rows = (await connection.execute(_columns(visible, now).where(visible.viewed, *these))).all()
+    """Return calls by keys that are known to be in the scope, without merged calls."""
+    query = _columns(visible, now).where(visible.viewed, visible.call_id.in_([key.call_id for key in keys]))
+    rows = (await connection.execute(query.where(calls.c.merged_into.is_(None)))).all()
     places = {key.call_id: place for place, key in enumerate(keys)}
     return await _seen(connection, scope, sorted(rows, key=lambda row: places[row.call_id]))
 
 
 async def _seen(connection: AsyncConnection, scope: Scope, rows: Sequence[Row[Any]]) -> tuple[SeenCall, ...]:
-    heard: dict[int, list[Segment]] = {}
+    audible: dict[int, list[Segment]] = {}
     if rows:
-        of_these = segments.c.call_id.in_([row.call_id for row in rows])
-        for segment in await connection.execute(select(segments).where(of_these, visible_segments(scope))):
-            heard.setdefault(segment.call_id, []).append(segment_of(segment))
+        of_calls = segments.c.call_id.in_([row.call_id for row in rows])
+        for segment in await connection.execute(select(segments).where(of_calls, visible_segments(scope))):
+            audible.setdefault(segment.call_id, []).append(segment_of(segment))
     lives = {row.call_id: live for row in rows if (live := live_of(row)) is not None}
     names = await _names(connection, scope, lives.values())
     return tuple(
-        _seen_call(row, heard.get(row.call_id, []), live=lives.get(row.call_id), names=names, viewer=scope.login) for row in rows
+        _seen_call(row, audible.get(row.call_id, []), live=lives.get(row.call_id), names=names, viewer=scope.login) for row in rows
     )
 
 
 async def _names(connection: AsyncConnection, scope: Scope, lives: Iterable[LiveReport]) -> Mapping[str, str]:
-    """Who of the domain talks now, by login."""
+    """Return the names of the users in live calls, by login."""
     logins = {party.login for live in lives for party in live.parties if party.login is not None}
     if not logins:
         return {}
-    there = select(users.c.login, users.c.name).where(users.c.domain_id == scope.domain_id, users.c.login.in_(logins))
-    return {row.login: row.name for row in await connection.execute(there)}
+    query = select(users.c.login, users.c.name).where(users.c.domain_id == scope.domain_id, users.c.login.in_(logins))
+    return {row.login: row.name for row in await connection.execute(query)}
 
 
 def _seen_call(
-    row: Row[Any], heard: list[Segment], *, live: LiveReport | None, names: Mapping[str, str], viewer: str | None
+    row: Row[Any], audible: list[Segment], *, live: LiveReport | None, names: Mapping[str, str], viewer: str | None
 ) -> SeenCall:
-    parts = assess(in_order(heard), reason=None, ended=row.ended_at is not None).parts
+    parts = assess(in_order(audible), reason=None, ended=row.ended_at is not None).parts
     return SeenCall(
         call_id=row.call_id,
         public_id=row.public_id,
@@ -237,7 +242,7 @@ def _seen_call(
             duration_ms=row.seen_ms,
             parts=parts,
         ),
-        held=row.held,
+        legal_hold=row.legal_hold,
         live=live,
         names=names,
         viewer=viewer,

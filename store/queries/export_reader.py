@@ -1,7 +1,7 @@
-"""A whole selection, however long, in stretches: no list of it is ever held, and no connection between two stretches.
+"""All calls of a selection in batches, without a connection between two batches.
 
-One long query would keep SQLite's write-ahead log from being folded back, and PostgreSQL from cleaning up, for as long as a
-slow client takes to save the file.
+A single query would prevent SQLite's checkpoints and PostgreSQL's vacuum while a slow client
+downloads.
 """
 
 from collections.abc import AsyncIterator
@@ -19,9 +19,9 @@ STRETCH: Final = 500
 async def all_calls(
     store: Store, scope: Scope, selection: Selection, *, sort: Sort, now: datetime, stretch: int = STRETCH
 ) -> AsyncIterator[tuple[SeenCall, ...]]:
-    """The calls of a selection in stretches of so many, in order, without gap or repeat whatever calls come meanwhile.
+    """Yield the calls of a selection in batches of `stretch`, without gaps and repeats.
 
-    `now` is what a call that goes on is measured to. Raises StoreError.
+    Calls in progress last until `now`. Raises StoreError.
     """
     after = None
     while True:

@@ -1,4 +1,4 @@
-"""Days and hours of a domain's clock, turned into instants and into SQL."""
+"""Periods by a domain's clock, as instants and as SQL."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,10 @@ class Period:
 
 
 def period(start: date | datetime | None, end: date | datetime | None, zone: ZoneInfo, now: datetime) -> Period:
-    """What `from` and `to` mean: a day stands for all of itself, a time for itself, nothing for today.
+    """Return the period of `from` and `to`; a date means all of the day.
 
-    Without `from` it is the day of `to`; without `to` it goes on to the end of today.
+    Without `from` the period is the day of `to`, without `to` it ends today, without both it is
+    today.
     """
     today = now.astimezone(zone).date()
     until = _end(end if end is not None else today, zone)
@@ -44,12 +45,12 @@ def _start(moment: date | datetime, zone: ZoneInfo) -> datetime:
 def _end(moment: date | datetime, zone: ZoneInfo) -> datetime:
     if isinstance(moment, datetime):
         return _start(moment, zone)
-    # The last day there is has no day after it.
+    # `date.max` has no next day.
     return datetime.combine(moment + timedelta(days=1) if moment < date.max else moment, time(), zone)
 
 
 def clock_offsets(within: Period, zone: ZoneInfo) -> Iterator[tuple[Period, timedelta]]:
-    """The stretches of a period in which the zone's offset from UTC stays the same (summer time cuts it), and the offset."""
+    """Split a period where the zone's offset from UTC changes; yield parts with offsets."""
     start = max(within.start.astimezone(UTC), _EARLIEST)
     end = min(within.end.astimezone(UTC), _LATEST)
     offset = _offset(start, zone)
@@ -80,7 +81,10 @@ def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
 def at_time_of_day(
     column: ColumnElement[Any], time_from: time, time_to: time, within: Period, zone: ZoneInfo
 ) -> ColumnElement[bool]:
-    """From `time_from` up to, not including, `time_to` by the zone's clock; over midnight if `time_to` is not the later one."""
+    """Test for a time of day from `time_from` to before `time_to` by the zone's clock.
+
+    The times span midnight if `time_to` is not the later one.
+    """
     first, last = _milliseconds(time_from), _milliseconds(time_to)
 
     def inside(clock: ColumnElement[int]) -> ColumnElement[bool]:
@@ -91,34 +95,34 @@ def at_time_of_day(
 
 
 def on_weekdays(column: ColumnElement[Any], weekdays: Iterable[int], within: Period, zone: ZoneInfo) -> ColumnElement[bool]:
-    """On one of these days of the week by the zone's clock; 1 is Monday (ISO 8601)."""
+    """Test for a day of the week by the zone's clock; 1 is Monday (ISO 8601)."""
     wanted = [day - 1 for day in weekdays]
-    thursday = 3  # days from Monday to the day on which 1970 began
+    thursday = 3  # days from Monday to 1970-01-01
     return _by_the_clock(column, lambda clock: ((clock // _DAY_MS + thursday) % 7).in_(wanted), within, zone)
 
 
 def week_hour(column: ColumnElement[Any], within: Period, zone: ZoneInfo) -> ColumnElement[int]:
-    """Hours since Monday 0:00 of the zone's clock."""
-    thursday = 72  # hours from Monday to the day on which 1970 began
-    stretches = list(clock_offsets(within, zone))
-    return (_clock(column, stretches) // _HOUR_MS + thursday) % 168 if stretches else literal(0)
+    """Return the hours since Monday 0:00 of the zone's clock."""
+    thursday = 72  # hours from Monday to 1970-01-01
+    parts = list(clock_offsets(within, zone))
+    return (_clock(column, parts) // _HOUR_MS + thursday) % 168 if parts else literal(0)
 
 
 def _by_the_clock(
     column: ColumnElement[Any], inside: Callable[[ColumnElement[int]], ColumnElement[bool]], within: Period, zone: ZoneInfo
 ) -> ColumnElement[bool]:
-    """A condition on the milliseconds that the zone's clock has counted since it showed 1970."""
-    stretches = list(clock_offsets(within, zone))
-    if not stretches:
+    """Apply a condition to the milliseconds since 1970 of the zone's clock."""
+    parts = list(clock_offsets(within, zone))
+    if not parts:
         return literal(False)
-    return and_(column >= stretches[0][0].start, column < stretches[-1][0].end, inside(_clock(column, stretches)))
+    return and_(column >= parts[0][0].start, column < parts[-1][0].end, inside(_clock(column, parts)))
 
 
-def _clock(column: ColumnElement[Any], stretches: Sequence[tuple[Period, timedelta]]) -> ColumnElement[int]:
-    """The milliseconds that a clock has counted since it showed 1970."""
-    # A choice of offsets: a condition for each of two hundred summer times takes a database seconds to plan.
-    offsets = [literal(offset // timedelta(milliseconds=1), BigInteger) for _, offset in stretches]
-    whens = [(column < stretch.end, offset) for (stretch, _), offset in zip(stretches, offsets, strict=True)]
+def _clock(column: ColumnElement[Any], parts: Sequence[tuple[Period, timedelta]]) -> ColumnElement[int]:
+    """Return the milliseconds since 1970 of a clock with these offsets."""
+    # A CASE of offsets: planning a condition for each of two hundred summer times takes seconds.
+    offsets = [literal(offset // timedelta(milliseconds=1), BigInteger) for _, offset in parts]
+    whens = [(column < part.end, offset) for (part, _), offset in zip(parts, offsets, strict=True)]
     offset_ms = case(*whens[:-1], else_=offsets[-1]) if len(whens) > 1 else offsets[0]
     return type_coerce(column, BigInteger) + offset_ms
 

@@ -1,6 +1,6 @@
-"""What somebody may see. No query for calls can be made without a Scope, and this file alone turns it into SQL.
+"""Scopes: which calls a user may see. Every query for calls needs a scope.
 
-An administrator sees the domain's calls, a user those they took part in (CONTRACT.md); what is outside is not there.
+An administrator sees all calls of the domain, a user the calls in which the user took part.
 """
 
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from store.database.schema import calls, participants, segments
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """`login` None: the whole domain."""
+    """A domain, or one user of it; `login` is None for the domain."""
 
     domain_id: int
     login: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Visible:
-    """The calls inside a scope: where to select from, and which columns tell start, key and recording as this scope sees them.
+class VisibleCalls:
+    """The calls in a scope: source, condition, and the columns as the scope sees them.
 
-    `viewed` is what is left of the condition where only calls are asked for by key that are known to be inside.
+    `viewed` is the condition to use with keys that are known to be in the scope.
     """
 
     source: FromClause
@@ -37,16 +37,19 @@ class Visible:
     recording_ms: ColumnElement[Any]
 
 
-def visible_calls(scope: Scope) -> Visible:
-    """The calls of a scope. For a user everything is read in the order of the index of `participants`."""
-    return _inside(scope, calls.c.merged_into.is_(None))
+def visible_calls(scope: Scope) -> VisibleCalls:
+    """Return the calls of a scope. A user's are read in the order of an index of `participants`."""
+    return _calls_in(scope, calls.c.merged_into.is_(None))
 
 
-def visible_calls_with(scope: Scope, login: str) -> Visible:
-    """The calls of a company in which one user took part: read in that user's order, seen as the company sees them."""
+def visible_calls_with(scope: Scope, login: str) -> VisibleCalls:
+    """Return the calls of a domain in which a user took part, with the domain's columns.
+
+    They are read in the order of the user's index. Raises ValueError for the scope of a user.
+    """
     if scope.login is not None:
         raise ValueError("a user sees their own calls only")
-    return Visible(
+    return VisibleCalls(
         source=participants.join(calls, calls.c.id == participants.c.call_id),
         condition=and_(participants.c.domain_id == scope.domain_id, participants.c.login == login, calls.c.merged_into.is_(None)),
         viewed=participants.c.login == login,
@@ -59,16 +62,16 @@ def visible_calls_with(scope: Scope, login: str) -> Visible:
     )
 
 
-def merged_calls(scope: Scope) -> Visible:
-    """What was a call of the scope, and is a part of another one now: it has no row any more."""
-    return _inside(scope, calls.c.merged_into.is_not(None))
+def merged_calls(scope: Scope) -> VisibleCalls:
+    """Return the calls of a scope that are merged into other calls."""
+    return _calls_in(scope, calls.c.merged_into.is_not(None))
 
 
-def _inside(scope: Scope, which: ColumnElement[bool]) -> Visible:
+def _calls_in(scope: Scope, condition: ColumnElement[bool]) -> VisibleCalls:
     if scope.login is None:
-        return Visible(
+        return VisibleCalls(
             source=calls,
-            condition=and_(calls.c.domain_id == scope.domain_id, which),
+            condition=and_(calls.c.domain_id == scope.domain_id, condition),
             viewed=true(),
             domain_id=scope.domain_id,
             started_at=calls.c.started_at,
@@ -77,9 +80,9 @@ def _inside(scope: Scope, which: ColumnElement[bool]) -> Visible:
             recording_reason=calls.c.recording_reason,
             recording_ms=calls.c.recording_ms,
         )
-    return Visible(
+    return VisibleCalls(
         source=participants.join(calls, calls.c.id == participants.c.call_id),
-        condition=and_(participants.c.domain_id == scope.domain_id, participants.c.login == scope.login, which),
+        condition=and_(participants.c.domain_id == scope.domain_id, participants.c.login == scope.login, condition),
         viewed=participants.c.login == scope.login,
         domain_id=scope.domain_id,
         started_at=participants.c.started_at,
@@ -91,5 +94,5 @@ def _inside(scope: Scope, which: ColumnElement[bool]) -> Visible:
 
 
 def visible_segments(scope: Scope) -> ColumnElement[bool]:
-    """Which segments of a visible call may be heard: one's own, or as an administrator all."""
+    """Return the condition for segments that the scope may hear: a user's own, or all."""
     return segments.c.id.is_not(None) if scope.login is None else segments.c.user == scope.login

@@ -1,20 +1,21 @@
-"""Which calls are asked for: the parameters of `GET /api/calls` as values, and their meaning as SQL conditions."""
+"""Selections: the parameters of `GET /api/calls` as values, and as SQL conditions."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time
 from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal, select, true, type_coerce
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select, true, type_coerce
 from sqlalchemy.types import BigInteger
 
 from fonoteka.core.call_report import Direction, RecordingState, Result
-from store.database.schema import Instant, calls, milliseconds, participants
+from store.database.schema import calls, milliseconds, participants
 from store.selection.period import Period, at_time_of_day, on_weekdays
-from store.selection.scope import Visible
+from store.selection.scope import VisibleCalls
 
-_LONGEST_MS: Final = 2**31 - 1  # no column of a length holds more, and PostgreSQL compares with nothing that does not fit it
+_LONGEST_MS: Final = 2**31 - 1  # of a 32-bit column; PostgreSQL refuses larger values
 
 
 class Kind(StrEnum):
@@ -41,7 +42,7 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """All conditions hold together; None or an empty tuple is no condition."""
+    """Conditions that all apply; None or an empty tuple is no condition."""
 
     period: Period
     zone: ZoneInfo
@@ -65,81 +66,93 @@ class Selection:
     recorded: bool | None = None
 
 
-def conditions(selection: Selection, visible: Visible, now: datetime) -> ColumnElement[bool]:
-    """The selection as one condition on the visible calls.
+def conditions(selection: Selection, visible: VisibleCalls, now: datetime) -> ColumnElement[bool]:
+    """Return the selection as one condition on the visible calls.
 
-    `employee` must have become `employee_logins` by then (`employee_logins`); `now` is what the length of a call that goes
-    on is counted to.
+    `resolve_employee_filter` must have replaced `employee`. Calls in progress last until `now`.
     """
     assert selection.employee is None
+    # SQLite evaluates conditions in this order: the cheapest come first.
+    return and_(
+        visible.condition,
+        _began_in(visible.started_at, selection.period),
+        _of_kind(selection.kind, visible),
+        *_list_conditions(selection, visible),
+        *_time_conditions(selection, visible),
+        *_length_conditions(selection, now),
+        *_text_conditions(selection),
+    )
+
+
+def _list_conditions(selection: Selection, visible: VisibleCalls) -> Iterator[ColumnElement[bool]]:
     c = calls.c
-    wanted = [visible.condition, _began_in(visible.started_at, selection.period)]
-    # SQLite asks in this order: first what costs least to ask.
-    wanted.append(_of_kind(selection.kind, visible))
     if selection.directions:
-        wanted.append(c.direction.in_(selection.directions))
+        yield c.direction.in_(selection.directions)
     if selection.results:
-        wanted.append(c.result.in_(selection.results))
+        yield c.result.in_(selection.results)
     if selection.users:
-        wanted.append(visible.call_id.in_(_calls_of(selection, visible)))
+        yield visible.call_id.in_(_calls_of_users(selection, visible))
     if selection.numbers:
-        wanted.append(c.number.in_(selection.numbers))
+        yield c.number.in_(selection.numbers)
     if selection.employee_logins:
-        wanted.append(c.employee.in_(selection.employee_logins))
+        yield c.employee.in_(selection.employee_logins)
     if selection.recorded is not None:
-        wanted.append(_has_audio(visible) if selection.recorded else ~_has_audio(visible))
+        yield _has_audio(visible) if selection.recorded else ~_has_audio(visible)
+
+
+def _time_conditions(selection: Selection, visible: VisibleCalls) -> Iterator[ColumnElement[bool]]:
     if selection.time_from is not None or selection.time_to is not None:
         first, last = selection.time_from or time(), selection.time_to or time()
-        wanted.append(at_time_of_day(visible.started_at, first, last, selection.period, selection.zone))
+        yield at_time_of_day(visible.started_at, first, last, selection.period, selection.zone)
     if selection.weekdays:
-        wanted.append(on_weekdays(visible.started_at, selection.weekdays, selection.period, selection.zone))
+        yield on_weekdays(visible.started_at, selection.weekdays, selection.period, selection.zone)
+
+
+def _length_conditions(selection: Selection, now: datetime) -> Iterator[ColumnElement[bool]]:
     if selection.min_s is not None:
-        wanted.append(duration_s(now) >= selection.min_s)
+        yield duration_s(now) >= selection.min_s
     if selection.max_s is not None:
-        wanted.append(duration_s(now) <= selection.max_s)
+        yield duration_s(now) <= selection.max_s
     if selection.talk_min_s is not None:
-        wanted.append(c.talk_ms >= shortest_ms(selection.talk_min_s))
+        yield calls.c.talk_ms >= shortest_ms(selection.talk_min_s)
     if selection.talk_max_s is not None:
-        wanted.append(c.talk_ms < shortest_ms(selection.talk_max_s + 1))
-    for column, piece in ((c.src, selection.src), (c.dst, selection.dst), (c.answered_by, selection.answered_by)):
-        if piece:
-            wanted.append(_holds(column, piece))
-    return and_(*wanted)
+        yield calls.c.talk_ms < shortest_ms(selection.talk_max_s + 1)
 
 
-def bounds(part: Period) -> dict[str, datetime]:
-    """Parameters by which a query with the conditions of a selection looks at a part of its period only."""
-    return {"period_start": part.start, "period_end": part.end}
+def _text_conditions(selection: Selection) -> Iterator[ColumnElement[bool]]:
+    c = calls.c
+    for column, text in ((c.src, selection.src), (c.dst, selection.dst), (c.answered_by, selection.answered_by)):
+        if text:
+            yield _contains(column, text)
 
 
 def _began_in(column: ColumnElement[Any], within: Period) -> ColumnElement[bool]:
-    start, end = (bindparam(name, value, type_=Instant()) for name, value in bounds(within).items())
-    return (column >= start) & (column < end)
+    return (column >= within.start) & (column < within.end)
 
 
 def duration_s(now: datetime) -> ColumnElement[int]:
-    """Whole seconds from start to end, of a call that goes on up to `now`."""
+    """Return the whole seconds from start to end; of a call in progress, to `now`."""
     so_far = (literal(milliseconds(now) + 500, BigInteger) - type_coerce(calls.c.started_at, BigInteger)) // 1000
     return func.coalesce(calls.c.duration_s, so_far)
 
 
 def shortest_ms(seconds: int) -> int:
-    """The shortest length that is told as so many whole seconds (rounded half up)."""
+    """Return the shortest length that rounds to this number of whole seconds."""
     return min(max(0, seconds * 1000 - 500), _LONGEST_MS)
 
 
-def _calls_of(selection: Selection, visible: Visible) -> Select[Any]:
-    """The keys of the calls of some users: a few thousand, where the company has a hundred times as many."""
-    theirs = participants.alias()  # lest a user's own row, which is joined already, be the only one looked at
-    mine = (theirs.c.domain_id == visible.domain_id) & theirs.c.login.in_(selection.users)
-    return select(theirs.c.call_id).where(mine, _began_in(theirs.c.started_at, selection.period))
+def _calls_of_users(selection: Selection, visible: VisibleCalls) -> Select[Any]:
+    """Select the keys of the calls of some users, a small part of the company's calls."""
+    others = participants.alias()  # `participants` may be joined already
+    of_users = (others.c.domain_id == visible.domain_id) & others.c.login.in_(selection.users)
+    return select(others.c.call_id).where(of_users, _began_in(others.c.started_at, selection.period))
 
 
-def _has_audio(visible: Visible) -> ColumnElement[bool]:
+def _has_audio(visible: VisibleCalls) -> ColumnElement[bool]:
     return visible.recording_state.in_((RecordingState.READY, RecordingState.PARTIAL))
 
 
-def _of_kind(kind: Kind, visible: Visible) -> ColumnElement[bool]:
+def _of_kind(kind: Kind, visible: VisibleCalls) -> ColumnElement[bool]:
     c = calls.c
     missed = and_(c.direction == Direction.IN, c.result != Result.ANSWERED)
     table: dict[Kind, ColumnElement[bool]] = {
@@ -155,8 +168,8 @@ def _of_kind(kind: Kind, visible: Visible) -> ColumnElement[bool]:
     return table[kind]
 
 
-def _holds(column: ColumnElement[str | None], piece: str) -> ColumnElement[bool]:
-    """Substring, case folded. Digits have no case, and comparing without folding is the cheaper."""
-    if piece.isdecimal():
-        return column.contains(piece, autoescape=True)
-    return func.lower(column).contains(piece.lower(), autoescape=True)
+def _contains(column: ColumnElement[str | None], text: str) -> ColumnElement[bool]:
+    """Test for a substring regardless of case. Digits need no folding, which is cheaper."""
+    if text.isdecimal():
+        return column.contains(text, autoescape=True)
+    return func.lower(column).contains(text.lower(), autoescape=True)

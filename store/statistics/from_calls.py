@@ -1,4 +1,4 @@
-"""Queries that look at the calls of a selection for its figures. They add up: halves can be looked at (`store.halves`)."""
+"""Statistics from calls, where the counters cannot answer: queries that read each call."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,43 +11,40 @@ from store.database.schema import calls
 from store.selection.period import week_hour
 from store.selection.scope import Scope, visible_calls
 from store.selection.selection import Selection, conditions, shortest_ms
-from store.statistics.figures import Counted
+from store.statistics.report_types import CallCounts
 
 Share = tuple[int, int | None]
-"""From so many whole seconds up to, not including, so many; None: however long."""
+"""Whole seconds of talk: from the first up to, not including, the second (None: no limit)."""
 
 _ANSWERED: Final = calls.c.result == Result.ANSWERED
-_GOES_ON: Final = calls.c.duration_s.is_(None)  # an index has those that go on, and whoever says so finds them at once
 
 
-def hours(scope: Scope, selection: Selection, now: datetime, *, going_on: bool = False) -> Select[Any]:
-    """The calls with the outside by hour of the week and outcome; `hours_of` reads its rows. `going_on`: those alone."""
+def hours(scope: Scope, selection: Selection, now: datetime) -> Select[Any]:
+    """Select the numbers of outside calls by hour of the week and outcome, for `read_hours`."""
     visible, c = visible_calls(scope), calls.c
     of_out, of_in = case((_ANSWERED, 0), else_=1), case((_ANSWERED, 2), (c.result == Result.BUSY, 4), else_=3)
     outcome = case((c.direction == Direction.OUT, of_out), else_=of_in)
     key = week_hour(visible.started_at, selection.period, selection.zone) * 8 + outcome
     outside = conditions(selection, visible, now) & (c.direction != Direction.INTERNAL)
-    if going_on:
-        outside &= _GOES_ON
-    # Grouping sorts them, which costs more than finding them: a number for each is sorted in two thirds of the time that what it
-    # is made of would take. No database looks through an OFFSET.
-    each = select(key.label("key")).select_from(visible.source).where(outside).offset(0).subquery()
-    return select(each.c.key, func.count().label("calls")).group_by(each.c.key)
+    # Grouping sorts, which costs more than finding the calls. Sorting one number for each call
+    # takes two thirds of the time of sorting its parts. OFFSET stops the database from inlining it.
+    keys = select(key.label("key")).select_from(visible.source).where(outside).offset(0).subquery()
+    return select(keys.c.key, func.count().label("calls")).group_by(keys.c.key)
 
 
-def hours_of(rows: Iterable[Row[Any]]) -> dict[int, Counted]:
-    """What `hours` has found, by hour of the week; an hour without calls is not there."""
-    found: dict[int, list[int]] = {}
+def read_hours(rows: Iterable[Row[Any]]) -> dict[int, CallCounts]:
+    """Read the rows of `hours`, by hour of the week; hours without calls are absent."""
+    numbers: dict[int, list[int]] = {}
     for row in rows:
-        found.setdefault(row.key // 8, [0] * 5)[row.key % 8] += row.calls
+        numbers.setdefault(row.key // 8, [0] * 5)[row.key % 8] += row.calls
     return {
-        hour: Counted(out=out, out_failed=out_failed, incoming=incoming, in_missed=missed + busy, in_busy=busy)
-        for hour, (out, out_failed, incoming, missed, busy) in found.items()
+        hour: CallCounts(out=out, out_failed=out_failed, incoming=incoming, in_missed=missed + busy, in_busy=busy)
+        for hour, (out, out_failed, incoming, missed, busy) in numbers.items()
     }
 
 
 def pairs(scope: Scope, selection: Selection, direction: Direction, now: datetime) -> Select[Any]:
-    """The calls of each pair of number and employee: looked at once, they tell the total, the numbers and the employees."""
+    """Select the counts of each pair of number and user; the report adds them up by either."""
     visible, c = visible_calls(scope), calls.c
     talk = func.coalesce(cast(func.sum(c.talk_ms).filter(_ANSWERED), BigInteger), 0).label("talk_ms")
     columns: list[ColumnElement[Any]] = [c.number, c.employee, *_counts(), talk]
@@ -55,20 +52,17 @@ def pairs(scope: Scope, selection: Selection, direction: Direction, now: datetim
     return select(*columns).select_from(visible.source).where(wanted).group_by(c.number, c.employee)
 
 
-def talks(scope: Scope, selection: Selection, shares: Sequence[Share], now: datetime, *, going_on: bool = False) -> Select[Any]:
-    """How many of the outgoing calls talked as long as each share says, in one row. `going_on`: of those that do, alone."""
+def talks(scope: Scope, selection: Selection, shares: Sequence[Share], now: datetime) -> Select[Any]:
+    """Select, in one row, the number of outgoing calls whose talk falls into each share."""
     visible = visible_calls(scope)
     columns: list[ColumnElement[Any]] = [_number(_talked(*share)).label(f"share_{place}") for place, share in enumerate(shares)]
     wanted = conditions(selection, visible, now) & (calls.c.direction == Direction.OUT)
-    if going_on:
-        wanted &= _GOES_ON
     return select(*columns).select_from(visible.source).where(wanted)
 
 
 def _talked(from_s: int, to_s: int | None) -> ColumnElement[bool]:
-    """Whether a talk lasted from so many whole seconds up to, not including, so many (None: however long)."""
-    longest = literal(True) if to_s is None else calls.c.talk_ms < shortest_ms(to_s)
-    return (calls.c.talk_ms >= shortest_ms(from_s)) & longest
+    shorter = literal(True) if to_s is None else calls.c.talk_ms < shortest_ms(to_s)
+    return (calls.c.talk_ms >= shortest_ms(from_s)) & shorter
 
 
 def _counts() -> tuple[ColumnElement[Any], ...]:
@@ -84,5 +78,4 @@ def _counts() -> tuple[ColumnElement[Any], ...]:
 
 
 def _number(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    """How many rows fulfil a condition."""
     return func.count().filter(condition)

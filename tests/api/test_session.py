@@ -249,7 +249,7 @@ async def test_a_crash_is_a_problem_with_the_security_headers_too(
     async def crash(*_: object) -> None:
         raise EOFError("a secret")
 
-    monkeypatch.setattr(directory, "people_of", crash)
+    monkeypatch.setattr(directory, "users_of", crash)
     with capture_logs() as logs:
         answer = await admin.get("/api/users")
     assert (answer.status_code, answer.json()) == (

@@ -1,6 +1,8 @@
-"""Half a year of an office's calls: `python -m tests.data.half_year DIR [CALLS [PEOPLE [NUMBERS]]]` fills DIR with them.
+"""A store with half a year of calls.
 
-`tests.data.office` is the company, `tests.data.office_calls` are its calls; here they get into a store.
+Usage: `python -m tests.data.half_year DIR [CALLS [PEOPLE [NUMBERS]]]`.
+
+`tests.data.office` is the company, `tests.data.office_calls` makes its calls.
 """
 
 import asyncio
@@ -21,7 +23,7 @@ from store.database.schema import segments as segment_table
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.intake.recording_state import Arrival, Segment
-from store.intake.row_mapping import Incoming
+from store.intake.row_mapping import IncomingReport
 from store.intake.write_calls import write_calls
 from store.people.accounts import Pbx, ensure_pbx, pbx_of
 from store.provisioning.apply import apply
@@ -30,16 +32,17 @@ from tests.data.office import Office, office
 from tests.data.office_calls import DAYS, calls_of, lengths_ms
 from tests.data.seed import PBX_TOKEN, mixed_of, peaks, say_how_to_look, section, tone
 
-_AT_ONCE: Final = 200  # as many as an agent ships together
+_AT_ONCE: Final = 200  # as an agent ships them
 _STILL_TO_COME: Final = (None, Reason.STOPPED_BY_USER)
 
 
 async def fill(
     store: Store, count: int, *, of: Office | None = None, until: datetime | None = None, days: int = DAYS, heard: bool = True
 ) -> Pbx:
-    """The directory, one PBX, and so many calls that end before `until` (now).
+    """Fill a store with the directory, a PBX and `count` calls that end before `until` (now).
 
-    `heard`: with their audio; without it what is recorded stays in the state `processing`, and 10 000 calls take two seconds.
+    Without audio (`heard`), recordings stay in the state `processing`, and 10,000 calls take two
+    seconds.
     """
     of, until = of or office(), until or datetime.now(UTC)
     await apply(store, parse_directory(of.directory(), source="tests.data.half_year"))
@@ -57,8 +60,8 @@ async def fill(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Coming:
-    """The audio of a segment, on its way."""
+class _SegmentAudio:
+    """The audio of a segment."""
 
     call: CallReport
     segment: SegmentReport
@@ -66,23 +69,23 @@ class _Coming:
 
 
 async def _hear(store: Store, pbx: Pbx, batch: Sequence[CallReport]) -> None:
-    """Let the audio of these calls arrive, all of it in a few statements; what is equally long shares a file.
+    """Store the audio of calls in a few statements; segments of equal length share a file.
 
-    `store.intake.intake.store_recording` does the same one by one: a file and its flushes to the disk for each take minutes.
+    `store.intake.intake.store_recording` writes and syncs a file for each, which takes minutes.
     """
-    coming = [
-        _Coming(call=call, segment=segment, length_ms=length_ms)
+    arriving = [
+        _SegmentAudio(call=call, segment=segment, length_ms=length_ms)
         for call in batch
         for segment, length_ms in zip(call.segments, lengths_ms(call), strict=True)
         if segment.reason in _STILL_TO_COME
     ]
-    sounds = {one.length_ms: await _sound(store, pbx, one.length_ms) for one in coming}
+    sounds = {audio.length_ms: await _sound(store, pbx, audio.length_ms) for audio in arriving}
     async with store.writing() as connection:
         acme = (await connection.execute(select(domains.c.id).where(domains.c.name == "acme"))).scalar_one()
-        for place in (0, 1):  # a call is written once at a time
-            arriving = [one for one in coming if one.call.segments.index(one.segment) == place]
-            await write_calls(connection, pbx.id, [_arrival(one, acme) for one in arriving])
-            rows = [{"key": one.segment.name} | _values(one, *sounds[one.length_ms]) for one in arriving]
+        for place in (0, 1):  # write_calls takes each call once
+            chosen = [audio for audio in arriving if audio.call.segments.index(audio.segment) == place]
+            await write_calls(connection, pbx.id, [_arrival(audio, acme) for audio in chosen])
+            rows = [{"key": audio.segment.name} | _values(audio, *sounds[audio.length_ms]) for audio in chosen]
             if rows:
                 values: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in rows[0] if name != "key"}
                 there = (segment_table.c.pbx_id == pbx.id) & (segment_table.c.name == bindparam("key"))
@@ -90,14 +93,14 @@ async def _hear(store: Store, pbx: Pbx, batch: Sequence[CallReport]) -> None:
                 await connection.execute(update(segment_table).where(there).values(values), given)
 
 
-def _arrival(one: _Coming, domain_id: int) -> Incoming:
-    arrival = Arrival(duration_ms=one.length_ms, talk_ms=one.length_ms, muted=(), salvaged=False)
-    told = one.segment
-    segment = Segment(name=told.name, user=told.user, started_at=told.started_at, reason=told.reason, arrival=arrival)
-    return Incoming(domain_id=domain_id, report=one.call, arrived=segment)
+def _arrival(audio: _SegmentAudio, domain_id: int) -> IncomingReport:
+    arrival = Arrival(duration_ms=audio.length_ms, talk_ms=audio.length_ms, muted=(), salvaged=False)
+    report = audio.segment
+    segment = Segment(name=report.name, user=report.user, started_at=report.started_at, reason=report.reason, arrival=arrival)
+    return IncomingReport(domain_id=domain_id, report=audio.call, arrived=segment)
 
 
-def _values(one: _Coming, object_key: str, mixed: Mixed) -> dict[str, object]:
+def _values(audio: _SegmentAudio, object_key: str, mixed: Mixed) -> dict[str, object]:
     return {
         "object_key": object_key,
         "sha256": mixed.sha256,
@@ -106,22 +109,22 @@ def _values(one: _Coming, object_key: str, mixed: Mixed) -> dict[str, object]:
         "layout": mixed.layout,
         "rate_hz": mixed.rate_hz,
         "duration_ms": mixed.duration_ms,
-        "talk_ms": one.length_ms,
+        "talk_ms": audio.length_ms,
         "muted": [],
         "salvaged": False,
-        "arrived_at": one.call.ended_at,
+        "arrived_at": audio.call.ended_at,
     }
 
 
 async def _sound(store: Store, pbx: Pbx, length_ms: int) -> tuple[str, Mixed]:
-    """The object that all audio of this length shares, made where it is not there yet."""
-    audio = tone(length_ms)
-    mixed = mixed_of(audio, length_ms)
+    """Return the object of a length, made if it does not exist."""
+    content = tone(length_ms)
+    mixed = mixed_of(content, length_ms)
     key = recording_key(pbx.name, f"of-{length_ms}-ms", datetime(2026, 1, 1, tzinfo=UTC), mixed.format)
     if not store.objects.path(key).exists():
 
         async def once() -> AsyncIterator[bytes]:
-            yield audio
+            yield content
 
         await store.objects.put(key, once(), sha256=mixed.sha256, size_bytes=mixed.size_bytes)
         await store.objects.put_bytes(peaks_key(key), peaks(length_ms))
@@ -137,7 +140,7 @@ async def _fill(folder: Path, count: int, of: Office) -> None:
 
 
 def main(folder: Path, count: int = 10_000, people: int = 48, numbers: int = 24) -> None:
-    """Fill the folder and say how to look at it."""
+    """Fill the folder and print how to serve it."""
     folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(_fill(folder, count, office(people=people, numbers=numbers)))
     say_how_to_look(folder)

@@ -1,6 +1,6 @@
-"""A company as large as one likes: its people with their names, its numbers, and the hours in which it telephones. Pure.
+"""A company of any size: its users, its numbers and its hours of calls. Pure.
 
-The seed's company (`tests.data.seed`) with more people and numbers: who logs in there logs in here.
+It is the company of `tests.data.seed`, with the same logins and more users and numbers.
 """
 
 from collections.abc import Iterator
@@ -31,16 +31,16 @@ _LABELS: Final = (
     "Отдел продаж", "Бухгалтерия", "Склад", "Сервис", "Приёмная", "Отдел кадров", "Доставка", "Гарантийный ремонт",
     "Юридический отдел", "Горячая линия для постоянных покупателей и партнёров по всей Сибири",
 )  # fmt: skip
-# Of a hundred people; the others are recorded in all directions.
+# Of a hundred users; the others are recorded in both directions.
 _RULES: Final = (RecordRule.OFF,) * 8 + (RecordRule.IN,) * 5 + (RecordRule.OUT,) * 4 + (RecordRule.ON_DEMAND,) * 5
-# How many calls begin in each hour of a working day, and how much of that each day from Monday has.
+# Weights of the hours of a working day, and of the days from Monday.
 _HOURS: Final = (1, 0.5, 0.4, 0.3, 0.4, 1, 3, 14, 45, 88, 100, 92, 55, 64, 90, 86, 72, 48, 22, 12, 8, 5, 3, 2)
 _DAYS: Final = (1.0, 0.94, 0.9, 0.92, 0.84, 0.22, 0.06)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Person:
-    """An employee as calls know them."""
+class OfficeUser:
+    """A user who makes and takes calls."""
 
     login: str
     name: str
@@ -49,20 +49,20 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Office:
-    """A company; `people` are those who telephone, the seed's first."""
+    """A company; `people` begins with the users of the seed."""
 
-    people: tuple[Person, ...]
+    people: tuple[OfficeUser, ...]
     numbers: tuple[tuple[str, str], ...]
     zone: ZoneInfo
 
     def directory(self) -> str:
-        """The file that `fonoteka apply` takes. Nobody can log in but the seed's people: hashing passwords takes long."""
+        """Make the file for `fonoteka apply`. Only users of the seed have passwords."""
         ours, _, other = DIRECTORY.replace("Asia/Krasnoyarsk", self.zone.key).partition(_OTHER)
         users = (
-            f'\n  [[domain.user]]\n  login = "{one.login}"\n  name = "{one.name}"\n  extension = "{one.login}"\n'
-            f'  endpoints = ["PJSIP/acme-{one.login}"]\n  role = "user"\n  record = "{one.record}"\n'
-            for one in self.people
-            if f'login = "{one.login}"' not in ours
+            f'\n  [[domain.user]]\n  login = "{user.login}"\n  name = "{user.name}"\n  extension = "{user.login}"\n'
+            f'  endpoints = ["PJSIP/acme-{user.login}"]\n  role = "user"\n  record = "{user.record}"\n'
+            for user in self.people
+            if f'login = "{user.login}"' not in ours
         )
         lines = (
             f'\n  [[domain.number]]\n  number = "{number}"\n  label = "{label}"\n'
@@ -72,43 +72,43 @@ class Office:
         return "".join((ours, *users, *lines, _OTHER, other))
 
 
-_SEEDS: Final = (
-    Person(login="152", name="Петров П.П.", record=RecordRule.ALL),
-    Person(login="421", name="Солдатов Н.С.", record=RecordRule.ALL),
-    Person(login="130", name="Иванова А.В.", record=RecordRule.OFF),
-    Person(login="777", name="Кузнецова О.И.", record=RecordRule.ON_DEMAND),
+_SEED_USERS: Final = (
+    OfficeUser(login="152", name="Петров П.П.", record=RecordRule.ALL),
+    OfficeUser(login="421", name="Солдатов Н.С.", record=RecordRule.ALL),
+    OfficeUser(login="130", name="Иванова А.В.", record=RecordRule.OFF),
+    OfficeUser(login="777", name="Кузнецова О.И.", record=RecordRule.ON_DEMAND),
 )
 
 
 def office(*, people: int = 48, numbers: int = 24, zone: str = "Asia/Krasnoyarsk") -> Office:
-    """A company of so many who telephone (at least the seed's four) and so many numbers (at least 2); the same each time."""
+    """Make a company with at least four users and two numbers, reproducibly."""
     chance = Random(48)  # noqa: S311 (no secret)
     logins = (str(login) for login in range(200, 10_000) if str(login) not in ("421", "777", "900"))
     others = [
-        Person(login=next(logins), name=_LONG[one] if one < len(_LONG) else _name(one, chance), record=_rule(one))
-        for one in range(people - len(_SEEDS))
+        OfficeUser(login=next(logins), name=_LONG[place] if place < len(_LONG) else _name(place, chance), record=_rule(place))
+        for place in range(people - len(_SEED_USERS))
     ]
-    lines = [("2458888", "Главный"), ("2458152", "Петров П.П."), *(_line(one) for one in range(numbers - 2))]
-    return Office(people=(*_SEEDS, *others), numbers=tuple(lines), zone=ZoneInfo(zone))
+    lines = [("2458888", "Главный"), ("2458152", "Петров П.П."), *(_line(place) for place in range(numbers - 2))]
+    return Office(people=(*_SEED_USERS, *others), numbers=tuple(lines), zone=ZoneInfo(zone))
 
 
-def _name(one: int, chance: Random) -> str:
-    surname = _SURNAMES[one * 7 % len(_SURNAMES)]
-    return f"{surname}{'а' if one % 3 else ''} {chance.choice(_INITIALS)}.{chance.choice(_INITIALS)}."
+def _name(place: int, chance: Random) -> str:
+    surname = _SURNAMES[place * 7 % len(_SURNAMES)]
+    return f"{surname}{'а' if place % 3 else ''} {chance.choice(_INITIALS)}.{chance.choice(_INITIALS)}."
 
 
-def _rule(one: int) -> RecordRule:
-    place = one * 37 % 100  # spread over the list, not in a block
-    return _RULES[place] if place < len(_RULES) else RecordRule.ALL
+def _rule(place: int) -> RecordRule:
+    percent = place * 37 % 100  # spreads the rules over the list
+    return _RULES[percent] if percent < len(_RULES) else RecordRule.ALL
 
 
-def _line(one: int) -> tuple[str, str]:
-    label = _LABELS[one] if one < len(_LABELS) else f"Линия {one + 1}"
-    return f"24{60000 + one * 17:05d}", label
+def _line(place: int) -> tuple[str, str]:
+    label = _LABELS[place] if place < len(_LABELS) else f"Линия {place + 1}"
+    return f"24{60000 + place * 17:05d}", label
 
 
 def moments(count: int, *, until: datetime, days: int, zone: ZoneInfo, chance: Random) -> list[datetime]:
-    """When so many calls begin in the days up to a moment, the earliest first: as an office has them, at any millisecond."""
+    """Draw the sorted starts of calls in the days before a moment, in office hours mostly."""
     today = until.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     each = [today - timedelta(days=back) for back in range(days)]
     of_day = chance.choices(each, [_DAYS[day.weekday()] * _season(day) for day in each], k=count)
@@ -117,12 +117,12 @@ def moments(count: int, *, until: datetime, days: int, zone: ZoneInfo, chance: R
 
 
 def _season(day: datetime) -> float:
-    """The week after New Year nobody works; March and November are busy."""
+    """Return the weight of a day: low after New Year, high in March and November."""
     return 0.05 if day.month == 1 and day.day < 9 else 1.0 + 0.15 * (day.month in (3, 11))
 
 
 def _earlier(drawn: Iterator[tuple[datetime, int]], until: datetime, days: int, chance: Random) -> Iterator[datetime]:
-    """The moments drawn; what would come after `until` was a week ago, if that is still among the days."""
+    """Yield the drawn moments, a week earlier if they are after `until`."""
     back = timedelta(days=min(7, days))
     for day, hour in drawn:
         at = day + timedelta(hours=hour, milliseconds=chance.randrange(3_600_000))

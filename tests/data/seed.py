@@ -1,6 +1,7 @@
-"""A store to look at: `python -m tests.data.seed DIR` fills DIR with a domain, its users and a few days of calls that can be heard.
+"""A store with a domain, its users and a few days of calls with audio.
 
-The portal's tests and whoever works on the portal use it; nothing of it is drawn by chance, so figures can be compared.
+Usage: `python -m tests.data.seed DIR`. The portal's tests and its developers use it. The calls are
+the same each time.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ PBX_TOKEN = "seed-token-of-pbx1"
 RATE_HZ = 8000
 PEAKS_PER_SECOND = 10
 
-_PEOPLE = (
+_USERS = (
     ("152", "Петров П.П.", "user", "all"),
     ("421", "Солдатов Н.С.", "user", "all"),
     ("130", "Иванова А.В.", "user", "off"),
@@ -78,7 +79,7 @@ notify_email = "boss@acme.example"
   record = "{record}"
   password = "{PASSWORD}"
 """
-        for login, name, role, record in _PEOPLE
+        for login, name, role, record in _USERS
     )
     + """
   [[domain.number]]
@@ -91,7 +92,7 @@ notify_email = "boss@acme.example"
   number = "2458{login}"
   label = "{name}"
 """
-        for login, name, _, _ in _PEOPLE[:4]
+        for login, name, _, _ in _USERS[:4]
     )
     + """
 [[domain]]
@@ -108,13 +109,13 @@ timezone = "Europe/Moscow"
 
 
 def section(folder: Path) -> StoreSection:
-    """The store in a folder."""
+    """Return the settings of the store in a folder."""
     return StoreSection(database=f"sqlite:///{folder}/fonoteka.db", objects=f"file://{folder}/objects")
 
 
 @cache
 def tone(duration_ms: int, *, left_hz: float = 440.0, right_hz: float = 880.0, rate_hz: int = RATE_HZ) -> bytes:
-    """An Ogg Opus file as the mixer makes them: the outside party's tone left, the employee's right, in turns of a second."""
+    """Make an Ogg Opus file: the outside party's tone left, the user's right, in turns."""
     count = duration_ms * rate_hz // 1000
     at = np.arange(count) / rate_hz
     turn = (at.astype(int) % 2).astype(bool)
@@ -137,7 +138,7 @@ def tone(duration_ms: int, *, left_hz: float = 440.0, right_hz: float = 880.0, r
 
 
 def peaks(duration_ms: int) -> bytes:
-    """The waveform of `tone`, near enough."""
+    """Make the approximate peaks of `tone`."""
     count = math.ceil(duration_ms * PEAKS_PER_SECOND / 1000)
     loud = [int(90 + 60 * math.sin(place / 11)) for place in range(count)]
     left = [value if place // PEAKS_PER_SECOND % 2 else 0 for place, value in enumerate(loud)]
@@ -146,14 +147,14 @@ def peaks(duration_ms: int) -> bytes:
 
 
 def a_call(number: int, started_at: datetime, *, talk_ms: int = 5000, ring_ms: int = 1000) -> CallReport:
-    """An answered, recorded, ended call from outside to 152; `replace` it into any other."""
+    """Make an ended, answered and recorded incoming call to 152."""
     linkedid = f"{1795391022 + number}.{number}"
     answered_at = started_at + timedelta(milliseconds=ring_ms)
     ended_at = answered_at + timedelta(milliseconds=talk_ms)
     return CallReport(
         pbx="pbx1",
         linkedid=linkedid,
-        revision=int(ended_at.timestamp() * 1000),  # as an agent counts
+        revision=int(ended_at.timestamp() * 1000),  # as agents set it
         domain="acme",
         direction=Direction.IN,
         result=Result.ANSWERED,
@@ -180,19 +181,19 @@ def a_call(number: int, started_at: datetime, *, talk_ms: int = 5000, ring_ms: i
 
 
 def but(value: V, /, **fields: Any) -> V:
-    """The same value (a call, a segment, a paper) with other fields."""
+    """Return a copy of a call, segment, step or manifest with other fields."""
     return replace(value, **fields)
 
 
 def unanswered(call: CallReport, result: Result = Result.NO_ANSWER) -> CallReport:
-    """The same call, if nobody had taken it."""
+    """Return a copy of a call without an answer."""
     path = (*call.path[:2], PathStep(at=call.path[-1].at, what="end", who=""))
     fields = {"answered_by": None, "answered_at": None, "talk_ms": 0, "segments": (), "reason": Reason.NOT_ANSWERED}
     return but(call, result=result, path=path, **fields)
 
 
 def manifest_of(call: CallReport, segment: SegmentReport, *, talk_ms: int | None = None) -> Manifest:
-    """The manifest of one of a call's segments."""
+    """Make the manifest of a segment of a call."""
     return Manifest(
         version=MANIFEST_VERSION,
         name=segment.name,
@@ -207,7 +208,7 @@ def manifest_of(call: CallReport, segment: SegmentReport, *, talk_ms: int | None
 
 
 def mixed_of(audio: bytes, duration_ms: int) -> Mixed:
-    """What a mixer would say of an Opus file."""
+    """Make the mixer's result for an Opus file."""
     return Mixed(
         audio_file="audio.opus",
         peaks_file="peaks.json",
@@ -222,13 +223,13 @@ def mixed_of(audio: bytes, duration_ms: int) -> Mixed:
 
 
 def paused(call: CallReport, segment: SegmentReport, length_ms: int) -> tuple[MutedSpan, ...]:
-    """Where the recording of a segment was paused: in the second part of a call that was transferred, for a card's number."""
+    """Return the pause of a segment: for the number of a card, after a transfer."""
     second = len(call.segments) > 1 and segment is call.segments[1]
     return (MutedSpan(from_ms=length_ms // 2, to_ms=length_ms * 3 // 4),) if second else ()
 
 
 async def ship(store: Store, pbx: Pbx, call: CallReport, lengths_ms: tuple[int, ...]) -> None:
-    """Store a call's segments with audio of these lengths."""
+    """Store the segments of a call with audio of these lengths."""
     for segment, length_ms in zip(call.segments, lengths_ms, strict=True):
         audio = tone(length_ms, left_hz=300.0 + 40 * (int(segment.user) % 7))
 
@@ -241,7 +242,7 @@ async def ship(store: Store, pbx: Pbx, call: CallReport, lengths_ms: tuple[int, 
 
 
 async def seed(store: Store, *, count: int = 300, now: datetime | None = None) -> Pbx:
-    """The directory, one PBX, and `count` calls of every kind over four days up to `now`, and one that still goes on."""
+    """Fill a store with the directory, a PBX, `count` calls in four days, and one in progress."""
     await apply(store, parse_directory(DIRECTORY, source="tests.data.seed"))
     await ensure_pbx(store, "pbx1", PBX_TOKEN)
     pbx = await pbx_of(store, PBX_TOKEN)
@@ -264,9 +265,9 @@ async def seed(store: Store, *, count: int = 300, now: datetime | None = None) -
 
 
 def _kind(kind: int, call: CallReport, chance: Random) -> tuple[CallReport, tuple[int, ...]]:
-    """One of a dozen kinds of calls, and the lengths of its segments' audio."""
+    """Make a call of one of twelve kinds; return the lengths of its audio, too."""
     outside = f"8913{chance.randrange(10**7):07d}"
-    call, whole = but(call, src=outside), (call.talk_ms,)
+    call, lengths_ms = but(call, src=outside), (call.talk_ms,)
     segment = call.segments[0]
     of_421 = replace(segment, user="421")
     if kind == 0:
@@ -275,13 +276,13 @@ def _kind(kind: int, call: CallReport, chance: Random) -> tuple[CallReport, tupl
         return unanswered(but(call, dst="2458888", number="2458888", employee=None, participants=())), ()
     if kind == 2:
         out = {"direction": Direction.OUT, "src": "152", "dst": "2667788", "answered_by": "2667788", "number": None}
-        return but(call, **out), whole
+        return but(call, **out), lengths_ms
     if kind == 3:
         out = {"direction": Direction.OUT, "src": "421", "dst": outside, "answered_by": outside, "number": None}
-        return but(call, employee="421", participants=("421",), segments=(of_421,), **out), whole
+        return but(call, employee="421", participants=("421",), segments=(of_421,), **out), lengths_ms
     if kind == 4:
         inside = {"direction": Direction.INTERNAL, "src": "152", "dst": "421", "answered_by": "421", "number": None}
-        return but(call, participants=("152", "421"), **inside), whole
+        return but(call, participants=("152", "421"), **inside), lengths_ms
     if kind == 5:
         off = {"employee": "130", "participants": ("130",), "dst": "2458130", "number": "2458130", "answered_by": "130"}
         return but(call, segments=(), reason=Reason.USER_OFF, **off), ()
@@ -302,8 +303,8 @@ def _kind(kind: int, call: CallReport, chance: Random) -> tuple[CallReport, tupl
         failed = replace(segment, reason=Reason.ASTERISK_FAILED)
         return but(call, segments=(failed,)), ()
     if kind == 10:
-        return but(call, src="anonymous", src_name="«Ромашка», ООО; $(rm -rf /) <script>"), whole
-    return but(call, dst="2458888", number="2458888"), whole
+        return but(call, src="anonymous", src_name="«Ромашка», ООО; $(rm -rf /) <script>"), lengths_ms
+    return but(call, dst="2458888", number="2458888"), lengths_ms
 
 
 async def _fill(folder: Path) -> None:
@@ -315,7 +316,7 @@ async def _fill(folder: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Fill the folder and say how to look at it."""
+    """Fill the folder and print how to serve it."""
     folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(_fill(folder))
     say_how_to_look(folder)

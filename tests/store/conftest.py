@@ -19,7 +19,7 @@ from tests.support.postgresql import BINARIES, running
 
 @pytest.fixture(scope="module", autouse=True)
 def cheap_passwords() -> Iterator[None]:
-    """Argon2 at its cheapest: what it costs is measured with the API, and no password is guessed here."""
+    """Argon2 with its lowest cost, which is measured in the tests of the API."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("store.people.passwords._HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         yield
@@ -27,7 +27,7 @@ def cheap_passwords() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server whose database `migrated` is an empty store, to be copied."""
+    """A server whose database `migrated` is an empty store, for copies."""
     objects = f"file://{tmp_path_factory.mktemp('objects')}"
     with running(BINARIES) as server, ThreadPoolExecutor(1) as thread:
 
@@ -47,7 +47,7 @@ async def create_database(server: str, name: str, template: str = "template1") -
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def section(request: pytest.FixtureRequest, tmp_path: Path) -> StoreSection:
-    """Where a new, empty store is."""
+    """The settings of a new, empty store."""
     if request.param == "sqlite":
         return seed.section(tmp_path)
     server, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"

@@ -1,4 +1,4 @@
-"""What `fonoteka apply` makes of a file: nothing when nothing differs, and one clear line when the file is wrong."""
+"""`fonoteka apply`: no change without a difference, and one line for a wrong file."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from fonoteka.core.errors import ConfigurationError
 from store.database.store import Store
 from store.people.accounts import account_of, log_in, set_password
 from store.provisioning.apply import Change, apply, difference
-from store.provisioning.directory import company_settings, version_of
+from store.provisioning.directory import domain_settings, version_of
 from store.provisioning.directory_file import parse_directory, parse_directory_file
 from tests.data.seed import DIRECTORY
 from tests.store.test_intake import NOW
@@ -80,7 +80,7 @@ async def test_only_what_differs_is_changed(store: Store, old: str, new: str, li
 async def test_without_prune_nothing_is_removed(store: Store) -> None:
     await applied(store, SMALL)
     assert await applied(store, SMALL[: SMALL.index('[[domain]]\nname = "other"')]) == []
-    assert [domain.name for domain in (await company_settings(store)).domains] == ["acme", "other"]
+    assert [domain.name for domain in (await domain_settings(store)).domains] == ["acme", "other"]
 
 
 async def test_what_was_removed_comes_back_as_it_was(store: Store) -> None:
@@ -108,7 +108,7 @@ async def test_a_new_password_ends_the_sessions_of_the_old(store: Store) -> None
         await set_password(store, "acme", "nobody", "x")
 
 
-async def test_passwords_are_kept_nowhere(store: Store, section: StoreSection, tmp_path: Path) -> None:
+async def test_passwords_are_not_stored(store: Store, section: StoreSection, tmp_path: Path) -> None:
     changes = await apply(store, parse_directory(SMALL, source="company.toml"))
     assert "secret one" not in repr(parse_directory(SMALL, source="company.toml"))
     assert not any("$argon2" in str(change) for change in changes)
@@ -146,15 +146,15 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("old", "new", "words"), WRONG)
-def test_a_wrong_file_is_told_in_one_line(tmp_path: Path, old: str, new: str, words: str) -> None:
+def test_a_wrong_file_is_reported_in_one_line(tmp_path: Path, old: str, new: str, words: str) -> None:
     file = tmp_path / "company.toml"
     assert SMALL.count(old) == 1
     file.write_text(SMALL.replace(old, new), encoding="utf-8")
     with pytest.raises(ConfigurationError) as error:
         parse_directory_file(file)
-    told = str(error.value)
-    assert told.startswith(f"{file}: ") and words in told and "\n" not in told
-    assert "12345" not in told and "secret one" not in told
+    message = str(error.value)
+    assert message.startswith(f"{file}: ") and words in message and "\n" not in message
+    assert "12345" not in message and "secret one" not in message
 
 
 async def test_laid_over_what_is_there_two_users_must_not_share_an_endpoint(store: Store) -> None:

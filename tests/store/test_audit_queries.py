@@ -1,4 +1,4 @@
-"""The audit read page by page, holding, and changing a password: on both databases."""
+"""Pages of the audit, legal hold, and changing a password."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,13 +7,13 @@ from sqlalchemy import select
 
 from fonoteka.core.naming import call_id
 from store.audit.read import AuditPage, AuditPlace, page_of_audit
-from store.audit.write import Actor, note
+from store.audit.write import Actor, write_entry
 from store.database import schema
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx, account_of, change_password, log_in
 from store.provisioning.directory import domain_id_of, notify_email_of
-from store.retention.legal_hold import set_hold
+from store.retention.legal_hold import set_legal_hold
 from store.selection.period import Period
 from store.selection.scope import Scope
 from tests.data import seed
@@ -38,15 +38,15 @@ async def test_pages_have_every_entry_once_also_of_one_moment(store: Store, pbx:
     async with store.writing() as connection:
         for number in range(10):
             at = NOW + timedelta(seconds=number // 4)  # four of each moment
-            await note(connection, scope, BOSS, action="exported", subject=str(number), detail={"n": number}, now=at)
-            await note(connection, other, BOSS, action="exported", subject="theirs", detail={}, now=at)
+            await write_entry(connection, scope, BOSS, action="exported", subject=str(number), detail={"n": number}, now=at)
+            await write_entry(connection, other, BOSS, action="exported", subject="other", detail={}, now=at)
     subjects, sizes, after = [], [], None
     while True:
-        found = await page(store, scope, "exported", after=after)
-        subjects += [one.subject for one in found.items]
-        sizes.append(len(found.items))
-        assert (found.total, found.total_is_exact) == (10, True)
-        if (after := found.next) is None:
+        result = await page(store, scope, "exported", after=after)
+        subjects += [entry.subject for entry in result.items]
+        sizes.append(len(result.items))
+        assert (result.total, result.total_is_exact) == (10, True)
+        if (after := result.next) is None:
             break
     assert (subjects, sizes) == ([str(number) for number in range(9, -1, -1)], [4, 4, 2])
     assert (await page(store, scope, "exported", "held", limit=10)).next is None
@@ -54,22 +54,22 @@ async def test_pages_have_every_entry_once_also_of_one_moment(store: Store, pbx:
     assert (only.items, only.total) == ((), 0)
     short = Period(start=NOW + timedelta(seconds=1), end=NOW + timedelta(seconds=2))
     inside = await page_of_audit(store, scope.domain_id, short, actions=("exported",), login="900", after=None, limit=10)
-    assert [(one.subject, one.name, dict(one.detail)) for one in inside.items] == [
+    assert [(entry.subject, entry.name, dict(entry.detail)) for entry in inside.items] == [
         (str(number), "Директор Е.М.", {"n": number}) for number in (7, 6, 5, 4)
     ]
 
 
-async def test_a_held_call_is_told_with_its_reason(store: Store, pbx: Pbx) -> None:
+async def test_a_legal_hold_is_audited_with_its_reason(store: Store, pbx: Pbx) -> None:
     scope, call = await scope_of(store), seed.a_call(1, NOW)
     await upsert_calls(store, pbx, [call])
     public_id = call_id(pbx.name, call.linkedid)
     others = [await scope_of(store, "other"), Scope(domain_id=scope.domain_id, login="421")]
     for outside in others:
-        assert not await set_hold(store, outside, public_id, hold=True, why="x", by=BOSS, now=NOW)
+        assert not await set_legal_hold(store, outside, public_id, legal_hold=True, why="x", by=BOSS, now=NOW)
     assert await held(store, public_id) is False
-    assert await set_hold(store, scope, public_id, hold=True, why="спор", by=BOSS, now=NOW)
+    assert await set_legal_hold(store, scope, public_id, legal_hold=True, why="спор", by=BOSS, now=NOW)
     assert await held(store, public_id) is True
-    await upsert_calls(store, pbx, [seed.but(call, revision=call.revision + 1)])  # what is told later lets nothing go
+    await upsert_calls(store, pbx, [seed.but(call, revision=call.revision + 1)])  # a later report does not release it
     assert await held(store, public_id) is True
     (entry,) = (await page(store, scope, "held")).items
     assert entry.call is not None and (entry.call.src, entry.call.started_at) == (call.src, call.started_at)
@@ -78,11 +78,11 @@ async def test_a_held_call_is_told_with_its_reason(store: Store, pbx: Pbx) -> No
 
 async def held(store: Store, public_id: str) -> bool:
     async with store.reading() as connection:
-        query = select(schema.calls.c.held).where(schema.calls.c.public_id == public_id)
+        query = select(schema.calls.c.legal_hold).where(schema.calls.c.public_id == public_id)
         return bool((await connection.execute(query)).scalar_one())
 
 
-async def test_a_password_is_changed_by_who_knows_it(store: Store, pbx: Pbx) -> None:
+async def test_changing_a_password_needs_the_current_one(store: Store, pbx: Pbx) -> None:
     here, account = await log_in(store, "acme", "152", seed.PASSWORD, NOW) or pytest.fail("cannot log in")
     there, _ = await log_in(store, "acme", "152", seed.PASSWORD, NOW) or pytest.fail("cannot log in")
     by = Actor(login="152", address="")
@@ -92,11 +92,11 @@ async def test_a_password_is_changed_by_who_knows_it(store: Store, pbx: Pbx) -> 
     assert [await account_of(store, token, NOW) is not None for token in (here, there)] == [True, False]
     assert await log_in(store, "acme", "152", seed.PASSWORD, NOW) is None
     assert await log_in(store, "acme", "152", "a new one", NOW) is not None
-    found = await page(store, await scope_of(store), "password_changed")
-    assert [(one.login, one.subject) for one in found.items] == [("152", "152")]
+    result = await page(store, await scope_of(store), "password_changed")
+    assert [(entry.login, entry.subject) for entry in result.items] == [("152", "152")]
 
 
-async def test_whom_a_domain_wants_told(store: Store, pbx: Pbx) -> None:
+async def test_the_address_for_notifications(store: Store, pbx: Pbx) -> None:
     assert [await notify_email_of(store, name) for name in ("acme", "other", "nowhere", "acme\0")] == [
         "boss@acme.example", None, None, None,
     ]  # fmt: skip

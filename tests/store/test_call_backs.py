@@ -1,4 +1,4 @@
-"""When a missed call was called back: whatever comes first, and however it changes afterwards."""
+"""`called_back_at` of missed calls, in any order of reports and after any change."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ def missed(number: int, minute: float, src: str = "89131234567", **more: Any) ->
 
 
 def out(number: int, minute: float, dst: str = "89131234567", **more: Any) -> CallReport:
-    """A call that was answered at that minute, rung for since half a minute before."""
+    """An outgoing call, answered at a minute after half a minute of ringing."""
     call = seed.a_call(number, at(minute) - timedelta(seconds=30), ring_ms=30_000)
     return seed.but(call, **({"direction": Direction.OUT, "src": "152", "dst": dst, "number": None} | more))
 
@@ -40,16 +40,16 @@ def newer(call: CallReport, **fields: Any) -> CallReport:
 
 
 async def backs(store: Store, *wanted: CallReport) -> list[float | None]:
-    """The minute at which each of these calls was called back."""
+    """The minute at which each call was called back."""
     async with store.reading() as connection:
         rows = await connection.execute(select(calls.c.linkedid, calls.c.called_back_at))
-        found = {row.linkedid: row.called_back_at for row in rows}
-    times = [found[call.linkedid] for call in wanted]
+        by_linkedid = {row.linkedid: row.called_back_at for row in rows}
+    times = [by_linkedid[call.linkedid] for call in wanted]
     return [None if time is None else (time - BEGIN) / timedelta(minutes=1) for time in times]
 
 
-async def reported(store: Store, pbx: Pbx, *told: CallReport) -> None:
-    taken = await upsert_calls(store, pbx, told)
+async def reported(store: Store, pbx: Pbx, *reports: CallReport) -> None:
+    taken = await upsert_calls(store, pbx, reports)
     assert not any(receipt.refused for receipt in taken.receipts)
 
 
@@ -69,7 +69,7 @@ MATCHING = [
 
 
 @pytest.mark.parametrize(("src", "dst", "same"), MATCHING)
-async def test_who_is_the_same_party(store: Store, pbx: Pbx, src: str, dst: str, same: bool) -> None:
+async def test_which_numbers_are_the_same_party(store: Store, pbx: Pbx, src: str, dst: str, same: bool) -> None:
     call = missed(1, 0, src)
     await reported(store, pbx, call)
     await reported(store, pbx, out(2, 5, dst))
@@ -81,7 +81,7 @@ FIRST, SECOND = out(4, 10), out(5, 12)
 
 
 @pytest.mark.parametrize("order", [*permutations((MISSED, FIRST, SECOND))])
-async def test_whatever_comes_first(store: Store, pbx: Pbx, order: tuple[CallReport, ...]) -> None:
+async def test_any_order_of_reports(store: Store, pbx: Pbx, order: tuple[CallReport, ...]) -> None:
     for call in (LATE, *order):
         await reported(store, pbx, call)
         await reported(store, pbx, call)
@@ -112,13 +112,13 @@ CHANGED: list[tuple[str, list[CallReport], list[float | None]]] = [
 
 
 @pytest.mark.parametrize(("reports", "expected"), [case[1:] for case in CHANGED], ids=[case[0] for case in CHANGED])
-async def test_what_changes_afterwards(store: Store, pbx: Pbx, reports: list[CallReport], expected: list[float | None]) -> None:
+async def test_later_changes(store: Store, pbx: Pbx, reports: list[CallReport], expected: list[float | None]) -> None:
     await reported(store, pbx, MISSED, ANOTHER, LATE, FIRST, SECOND)
     await reported(store, pbx, *reports)
     assert await backs(store, MISSED, ANOTHER, LATE) == expected
 
 
-async def test_those_who_watch_hear_of_it(store: Store, pbx: Pbx) -> None:
+async def test_the_missed_calls_are_among_the_changes(store: Store, pbx: Pbx) -> None:
     await reported(store, pbx, MISSED, ANOTHER, LATE)
     taken = await upsert_calls(store, pbx, [FIRST])
     assert [change.direction for change in taken.changes] == [Direction.OUT, Direction.IN, Direction.IN]
@@ -144,8 +144,8 @@ async def test_another_pbx_of_the_company_calls_back(store: Store, pbx: Pbx) -> 
     assert await backs(store, MISSED) == [10]
 
 
-async def test_another_city_makes_another_number_of_it(store: Store, pbx: Pbx) -> None:
-    """«2667788» is of the company's city: with another one it is another party."""
+async def test_other_area_codes_make_other_numbers(store: Store, pbx: Pbx) -> None:
+    """«2667788» is a local number: with another area code it is another party."""
     called, back = missed(1, 0, "2667788"), out(2, 5, "83912667788")
     await reported(store, pbx, called, back)
     assert await backs(store, called) == [5]

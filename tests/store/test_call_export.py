@@ -1,4 +1,4 @@
-"""A selection stretch by stretch is the selection; what may be heard of many calls is what may be heard of each."""
+"""Batches of a selection add up to it; the audio of many calls equals that of each."""
 
 from datetime import date
 
@@ -32,6 +32,6 @@ async def test_stretches_and_their_sound(store: Store, pbx: Pbx, login: str | No
         shown = await page_of_calls(store, everybody, selection, sort=Sort.STARTED_UP, after=None, limit=500, now=NOW)
         each = {seen.call_id: await audio_of(store, scope, seen.public_id) for seen in page.items}
         heard = {call_id: parts for call_id, parts in each.items() if parts}
-        # Asked for by its key, a call of others is as silent as one that is not there.
+        # A call outside the scope has no audio, even when it is requested by its key.
         assert await audio_of_calls(store, scope, [seen.call_id for seen in shown.items]) == heard
         assert bool(heard) == (login in (None, "152") and bool(each))

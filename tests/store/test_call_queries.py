@@ -1,11 +1,11 @@
-"""Which calls a selection finds, in which order, and page by page."""
+"""Selections of calls, their order and their pages."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Select, select, text
+from sqlalchemy import select, text
 from sqlalchemy.dialects import sqlite
 
 from fonoteka.core.call_report import CallReport, Direction, Reason, Result
@@ -13,23 +13,15 @@ from store.database.schema import domains
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx
-from store.queries import page_keys as call_keys
 from store.queries.calls import Page, page_of_calls
-from store.queries.page_keys import Place
+from store.queries.page_keys import Place, keys_query
 from store.selection.period import period
 from store.selection.scope import Scope, visible_calls
 from store.selection.selection import Kind, Selection, Sort, conditions
-from store.statistics import from_calls as figures_counted
 from tests.data import seed
 
 ZONE = ZoneInfo("Asia/Krasnoyarsk")
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)  # 21:00 by the domain's clock
-
-
-@pytest.fixture(autouse=True, params=["whole", "in_halves"])
-def looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "in_halves":
-        monkeypatch.setattr("store.halves.LONG", timedelta())
 
 
 def at(clock: str, day: int = 22) -> datetime:
@@ -37,7 +29,7 @@ def at(clock: str, day: int = 22) -> datetime:
 
 
 def table() -> dict[str, CallReport]:
-    """The calls that the selections below choose from, by a letter each."""
+    """The calls for the selections below, by letter."""
     off: dict[str, Any] = {"segments": (), "reason": Reason.USER_OFF}
     out: dict[str, Any] = {"direction": Direction.OUT, "number": None}
     calls = {
@@ -61,7 +53,7 @@ def table() -> dict[str, CallReport]:
 
 
 async def filled(store: Store, pbx: Pbx) -> dict[str, str]:
-    """Store the table; linkedid → letter."""
+    """Store the calls; return the letters by linkedid."""
     calls = table()
     await upsert_calls(store, pbx, list(calls.values()))
     await seed.ship(store, pbx, calls["a"], (9000,))
@@ -138,19 +130,19 @@ SELECTIONS: list[tuple[dict[str, Any], str]] = [
 async def test_each_selection_finds_its_calls(store: Store, pbx: Pbx) -> None:
     letters, scope = await filled(store, pbx), await scope_of(store)
     for wanted, expected in SELECTIONS:
-        found = await page(store, scope, **wanted)
-        assert "".join(letters[call.linkedid] for call in found.items) == expected, wanted
-        assert (found.total, found.total_is_exact) == (len(expected), True), wanted
+        got = await page(store, scope, **wanted)
+        assert "".join(letters[call.linkedid] for call in got.items) == expected, wanted
+        assert (got.total, got.total_is_exact) == (len(expected), True), wanted
 
 
-async def test_nobody_sees_beyond_their_scope(store: Store, pbx: Pbx) -> None:
+async def test_nothing_outside_the_scope_is_visible(store: Store, pbx: Pbx) -> None:
     letters = await filled(store, pbx)
     expected = {("152", "acme"): "abcdegi", ("421", "acme"): "fg", ("130", "acme"): "", (None, "other"): "o", ("152", "other"): ""}
     for (login, domain), calls in expected.items():
         scope = await scope_of(store, login, domain)
         for wanted in ({}, {"users": ("152", "421", "900")}, {"recorded": False}, {"recorded": True}):
-            found = await page(store, scope, **wanted)
-            assert {letters[call.linkedid] for call in found.items} <= set(calls), (login, domain, wanted)
+            got = await page(store, scope, **wanted)
+            assert {letters[call.linkedid] for call in got.items} <= set(calls), (login, domain, wanted)
         assert "".join(letters[call.linkedid] for call in (await page(store, scope)).items) == calls
 
 
@@ -164,12 +156,12 @@ async def test_nobody_sees_beyond_their_scope(store: Store, pbx: Pbx) -> None:
     ],
 )
 async def test_pages_follow_each_other_without_gap_or_repeat(store: Store, pbx: Pbx, sort: Sort, expected: str) -> None:
-    letters, scope, after, found = await filled(store, pbx), await scope_of(store), None, ""
+    letters, scope, after, listed = await filled(store, pbx), await scope_of(store), None, ""
     while True:
         got = await page(store, scope, sort, after, limit=2)
-        found += "".join(letters[call.linkedid] for call in got.items)
-        # What comes meanwhile belongs to no page that was begun before it: it is newer, and it goes on.
-        newcomer = seed.but(seed.a_call(100 + len(found), at("20:59:59.999")), ended_at=None)
+        listed += "".join(letters[call.linkedid] for call in got.items)
+        # A call that arrives meanwhile is newer than the first page, and in progress.
+        newcomer = seed.but(seed.a_call(100 + len(listed), at("20:59:59.999")), ended_at=None)
         if sort is not Sort.STARTED_UP:
             letters[newcomer.linkedid] = "" if sort is Sort.STARTED_DOWN else "!"
         if sort is Sort.STARTED_DOWN:
@@ -177,22 +169,20 @@ async def test_pages_follow_each_other_without_gap_or_repeat(store: Store, pbx: 
         if got.next is None:
             break
         after = got.next
-    assert found.replace("!", "") == expected
+    assert listed.replace("!", "") == expected
 
 
-async def test_more_than_ten_thousand_are_counted_only_where_figures_are_kept(
-    store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_only_counters_count_more_than_ten_thousand_calls(store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("store.selection.bounded_count.COUNTED_UP_TO", 8)
     await filled(store, pbx)
     some = await page(store, await scope_of(store), min_s=0, limit=2)
     assert (some.total, some.total_is_exact) == (8, False)
-    kept = await page(store, await scope_of(store))
-    assert (kept.total, kept.total_is_exact) == (9, True)
+    from_counters = await page(store, await scope_of(store))
+    assert (from_counters.total, from_counters.total_is_exact) == (9, True)
 
 
 async def test_a_list_is_read_in_the_order_of_an_index(store: Store, pbx: Pbx) -> None:
-    """Neither sorting nor scanning: this is what keeps a page fast among tens of millions of calls."""
+    """Without sorting and scanning, a page is fast among tens of millions of calls."""
     if store.engine.dialect.name != "sqlite":
         return  # PostgreSQL plans by statistics, and rightly sorts a dozen rows
     await filled(store, pbx)
@@ -203,50 +193,32 @@ async def test_a_list_is_read_in_the_order_of_an_index(store: Store, pbx: Pbx) -
         assert not any("TEMP B-TREE" in line for line in plan), plan
 
 
-async def test_calls_that_go_on_are_found_at_once(store: Store, pbx: Pbx) -> None:
-    """Among tens of millions of calls, they are a few: figures by length look at these alone."""
-    if store.engine.dialect.name != "sqlite":
-        return  # PostgreSQL plans by statistics
-    await filled(store, pbx)
-    scope = await scope_of(store)
-    selection = Selection(period=period(None, None, ZONE, NOW), zone=ZONE, min_s=30)
-    hours = figures_counted.hours(scope, selection, NOW, going_on=True)
-    talks = figures_counted.talks(scope, selection, [(0, 30), (30, None)], NOW, going_on=True)
-    for query in (hours, talks):
-        plan = await plan_of(store, query)
-        assert any("COVERING INDEX ix_calls_going_on (domain_id=? AND duration_s=? AND started_at>?" in line for line in plan), plan
-
-
 async def plan_of_first_page(store: Store, scope: Scope) -> list[str]:
     visible = visible_calls(scope)
     selection = Selection(period=period(None, None, ZONE, NOW), zone=ZONE)
-    return await plan_of(store, call_keys.first(visible, conditions(selection, visible, NOW), Sort.STARTED_DOWN, None, NOW, 50))
-
-
-async def plan_of(store: Store, query: Select[Any]) -> list[str]:
+    query = keys_query(visible, conditions(selection, visible, NOW), Sort.STARTED_DOWN, None, NOW, 50)
     sql = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
-    sql = sql.replace("LIMIT ?", "LIMIT -1")  # what SQLAlchemy says before an OFFSET is never written out
     async with store.reading() as connection:
         return [row.detail for row in await connection.execute(text(f"EXPLAIN QUERY PLAN {sql}".replace(":", "\\:")))]
 
 
-async def test_counted_hours_of_summer_time(store: Store, pbx: Pbx) -> None:
-    """The hour that comes twice is found twice, the one that never comes not at all."""
+async def test_hours_at_the_change_to_winter_time(store: Store, pbx: Pbx) -> None:
+    """The hour that occurs twice is found twice, the hour that is skipped never."""
     zone = ZoneInfo("Europe/Berlin")
     calls = {hour: seed.a_call(hour, datetime(2026, 10, 25, 0, 30, tzinfo=UTC) + timedelta(hours=hour)) for hour in range(3)}
     await upsert_calls(store, pbx, list(calls.values()))
     within = period(date(2026, 10, 24), date(2026, 10, 26), zone, NOW)
-    found = [
+    got = [
         len(
             (await page_of_calls(store, await scope_of(store), selection, sort=Sort.STARTED_UP, after=None, limit=9, now=NOW)).items
         )
         for hour in range(1, 5)
         for selection in [Selection(period=within, zone=zone, time_from=time(hour), time_to=time(hour + 1))]
     ]
-    assert found == [0, 2, 1, 0]
+    assert got == [0, 2, 1, 0]
 
 
-async def test_who_has_left_is_found_by_their_login_and_nobody_by_what_no_login_holds(store: Store, pbx: Pbx) -> None:
+async def test_the_filter_employee_finds_former_users(store: Store, pbx: Pbx) -> None:
     await filled(store, pbx)
     left = seed.but(
         seed.a_call(20, at("12:30:00")), employee="Ушёл-7", participants=("Ушёл-7",), segments=(), reason=Reason.USER_OFF

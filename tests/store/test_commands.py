@@ -1,4 +1,4 @@
-"""Commands on their way to an agent: what is seen by whom, for how long, and whose answer counts."""
+"""Commands to recorders: which PBX takes them, until when, and whose answer counts."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,7 @@ async def test_a_command_is_handed_out_once_to_its_own_pbx_unless_it_is_too_old_
     here, there = await registered(store, "here"), await registered(store, "there")
     first, second, third, fourth = [await asked(store, here) for _ in range(4)]
     assert await commands.withdraw(store, fourth) == commands.WITHDRAWN
-    for pbx, after, age_s, found in (
+    for pbx, after, age_s, expected in (
         (there, 0, 0, []),
         (here, 0, 10, []),
         (here, second, 9.9, [third]),
@@ -34,7 +34,7 @@ async def test_a_command_is_handed_out_once_to_its_own_pbx_unless_it_is_too_old_
         (here, 0, 0, []),
     ):
         now = NOW + timedelta(seconds=age_s)
-        assert [one.id for one in await commands.take(store, pbx, after, now)] == found
+        assert [command.id for command in await commands.take(store, pbx, after, now)] == expected
 
 
 async def test_what_was_taken_can_only_be_answered(store: Store) -> None:
@@ -45,7 +45,7 @@ async def test_what_was_taken_can_only_be_answered(store: Store) -> None:
     assert await commands.withdraw(store, command) == commands.TAKEN
     before = await commands.mark(store)
     await commands.answer(store, here, command, commands.DONE)
-    assert await commands.mark(store) != before  # or whoever waits for it would not be woken
+    assert await commands.mark(store) != before  # wakes the waiting request
     assert await commands.answer_of(store, command) == commands.DONE
 
 
@@ -64,7 +64,7 @@ async def test_the_first_answer_counts_and_no_other_pbx_gives_it(store: Store) -
     assert await commands.answer_of(store, late) == commands.WITHDRAWN
 
 
-async def test_old_ones_are_cleared_away_and_their_ids_never_come_again(store: Store) -> None:
+async def test_old_commands_are_deleted_and_their_ids_never_reused(store: Store) -> None:
     pbx = await registered(store, "here")
     first = await asked(store, pbx)
     later = NOW + timedelta(minutes=2)

@@ -1,4 +1,4 @@
-"""Half a year of an office: there is something of everything, it is the same each time, and the sound is there."""
+"""The calls of `tests.data.half_year`: every kind, reproducible, and with audio."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -39,7 +39,7 @@ def test_as_an_office_has_them() -> None:
 @pytest.mark.parametrize(("people", "numbers"), [(4, 2), (300, 200)])
 def test_a_company_is_as_large_as_it_is_asked_to_be(people: int, numbers: int) -> None:
     of = office(people=people, numbers=numbers)
-    assert len({one.login for one in of.people}) == people
+    assert len({person.login for person in of.people}) == people
     assert len({number for number, _ in of.numbers}) == numbers
 
 
@@ -51,7 +51,9 @@ async def test_there_is_something_of_everything_and_it_can_be_heard(store: Store
         states = set((await connection.execute(select(columns.recording_state))).scalars())
         domain_id = (await connection.execute(select(schema.domains.c.id).where(schema.domains.c.name == "acme"))).scalar_one()
     no_such = (Direction.INTERNAL, Result.OTHER)
-    assert {(row.direction, row.result) for row in rows} == {(one, other) for one in Direction for other in Result} - {no_such}
+    assert {(row.direction, row.result) for row in rows} == {
+        (direction, result) for direction in Direction for result in Result
+    } - {no_such}
     assert {row.recording_reason for row in rows} == {None, *Reason}
     assert states == set(RecordingState) - {RecordingState.RECORDING, RecordingState.PROCESSING}
     scope, zone = Scope(domain_id=domain_id, login=None), office().zone

@@ -1,4 +1,4 @@
-"""What agents ship is taken once, in whatever order and however often it comes."""
+"""Intake is idempotent, in any order of arrival."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
@@ -19,7 +19,7 @@ from store.database.store import Store
 from store.intake.intake import RecordingTaken, store_recording, upsert_calls
 from store.objects.file_signature import is_kind
 from store.people.accounts import Pbx, ensure_pbx, log_in, pbx_of
-from store.provisioning.directory import change_person
+from store.provisioning.directory import update_user
 from store.queries.calls import SeenCall, call_of
 from store.selection.scope import Scope
 from tests.data import seed
@@ -61,30 +61,28 @@ async def rows(store: Store) -> list[int]:
 
 
 def growing(count: int) -> list[CallReport]:
-    """A call as it is told again and again: rung, taken, ended."""
-    whole = seed.a_call(1, BEGIN)
+    """The reports of one call: ringing, answered, ended, corrected."""
+    call = seed.a_call(1, BEGIN)
     stages = [
         seed.but(
-            whole,
-            revision=whole.revision + 1,
+            call,
+            revision=call.revision + 1,
             result=Result.NO_ANSWER,
             answered_by=None,
             answered_at=None,
             ended_at=None,
             talk_ms=0,
         ),
-        seed.but(whole, revision=whole.revision + 2, ended_at=None),
-        seed.but(whole, revision=whole.revision + 3),
-        seed.but(whole, revision=whole.revision + 4, dst="2458888", participants=("152", "421")),
+        seed.but(call, revision=call.revision + 2, ended_at=None),
+        seed.but(call, revision=call.revision + 3),
+        seed.but(call, revision=call.revision + 4, dst="2458888", participants=("152", "421")),
     ]
     return stages[:count]
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.lists(st.integers(0, 3), min_size=1, max_size=8), batch=st.integers(1, 8), number=st.integers(1, 10**9))
-async def test_whatever_the_order_the_newest_revision_stays(
-    store: Store, pbx: Pbx, order: list[int], batch: int, number: int
-) -> None:
+async def test_the_newest_revision_stays_in_any_order(store: Store, pbx: Pbx, order: list[int], batch: int, number: int) -> None:
     stages = [seed.but(stage, linkedid=f"{number}.{order}"[:100], segments=()) for stage in growing(4)]
     reports = [stages[place] for place in order]
     for start in range(0, len(reports), batch):
@@ -92,9 +90,9 @@ async def test_whatever_the_order_the_newest_revision_stays(
         assert [(receipt.linkedid, receipt.revision, receipt.refused) for receipt in taken.receipts] == [
             (report.linkedid, report.revision, None) for report in reports[start : start + batch]
         ]
-    newest, found = stages[max(order)], await seen(store, reports[0])
-    assert found is not None
-    assert (found.dst, found.result, found.answered_at, found.ended_at) == (
+    newest, shown = stages[max(order)], await seen(store, reports[0])
+    assert shown is not None
+    assert (shown.dst, shown.result, shown.answered_at, shown.ended_at) == (
         newest.dst,
         newest.result,
         newest.answered_at,
@@ -111,8 +109,8 @@ async def test_what_is_not_newer_changes_nothing_and_gets_its_receipt(store: Sto
     )
     assert (len(first.changes), len(again.changes)) == (1, 0)
     assert [receipt.refused for receipt in again.receipts] == [None, None]
-    found = await seen(store, call)
-    assert found is not None and found.dst == call.dst
+    shown = await seen(store, call)
+    assert shown is not None and shown.dst == call.dst
     assert await rows(store) == [1, 1, 1]
 
 
@@ -148,8 +146,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"src": "x" * 10_001}, "src"),
     ({"path": (STEP,) * 10_001}, "path"),
     ({"path": (seed.but(STEP, at=NAIVE),)}, "zone"),
-    ({"path": (seed.but(STEP, what="x" * 17),)}, "station"),
-    ({"path": (seed.but(STEP, what="ring\0"),)}, "station"),
+    ({"path": (seed.but(STEP, what="x" * 17),)}, "step of the path"),
+    ({"path": (seed.but(STEP, what="ring\0"),)}, "step of the path"),
 ]
 
 WITHIN: list[dict[str, Any]] = [
@@ -169,7 +167,7 @@ async def test_the_most_that_is_taken_fits_the_index(store: Store, pbx: Pbx) -> 
     assert (await rows(store))[0] == len(WITHIN)
 
 
-async def test_an_unknown_domain_may_become_known(store: Store, pbx: Pbx) -> None:
+async def test_a_report_of_an_unknown_domain_is_deferred(store: Store, pbx: Pbx) -> None:
     call = seed.but(seed.a_call(1, BEGIN), domain="nobody")
     (receipt,) = (await upsert_calls(store, pbx, [call])).receipts
     assert receipt.retry and "unknown domain 'nobody'" in (receipt.refused or "")
@@ -198,8 +196,8 @@ async def test_a_pbx_cannot_touch_anothers_call(store: Store, pbx: Pbx) -> None:
     with pytest.raises(IntakeRefused):
         await take(store, other, call)
     await upsert_calls(store, other, [seed.but(call, pbx="pbx2", dst="other")])
-    found = await seen(store, call)
-    assert found is not None and found.dst == call.dst
+    shown = await seen(store, call)
+    assert shown is not None and shown.dst == call.dst
     # The same name of a segment on both is two segments.
     assert (await rows(store))[:2] == [2, 2]
 
@@ -220,8 +218,8 @@ async def test_a_recording_makes_its_call_ready(store: Store, pbx: Pbx) -> None:
 async def test_a_recording_whose_call_was_never_reported_makes_its_row(store: Store, pbx: Pbx) -> None:
     call = seed.a_call(1, BEGIN)
     await take(store, pbx, seed.but(call, segments=call.segments, participants=()))
-    found = await seen(store, call, "152")
-    assert found is not None and found.recording.state is RecordingState.READY
+    shown = await seen(store, call, "152")
+    assert shown is not None and shown.recording.state is RecordingState.READY
 
 
 async def test_the_same_recording_twice_is_one(store: Store, pbx: Pbx) -> None:
@@ -232,12 +230,12 @@ async def test_the_same_recording_twice_is_one(store: Store, pbx: Pbx) -> None:
     assert await rows(store) == [1, 1, 1]
 
 
-async def test_made_anew_it_takes_the_place_of_the_old(store: Store, pbx: Pbx) -> None:
+async def test_a_second_mix_replaces_the_first(store: Store, pbx: Pbx) -> None:
     call = seed.a_call(1, BEGIN)
     await take(store, pbx, call, audio=AUDIO[:-1], length_ms=4000)
     assert (await take(store, pbx, call)).receipt.sha256 == seed.mixed_of(AUDIO, 5000).sha256
-    found = await seen(store, call)
-    assert found is not None and found.recording.duration_ms == 5000
+    shown = await seen(store, call)
+    assert shown is not None and shown.recording.duration_ms == 5000
     assert len(files(store)) == 2
 
 
@@ -245,21 +243,21 @@ async def test_a_newer_report_keeps_audio_that_it_does_not_name(store: Store, pb
     call = seed.a_call(1, BEGIN)
     await take(store, pbx, call)
     await upsert_calls(store, pbx, [seed.but(call, revision=call.revision + 9, segments=(), reason=Reason.USER_OFF)])
-    found = await seen(store, call)
-    assert found is not None and found.recording.state is RecordingState.READY
+    shown = await seen(store, call)
+    assert shown is not None and shown.recording.state is RecordingState.READY
 
 
-async def test_a_segment_given_up_before_any_audio_is_forgotten(store: Store, pbx: Pbx) -> None:
+async def test_a_segment_without_audio_that_is_no_longer_reported_is_deleted(store: Store, pbx: Pbx) -> None:
     call = seed.a_call(1, BEGIN)
     await upsert_calls(store, pbx, [call])
     await upsert_calls(store, pbx, [seed.but(call, revision=call.revision + 9, segments=(), reason=Reason.NOT_ANSWERED)])
-    found = await seen(store, call)
-    assert found is not None and (found.recording.state, found.recording.reason) == (RecordingState.NONE, Reason.NOT_ANSWERED)
+    shown = await seen(store, call)
+    assert shown is not None and (shown.recording.state, shown.recording.reason) == (RecordingState.NONE, Reason.NOT_ANSWERED)
     assert (await rows(store))[1] == 0
 
 
 @pytest.mark.parametrize("wrong", [{"sha256": "0" * 64}, {"size_bytes": len(AUDIO) - 1}, {"size_bytes": len(AUDIO) + 1}])
-async def test_damaged_on_the_way_it_leaves_nothing_behind(store: Store, pbx: Pbx, wrong: dict[str, Any]) -> None:
+async def test_a_recording_damaged_in_transfer_leaves_no_file(store: Store, pbx: Pbx, wrong: dict[str, Any]) -> None:
     with pytest.raises(ChecksumWrong):
         await take(store, pbx, seed.a_call(1, BEGIN), **wrong)
     assert files(store) == []
@@ -311,7 +309,7 @@ BEGINNINGS = [
 
 
 @pytest.mark.parametrize(("audio_format", "beginning", "can_be"), BEGINNINGS)
-def test_a_file_is_known_by_how_it_begins(audio_format: AudioFormat, beginning: bytes, can_be: bool) -> None:
+def test_a_file_is_recognised_by_its_signature(audio_format: AudioFormat, beginning: bytes, can_be: bool) -> None:
     assert is_kind(audio_format, beginning) == can_be
 
 
@@ -321,8 +319,8 @@ async def test_a_nul_in_a_name_finds_nothing(store: Store, pbx: Pbx) -> None:
     assert await log_in(store, "acme", "152\0", seed.PASSWORD, NOW) is None
     assert await call_of(store, scope, "\0", NOW) is None
     by = Actor(login="900", address="\0")
-    assert await change_person(store, scope, "\0", record=None, name="\0", by=by, now=NOW) is None
-    assert await change_person(store, scope, "152", record=None, name="a\0b", by=by, now=NOW) is not None
+    assert await update_user(store, scope, "\0", record=None, name="\0", by=by, now=NOW) is None
+    assert await update_user(store, scope, "152", record=None, name="a\0b", by=by, now=NOW) is not None
 
 
 async def test_a_segment_cannot_be_taken_from_its_call(store: Store, pbx: Pbx) -> None:
@@ -341,12 +339,12 @@ async def test_two_hundred_calls_are_one_transaction(store: Store, pbx: Pbx) -> 
     assert await rows(store) == [200, 200, 200]
 
 
-async def test_hostile_text_is_kept_as_text(store: Store, pbx: Pbx) -> None:
+async def test_hostile_text_is_stored_as_text(store: Store, pbx: Pbx) -> None:
     src = "'; DROP TABLE calls; --\r\n\0«имя» %_\\"
     call = seed.but(seed.a_call(1, BEGIN), src=src)
     await upsert_calls(store, pbx, [call])
-    found = await seen(store, call)
-    assert found is not None and found.src == src.replace("\0", "")
+    shown = await seen(store, call)
+    assert shown is not None and shown.src == src.replace("\0", "")
 
 
 def files(store: Store) -> Sequence[Any]:

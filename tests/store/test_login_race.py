@@ -1,4 +1,4 @@
-"""A login that is being checked while the password changes opens no session: the change has ended them all."""
+"""A login with the old password opens no session if the password changes during the check."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from store.people.passwords import verify_login
 from tests.data import seed
 
 
-async def test_the_old_password_opens_nothing_once_it_is_changed(store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_old_password_opens_no_session_after_the_change(store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:
     async def slowly(password_hash: str | None, password: str) -> bool:
         right = await verify_login(password_hash, password)
         await set_password(store, "acme", "152", "a new password")

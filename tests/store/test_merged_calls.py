@@ -1,4 +1,4 @@
-"""Two calls that turned out to be one: a single row, with the recordings of both, in whatever order things arrive."""
+"""Merged calls: one row with the recordings of both, in any order of arrival."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -11,14 +11,14 @@ from store.audit.write import Actor
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx
-from store.retention.legal_hold import set_hold
+from store.retention.legal_hold import set_legal_hold
 from tests.data import seed
 from tests.store.test_audit_queries import scope_of
 from tests.store.test_intake import BEGIN, seen, take
 
 CUSTOMER, ASKING = seed.a_call(1, BEGIN), seed.a_call(2, BEGIN)
 LATER = max(CUSTOMER.revision, ASKING.revision) + 10
-WHOLE = replace(CUSTOMER, revision=LATER, segments=(*CUSTOMER.segments, *ASKING.segments))
+MERGED = replace(CUSTOMER, revision=LATER, segments=(*CUSTOMER.segments, *ASKING.segments))
 PART = replace(ASKING, revision=LATER, segments=(), merged_into=CUSTOMER.linkedid)
 
 
@@ -27,7 +27,7 @@ async def test_one_row_has_the_recordings_of_both(store: Store, pbx: Pbx, order:
     await upsert_calls(store, pbx, [CUSTOMER, ASKING])
     for step in order:
         if step == "merge":
-            await upsert_calls(store, pbx, [WHOLE, PART])
+            await upsert_calls(store, pbx, [MERGED, PART])
         else:
             await take(store, pbx, CUSTOMER if step.startswith("customer") else ASKING)
     shown = await seen(store, CUSTOMER)
@@ -38,20 +38,20 @@ async def test_one_row_has_the_recordings_of_both(store: Store, pbx: Pbx, order:
     assert await seen(store, ASKING, "152") is None
 
 
-async def test_what_is_held_stays_held_in_the_call_it_becomes_a_part_of(store: Store, pbx: Pbx) -> None:
+async def test_a_legal_hold_passes_to_the_call_that_a_call_is_merged_into(store: Store, pbx: Pbx) -> None:
     await upsert_calls(store, pbx, [CUSTOMER, ASKING])
     scope, by = await scope_of(store), Actor(login="900", address="127.0.0.1")
-    assert await set_hold(store, scope, call_id(ASKING.pbx, ASKING.linkedid), hold=True, why="", by=by, now=BEGIN)
-    await upsert_calls(store, pbx, [WHOLE, PART])
+    assert await set_legal_hold(store, scope, call_id(ASKING.pbx, ASKING.linkedid), legal_hold=True, why="", by=by, now=BEGIN)
+    await upsert_calls(store, pbx, [MERGED, PART])
     shown = await seen(store, CUSTOMER)
     assert shown is not None
-    assert shown.held
+    assert shown.legal_hold
 
 
 @pytest.mark.parametrize("report", [ASKING, PART])
-async def test_what_comes_late_of_the_part_changes_nothing(store: Store, pbx: Pbx, report: CallReport) -> None:
+async def test_a_late_report_of_the_merged_call_changes_nothing(store: Store, pbx: Pbx, report: CallReport) -> None:
     await upsert_calls(store, pbx, [CUSTOMER, ASKING])
-    await upsert_calls(store, pbx, [WHOLE, PART])
+    await upsert_calls(store, pbx, [MERGED, PART])
     await upsert_calls(store, pbx, [report])
     assert await seen(store, ASKING) is None
     shown = await seen(store, CUSTOMER)

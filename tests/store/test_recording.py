@@ -1,4 +1,4 @@
-"""What became of a call's recording: a table."""
+"""The state of a call's recording, as a table."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -23,7 +23,7 @@ def segment(
     return Segment(name=f"{user}-{at_s}", user=user, started_at=BEGIN + timedelta(seconds=at_s), reason=why, arrival=arrival)
 
 
-WAITING, WHOLE, SHORT = segment(), segment(audio_ms=5000), segment(audio_ms=4499, talk_ms=14_500)
+WAITING, COMPLETE, SHORT = segment(), segment(audio_ms=5000), segment(audio_ms=4499, talk_ms=14_500)
 FAILED = segment("421", 9, why=Reason.DISK_FULL)
 
 
@@ -37,17 +37,17 @@ FAILED = segment("421", 9, why=Reason.DISK_FULL)
         ([], Reason.RETENTION, True, RecordingState.EXPIRED, Reason.RETENTION, None),
         ([WAITING], None, False, RecordingState.RECORDING, None, None),
         ([WAITING], None, True, RecordingState.PROCESSING, None, None),
-        ([WHOLE], None, True, RecordingState.READY, None, 5000),
-        ([WHOLE], None, False, RecordingState.READY, None, 5000),
-        ([WHOLE, segment("421", 9)], None, False, RecordingState.RECORDING, None, 5000),
-        ([WHOLE, segment("421", 9)], None, True, RecordingState.PROCESSING, None, 5000),
+        ([COMPLETE], None, True, RecordingState.READY, None, 5000),
+        ([COMPLETE], None, False, RecordingState.READY, None, 5000),
+        ([COMPLETE, segment("421", 9)], None, False, RecordingState.RECORDING, None, 5000),
+        ([COMPLETE, segment("421", 9)], None, True, RecordingState.PROCESSING, None, 5000),
         ([segment(audio_ms=4500, talk_ms=14_500)], None, True, RecordingState.READY, None, 4500),
         ([segment(audio_ms=4499, salvaged=True)], None, True, RecordingState.PARTIAL, Reason.AUDIO_DAMAGED, 4499),
         ([SHORT], None, True, RecordingState.PARTIAL, Reason.ASTERISK_FAILED, 4499),
         ([segment(audio_ms=1000, salvaged=True)], None, True, RecordingState.PARTIAL, Reason.AUDIO_DAMAGED, 1000),
         ([segment(audio_ms=5000, salvaged=True)], None, True, RecordingState.READY, None, 5000),
         ([FAILED], None, True, RecordingState.FAILED, Reason.DISK_FULL, None),
-        ([WHOLE, FAILED], None, True, RecordingState.PARTIAL, Reason.DISK_FULL, 5000),
+        ([COMPLETE, FAILED], None, True, RecordingState.PARTIAL, Reason.DISK_FULL, 5000),
         ([segment(audio_ms=5000, why=Reason.AGENT_WAS_DOWN)], None, True, RecordingState.PARTIAL, Reason.AGENT_WAS_DOWN, 5000),
         ([segment(why=Reason.STOPPED_BY_USER)], None, False, RecordingState.RECORDING, None, None),
         ([segment(audio_ms=2000, why=Reason.STOPPED_BY_USER)], None, True, RecordingState.PARTIAL, Reason.STOPPED_BY_USER, 2000),
@@ -57,17 +57,17 @@ FAILED = segment("421", 9, why=Reason.DISK_FULL)
 def test_the_state_follows_from_what_was_reported_and_what_arrived(
     segments: list[Segment], reason: Reason | None, ended: bool, state: RecordingState, why: Reason | None, duration_ms: int | None
 ) -> None:
-    found = assess(segments, reason=reason, ended=ended)
-    assert (found.state, found.reason, found.duration_ms) == (state, why, duration_ms)
+    recording = assess(segments, reason=reason, ended=ended)
+    assert (recording.state, recording.reason, recording.duration_ms) == (state, why, duration_ms)
 
 
 def test_parts_follow_each_other_in_the_order_of_their_start() -> None:
-    found = assess(
+    recording = assess(
         [segment("421", 30, audio_ms=700), segment("152", 0, audio_ms=5000), segment("900", 10, why=Reason.NO_AUDIO)],
         reason=None,
         ended=True,
     )
-    assert [(part.user, part.offset_ms, part.duration_ms) for part in found.parts] == [("152", 0, 5000), ("421", 5000, 700)]
+    assert [(part.user, part.offset_ms, part.duration_ms) for part in recording.parts] == [("152", 0, 5000), ("421", 5000, 700)]
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_parts_follow_each_other_in_the_order_of_their_start() -> None:
 def test_a_participant_sees_their_own_segments(
     login: str, state: RecordingState, why: Reason | None, duration_ms: int | None
 ) -> None:
-    found = assess_for(login, [WHOLE, FAILED], reason=None, ended=True)
-    assert (found.state, found.reason, found.duration_ms) == (state, why, duration_ms)
+    recording = assess_for(login, [COMPLETE, FAILED], reason=None, ended=True)
+    assert (recording.state, recording.reason, recording.duration_ms) == (state, why, duration_ms)
 
 
-def test_where_nobody_was_recorded_everybody_sees_the_calls_own_reason() -> None:
+def test_without_segments_every_participant_sees_the_calls_reason() -> None:
     assert assess_for("421", [], reason=Reason.FORWARDED_INTERNATIONAL, ended=True).reason is Reason.FORWARDED_INTERNATIONAL

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: a throw-away cluster on a free port of 127.0.0.1."""
+"""PostgreSQL for the tests: a temporary cluster on a free port of 127.0.0.1."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ BINARIES: Final = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/
 
 @contextmanager
 def running(binaries: Path) -> Iterator[str]:
-    """A cluster for as long as the block runs; yields the URL of its server without a database's name."""
+    """Run a cluster; yield the URL of its server, without the name of a database."""
     assert (binaries / "initdb").exists(), "PostgreSQL is missing: sh lab/setup.sh postgresql"
     folder = Path(tempfile.mkdtemp(prefix="fonoteka-pg-"))
     as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []

@@ -1,4 +1,4 @@
-"""Bringing an index up to date. The steps lie in `versions`; each is tried on SQLite and PostgreSQL, from the step before it."""
+"""Migrations of the index, in `versions`. The tests upgrade from each version."""
 
 from pathlib import Path
 
@@ -8,12 +8,15 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from fonoteka.core.errors import ConfigurationError
-from store.database.dialect import hold_migrations
+from store.database.dialect import lock_migrations
 
 
 def upgrade(connection: Connection, to: str = "head") -> None:
-    """Run the missing steps inside the caller's transaction. Raises ConfigurationError if the index is of a newer Fonoteka."""
-    hold_migrations(connection)
+    """Upgrade in the caller's transaction.
+
+    Raises ConfigurationError if the index is of a newer version.
+    """
+    lock_migrations(connection)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection

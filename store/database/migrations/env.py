@@ -1,4 +1,4 @@
-"""What alembic runs: our steps, on the connection that `store.database.migrations.upgrade` was given."""
+"""Alembic's environment: runs the migrations on the connection given to `upgrade`."""
 
 from alembic import context
 
@@ -7,7 +7,7 @@ from store.database.tables import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    transactional_ddl=False,  # the caller's transaction holds all of it
+    transactional_ddl=False,  # all in the caller's transaction
     render_as_batch=True,  # SQLite alters a table by copying it
 )
 context.run_migrations()

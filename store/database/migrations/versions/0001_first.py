@@ -1,4 +1,4 @@
-"""The first tables: domains, users, numbers, PBXs, calls with their participants and segments, sessions, audit, settings."""
+"""Create all tables of version 0.1.0."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,10 +9,49 @@ branch_labels = None
 depends_on = None
 
 IDENTITY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+COUNTERS = [
+    *(f"{direction}_{result}" for direction in ("in", "out", "internal") for result in ("answered", "no_answer", "busy", "other")),
+    "in_talk_ms",
+    "out_talk_ms",
+    *(f"band_{place}" for place in range(5)),
+    "called_back",
+    "recorded",
+]
+LISTED = [
+    "domain_id",
+    "started_at",
+    "id",
+    "direction",
+    "result",
+    "recording_state",
+    "employee",
+    "number",
+    "duration_s",
+    "talk_ms",
+    "called_back_at",
+    "src",
+    "dst",
+    "answered_by",
+    "merged_into",
+]
 
 
 def upgrade() -> None:
-    """From nothing. Times are milliseconds since 1970 UTC."""
+    """Create the tables. Times are milliseconds since 1970 UTC."""
+    _create_directory()
+    _create_audit()
+    _create_calls()
+    _index_calls()
+    _create_commands()
+    _create_users()
+    _create_call_details()
+    _create_segments()
+    _create_sessions()
+    _create_counters()
+    op.execute("INSERT INTO settings (id, version) VALUES (1, 1)")
+
+
+def _create_directory() -> None:
     op.create_table(
         "domains",
         sa.Column("id", IDENTITY, nullable=False),
@@ -45,6 +84,9 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_settings"),
     )
+
+
+def _create_audit() -> None:
     op.create_table(
         "audit",
         sa.Column("id", IDENTITY, nullable=False),
@@ -59,6 +101,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
     )
     op.create_index("ix_audit_domain_id_at_id", "audit", ["domain_id", "at", "id"])
+
+
+def _create_calls() -> None:
     op.create_table(
         "calls",
         sa.Column("id", IDENTITY, nullable=False),
@@ -85,15 +130,33 @@ def upgrade() -> None:
         sa.Column("recording_state", sa.String(length=16), nullable=False),
         sa.Column("recording_reason", sa.String(length=32), nullable=True),
         sa.Column("recording_ms", sa.BigInteger(), nullable=True),
-        sa.Column("held", sa.Boolean(), nullable=False),
+        sa.Column("legal_hold", sa.Boolean(), nullable=False),
         sa.Column("live", sa.JSON(), nullable=True),
         sa.Column("merged_into", sa.String(length=150), nullable=True),
+        sa.Column("outside_number", sa.String(length=40), nullable=True),
         sa.ForeignKeyConstraint(["domain_id"], ["domains.id"], name="fk_calls_domain_id"),
         sa.ForeignKeyConstraint(["pbx_id"], ["pbxs.id"], name="fk_calls_pbx_id"),
         sa.PrimaryKeyConstraint("id", name="pk_calls"),
         sa.UniqueConstraint("public_id", name="uq_calls_public_id"),
     )
-    op.create_index("ix_calls_domain_id_started_at_id", "calls", ["domain_id", "started_at", "id"])
+
+
+def _index_calls() -> None:
+    op.create_index("ix_calls_domain_id_outside_number_started_at", "calls", ["domain_id", "outside_number", "started_at"])
+    _create_partial_index("ix_calls_list", LISTED, "merged_into IS NULL")
+    _create_partial_index(
+        "ix_calls_missed",
+        ["domain_id", "started_at", "called_back_at", "direction", "result", "merged_into", "duration_s"],
+        "direction = 'in' AND result <> 'answered' AND merged_into IS NULL",
+    )
+    _create_partial_index(
+        "ix_calls_reached",
+        ["domain_id", "outside_number", "answered_at"],
+        "direction = 'out' AND result = 'answered' AND merged_into IS NULL",
+    )
+
+
+def _create_commands() -> None:
     op.create_table(
         "commands",
         sa.Column("id", IDENTITY, nullable=False),
@@ -108,6 +171,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_commands_asked_at", "commands", ["asked_at"])
+
+
+def _create_users() -> None:
     op.create_table(
         "numbers",
         sa.Column("id", IDENTITY, nullable=False),
@@ -134,6 +200,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("domain_id", "login", name="uq_users_domain_id_login"),
     )
+
+
+def _create_call_details() -> None:
     op.create_table(
         "call_paths",
         sa.Column("call_id", IDENTITY, autoincrement=False, nullable=False),
@@ -157,6 +226,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_participants_domain_id_login_started_at_call_id", "participants", ["domain_id", "login", "started_at", "call_id"]
     )
+
+
+def _create_segments() -> None:
     op.create_table(
         "segments",
         sa.Column("id", IDENTITY, nullable=False),
@@ -183,6 +255,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("pbx_id", "name", name="uq_segments_pbx_id_name"),
     )
     op.create_index("ix_segments_call_id", "segments", ["call_id"])
+
+
+def _create_sessions() -> None:
     op.create_table(
         "sessions",
         sa.Column("token_hash", sa.String(length=64), nullable=False),
@@ -194,4 +269,31 @@ def upgrade() -> None:
     )
     op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"])
     op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
-    op.execute("INSERT INTO settings (id, version) VALUES (1, 1)")
+
+
+def _create_counters() -> None:
+    op.create_table(
+        "hour_counters",
+        sa.Column("domain_id", IDENTITY, autoincrement=False, nullable=False),
+        sa.Column("hour", sa.BigInteger(), autoincrement=False, nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in COUNTERS),
+        sa.ForeignKeyConstraint(["domain_id"], ["domains.id"], name="fk_hour_counters_domain_id"),
+        sa.PrimaryKeyConstraint("domain_id", "hour", name="pk_hour_counters"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "group_counters",
+        sa.Column("domain_id", IDENTITY, autoincrement=False, nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("unit", sa.String(length=8), nullable=False),
+        sa.Column("start", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in COUNTERS),
+        sa.ForeignKeyConstraint(["domain_id"], ["domains.id"], name="fk_group_counters_domain_id"),
+        sa.PrimaryKeyConstraint("domain_id", "kind", "unit", "start", "name", name="pk_group_counters"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_partial_index(name: str, columns: list[str], condition: str) -> None:
+    op.create_index(name, "calls", columns, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))
