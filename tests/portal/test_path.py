@@ -11,7 +11,7 @@ from fonoteka.core.naming import call_id
 from tests.data.seed import a_call
 from tests.portal.served import Served
 from tests.unit.agent.calls.test_recorded_streams import read_stream
-from tests.unit.agent.fixtures import play, told
+from tests.unit.agent.fixtures import play, report_of
 
 PETROV, SOLDATOV, IVANOVA = "Петров П.П. (152)", "Солдатов Н.С. (421)", "Иванова А.В. (130)"
 CUSTOMER, AWAY = "89131234567", "84951234567"
@@ -72,7 +72,7 @@ STORIES = {
 
 def the_call_of(name: str) -> CallReport:
     """What the agent tells of a recorded stream's call."""
-    rows = [told(call) for call in play(read_stream(name)).calls.values()]
+    rows = [report_of(call) for call in play(read_stream(name)).calls.values()]
     return next(row for row in rows if row.merged_into is None)
 
 
