@@ -230,8 +230,8 @@ def print_complaints(complaints: Sequence[str], phones_late_s: float) -> None:
         print(complaint, file=sys.stderr)
     if complaints and phones_late_s > 0.1:
         print(
-            f"The telephones themselves were up to {phones_late_s:.2f} s late: this machine does not carry so many calls together "
-            "with the telephones that make them, or others keep it busy. Try fewer (--at-once).",
+            f"The telephones were up to {phones_late_s:.2f} s late: this machine cannot run so large a load "
+            "with the telephones, or it is busy. Try fewer calls (--at-once).",
             file=sys.stderr,
         )
 

@@ -229,11 +229,11 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> int:
     """Check every part that can be reached; print problems and how to fix them."""
-    from fonoteka.cli.doctor import examine, in_order, shown, shown_as_json
+    from fonoteka.cli.doctor import examine, in_order, to_json, to_text
 
     configuration, source = _load(config)
     findings = asyncio.run(examine(configuration, source))
-    print(shown_as_json(findings) if as_json else shown(findings))
+    print(to_json(findings) if as_json else to_text(findings))
     return 0 if in_order(findings) else 1
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from fonoteka.cli.doctor import api, asterisk, mail, mixer, spool
-from fonoteka.cli.doctor.finding import Finding, in_order, shown, shown_as_json
+from fonoteka.cli.doctor.finding import Finding, in_order, to_json, to_text
 from fonoteka.core.config import Configuration
 from fonoteka.core.domains import DomainSettings
 
-__all__ = ["Finding", "examine", "in_order", "shown", "shown_as_json"]
+__all__ = ["Finding", "examine", "in_order", "to_json", "to_text"]
 
 
 async def examine(configuration: Configuration, source: Path | None) -> list[Finding]:

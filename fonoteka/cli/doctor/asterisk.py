@@ -50,12 +50,12 @@ async def _asked(client: AmiClient, configuration: Configuration, settings: Doma
 async def _telephones(pbx: kit.Pbx, settings: DomainSettings | None, use: Use) -> AsyncIterator[Finding]:
     check = "endpoints of users"
     if settings is None:
-        yield Finding(part=kit.PART, check=check, ok=None, detail=kit.UNKNOWN, mend="mend the way to the API first")
+        yield Finding(part=kit.PART, check=check, ok=None, detail=kit.UNKNOWN, mend="fix the connection to the API first")
         return
     try:
         there = await endpoints.on_pbx(pbx.client)
     except AmiActionFailed as error:
-        detail = f"may not be asked with this account ({error})"
+        detail = f"this account may not ask ({error})"
         yield Finding(part=kit.PART, check=check, ok=None, detail=detail, mend="asterisk -rx 'pjsip show endpoints'")
         return
     for finding in endpoints.check(settings, pbx.configuration.pbx.trunks, there):

@@ -27,7 +27,7 @@ async def check(pbx: Pbx, settings: DomainSettings, there: frozenset[str]) -> li
         without = [] if by_dialplan else [endpoint for endpoint in sorted(asked) if not await _has(pbx, endpoint, codes)]
     except AmiActionFailed as error:
         return [may_not_ask("feature codes", error, f"set_var = {_DYNAMIC}={names} of each telephone that may use them")]
-    said = f"{', '.join(without)} cannot dial them" if without else "who records on demand can dial them"
+    said = f"{', '.join(without)} cannot dial them" if without else "users who record on demand can dial them"
     mend = f"set_var = {_DYNAMIC}={names} in the endpoint of each telephone that may use them, then asterisk -rx 'pjsip reload'"
     return [Finding(part=PART, check="feature codes", ok=not without, detail=said, mend=mend)]
 

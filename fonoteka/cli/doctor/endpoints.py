@@ -34,7 +34,7 @@ def check(settings: DomainSettings, trunks: tuple[str, ...], there: frozenset[st
             part="kit",
             check="trunks",
             ok=False,
-            detail=f"pbx.trunks names what Asterisk has not: {_some(strange)}",
+            detail=f"pbx.trunks names endpoints that Asterisk lacks: {_some(strange)}",
             mend="correct pbx.trunks: the endpoints that lead outside, as PJSIP/NAME",
         )
 

@@ -27,7 +27,7 @@ def spool_shared(configuration: Configuration) -> Finding:
         ok = None if trouble is None and asterisk_root(address) is None else trouble is None
     except FonotekaError as error:
         ok, trouble = False, str(error)
-    unseen = "Asterisk's process cannot be seen from here; the agent tells when the first legs do not appear"
+    unseen = "Asterisk's process is not visible from here; the agent reports if the first legs do not appear"
     return Finding(
         part="asterisk",
         check="spool shared",
@@ -51,7 +51,7 @@ def sounds(configuration: Configuration, data: str | None, names: frozenset[str]
             part="kit",
             check=f"sound {name}",
             ok=None if unseen else found is not None,
-            detail="Asterisk's files cannot be seen from here" if unseen else found or f"nothing under {data}/sounds",
+            detail="Asterisk's files are not visible from here" if unseen else found or f"nothing under {data}/sounds",
             mend=f"it must be at {place}, readable to Asterisk (asterisk_conf/sounds has recorded-ru and recorded-en)",
         )
 
@@ -81,7 +81,7 @@ def journal(path: Path) -> Finding:
     """Check that the agent can read the CEL journal of Asterisk."""
     check, mend = "journal", "give Fonoteka's user Asterisk's group; pbx.cel_journal must be the file that cel_custom.conf names"
     if not path.exists():
-        detail = f"pbx.cel_journal = {str(path)!r} is not there; Asterisk makes it at the first call"
+        detail = f"pbx.cel_journal = {str(path)!r} does not exist; Asterisk creates it at the first call"
         return Finding(part="kit", check=check, ok=None, detail=detail, mend=mend)
     readable = os.access(path, os.R_OK)
     return Finding(part="kit", check=check, ok=readable, detail=f"{path} can{'' if readable else 'not'} be read", mend=mend)

@@ -22,7 +22,7 @@ class Finding:
 _MARKS = {True: "ok ", False: "BAD", None: "?  "}
 
 
-def shown(findings: list[Finding]) -> str:
+def to_text(findings: list[Finding]) -> str:
     """Return the findings as text: one line each, and a second line with the fix if needed."""
     lines = []
     for finding in findings:
@@ -32,11 +32,11 @@ def shown(findings: list[Finding]) -> str:
     bad = sum(finding.ok is False for finding in findings)
     lines.append("everything is in order" if not bad else f"{bad} of {len(findings)} checks found something")
     if unknown := sum(finding.ok is None for finding in findings):
-        lines.append(f"{unknown} could not be made from here: look yourself")
+        lines.append(f"{unknown} could not be checked from here: check by hand")
     return "\n".join(lines)
 
 
-def shown_as_json(findings: list[Finding]) -> str:
+def to_json(findings: list[Finding]) -> str:
     """Return the findings as JSON."""
     return json.dumps({"ok": in_order(findings), "findings": [asdict(finding) for finding in findings]}, ensure_ascii=False)
 

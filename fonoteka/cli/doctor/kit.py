@@ -14,7 +14,7 @@ from fonoteka.core.config import Configuration
 from fonoteka.core.errors import AmiActionFailed
 
 PART: Final = "kit"
-UNKNOWN: Final = "what the companies use could not be had from the API"
+UNKNOWN: Final = "the API did not return the settings of the domains"
 
 
 def texts(kit: str) -> dict[str, str]:
@@ -90,7 +90,7 @@ async def check(pbx: Pbx, use: Use) -> AsyncIterator[Finding]:
 
 def _not_needed(path: str, kit_file: KitFile, use: Use) -> Finding:
     if kit_file.by_settings and not use.known:
-        return Finding(part=PART, check=path, ok=None, detail=UNKNOWN, mend="mend the way to the API first")
+        return Finding(part=PART, check=path, ok=None, detail=UNKNOWN, mend="fix the connection to the API first")
     return Finding(part=PART, check=path, ok=True, detail=f"not needed: {kit_file.unless}")
 
 
@@ -125,7 +125,7 @@ def _findings(path: str, kit_file: KitFile, missing: list[str]) -> Iterator[Find
             part=PART,
             check=path,
             ok=False,
-            detail=f"{kit_file.conf} lacks, or says otherwise: {line}",
+            detail=f"{kit_file.conf} lacks this line or has another value: {line}",
             mend=f"take it from asterisk_conf/{path} (its README.md says where it goes), then asterisk -rx '{kit_file.reload}'",
         )
 
@@ -153,11 +153,11 @@ async def _called(pbx: Pbx, call: str, line: str) -> Finding:
         part=PART,
         check=check,
         ok=bool(users),
-        detail=f"in {', '.join(sorted(users))}" if users else "nowhere, though a domain's notice is configured",
+        detail=f"in {', '.join(sorted(users))}" if users else "nowhere, although a domain has an announcement",
         mend=f"add to your dialplan: {line}; then asterisk -rx 'dialplan reload'",
     )
 
 
 def may_not_ask(check: str, error: AmiActionFailed, look: str) -> Finding:
     """Return an unknown finding, as the account has no right to ask; `look` is the alternative."""
-    return Finding(part=PART, check=check, ok=None, detail=f"may not be asked with this account ({error})", mend=look)
+    return Finding(part=PART, check=check, ok=None, detail=f"this account may not ask ({error})", mend=look)

@@ -18,7 +18,7 @@ async def check(configuration: Configuration) -> AsyncIterator[Finding]:
             await client.noop()
     except MailError as error:
         mend = (
-            "look at mail.security, mail.user and mail.password: the server was reached and said no"
+            "look at mail.security, mail.user and mail.password: the server answered and refused"
             if isinstance(error, MailRefused)
             else "is mail.smtp right, does mail.security fit its port (587: starttls, 465: tls), is mail.ca_file its authority?"
         )

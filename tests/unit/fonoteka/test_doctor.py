@@ -7,7 +7,7 @@ import pytest
 
 from fonoteka.cli.doctor import conf, dialplan, endpoints, kit, needs
 from fonoteka.cli.doctor.conf import ConfLine
-from fonoteka.cli.doctor.finding import Finding, in_order, shown
+from fonoteka.cli.doctor.finding import Finding, in_order, to_text
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
 MANAGER = """\
@@ -130,7 +130,7 @@ def company(name: str, *there: str) -> Domain:
             ("PJSIP/trunk",),
             "PJSIP/152",
             False,
-            "pbx.trunks names what Asterisk has not: PJSIP/trunk",
+            "pbx.trunks names endpoints that Asterisk lacks: PJSIP/trunk",
         ),
     ],
 )
@@ -144,9 +144,9 @@ def test_endpoints(domains: list[Domain], trunks: tuple[str, ...], there: str, o
 def test_what_cannot_be_told_is_no_fault_and_is_shown() -> None:
     found = [Finding(part="kit", check="sound x", ok=None, detail="cannot be seen", mend="look")]
     assert in_order(found)
-    assert shown(found).splitlines() == [
+    assert to_text(found).splitlines() == [
         "?    kit: sound x — cannot be seen",
         "     → look",
         "everything is in order",
-        "1 could not be made from here: look yourself",
+        "1 could not be checked from here: check by hand",
     ]
