@@ -12,11 +12,6 @@
   const dark = chosen === "dark" || (chosen !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
   document.documentElement.dataset.theme = dark ? "dark" : "light";
   const known = recalled("session") !== null;
-  const files = JSON.parse(document.currentScript.dataset.files ?? "{}"); // built in by vite.config.ts
-  for (const href of files[known ? location.pathname.split("/")[1] : "login"] ?? []) {
-    const [rel, as] = href.endsWith(".css") ? ["preload", "style"] : ["modulepreload", "script"];
-    document.head.append(Object.assign(document.createElement("link"), { rel, as, href, crossOrigin: "" }));
-  }
   if (known) {
     globalThis.askedEarly = fetch("/api/me");
     globalThis.askedEarly.catch(() => undefined); // whoever takes it is told

@@ -1,4 +1,4 @@
-import { turn } from "./turn";
+import { turn } from "./ui/yieldToMain";
 
 const step = 6;
 

@@ -5,11 +5,11 @@ import "./styles/print.css";
 
 import { mount } from "svelte";
 
-import { place } from "./address.svelte";
-import App from "./App.svelte";
+import { place } from "./app/route.svelte";
+import App from "./app/App.svelte";
 import { speakFirst } from "./i18n/words.svelte";
 import { load } from "./pages/pages";
-import { findSession, mayBeIn } from "./session.svelte";
+import { findSession, mayBeIn } from "./app/session.svelte";
 
 const target = document.getElementById("portal");
 if (target === null) throw new Error("index.html has no #portal");

@@ -1,6 +1,6 @@
 import createClient from "openapi-fetch";
 
-import type { AuditFilter } from "../pages/audit/filter";
+import type { AuditFilter } from "./auditFilter";
 import type { Action, AuditPage, Call, CallPage, CallQuery, CallWithPath, CompanyNumber, LiveCalls, Me, Peaks, RecordRule, User } from "./model";
 import type { Portal, SupportRequest } from "./model";
 import { ApiProblem } from "./problem";

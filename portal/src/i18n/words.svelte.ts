@@ -1,4 +1,4 @@
-import { recalled, remember } from "../remembered";
+import { recalled, remember } from "../app/localStorage";
 import { groupedIn } from "./numbers";
 import { ru, type Words } from "./ru";
 

@@ -1,6 +1,6 @@
 import type { Component } from "svelte";
 
-import type { Place } from "../address.svelte";
+import type { Place } from "../app/route.svelte";
 
 type Later = Exclude<Place["page"], "calls"> | "login";
 

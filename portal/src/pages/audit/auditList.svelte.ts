@@ -1,7 +1,7 @@
 import * as api from "../../api/client";
 import type { AuditEntry } from "../../api/model";
 import { asProblem, isAborted, type ApiProblem } from "../../api/problem";
-import type { AuditFilter } from "./filter";
+import type { AuditFilter } from "../../api/auditFilter";
 
 /** The entries of a filter, as shown; those of the one before stay until the answer is there. */
 export class AuditList {

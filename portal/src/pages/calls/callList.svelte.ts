@@ -1,4 +1,4 @@
-import { asQuery, go, newestFirst, place, type Selection } from "../../address.svelte";
+import { asQuery, go, newestFirst, place, type Selection } from "../../app/route.svelte";
 import * as api from "../../api/client";
 import type { Call, CallPage, LiveMessage } from "../../api/model";
 import { asProblem, isAborted, type ApiProblem } from "../../api/problem";

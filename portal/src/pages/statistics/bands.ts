@@ -1,4 +1,4 @@
-import type { Selection } from "../../address.svelte";
+import type { Selection } from "../../app/route.svelte";
 import type { Durations } from "../../api/statistics";
 import { said } from "../../i18n/statistics/words";
 

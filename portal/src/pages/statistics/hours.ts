@@ -1,4 +1,4 @@
-import type { Selection } from "../../address.svelte";
+import type { Selection } from "../../app/route.svelte";
 
 const daySeconds = 86_400;
 type Times = Pick<Selection, "time_from" | "time_to">;

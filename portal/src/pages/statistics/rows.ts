@@ -1,5 +1,5 @@
 import type { Tone } from "../../charts/palette";
-import type { Opens } from "./opening";
+import type { Opens } from "./drillDown";
 
 /** A number of calls that opens them; `what` says which they are. */
 export interface Figure {

@@ -1,4 +1,4 @@
-import type { Selection } from "../../address.svelte";
+import type { Selection } from "../../app/route.svelte";
 import type { Counts } from "../../api/statistics";
 
 export type Series = keyof Counts;

@@ -1,9 +1,9 @@
-import type { Selection } from "../../address.svelte";
+import type { Selection } from "../../app/route.svelte";
 import { daysAfter } from "../../i18n/dates";
 import { said } from "../../i18n/statistics/words";
 import { counted } from "../../i18n/words.svelte";
 import { shownPeriod } from "../../period/period";
-import { me, todayNow } from "../../session.svelte";
+import { me, todayNow } from "../../app/session.svelte";
 import { spanSaid } from "./hours";
 
 /** How many days a report covers. */

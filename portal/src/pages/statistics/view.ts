@@ -1,4 +1,4 @@
-import { go, place } from "../../address.svelte";
+import { go, place } from "../../app/route.svelte";
 import { seriesNames, type Series } from "./series";
 
 /** What the report keeps in the address besides the selection. */

@@ -1,6 +1,6 @@
-import * as api from "./api/client";
-import type { CompanyNumber, RecordRule, User } from "./api/model";
-import { asProblem, type ApiProblem } from "./api/problem";
+import * as api from "../api/client";
+import type { CompanyNumber, RecordRule, User } from "../api/model";
+import { asProblem, type ApiProblem } from "../api/problem";
 
 /** The domain's users and numbers, asked for once and shared by the panel and the page of users. */
 class Team {

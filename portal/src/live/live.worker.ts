@@ -2,8 +2,8 @@
  * The one line of a browser, shared by all its pages of one session. A page joins with the name of a lock that it holds as long as it
  * lives: only so does the worker learn that a page was closed. Without locks (plain http) it says so itself.
  */
-import { Line } from "./line";
-import type { FromLine, ToLine } from "./shared";
+import { Line } from "./connection";
+import type { FromLine, ToLine } from "./sharedWorker";
 
 const ports = new Set<MessagePort>();
 let line: Line | null = null;

@@ -1,4 +1,4 @@
-import { addressOf, everything, go, type Selection } from "../../address.svelte";
+import { addressOf, everything, go, type Selection } from "../../app/route.svelte";
 
 /** What narrows a report to the calls of one figure; null where no selection of calls says it. */
 export type Opens = Partial<Selection> | null;

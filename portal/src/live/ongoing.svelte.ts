@@ -1,7 +1,7 @@
-import * as api from "./api/client";
-import { listen } from "./api/live";
-import type { Action, Call, LiveMessage } from "./api/model";
-import { asProblem, type ApiProblem } from "./api/problem";
+import * as api from "../api/client";
+import { listen } from "./live";
+import type { Action, Call, LiveMessage } from "../api/model";
+import { asProblem, type ApiProblem } from "../api/problem";
 
 const lookedAgainMs = 60_000;
 const overShownMs = 4000;

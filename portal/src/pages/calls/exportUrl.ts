@@ -1,4 +1,4 @@
-import { parameters, type Selection } from "../../address.svelte";
+import { parameters, type Selection } from "../../app/route.svelte";
 import type { Language } from "../../i18n/words.svelte";
 
 /** What a selection can be had as. */

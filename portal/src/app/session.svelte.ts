@@ -1,10 +1,10 @@
-import * as api from "./api/client";
-import { renewLine } from "./api/live";
-import type { Me } from "./api/model";
-import { asProblem } from "./api/problem";
-import { dayBy } from "./i18n/dates";
-import { tellOtherTabs, whenOtherTabsTell } from "./otherTabs";
-import { recalled, remember } from "./remembered";
+import * as api from "../api/client";
+import { renewLine } from "../live/live";
+import type { Me } from "../api/model";
+import { asProblem } from "../api/problem";
+import { dayBy } from "../i18n/dates";
+import { tellOtherTabs, whenOtherTabsTell } from "./tabChannel";
+import { recalled, remember } from "./localStorage";
 
 type Phase = "asking" | "out" | "in" | "offline";
 

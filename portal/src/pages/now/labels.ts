@@ -1,8 +1,8 @@
 import type { ApiProblem } from "../../api/problem";
 import type { Call } from "../../api/model";
 import type { Words } from "../../i18n/ru";
-import { callerSaid } from "../calls/saying";
-import { personSaid } from "../../team.svelte";
+import { callerSaid } from "../calls/labels";
+import { personSaid } from "../../app/directory.svelte";
 
 /** Who talks to whom now; while it rings, who calls what. */
 export function partiesOf(call: Call, words: Words): string[] {

@@ -1,5 +1,5 @@
-import * as api from "./api/client";
-import type { Portal } from "./api/model";
+import * as api from "../api/client";
+import type { Portal } from "../api/model";
 
 /** Whom to turn to, asked for once; null until it is known (and where it cannot be asked). */
 class Contacts {

@@ -1,4 +1,4 @@
-import type { LineListener } from "./line";
+import type { LineListener } from "./connection";
 
 /** What a page says to the worker. `lock`: a lock that it holds while it lives, null where there are none. */
 export type ToLine = { type: "join"; lock: string | null } | { type: "leave" } | { type: "open" };

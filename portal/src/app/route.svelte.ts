@@ -1,5 +1,5 @@
-import type { CallQuery, Direction, Kind, Result, Sort } from "./api/model";
-import { auditFilterIn, auditParameters, type AuditFilter } from "./pages/audit/filter";
+import type { CallQuery, Direction, Kind, Result, Sort } from "../api/model";
+import { auditFilterIn, auditParameters, type AuditFilter } from "../api/auditFilter";
 
 /**
  * The selection of calls. Its names are those of the API's parameters, and of the address: what `/api/calls` is asked

@@ -1,4 +1,4 @@
-import type { Selection } from "../../address.svelte";
+import type { Selection } from "../../app/route.svelte";
 import { grouped, words } from "../../i18n/words.svelte";
 import type { CallList } from "./callList.svelte";
 

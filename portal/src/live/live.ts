@@ -1,9 +1,9 @@
-import { recalled, remember } from "../remembered";
-import { endSession } from "./client";
-import { Line, type LineListener } from "./line";
-import type { LiveMessage } from "./model";
-import { joined, type Share } from "./shared";
-import { turn } from "../turn";
+import { recalled, remember } from "../app/localStorage";
+import { endSession } from "../api/client";
+import { Line, type LineListener } from "./connection";
+import type { LiveMessage } from "../api/model";
+import { joined, type Share } from "./sharedWorker";
+import { turn } from "../ui/yieldToMain";
 
 export interface LiveListener {
   /** A call or its recording changed, is no longer to be shown, or so much changed that the list is to be read again. */

@@ -1,4 +1,4 @@
-import type { Selection } from "../../address.svelte";
+import type { Selection } from "../../app/route.svelte";
 
 /** Whether a selection has conditions that no field of the page shows: a report's, which Chips.svelte then names. */
 export function hasHidden({ talk_min_s, talk_max_s, employee_login, weekday, kind }: Selection): boolean {

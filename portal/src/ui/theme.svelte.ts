@@ -1,4 +1,4 @@
-import { recalled, remember } from "./remembered";
+import { recalled, remember } from "../app/localStorage";
 
 type Theme = "light" | "dark";
 

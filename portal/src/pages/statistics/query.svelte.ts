@@ -1,8 +1,8 @@
-import { asQuery, type Selection } from "../../address.svelte";
+import { asQuery, type Selection } from "../../app/route.svelte";
 import type { ReportQuery } from "../../api/statistics";
 import { asProblem, isAborted, type ApiProblem } from "../../api/problem";
-import { me } from "../../session.svelte";
-import { turn } from "../../turn";
+import { me } from "../../app/session.svelte";
+import { turn } from "../../ui/yieldToMain";
 
 /** Figures and the selection they were counted for: a click opens the calls of that one, whatever was chosen since. */
 export interface Found<T> {
