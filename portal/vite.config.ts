@@ -24,7 +24,11 @@ const licences: Plugin = {
   name: "licences",
   generateBundle() {
     for (const [name, from] of Object.entries(terms)) {
-      this.emitFile({ type: "asset", fileName: `licences/${name}`, source: readFileSync(`node_modules/${from}`) });
+      this.emitFile({
+        type: "asset",
+        fileName: `licences/${name}`,
+        source: readFileSync(`node_modules/${from}`),
+      });
     }
   },
 };
@@ -45,17 +49,30 @@ const compressed: Plugin = {
 export default defineConfig({
   plugins: [svelte(), licences, compressed],
   // jsPDF asks for these when it is given HTML or a bitmap, which it never is here.
-  resolve: { alias: Object.fromEntries(["html2canvas", "dompurify", "canvg"].map((name) => [name, "/src/exports/emptyModule.ts"])) },
+  resolve: {
+    alias: Object.fromEntries(
+      ["html2canvas", "dompurify", "canvg"].map((name) => [name, "/src/exports/emptyModule.ts"]),
+    ),
+  },
   build: {
     outDir: "../api/static",
     emptyOutDir: true,
     assetsInlineLimit: 0,
     target: "es2022",
     modulePreload: { polyfill: false }, // whatever runs es2022 and Svelte 5 needs none
-    rolldownOptions: { output: { codeSplitting: { groups: [
-      { name: "core", test: (id: string) => id.endsWith("/src/main.ts") },
-      { name: "echarts", test: (id: string) => /node_modules\/(echarts|zrender|tslib)\//.test(id) },
-    ] } } },
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: "core", test: (id: string) => id.endsWith("/src/main.ts") },
+            {
+              name: "echarts",
+              test: (id: string) => /node_modules\/(echarts|zrender|tslib)\//.test(id),
+            },
+          ],
+        },
+      },
+    },
   },
   server: { host: "127.0.0.1", proxy: { "/api": { target: api, ws: true } } },
 });

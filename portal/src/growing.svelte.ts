@@ -15,7 +15,8 @@ export class Growing {
     $effect(() => {
       const all = this.#rows();
       const next = this.#put + step;
-      if (all > 0 && next < Infinity) void turn().then(() => (this.#put = next < all ? next : Infinity));
+      if (all > 0 && next < Infinity)
+        void turn().then(() => (this.#put = next < all ? next : Infinity));
     });
   }
 

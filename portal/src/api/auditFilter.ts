@@ -8,7 +8,14 @@ export interface AuditFilter {
   page: number;
 }
 
-export const allOfToday: AuditFilter = { from: null, to: null, action: [], login: "", cursor: null, page: 1 };
+export const allOfToday: AuditFilter = {
+  from: null,
+  to: null,
+  action: [],
+  login: "",
+  cursor: null,
+  page: 1,
+};
 
 function day(text: string | null): string | null {
   return text !== null && /^\d{4}-\d{2}-\d{2}$/.test(text) ? text : null;
@@ -32,7 +39,8 @@ export function auditFilterIn(given: URLSearchParams): AuditFilter {
 export function auditParameters(filter: AuditFilter): URLSearchParams {
   const said = new URLSearchParams();
   for (const one of filter.action) said.append("action", one);
-  for (const name of ["from", "to", "login", "cursor"] as const) if (filter[name]) said.set(name, filter[name]);
+  for (const name of ["from", "to", "login", "cursor"] as const)
+    if (filter[name]) said.set(name, filter[name]);
   if (filter.page > 1) said.set("page", String(filter.page));
   return said;
 }

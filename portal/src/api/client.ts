@@ -1,7 +1,20 @@
 import createClient from "openapi-fetch";
 
 import type { AuditFilter } from "./auditFilter";
-import type { Action, AuditPage, Call, CallPage, CallQuery, CallWithPath, CompanyNumber, LiveCalls, Me, Peaks, RecordRule, User } from "./model";
+import type {
+  Action,
+  AuditPage,
+  Call,
+  CallPage,
+  CallQuery,
+  CallWithPath,
+  CompanyNumber,
+  LiveCalls,
+  Me,
+  Peaks,
+  RecordRule,
+  User,
+} from "./model";
 import type { Portal, SupportRequest } from "./model";
 import { ApiProblem } from "./problem";
 import type { paths } from "./schema";
@@ -30,7 +43,8 @@ client.use({
   onResponse({ response }) {
     const told = Date.parse(response.headers.get("date") ?? "");
     // A Date header is cut to the second: only a difference that it cannot explain counts.
-    if (!Number.isNaN(told)) serverAheadMs = Math.abs(told - Date.now()) > 1500 ? told - Date.now() : 0;
+    if (!Number.isNaN(told))
+      serverAheadMs = Math.abs(told - Date.now()) > 1500 ? told - Date.now() : 0;
   },
 });
 
@@ -47,7 +61,8 @@ function wordsOf(error: unknown): string {
 }
 
 function kindOf(error: unknown): string {
-  const type = typeof error === "object" && error !== null ? (error as { type?: unknown }).type : undefined;
+  const type =
+    typeof error === "object" && error !== null ? (error as { type?: unknown }).type : undefined;
   return typeof type === "string" ? (type.split(/[/:#]/).at(-1) ?? "") : "";
 }
 
@@ -65,7 +80,8 @@ function done(answer: Answer<unknown>): void {
 /** Log in for a cookie. Raises ApiProblem: 401 whatever was wrong, 429 after too many failures. */
 export async function login(domain: string, user: string, password: string): Promise<Me> {
   const answer = await client.POST("/api/login", { body: { domain, login: user, password } });
-  if (answer.data === undefined) throw new ApiProblem(answer.response.status, wordsOf(answer.error));
+  if (answer.data === undefined)
+    throw new ApiProblem(answer.response.status, wordsOf(answer.error));
   return answer.data.me;
 }
 
@@ -104,13 +120,18 @@ export async function changePassword(current: string, next: string): Promise<voi
 /** One page of who did what, for administrators. */
 export async function audit(filter: AuditFilter, signal: AbortSignal): Promise<AuditPage> {
   const { from, to, login, cursor, action } = filter;
-  const query = { action, ...Object.fromEntries(Object.entries({ from, to, login, cursor }).filter(([, value]) => value)) };
+  const query = {
+    action,
+    ...Object.fromEntries(Object.entries({ from, to, login, cursor }).filter(([, value]) => value)),
+  };
   return taken<AuditPage>(await client.GET("/api/audit", { params: { query }, signal }));
 }
 
 /** Keep a call whatever its age, or no longer. Raises ApiProblem. */
 export async function holdCall(id: string, hold: boolean, note: string): Promise<CallWithPath> {
-  return taken<CallWithPath>(await client.PUT("/api/calls/{id}/hold", { params: { path: { id } }, body: { hold, note } }));
+  return taken<CallWithPath>(
+    await client.PUT("/api/calls/{id}/hold", { params: { path: { id } }, body: { hold, note } }),
+  );
 }
 
 /** One page of the calls of a selection. */
@@ -131,11 +152,15 @@ export async function liveCalls(): Promise<CallWithPath[]> {
 
 /** Ask something of the recording of a call that is going on; answers once the PBX has done it. Raises ApiProblem. */
 export async function askOfRecording(id: string, action: Action): Promise<CallWithPath> {
-  return taken<CallWithPath>(await client.POST("/api/live/{id}/recording", { params: { path: { id } }, body: { action } }));
+  return taken<CallWithPath>(
+    await client.POST("/api/live/{id}/recording", { params: { path: { id } }, body: { action } }),
+  );
 }
 
 export async function peaks(id: string, signal: AbortSignal): Promise<Peaks> {
-  return taken<Peaks>(await client.GET("/api/calls/{id}/peaks", { params: { path: { id } }, signal }));
+  return taken<Peaks>(
+    await client.GET("/api/calls/{id}/peaks", { params: { path: { id } }, signal }),
+  );
 }
 
 export async function users(): Promise<User[]> {
@@ -144,7 +169,12 @@ export async function users(): Promise<User[]> {
 
 /** Change whose talks are recorded; holds from the next call. */
 export async function setRecord(user: string, record: RecordRule): Promise<User> {
-  return taken<User>(await client.PATCH("/api/users/{login}", { params: { path: { login: user } }, body: { record } }));
+  return taken<User>(
+    await client.PATCH("/api/users/{login}", {
+      params: { path: { login: user } },
+      body: { record },
+    }),
+  );
 }
 
 export async function numbers(): Promise<CompanyNumber[]> {
@@ -154,7 +184,8 @@ export async function numbers(): Promise<CompanyNumber[]> {
 /** Where a call's audio is; in MP3 for a browser that plays no Ogg Opus (Safari before 18.4). */
 export function audioAddress(id: Call["id"], how: { download: boolean }): string {
   const query = new URLSearchParams();
-  if (document.createElement("audio").canPlayType('audio/ogg; codecs="opus"') === "") query.set("format", "mp3");
+  if (document.createElement("audio").canPlayType('audio/ogg; codecs="opus"') === "")
+    query.set("format", "mp3");
   if (how.download) query.set("download", "1");
   const text = query.toString();
   return `/api/calls/${encodeURIComponent(id)}/audio${text === "" ? "" : `?${text}`}`;

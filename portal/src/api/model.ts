@@ -28,4 +28,5 @@ export type SupportRequest = Shapes["SupportRequest"];
 export type User = operations["listUsers"]["responses"][200]["content"]["application/json"][number];
 
 /** What `/api/live` says. */
-export type LiveMessage = Shapes["LiveCall"] | Shapes["LiveRecording"] | Shapes["LiveGone"] | Shapes["LiveResync"];
+export type LiveMessage =
+  Shapes["LiveCall"] | Shapes["LiveRecording"] | Shapes["LiveGone"] | Shapes["LiveResync"];

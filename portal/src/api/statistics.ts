@@ -32,9 +32,15 @@ export async function outgoing(query: ReportQuery, signal: AbortSignal): Promise
 }
 
 /** `longerThan`: seconds to count the longer ones by; empty for none. */
-export async function durations(query: ReportQuery, longerThan: string, signal: AbortSignal): Promise<Durations> {
+export async function durations(
+  query: ReportQuery,
+  longerThan: string,
+  signal: AbortSignal,
+): Promise<Durations> {
   const more = longerThan === "" ? {} : { longer_than: Number(longerThan) };
-  return taken<Durations>(await client.GET("/api/stats/durations", { params: { query: { ...query, ...more } }, signal }));
+  return taken<Durations>(
+    await client.GET("/api/stats/durations", { params: { query: { ...query, ...more } }, signal }),
+  );
 }
 
 export async function callBacks(query: ReportQuery, signal: AbortSignal): Promise<CallBacks> {

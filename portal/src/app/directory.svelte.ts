@@ -39,7 +39,10 @@ export const team = new Team();
 
 /** A party of a call: the name with the extension where it is a colleague's, else the number as it is. */
 export function personSaid(who: string): string {
-  return named(who, team.users?.find((one) => one.extension === who));
+  return named(
+    who,
+    team.users?.find((one) => one.extension === who),
+  );
 }
 
 /** A user, known by the login. */
@@ -49,5 +52,7 @@ export function userSaid(login: string): string {
 }
 
 function named(who: string, user: User | undefined): string {
-  return user === undefined || user.name === "" || user.name === who ? who : `${user.name} (${who})`;
+  return user === undefined || user.name === "" || user.name === who
+    ? who
+    : `${user.name} (${who})`;
 }

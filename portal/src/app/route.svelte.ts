@@ -73,8 +73,28 @@ export const everything: Selection = {
   page: 1,
 };
 
-const texts = ["time_from", "time_to", "min_s", "max_s", "talk_min_s", "talk_max_s", "src", "dst", "answered_by", "employee"] as const;
-const kinds: readonly Kind[] = ["all", "in", "out", "internal", "missed", "missed_called_back", "missed_not_called_back", "recorded"];
+const texts = [
+  "time_from",
+  "time_to",
+  "min_s",
+  "max_s",
+  "talk_min_s",
+  "talk_max_s",
+  "src",
+  "dst",
+  "answered_by",
+  "employee",
+] as const;
+const kinds: readonly Kind[] = [
+  "all",
+  "in",
+  "out",
+  "internal",
+  "missed",
+  "missed_called_back",
+  "missed_not_called_back",
+  "recorded",
+];
 const directions: readonly Direction[] = ["in", "out", "internal"];
 const weekdays = ["1", "2", "3", "4", "5", "6", "7"] as const;
 const results: readonly Result[] = ["answered", "no_answer", "busy", "other"];
@@ -114,13 +134,21 @@ function parsed(url: URL): Place {
   };
   for (const name of texts) selection[name] = given.get(name) ?? "";
   const at = url.pathname.slice(1);
-  if (at === "audit") return { page: at, selection: everything, call: null, audit: auditFilterIn(given) };
+  if (at === "audit")
+    return { page: at, selection: everything, call: null, audit: auditFilterIn(given) };
   const known = at === "users" || at === "now" || at === "stats" ? at : "calls";
-  return { page: known, selection, call: given.get("call"), view: at === "stats" ? ownOf(given) : "" };
+  return {
+    page: known,
+    selection,
+    call: given.get("call"),
+    view: at === "stats" ? ownOf(given) : "",
+  };
 }
 
 function ownOf(given: URLSearchParams): string {
-  return new URLSearchParams([...given].filter(([name]) => !(name in everything) && name !== "call")).toString();
+  return new URLSearchParams(
+    [...given].filter(([name]) => !(name in everything) && name !== "call"),
+  ).toString();
 }
 
 /** The parameters of a selection, those that narrow nothing left out. */
@@ -128,15 +156,27 @@ export function parameters(selection: Selection): URLSearchParams {
   const said = new URLSearchParams();
   for (const [name, value] of Object.entries(selection)) {
     if (Array.isArray(value)) for (const one of value) said.append(name, one);
-    else if (value !== null && value !== everything[name as keyof Selection]) said.set(name, String(value));
+    else if (value !== null && value !== everything[name as keyof Selection])
+      said.set(name, String(value));
   }
   return said;
 }
 
 /** The selection as the API's query: only what narrows it, numbers and truths as such. */
 export function asQuery(selection: Selection): CallQuery {
-  const { page: _page, weekday, min_s, max_s, talk_min_s, talk_max_s, recorded, ...same } = selection;
-  const query: CallQuery = Object.fromEntries(Object.entries(same).filter(([, value]) => value !== null && value !== ""));
+  const {
+    page: _page,
+    weekday,
+    min_s,
+    max_s,
+    talk_min_s,
+    talk_max_s,
+    recorded,
+    ...same
+  } = selection;
+  const query: CallQuery = Object.fromEntries(
+    Object.entries(same).filter(([, value]) => value !== null && value !== ""),
+  );
   if (weekday.length > 0) query.weekday = weekday.map(Number);
   if (min_s !== "") query.min_s = Number(min_s);
   if (max_s !== "") query.max_s = Number(max_s);
@@ -149,10 +189,18 @@ export function asQuery(selection: Selection): CallQuery {
 /** Whether a filter other than the period narrows the selection. */
 export function isNarrowed(selection: Selection): boolean {
   const said = parameters(selection);
-  return [...said.keys()].some((name) => !["from", "to", "sort", "limit", "cursor", "page"].includes(name));
+  return [...said.keys()].some(
+    (name) => !["from", "to", "sort", "limit", "cursor", "page"].includes(name),
+  );
 }
 
-const paths = { calls: "/", stats: "/stats", now: "/now", users: "/users", audit: "/audit" } as const;
+const paths = {
+  calls: "/",
+  stats: "/stats",
+  now: "/now",
+  users: "/users",
+  audit: "/audit",
+} as const;
 
 /** The address of a place. */
 export function href(place: Place): string {
@@ -163,7 +211,8 @@ export function href(place: Place): string {
   }
   const said = place.page === "now" ? new URLSearchParams() : parameters(place.selection);
   if (place.call !== null) said.set("call", place.call);
-  if (place.page === "stats") for (const [name, value] of new URLSearchParams(place.view)) said.append(name, value);
+  if (place.page === "stats")
+    for (const [name, value] of new URLSearchParams(place.view)) said.append(name, value);
   const text = said.toString();
   return text === "" ? paths[place.page] : `${paths[place.page]}?${text}`;
 }
@@ -193,7 +242,15 @@ export function go(next: Place, how: "push" | "replace" = "push"): void {
  */
 export function select(change: Partial<Selection>, how: "push" | "replace" = "push"): void {
   const selection = { ...here.selection, cursor: null, page: 1, ...change };
-  go({ page: here.page === "stats" ? "stats" : "calls", call: null, selection, view: here.view ?? "" }, how);
+  go(
+    {
+      page: here.page === "stats" ? "stats" : "calls",
+      call: null,
+      selection,
+      view: here.view ?? "",
+    },
+    how,
+  );
 }
 
 /** The address of a place, for links. */

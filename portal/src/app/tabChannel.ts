@@ -1,7 +1,8 @@
 /** Who is logged in, told from one tab to the others: `login@domain`, null for nobody. */
 type Said = { who: string | null };
 
-const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("fonoteka.session");
+const channel =
+  typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("fonoteka.session");
 
 /** Tell the other tabs who is logged in now. */
 export function tellOtherTabs(who: string | null): void {

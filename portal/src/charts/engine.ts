@@ -18,14 +18,27 @@ export function drawStill({ option, width, height }: Drawing): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
   chart.setOption(still(option));
   // Zrender's own way, since ECharts passes on none of these options: with its defaults it writes a style sheet.
-  const painter = chart.getZr().painter as unknown as { renderToString: (how: Record<string, boolean>) => string };
-  const text = painter.renderToString({ useViewBox: true, cssEmphasis: false, cssAnimation: false });
+  const painter = chart.getZr().painter as unknown as {
+    renderToString: (how: Record<string, boolean>) => string;
+  };
+  const text = painter.renderToString({
+    useViewBox: true,
+    cssEmphasis: false,
+    cssAnimation: false,
+  });
   chart.dispose();
   // Where the middle of a letter is, readers of SVG do not agree on, svg2pdf least of all; a shift of its baseline they do.
   return text.replaceAll('dominant-baseline="central"', 'dy="0.35em"');
 }
 
 function still(option: Option): Option {
-  const series = [option.series ?? []].flat().map((one) => ({ ...one, silent: true, emphasis: { disabled: true } }));
-  return { ...option, series: series as NonNullable<Option["series"]>, animation: false, tooltip: { show: false } };
+  const series = [option.series ?? []]
+    .flat()
+    .map((one) => ({ ...one, silent: true, emphasis: { disabled: true } }));
+  return {
+    ...option,
+    series: series as NonNullable<Option["series"]>,
+    animation: false,
+    tooltip: { show: false },
+  };
 }

@@ -27,7 +27,12 @@ export function paletteOf(element: Element = document.documentElement): Palette 
     line: token("line"),
     sunken: token("sunken"),
     accent: token("accent"),
-    tones: { out: token("chart-out"), out_failed: token("chart-out-failed"), in: token("chart-in"), in_missed: token("chart-in-missed") },
+    tones: {
+      out: token("chart-out"),
+      out_failed: token("chart-out-failed"),
+      in: token("chart-in"),
+      in_missed: token("chart-in-missed"),
+    },
     shares: [0, 1, 2, 3, 4].map((at) => token(`share-${at}`)),
     // Unquoted, as CSS allows: ECharts writes it into a quoted attribute as it is.
     font: token("font").replaceAll('"', ""),

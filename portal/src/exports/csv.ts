@@ -15,7 +15,9 @@ export function asCsv(sheet: Sheet): string {
   const separator = currentLanguage() === "ru" ? ";" : ",";
   const rows = [
     sheet.columns.map((column) => quoted(column.title)),
-    ...sheet.rows.map((row) => row.map((cell, place) => written(cell, sheet.columns[place]?.kind ?? "text"))),
+    ...sheet.rows.map((row) =>
+      row.map((cell, place) => written(cell, sheet.columns[place]?.kind ?? "text")),
+    ),
   ];
   return `\ufeff${rows.map((row) => row.join(separator)).join("\r\n")}\r\n`;
 }

@@ -28,24 +28,43 @@ function chartHeight(chart: Paper["chart"]): number {
 
 /** How high a sheet is on paper, with so many of its rows. */
 export function heightOf(sheet: Sheet, rows: number, chart: Paper["chart"]): number {
-  return edge * 2 + titleHeight + chartHeight(chart) + (sheet.columns.length > 0 ? headHeight + rows * rowHeight : 0);
+  return (
+    edge * 2 +
+    titleHeight +
+    chartHeight(chart) +
+    (sheet.columns.length > 0 ? headHeight + rows * rowHeight : 0)
+  );
 }
 
 /** How many rows fit under the title (and the chart) in a height. */
 export function rowsFitting(height: number, chart: Paper["chart"]): number {
-  return Math.max(1, Math.floor((height - edge * 2 - titleHeight - chartHeight(chart) - headHeight) / rowHeight));
+  return Math.max(
+    1,
+    Math.floor((height - edge * 2 - titleHeight - chartHeight(chart) - headHeight) / rowHeight),
+  );
 }
 
 /**
  * A sheet as the text of an `<svg>`: title, chart, table; `rows` are those of one page (from, to). Plain shapes and texts
  * alone, which any reader of SVG draws: no style sheet, no script, no foreign object.
  */
-export function drawSheet(sheet: Sheet, paper: Paper, [from, to]: readonly [number, number], foot: string, height: number): string {
+export function drawSheet(
+  sheet: Sheet,
+  paper: Paper,
+  [from, to]: readonly [number, number],
+  foot: string,
+  height: number,
+): string {
   const { palette, width, chart } = paper;
   const parts = [
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     text(edge, edge + 16, sheet.title, { size: 17, fill: palette.text, weight: "bold" }),
-    text(edge, edge + 36, fitted(`${sheet.company}. ${sheet.report}`, width - edge * 2, 12, paper.measure), { size: 12, fill: palette.muted }),
+    text(
+      edge,
+      edge + 36,
+      fitted(`${sheet.company}. ${sheet.report}`, width - edge * 2, 12, paper.measure),
+      { size: 12, fill: palette.muted },
+    ),
   ];
   let y = edge + titleHeight;
   if (chart !== null) {
@@ -53,7 +72,10 @@ export function drawSheet(sheet: Sheet, paper: Paper, [from, to]: readonly [numb
     y += chart.height + chartGap;
   }
   parts.push(...table(sheet, paper, from, to, y));
-  if (foot !== "") parts.push(text(width - edge, height - 12, foot, { size: 10, fill: palette.muted, anchor: "end" }));
+  if (foot !== "")
+    parts.push(
+      text(width - edge, height - 12, foot, { size: 10, fill: palette.muted, anchor: "end" }),
+    );
   const family = escaped(palette.font);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${family}">${parts.join("")}</svg>`;
 }
@@ -61,16 +83,26 @@ export function drawSheet(sheet: Sheet, paper: Paper, [from, to]: readonly [numb
 function table(sheet: Sheet, paper: Paper, from: number, to: number, top: number): string[] {
   const { palette, width } = paper;
   const edges = columnEdges(sheet, paper);
-  const most = Math.max(1, ...(sheet.bars?.rows ?? []).map((row) => row.reduce((sum, part) => sum + part, 0)));
-  const hottest = Math.max(1, ...sheet.rows.flatMap((row) => row.slice(1, sheet.heat === true ? -1 : 1).map(Number)));
+  const most = Math.max(
+    1,
+    ...(sheet.bars?.rows ?? []).map((row) => row.reduce((sum, part) => sum + part, 0)),
+  );
+  const hottest = Math.max(
+    1,
+    ...sheet.rows.flatMap((row) => row.slice(1, sheet.heat === true ? -1 : 1).map(Number)),
+  );
   const parts: string[] = [];
   const cell = (said: string, place: number, y: number, how: Look): void => {
     const { left, right } = edges.columns[place] ?? { left: edge, right: edge };
     const asText = sheet.columns[place]?.kind === "text";
     const shown = asText ? fitted(said, right - left, size, paper.measure) : said;
-    parts.push(text(asText ? left : right, y, shown, { size, anchor: asText ? "start" : "end", ...how }));
+    parts.push(
+      text(asText ? left : right, y, shown, { size, anchor: asText ? "start" : "end", ...how }),
+    );
   };
-  sheet.columns.forEach((column, place) => cell(column.title, place, top + 17, { fill: palette.muted }));
+  sheet.columns.forEach((column, place) =>
+    cell(column.title, place, top + 17, { fill: palette.muted }),
+  );
   parts.push(line(edge, width - edge, top + headHeight - 1, palette.muted));
   sheet.rows.slice(from, to).forEach((row, offset) => {
     const [y, at] = [top + headHeight + offset * rowHeight, from + offset];
@@ -79,14 +111,23 @@ function table(sheet: Sheet, paper: Paper, from: number, to: number, top: number
     let x = edges.bar.left;
     sheet.bars?.rows[at]?.forEach((part, which) => {
       const length = (part / most) * (edges.bar.right - edges.bar.left);
-      if (part > 0) parts.push(`<rect x="${x}" y="${y + 6}" width="${length}" height="10" fill="${palette.tones[sheet.bars?.tones[which] ?? "out"]}"/>`);
+      if (part > 0)
+        parts.push(
+          `<rect x="${x}" y="${y + 6}" width="${length}" height="10" fill="${palette.tones[sheet.bars?.tones[which] ?? "out"]}"/>`,
+        );
       x += length;
     });
     row.forEach((value, place) => {
-      const heat = sheet.heat === true && place > 0 && place < row.length - 1 ? Number(value) / hottest : 0;
+      const heat =
+        sheet.heat === true && place > 0 && place < row.length - 1 ? Number(value) / hottest : 0;
       const { left = 0, right = 0 } = edges.columns[place] ?? {};
-      if (heat > 0) parts.push(`<rect x="${left - 2}" y="${y + 1}" width="${right - left + 6}" height="${rowHeight - 2}" fill="${palette.accent}" fill-opacity="${(0.06 + 0.66 * heat).toFixed(3)}"/>`);
-      cell(cellSaid(value, sheet.columns[place]?.kind ?? "text"), place, y + 15, { fill: palette.text });
+      if (heat > 0)
+        parts.push(
+          `<rect x="${left - 2}" y="${y + 1}" width="${right - left + 6}" height="${rowHeight - 2}" fill="${palette.accent}" fill-opacity="${(0.06 + 0.66 * heat).toFixed(3)}"/>`,
+        );
+      cell(cellSaid(value, sheet.columns[place]?.kind ?? "text"), place, y + 15, {
+        fill: palette.text,
+      });
     });
     parts.push(line(edge, width - edge, y + rowHeight - 0.5, palette.line));
   });
@@ -106,7 +147,9 @@ function columnEdges(sheet: Sheet, { measure, width }: Paper): Edges {
     return Math.ceil(Math.max(...said.map((one) => measure(one, size)))) + 2;
   });
   const named = sheet.columns.filter(({ kind }) => kind === "text").length;
-  const wide = needed.map((one, place) => (sheet.columns[place]?.kind === "text" ? Math.min(one, nameMost) : one));
+  const wide = needed.map((one, place) =>
+    sheet.columns[place]?.kind === "text" ? Math.min(one, nameMost) : one,
+  );
   const left = width - edge * 2 - indent - wide.reduce((sum, one) => sum + one, 0);
   const gap = Math.max(4, Math.min(cellGap, left / Math.max(1, wide.length)));
   const spare = left - gap * (wide.length - 1);
@@ -134,7 +177,12 @@ interface Look {
   weight?: "normal" | "bold";
 }
 
-function text(x: number, y: number, said: string, { fill, size: high = size, anchor = "start", weight = "normal" }: Look): string {
+function text(
+  x: number,
+  y: number,
+  said: string,
+  { fill, size: high = size, anchor = "start", weight = "normal" }: Look,
+): string {
   return `<text x="${x}" y="${y}" font-size="${high}" fill="${fill}" text-anchor="${anchor}" font-weight="${weight}">${escaped(said)}</text>`;
 }
 
@@ -163,5 +211,7 @@ function fitted(said: string, width: number, high: number, measure: Measure): st
 
 function escaped(said: string): string {
   const names: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-  return said.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "").replace(/[&<>"]/g, (one) => names[one] ?? one);
+  return said
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "")
+    .replace(/[&<>"]/g, (one) => names[one] ?? one);
 }

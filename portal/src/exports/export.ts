@@ -11,7 +11,8 @@ export async function exportSheet(sheet: Sheet, way: Way): Promise<void> {
 }
 
 async function content(sheet: Sheet, way: Exclude<Way, "print">): Promise<Blob> {
-  if (way === "csv") return new Blob([(await import("./csv")).asCsv(sheet)], { type: "text/csv;charset=utf-8" });
+  if (way === "csv")
+    return new Blob([(await import("./csv")).asCsv(sheet)], { type: "text/csv;charset=utf-8" });
   if (way === "xlsx") return (await import("./xlsx")).asXlsx(sheet);
   if (way === "pdf") return (await import("./pdf")).asPdf(sheet);
   const { asPng, wholePicture } = await import("./picture");

@@ -16,7 +16,13 @@ export async function asPdf(sheet: Sheet): Promise<Blob> {
   const font = await (loading ??= loadFont());
   const drawn = await pages(sheet, family);
   const across = (drawn[0]?.width ?? 0) > (drawn[0]?.height ?? 0);
-  const pdf = new jsPDF({ orientation: across ? "landscape" : "portrait", unit: "pt", format: "a4", compress: true, putOnlyUsedFonts: true });
+  const pdf = new jsPDF({
+    orientation: across ? "landscape" : "portrait",
+    unit: "pt",
+    format: "a4",
+    compress: true,
+    putOnlyUsedFonts: true,
+  });
   pdf.setProperties({ title: `${sheet.title}. ${sheet.report}`, creator: "Fonoteka" });
   pdf.setLanguage(currentLanguage());
   pdf.addFileToVFS(file, font);

@@ -19,7 +19,11 @@ export interface Picture {
 export async function wholePicture(sheet: Sheet): Promise<Picture> {
   const paper = await paperFor(sheet, paperPalette());
   const height = heightOf(sheet, sheet.rows.length, paper.chart);
-  return { svg: drawSheet(sheet, paper, [0, sheet.rows.length], "", height), width: paper.width, height };
+  return {
+    svg: drawSheet(sheet, paper, [0, sheet.rows.length], "", height),
+    width: paper.width,
+    height,
+  };
 }
 
 /** A sheet as pages of A4, across where its table is wide; in another font, where one is named. */
@@ -28,12 +32,26 @@ export async function pages(sheet: Sheet, font: string | null = null): Promise<P
   const paper = await paperFor(sheet, font === null ? palette : { ...palette, font });
   const height = Math.round(paper.width === wide ? wide / a4 : narrow * a4);
   const cuts: [number, number][] = [];
-  for (let from = 0; cuts.length === 0 || from < sheet.rows.length; from = cuts.at(-1)?.[1] ?? from) {
-    cuts.push([from, Math.min(sheet.rows.length, from + rowsFitting(height, cuts.length === 0 ? paper.chart : null))]);
+  for (
+    let from = 0;
+    cuts.length === 0 || from < sheet.rows.length;
+    from = cuts.at(-1)?.[1] ?? from
+  ) {
+    cuts.push([
+      from,
+      Math.min(
+        sheet.rows.length,
+        from + rowsFitting(height, cuts.length === 0 ? paper.chart : null),
+      ),
+    ]);
   }
   return cuts.map((cut, page) => {
     const foot = cuts.length === 1 ? "" : said().exports.page(page + 1, cuts.length);
-    return { svg: drawSheet(sheet, page === 0 ? paper : { ...paper, chart: null }, cut, foot, height), width: paper.width, height };
+    return {
+      svg: drawSheet(sheet, page === 0 ? paper : { ...paper, chart: null }, cut, foot, height),
+      width: paper.width,
+      height,
+    };
   });
 }
 
@@ -48,7 +66,12 @@ export async function asPng({ svg, width, height }: Picture): Promise<Blob> {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
     canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
-    return await new Promise((done, failed) => canvas.toBlob((blob) => (blob === null ? failed(new Error("no PNG")) : done(blob)), "image/png"));
+    return await new Promise((done, failed) =>
+      canvas.toBlob(
+        (blob) => (blob === null ? failed(new Error("no PNG")) : done(blob)),
+        "image/png",
+      ),
+    );
   } finally {
     URL.revokeObjectURL(address);
   }
@@ -57,7 +80,10 @@ export async function asPng({ svg, width, height }: Picture): Promise<Blob> {
 async function paperFor(sheet: Sheet, palette: Palette): Promise<Paper> {
   const width = sheet.columns.length > 12 ? wide : narrow;
   const drawing = sheet.chart?.(palette);
-  const chart = drawing === undefined ? null : { svg: (await import("../charts/engine")).drawStill(drawing), height: drawing.height };
+  const chart =
+    drawing === undefined
+      ? null
+      : { svg: (await import("../charts/engine")).drawStill(drawing), height: drawing.height };
   return { palette, width, chart, measure: measuring(palette.font) };
 }
 

@@ -7,7 +7,9 @@ export async function printSheet(sheet: Sheet): Promise<void> {
   const paper = document.createElement("div");
   paper.className = "sheets";
   const across = (drawn[0]?.width ?? 0) > (drawn[0]?.height ?? 0);
-  const addresses = drawn.map(({ svg }) => URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" })));
+  const addresses = drawn.map(({ svg }) =>
+    URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" })),
+  );
   for (const address of addresses) {
     const image = new Image();
     image.alt = sheet.title;

@@ -40,5 +40,9 @@ export function daysAfter(day: string, days: number): string {
 
 /** The calendar day that a local Date of the calendar stands for. */
 export function isoDay(date: Date): string {
-  return [date.getFullYear(), String(date.getMonth() + 1).padStart(2, "0"), String(date.getDate()).padStart(2, "0")].join("-");
+  return [
+    date.getFullYear(),
+    String(date.getMonth() + 1).padStart(2, "0"),
+    String(date.getDate()).padStart(2, "0"),
+  ].join("-");
 }

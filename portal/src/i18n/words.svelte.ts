@@ -31,7 +31,8 @@ async function change(next: Language): Promise<void> {
 
 /** The language to begin with: the one chosen here before, else the browser's; Russian for one that speaks neither. */
 export async function speakFirst(): Promise<void> {
-  const chosen = recalled("language") ?? (navigator.language.toLowerCase().startsWith("en") ? "en" : "ru");
+  const chosen =
+    recalled("language") ?? (navigator.language.toLowerCase().startsWith("en") ? "en" : "ru");
   await change(chosen === "en" ? "en" : "ru");
 }
 
@@ -41,7 +42,10 @@ export async function speak(next: Language): Promise<void> {
   remember("language", next);
 }
 
-const plurals: Record<Language, Intl.PluralRules> = { ru: new Intl.PluralRules("ru"), en: new Intl.PluralRules("en") };
+const plurals: Record<Language, Intl.PluralRules> = {
+  ru: new Intl.PluralRules("ru"),
+  en: new Intl.PluralRules("en"),
+};
 
 /** `5 звонков`: the number in the language's own grouping with the right plural. `forms` are one, few, many. */
 export function counted(count: number, forms: readonly string[]): string {

@@ -39,7 +39,9 @@ export class Line {
   open(): void {
     clearTimeout(this.#timer);
     if (this.#closed || this.#socket !== null) return;
-    const socket = (this.#socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`));
+    const socket = (this.#socket = new WebSocket(
+      `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`,
+    ));
     socket.onopen = () => {
       if (socket === this.#socket) this.#tell(true);
     };

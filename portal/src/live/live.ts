@@ -36,7 +36,9 @@ export function renewLine(session: "new" | "none"): void {
 }
 
 function freshName(): string {
-  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join(
+    "",
+  );
 }
 
 function nameOfLine(): string {

@@ -92,7 +92,8 @@ class Going {
   }
 
   #drop(id: string): void {
-    if (this.calls.some((one) => one.id === id)) this.calls = this.calls.filter((one) => one.id !== id);
+    if (this.calls.some((one) => one.id === id))
+      this.calls = this.calls.filter((one) => one.id !== id);
     if (this.asked.has(id)) this.#note(id, null);
   }
 
@@ -105,7 +106,10 @@ class Going {
 }
 
 function inOrder(calls: readonly Call[]): Call[] {
-  return [...calls].sort((one, other) => Date.parse(one.started_at) - Date.parse(other.started_at) || (one.id < other.id ? -1 : 1));
+  return [...calls].sort(
+    (one, other) =>
+      Date.parse(one.started_at) - Date.parse(other.started_at) || (one.id < other.id ? -1 : 1),
+  );
 }
 
 export const going = new Going();

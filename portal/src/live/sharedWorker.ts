@@ -3,7 +3,8 @@ import type { LineListener } from "./connection";
 /** What a page says to the worker. `lock`: a lock that it holds while it lives, null where there are none. */
 export type ToLine = { type: "join"; lock: string | null } | { type: "leave" } | { type: "open" };
 /** What the worker says to a page. */
-export type FromLine = { type: "heard"; message: string } | { type: "connected"; up: boolean } | { type: "ended" };
+export type FromLine =
+  { type: "heard"; message: string } | { type: "connected"; up: boolean } | { type: "ended" };
 
 /** A page's share in the browser's line. */
 export interface Share {
@@ -17,7 +18,10 @@ export interface Share {
  */
 export function joined(name: string, listener: LineListener, failed: () => void): Share | null {
   if (typeof SharedWorker === "undefined") return null;
-  const worker = new SharedWorker(new URL("./live.worker.ts", import.meta.url), { type: "module", name });
+  const worker = new SharedWorker(new URL("./live.worker.ts", import.meta.url), {
+    type: "module",
+    name,
+  });
   const { port } = worker;
   let isMine = true;
   let letGo: () => void = () => undefined;

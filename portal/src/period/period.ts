@@ -48,5 +48,7 @@ export function typedTime(text: string): string {
   const found = /^\s*(\d{1,2})(?:[:.\s]?(\d{2}))?\s*$/.exec(text);
   if (found === null) return "";
   const [hour, minute] = [Number(found[1]), Number(found[2] ?? "0")];
-  return hour < 24 && minute < 60 ? `${String(hour).padStart(2, "0")}:${String(minute).padStart(2, "0")}` : "";
+  return hour < 24 && minute < 60
+    ? `${String(hour).padStart(2, "0")}:${String(minute).padStart(2, "0")}`
+    : "";
 }

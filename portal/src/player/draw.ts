@@ -16,7 +16,8 @@ function loudest(peaks: readonly number[], from: number, to: number): number {
   const first = Math.floor(from * peaks.length);
   const last = Math.max(first + 1, Math.ceil(to * peaks.length));
   let most = 0;
-  for (let index = first; index < last && index < peaks.length; index += 1) most = Math.max(most, peaks[index] ?? 0);
+  for (let index = first; index < last && index < peaks.length; index += 1)
+    most = Math.max(most, peaks[index] ?? 0);
   return most / 255;
 }
 
@@ -33,7 +34,10 @@ export function drawWaveform(
 ): void {
   const pixels = devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  if (canvas.width !== Math.round(width * pixels) || canvas.height !== Math.round(height * pixels)) {
+  if (
+    canvas.width !== Math.round(width * pixels) ||
+    canvas.height !== Math.round(height * pixels)
+  ) {
     canvas.width = Math.round(width * pixels);
     canvas.height = Math.round(height * pixels);
   }

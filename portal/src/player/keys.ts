@@ -6,7 +6,12 @@ const skipS = 10;
 function isTaken(event: KeyboardEvent): boolean {
   const target = event.target instanceof Element ? event.target : null;
   if (target === null || event.ctrlKey || event.metaKey || event.altKey) return true;
-  if (target.closest("input, select, textarea, [contenteditable], .air-datepicker, [role='tablist'], [role='slider']")) return true;
+  if (
+    target.closest(
+      "input, select, textarea, [contenteditable], .air-datepicker, [role='tablist'], [role='slider']",
+    )
+  )
+    return true;
   return event.key === " " && target.closest("button, a") !== null;
 }
 

@@ -23,12 +23,17 @@ export function isMuted(segments: readonly Segment[], atMs: number): boolean {
 /** Where the recording was paused. */
 export function mutedStretches(segments: readonly Segment[], lengthMs: number): Stretch[] {
   return segments.flatMap((part) =>
-    part.muted.map((span) => stretch(part.offset_ms + span.from_ms, part.offset_ms + span.to_ms, lengthMs)),
+    part.muted.map((span) =>
+      stretch(part.offset_ms + span.from_ms, part.offset_ms + span.to_ms, lengthMs),
+    ),
   );
 }
 
 /** Whose talk it is from where to where; parts of one person that follow each other are one. */
-export function peoplesStretches(segments: readonly Segment[], lengthMs: number): (Stretch & { user: string })[] {
+export function peoplesStretches(
+  segments: readonly Segment[],
+  lengthMs: number,
+): (Stretch & { user: string })[] {
   const found: (Stretch & { user: string })[] = [];
   for (const part of segments) {
     const here = stretch(part.offset_ms, part.offset_ms + part.duration_ms, lengthMs);

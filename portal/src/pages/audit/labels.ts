@@ -23,9 +23,13 @@ export function detailSaid(entry: AuditEntry, own: AuditWords, words: Words): st
     const count = Number(detail["count"]);
     return count > 1 ? own.attempts(count) : "";
   }
-  if (entry.action === "recording_asked") return askedSaid(String(detail["action"]), String(detail["answer"]), words);
-  if (entry.action === "held" || entry.action === "released") return typeof detail["note"] === "string" ? detail["note"] : "";
-  return Object.entries(detail).map(([key, value]) => particular(key, value, own, words)).join("; ");
+  if (entry.action === "recording_asked")
+    return askedSaid(String(detail["action"]), String(detail["answer"]), words);
+  if (entry.action === "held" || entry.action === "released")
+    return typeof detail["note"] === "string" ? detail["note"] : "";
+  return Object.entries(detail)
+    .map(([key, value]) => particular(key, value, own, words))
+    .join("; ");
 }
 
 function askedSaid(action: string, answer: string, words: Words): string {
@@ -38,14 +42,16 @@ function askedSaid(action: string, answer: string, words: Words): string {
 function particular(key: string, value: unknown, own: AuditWords, words: Words): string {
   const name = (own.detail as Record<string, string>)[key] ?? key;
   if (key === "password") return name;
-  if (typeof value !== "object" || value === null || !("from" in value) || !("to" in value)) return `${name}: ${valueSaid(key, value, words)}`;
+  if (typeof value !== "object" || value === null || !("from" in value) || !("to" in value))
+    return `${name}: ${valueSaid(key, value, words)}`;
   return `${name}: ${valueSaid(key, value.from, words)} → ${valueSaid(key, value.to, words)}`;
 }
 
 function valueSaid(key: string, value: unknown, words: Words): string {
   if (value === null || value === "") return "—";
   if (key === "record") return words.rule[value as RecordRule] ?? String(value);
-  if (key === "role") return (words.users.roles as Record<string, string>)[String(value)] ?? String(value);
+  if (key === "role")
+    return (words.users.roles as Record<string, string>)[String(value)] ?? String(value);
   if (Array.isArray(value)) return value.join(", ") || "—";
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

@@ -46,7 +46,8 @@ export class CallList {
     this.#meanwhile?.push(news);
     if (this.#held !== null) this.#held = { ...this.#held, items: after(this.#held.items, news) };
     if (news.type === "gone") this.#drop(news.id);
-    else if (news.type === "recording" || (news.type === "call" && this.has(news.call.id))) this.items = after(this.items, news);
+    else if (news.type === "recording" || (news.type === "call" && this.has(news.call.id)))
+      this.items = after(this.items, news);
     else this.lookSoon();
   }
 
@@ -148,6 +149,7 @@ export class CallList {
 function after(calls: Call[], news: LiveMessage): Call[] {
   if (news.type === "gone") return calls.filter((one) => one.id !== news.id);
   if (news.type === "call") return calls.map((one) => (one.id === news.call.id ? news.call : one));
-  if (news.type === "recording") return calls.map((one) => (one.id === news.id ? { ...one, recording: news.recording } : one));
+  if (news.type === "recording")
+    return calls.map((one) => (one.id === news.id ? { ...one, recording: news.recording } : one));
   return calls;
 }

@@ -14,7 +14,8 @@ export function hasAudio(recording: Recording): boolean {
 export function recordingSaid(recording: Recording, words: Words): string {
   const state = words.recording.state[recording.state];
   if (recording.reason === null) return state;
-  if (recording.state === "partial") return `${words.recording.partial}: ${reasonSaid(recording.reason, words)}`;
+  if (recording.state === "partial")
+    return `${words.recording.partial}: ${reasonSaid(recording.reason, words)}`;
   return words.recording.reason[recording.reason];
 }
 
@@ -43,13 +44,19 @@ const tones: Record<Result, Tone> = { answered: "good", no_answer: "bad", busy: 
 
 /** How a call's result (or, while it goes on, its state) is worded and toned. */
 export function resultSaid(call: Call, words: Words): { text: string; tone: Tone } {
-  if (isGoing(call)) return { text: call.answered_at === null ? words.going.ringing : words.going.talking, tone: "live" };
+  if (isGoing(call))
+    return {
+      text: call.answered_at === null ? words.going.ringing : words.going.talking,
+      tone: "live",
+    };
   return { text: words.result[call.result], tone: tones[call.result] };
 }
 
 /** The call's length in whole seconds; of a call that goes on, until `nowMs`. */
 export function lengthNow(call: Call, nowMs: number): number {
-  return isGoing(call) ? Math.max(0, Math.floor((nowMs - Date.parse(call.started_at)) / 1000)) : call.duration_s;
+  return isGoing(call)
+    ? Math.max(0, Math.floor((nowMs - Date.parse(call.started_at)) / 1000))
+    : call.duration_s;
 }
 
 /** When somebody of the company first reached a missed caller, and how long that took; null: nobody has yet. */

@@ -7,6 +7,13 @@ export function extent(list: CallList, selection: Selection): { whole: boolean; 
   const first = (selection.page - 1) * selection.limit + 1;
   const last = first + list.items.length - 1;
   const total =
-    list.total === null ? `${grouped(last)}+` : list.totalIsExact ? grouped(list.total) : words().pager.about(grouped(list.total));
-  return { whole: selection.page === 1 && list.next === null, said: words().pager.shown(first, last, total) };
+    list.total === null
+      ? `${grouped(last)}+`
+      : list.totalIsExact
+        ? grouped(list.total)
+        : words().pager.about(grouped(list.total));
+  return {
+    whole: selection.page === 1 && list.next === null,
+    said: words().pager.shown(first, last, total),
+  };
 }

@@ -8,8 +8,11 @@ import { personSaid } from "../../app/directory.svelte";
 export function partiesOf(call: Call, words: Words): string[] {
   const parties = call.live?.parties ?? [];
   const rung = call.direction === "in" ? (call.employee?.name ?? "") : "";
-  if (parties.length === 0) return [callerSaid(personSaid(call.src), words), call.dst, rung].filter((one) => one !== "");
-  return parties.map((one) => (one.name === null || one.name === "" ? callerSaid(one.who, words) : `${one.name} (${one.who})`));
+  if (parties.length === 0)
+    return [callerSaid(personSaid(call.src), words), call.dst, rung].filter((one) => one !== "");
+  return parties.map((one) =>
+    one.name === null || one.name === "" ? callerSaid(one.who, words) : `${one.name} (${one.who})`,
+  );
 }
 
 /** Since when it talks, or rings. */

@@ -15,5 +15,9 @@ export function bandSaid({ from_s: from, to_s: to }: Band): string {
 
 /** What narrows a list to the outgoing calls of a band; `talk_s` is a whole number, so a band ends a second before the next. */
 export function opensBand({ from_s: from, to_s: to }: Band): Partial<Selection> {
-  return { direction: ["out"], talk_min_s: from === 0 ? "" : String(from), talk_max_s: to === null ? "" : String(to - 1) };
+  return {
+    direction: ["out"],
+    talk_min_s: from === 0 ? "" : String(from),
+    talk_max_s: to === null ? "" : String(to - 1),
+  };
 }

@@ -30,5 +30,7 @@ export function openCalls(event: MouseEvent, of: Selection, opens: Partial<Selec
 /** How far the report was scrolled when its calls were opened, once the reader is back. */
 export function scrolledBefore(): number {
   const state: unknown = history.state;
-  return typeof state === "object" && state !== null && "scrolled" in state ? Number(state.scrolled) : 0;
+  return typeof state === "object" && state !== null && "scrolled" in state
+    ? Number(state.scrolled)
+    : 0;
 }

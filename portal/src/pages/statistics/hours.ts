@@ -7,12 +7,18 @@ type Stretch = readonly [from: number, to: number];
 /** `08:30`, `08:30:15` → seconds since midnight; anything else, also none, is midnight. */
 function secondsOf(text: string): number {
   const found = /^(\d{1,2}):(\d{2})(?::(\d{2}))?/.exec(text);
-  return found === null ? 0 : Number(found[1]) * 3600 + Number(found[2]) * 60 + Number(found[3] ?? 0);
+  return found === null
+    ? 0
+    : Number(found[1]) * 3600 + Number(found[2]) * 60 + Number(found[3] ?? 0);
 }
 
 function timeOf(seconds: number): string {
   const two = (part: number): string => String(part).padStart(2, "0");
-  const [hour, minute, second] = [Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60, seconds % 60];
+  const [hour, minute, second] = [
+    Math.floor(seconds / 3600) % 24,
+    Math.floor(seconds / 60) % 60,
+    seconds % 60,
+  ];
   return `${two(hour)}:${two(minute)}${second === 0 ? "" : `:${two(second)}`}`;
 }
 
@@ -20,7 +26,12 @@ function timeOf(seconds: number): string {
 function stretches(times: Times): Stretch[] {
   const [from, to] = [secondsOf(times.time_from), secondsOf(times.time_to) % daySeconds];
   if (from < to) return [[from, to]];
-  return to === 0 ? [[from, daySeconds]] : [[from, daySeconds], [0, to]];
+  return to === 0
+    ? [[from, daySeconds]]
+    : [
+        [from, daySeconds],
+        [0, to],
+      ];
 }
 
 function piecesOf(times: Times, hour: number): Stretch[] {
@@ -29,12 +40,16 @@ function piecesOf(times: Times, hour: number): Stretch[] {
     .filter(([from, to]) => from < to)
     .sort(([one], [other]) => one - other);
   const [first, second] = pieces;
-  return first !== undefined && second !== undefined && first[1] === second[0] ? [[first[0], second[1]]] : pieces;
+  return first !== undefined && second !== undefined && first[1] === second[0]
+    ? [[first[0], second[1]]]
+    : pieces;
 }
 
 /** The hours of the clock that a report's time of day touches, 0 to 23. */
 export function hoursOf(times: Times): number[] {
-  return Array.from({ length: 24 }, (_, hour) => hour).filter((hour) => piecesOf(times, hour).length > 0);
+  return Array.from({ length: 24 }, (_, hour) => hour).filter(
+    (hour) => piecesOf(times, hour).length > 0,
+  );
 }
 
 /**
@@ -44,7 +59,9 @@ export function hoursOf(times: Times): number[] {
 export function opensHour(times: Times, hour: number): Times | null {
   const pieces = piecesOf(times, hour);
   const [piece] = pieces;
-  return piece === undefined || pieces.length > 1 ? null : { time_from: timeOf(piece[0]), time_to: timeOf(piece[1]) };
+  return piece === undefined || pieces.length > 1
+    ? null
+    : { time_from: timeOf(piece[0]), time_to: timeOf(piece[1]) };
 }
 
 /** The label of an hour is its end: «13:00» are the calls from 12:00 to 13:00 (manual, VII). */

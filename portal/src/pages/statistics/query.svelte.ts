@@ -28,7 +28,11 @@ export class Asked<T> {
   }
 
   /** Ask for the figures of a selection; `detail` is what else the question depends on. */
-  async load(of: Selection, ask: (query: ReportQuery, signal: AbortSignal) => Promise<T>, detail = ""): Promise<void> {
+  async load(
+    of: Selection,
+    ask: (query: ReportQuery, signal: AbortSignal) => Promise<T>,
+    detail = "",
+  ): Promise<void> {
     this.#abort.abort();
     const abort = (this.#abort = new AbortController());
     const query = reportQuery(of);

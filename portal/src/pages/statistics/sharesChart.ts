@@ -24,7 +24,9 @@ export function sharesOption(slices: readonly Slice[], palette: Palette): Option
       formatter: (point) => {
         const at = [point].flat()[0]?.dataIndex ?? -1;
         const slice = slices[at];
-        return slice === undefined ? "" : tip(slice.name, [[`share-${at}`, slice.share, grouped(slice.calls)]]);
+        return slice === undefined
+          ? ""
+          : tip(slice.name, [[`share-${at}`, slice.share, grouped(slice.calls)]]);
       },
     },
     series: [
@@ -33,13 +35,18 @@ export function sharesOption(slices: readonly Slice[], palette: Palette): Option
         id: "shares",
         radius: ["52%", "76%"],
         startAngle: 90,
-        data: slices.map((slice, at) => ({ name: slice.name, value: slice.calls > 0 ? slice.calls : "-", itemStyle: { color: palette.shares[at] ?? palette.accent } })),
+        data: slices.map((slice, at) => ({
+          name: slice.name,
+          value: slice.calls > 0 ? slice.calls : "-",
+          itemStyle: { color: palette.shares[at] ?? palette.accent },
+        })),
         itemStyle: { borderColor: palette.surface, borderWidth: 2, borderRadius: 3 },
         label: {
           color: palette.text,
           fontSize: 11,
           lineHeight: 15,
-          formatter: ({ dataIndex }) => `${slices[dataIndex]?.name ?? ""}\n${slices[dataIndex]?.share ?? ""}`,
+          formatter: ({ dataIndex }) =>
+            `${slices[dataIndex]?.name ?? ""}\n${slices[dataIndex]?.share ?? ""}`,
           overflow: "break",
         },
         labelLine: { length: 8, length2: 6, lineStyle: { color: palette.muted } },

@@ -18,13 +18,27 @@ export function periodBefore(of: Selection, today: string): { from: string; to: 
 }
 
 /** «Отчет за день, период с 8:00–20:00 за» and «01.02.2017» (manual, VII), with the length of calls where it is narrowed. */
-export function titleParts(of: Selection, today: string): { before: string; range: string; lengths: string } {
+export function titleParts(
+  of: Selection,
+  today: string,
+): { before: string; range: string; lengths: string } {
   const { report } = said();
   const days = daysOf(of, today);
   const whole = days === 1 ? report.ofDay : report.ofDays(counted(days, report.days));
   const { min_s: least, max_s: most } = of;
-  const lengths = least !== "" && most !== "" ? report.lengths.between(least, most) : least !== "" ? report.lengths.from(least) : most !== "" ? report.lengths.to(most) : "";
-  return { before: `${whole}, ${report.hours(...spanSaid(of))} ${report.on}`, range: shownPeriod(of, today), lengths };
+  const lengths =
+    least !== "" && most !== ""
+      ? report.lengths.between(least, most)
+      : least !== ""
+        ? report.lengths.from(least)
+        : most !== ""
+          ? report.lengths.to(most)
+          : "";
+  return {
+    before: `${whole}, ${report.hours(...spanSaid(of))} ${report.on}`,
+    range: shownPeriod(of, today),
+    lengths,
+  };
 }
 
 /** The title in one piece, for files and paper. */

@@ -46,7 +46,7 @@ const tones: Record<string, Tone> = {
  */
 export function linesOf(path: readonly PathStep[], call: Call): Line[] {
   const lines: Line[] = [];
-  for (let index = 0; index < path.length; ) {
+  for (let index = 0; index < path.length;) {
     const step = path[index] as PathStep;
     const run = ringing.includes(step.what) ? runFrom(path, index) : [step];
     const next = path[index + run.length];
@@ -54,7 +54,8 @@ export function linesOf(path: readonly PathStep[], call: Call): Line[] {
     else if (step.what === "hold" && next?.what === "resume" && next.who === step.who) {
       lines.push({ ...plain(step, call), lengthMs: Date.parse(next.at) - Date.parse(step.at) });
       index += 1;
-    } else if (step.what !== "end" || !said.includes(path[index - 1]?.what ?? "")) lines.push(...run.map((one) => plain(one, call)));
+    } else if (step.what !== "end" || !said.includes(path[index - 1]?.what ?? ""))
+      lines.push(...run.map((one) => plain(one, call)));
     index += run.length;
   }
   return lines;
@@ -63,7 +64,12 @@ export function linesOf(path: readonly PathStep[], call: Call): Line[] {
 function runFrom(path: readonly PathStep[], from: number): PathStep[] {
   const by = path[from]?.by;
   let to = from;
-  while (to < path.length && ringing.includes(path[to]?.what ?? "") && (path[to]?.what !== "ring" || path[to]?.by === by)) to += 1;
+  while (
+    to < path.length &&
+    ringing.includes(path[to]?.what ?? "") &&
+    (path[to]?.what !== "ring" || path[to]?.by === by)
+  )
+    to += 1;
   return path.slice(from, Math.max(to, from + 1));
 }
 
@@ -82,17 +88,41 @@ function crowd(run: readonly PathStep[]): Line {
   }));
   const first = rings[0] as PathStep;
   const key = first.by === "" ? "rings" : "rings_by";
-  return { ...bare(first), key, who, by: first.by, rounds: most, outcomes: outcomes.filter((one) => one.who.length > 0) };
+  return {
+    ...bare(first),
+    key,
+    who,
+    by: first.by,
+    rounds: most,
+    outcomes: outcomes.filter((one) => one.who.length > 0),
+  };
 }
 
 function plain(step: PathStep, call: Call): Line {
   const line = bare(step);
-  if (step.what === "arrive") return { ...line, key: call.direction === "in" ? "arrive_in" : "arrive_out", by: call.src };
+  if (step.what === "arrive")
+    return { ...line, key: call.direction === "in" ? "arrive_in" : "arrive_out", by: call.src };
   const key = step.by === "" ? step.what : `${step.what}_by`;
-  return { ...line, key: step.who === "" && (step.what === "record" || step.what === "no_record") ? `${step.what}_nobody` : key };
+  return {
+    ...line,
+    key:
+      step.who === "" && (step.what === "record" || step.what === "no_record")
+        ? `${step.what}_nobody`
+        : key,
+  };
 }
 
 function bare(step: PathStep): Line {
   const { at, by, reason } = step;
-  return { at, key: step.what, tone: tones[step.what] ?? "", who: [step.who], by, reason, lengthMs: null, rounds: 1, outcomes: [] };
+  return {
+    at,
+    key: step.what,
+    tone: tones[step.what] ?? "",
+    who: [step.who],
+    by,
+    reason,
+    lengthMs: null,
+    rounds: 1,
+    outcomes: [],
+  };
 }
