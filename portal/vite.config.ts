@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
 import { svelte } from "@sveltejs/vite-plugin-svelte";
-import { defineConfig, type Plugin } from "vite";
+import type { Plugin } from "vite";
+import { defineConfig } from "vitest/config";
 
-// `FONOTEKA_API` names a running API for `npm run dev`; the built portal always talks to the host that served it.
+// The API for `npm run dev`. The built portal talks to the host that served it.
 const api = process.env["FONOTEKA_API"] ?? "http://127.0.0.1:8080";
 
-// What the portal ships of others is shipped with its terms: below /licences/ of every installation.
-const terms = {
+// The licences of the packages that the build contains, by their names below /licences/.
+const licenceFiles = {
   "echarts-NOTICE.txt": "echarts/NOTICE",
   "echarts-LICENSE.txt": "echarts/LICENSE",
   "zrender-LICENSE.txt": "zrender/LICENSE",
@@ -23,17 +24,14 @@ const terms = {
 const licences: Plugin = {
   name: "licences",
   generateBundle() {
-    for (const [name, from] of Object.entries(terms)) {
-      this.emitFile({
-        type: "asset",
-        fileName: `licences/${name}`,
-        source: readFileSync(`node_modules/${from}`),
-      });
+    for (const [name, path] of Object.entries(licenceFiles)) {
+      const source = readFileSync(`node_modules/${path}`);
+      this.emitFile({ type: "asset", fileName: `licences/${name}`, source });
     }
   },
 };
 
-/** Beside each text that browsers ask for lies the same as `.gz`: the API sends that (`api/routes/portal.py`). */
+/** Writes a `.gz` beside each text file of the build; `api/routes/portal.py` sends it. */
 const compressed: Plugin = {
   name: "compressed",
   writeBundle({ dir = "" }) {
@@ -46,33 +44,33 @@ const compressed: Plugin = {
   apply: "build",
 };
 
+// jsPDF imports these packages for HTML and bitmaps, which the portal does not use.
+const unusedPackages = ["html2canvas", "dompurify", "canvg"];
+
 export default defineConfig({
   plugins: [svelte(), licences, compressed],
-  // jsPDF asks for these when it is given HTML or a bitmap, which it never is here.
   resolve: {
-    alias: Object.fromEntries(
-      ["html2canvas", "dompurify", "canvg"].map((name) => [name, "/src/exports/emptyModule.ts"]),
-    ),
+    alias: Object.fromEntries(unusedPackages.map((name) => [name, "/src/exports/emptyModule.ts"])),
   },
   build: {
     outDir: "../api/static",
     emptyOutDir: true,
     assetsInlineLimit: 0,
     target: "es2022",
-    modulePreload: { polyfill: false }, // whatever runs es2022 and Svelte 5 needs none
+    modulePreload: { polyfill: false }, // every browser that runs ES2022 has modulepreload
     rolldownOptions: {
       output: {
         codeSplitting: {
           groups: [
+            // All that main.ts imports statically, which every page needs. Split by their users,
+            // these modules are a tenth larger.
             { name: "core", test: (id: string) => id.endsWith("/src/main.ts") },
-            {
-              name: "echarts",
-              test: (id: string) => /node_modules\/(echarts|zrender|tslib)\//.test(id),
-            },
+            { name: "echarts", test: (id: string) => id.includes("/node_modules/echarts/") },
           ],
         },
       },
     },
   },
   server: { host: "127.0.0.1", proxy: { "/api": { target: api, ws: true } } },
+  test: { include: ["src/**/*.test.ts"] },
 });

@@ -1,4 +1,9 @@
-/** Which entries of the audit: the API's parameters, and the address's. Null and empty narrow nothing. */
+import { beginsWithDay } from "../period/period";
+
+/**
+ * The filters of the audit page. The names are those of the API's parameters and of the portal's
+ * addresses. Null and empty values do not filter.
+ */
 export interface AuditFilter {
   from: string | null;
   to: string | null;
@@ -8,7 +13,7 @@ export interface AuditFilter {
   page: number;
 }
 
-export const allOfToday: AuditFilter = {
+export const emptyAuditFilter: AuditFilter = {
   from: null,
   to: null,
   action: [],
@@ -17,30 +22,31 @@ export const allOfToday: AuditFilter = {
   page: 1,
 };
 
-function day(text: string | null): string | null {
-  return text !== null && /^\d{4}-\d{2}-\d{2}$/.test(text) ? text : null;
+function validDay(text: string | null): string | null {
+  return text !== null && text.length === 10 && beginsWithDay(text) ? text : null;
 }
 
-/** What an address says; what it says wrongly is left out. */
-export function auditFilterIn(given: URLSearchParams): AuditFilter {
-  const cursor = given.get("cursor");
-  const page = Number(given.get("page"));
+/** Read the filters from the parameters of an address. Invalid values are ignored. */
+export function parseAuditFilter(params: URLSearchParams): AuditFilter {
+  const cursor = params.get("cursor");
+  const page = Number(params.get("page"));
   return {
-    from: day(given.get("from")),
-    to: day(given.get("to")),
-    action: given.getAll("action").filter((one) => one !== ""),
-    login: given.get("login") ?? "",
+    from: validDay(params.get("from")),
+    to: validDay(params.get("to")),
+    action: params.getAll("action").filter((action) => action !== ""),
+    login: params.get("login") ?? "",
     cursor,
     page: cursor !== null && Number.isInteger(page) && page > 1 ? page : 1,
   };
 }
 
-/** The parameters of a filter, those that narrow nothing left out. */
-export function auditParameters(filter: AuditFilter): URLSearchParams {
-  const said = new URLSearchParams();
-  for (const one of filter.action) said.append("action", one);
-  for (const name of ["from", "to", "login", "cursor"] as const)
-    if (filter[name]) said.set(name, filter[name]);
-  if (filter.page > 1) said.set("page", String(filter.page));
-  return said;
+/** The parameters of the filters for an address, without the default values. */
+export function auditParams(filter: AuditFilter): URLSearchParams {
+  const params = new URLSearchParams();
+  for (const action of filter.action) params.append("action", action);
+  for (const name of ["from", "to", "login", "cursor"] as const) {
+    if (filter[name]) params.set(name, filter[name]);
+  }
+  if (filter.page > 1) params.set("page", String(filter.page));
+  return params;
 }

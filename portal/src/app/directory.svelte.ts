@@ -2,8 +2,8 @@ import * as api from "../api/client";
 import type { CompanyNumber, RecordRule, User } from "../api/model";
 import { asProblem, type ApiProblem } from "../api/problem";
 
-/** The domain's users and numbers, asked for once and shared by the panel and the page of users. */
-class Team {
+/** The users and numbers of the domain, shared by all pages. */
+class Directory {
   users = $state.raw<User[] | null>(null);
   numbers = $state.raw<CompanyNumber[] | null>(null);
   problem = $state.raw<ApiProblem | null>(null);
@@ -17,42 +17,43 @@ class Team {
     }
   }
 
-  /** Change whose talks are recorded: shown at once, taken back when the API refuses. Raises ApiProblem. */
+  /**
+   * Change which calls of a user are recorded. The change is shown at once and undone if the API
+   * refuses it. Throws ApiProblem.
+   */
   async setRecord(login: string, record: RecordRule): Promise<void> {
-    const before = this.users?.find((one) => one.login === login);
+    const before = this.users?.find((user) => user.login === login);
     if (before === undefined) return;
-    this.#put({ ...before, record });
+    this.#replace({ ...before, record });
     try {
-      this.#put(await api.setRecord(login, record));
+      this.#replace(await api.setRecord(login, record));
     } catch (failure) {
-      this.#put(before);
+      this.#replace(before);
       throw asProblem(failure);
     }
   }
 
-  #put(user: User): void {
-    this.users = this.users?.map((one) => (one.login === user.login ? user : one)) ?? null;
+  #replace(changed: User): void {
+    this.users = this.users?.map((user) => (user.login === changed.login ? changed : user)) ?? null;
   }
 }
 
-export const team = new Team();
+export const directory = new Directory();
 
-/** A party of a call: the name with the extension where it is a colleague's, else the number as it is. */
-export function personSaid(who: string): string {
-  return named(
-    who,
-    team.users?.find((one) => one.extension === who),
-  );
+/** The label of a party of a call: name and extension of a user, otherwise the number. */
+export function partyLabel(number: string): string {
+  const user = directory.users?.find(({ extension }) => extension === number);
+  return withName(number, user);
 }
 
-/** A user, known by the login. */
-export function userSaid(login: string): string {
-  const user = team.users?.find((one) => one.login === login);
-  return named(user?.extension || login, user);
+/** The label of the user with this login: name and extension. */
+export function userLabel(login: string): string {
+  const user = directory.users?.find((candidate) => candidate.login === login);
+  return withName(user?.extension || login, user);
 }
 
-function named(who: string, user: User | undefined): string {
-  return user === undefined || user.name === "" || user.name === who
-    ? who
-    : `${user.name} (${who})`;
+function withName(number: string, user: User | undefined): string {
+  return user === undefined || user.name === "" || user.name === number
+    ? number
+    : `${user.name} (${number})`;
 }

@@ -1,7 +1,7 @@
 const prefix = "fonoteka.";
 
-/** What this browser remembers between visits, or null; storage may be forbidden, and then nothing is remembered. */
-export function recalled(key: string): string | null {
+/** Read a stored value; null if there is none or the browser forbids storage. */
+export function getStored(key: string): string | null {
   try {
     return localStorage.getItem(prefix + key);
   } catch {
@@ -9,12 +9,12 @@ export function recalled(key: string): string | null {
   }
 }
 
-/** Remember a value in this browser; null forgets it. */
-export function remember(key: string, value: string | null): void {
+/** Store a value in this browser; null removes it. */
+export function setStored(key: string, value: string | null): void {
   try {
     if (value === null) localStorage.removeItem(prefix + key);
     else localStorage.setItem(prefix + key, value);
   } catch {
-    // Storage is forbidden or full: the choice holds until the page is closed.
+    // Storage is forbidden or full: the value is lost when the page is closed.
   }
 }

@@ -1,96 +1,97 @@
 import * as api from "../api/client";
-import { renewLine } from "../live/live";
 import type { Me } from "../api/model";
 import { asProblem } from "../api/problem";
-import { dayBy } from "../i18n/dates";
-import { tellOtherTabs, whenOtherTabsTell } from "./tabChannel";
-import { recalled, remember } from "./localStorage";
+import { dayOf, setTimeZone } from "../i18n/format";
+import { resetConnection } from "../live/live";
+import { getStored, setStored } from "./localStorage";
+import { announceSession, onOtherTabSession } from "./tabChannel";
 
-type Phase = "asking" | "out" | "in" | "offline";
+type Phase = "loading" | "out" | "in" | "offline";
 
-let who = $state.raw<Me | null>(null);
-let phase = $state<Phase>("asking");
+let user = $state.raw<Me | null>(null);
+let phase = $state<Phase>("loading");
 let expired = $state(false);
 
-function put(person: Me | null): void {
-  who = person;
-  phase = person === null ? "out" : "in";
-  remember("session", person === null ? null : "open");
+function setUser(next: Me | null): void {
+  if (next !== null) setTimeZone(next.domain.timezone);
+  user = next;
+  phase = next === null ? "out" : "in";
+  setStored("session", next === null ? null : "open");
 }
 
-api.whenSessionEnds(() => {
+api.onSessionEnd(() => {
   if (phase !== "in") return;
   expired = true;
-  put(null);
+  setUser(null);
 });
 
-/** The day it is by the domain's clock, as `2017-02-14`. */
-export function todayNow(): string {
-  return dayBy(me().domain.clock, api.serverNow());
+/** The current day in the domain's time zone, as `2017-02-14`. */
+export function currentDay(): string {
+  return dayOf(api.serverNow());
 }
 
-/** Who is logged in; components that need someone are only shown when there is. */
+/** The user who is logged in. Throws if there is none: only call it where the page needs a login. */
 export function me(): Me {
-  if (who === null) throw new Error("nobody is logged in");
-  return who;
+  if (user === null) throw new Error("nobody is logged in");
+  return user;
 }
 
 export function sessionPhase(): Phase {
   return phase;
 }
 
-/** Whether the login page is shown because a session ended by itself. */
+/** Whether the login page is shown because the session expired. */
 export function sessionExpired(): boolean {
   return expired;
 }
 
-/** Whether somebody logged in here and has not logged out: the cookie itself is not ours to read. */
-export function mayBeIn(): boolean {
-  return recalled("session") !== null;
+/** Whether this browser logged in and did not log out. Scripts cannot read the session cookie. */
+export function mayHaveSession(): boolean {
+  return getStored("session") !== null;
 }
 
-/** Ask the API who we are. For a browser that never logged in it is not asked: the refusal would stand in its console as an error. */
-export async function findSession(): Promise<void> {
-  if (!mayBeIn()) {
-    put(null);
-    return;
-  }
-  await askWho();
+/**
+ * Load the logged-in user. Without a stored session the API is not asked, as the browser would
+ * report its refusal as an error in the console.
+ */
+export async function restoreSession(): Promise<void> {
+  if (mayHaveSession()) await loadUser();
+  else setUser(null);
 }
 
-async function askWho(): Promise<void> {
+async function loadUser(): Promise<void> {
   try {
-    put(await api.me());
+    setUser(await api.me());
   } catch (failure) {
     phase = asProblem(failure).status === 401 ? "out" : "offline";
   }
 }
 
-export async function enter(domain: string, login: string, password: string): Promise<void> {
-  const person = await api.login(domain, login, password);
-  renewLine("new");
-  put(person);
+export async function logIn(domain: string, login: string, password: string): Promise<void> {
+  const next = await api.login(domain, login, password);
+  resetConnection("new");
+  setUser(next);
   expired = false;
-  tellOtherTabs(named(person));
+  announceSession(accountName(next));
 }
 
-export async function leave(): Promise<void> {
+export async function logOut(): Promise<void> {
   await api.logout();
-  renewLine("none");
+  resetConnection("none");
   expired = false;
-  put(null);
-  tellOtherTabs(null);
+  setUser(null);
+  announceSession(null);
 }
 
-function named(person: Me): string {
-  return `${person.login}@${person.domain.name}`;
+function accountName(account: Me): string {
+  return `${account.login}@${account.domain.name}`;
 }
 
-// The cookie is this browser's, not a tab's: what is shown in one must not be somebody else's than what is asked in it.
-whenOtherTabsTell((whoElse) => {
-  if (whoElse === null) {
-    expired = false; // the line may have told of the end already
-    if (who !== null) put(null);
-  } else if (who === null) void askWho();
-  else if (whoElse !== named(who)) location.reload();
+// All tabs share the session cookie: a tab must not show one user and send requests as another.
+onOtherTabSession((account) => {
+  if (account === null) {
+    expired = false; // the live connection may have reported the end of the session before
+    if (user !== null) setUser(null);
+  } else if (user === null) void loadUser();
+  else if (account !== accountName(user)) location.reload();
 });

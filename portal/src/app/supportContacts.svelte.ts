@@ -1,18 +1,18 @@
 import * as api from "../api/client";
 import type { Portal } from "../api/model";
 
-/** Whom to turn to, asked for once; null until it is known (and where it cannot be asked). */
-class Contacts {
-  known = $state.raw<Portal | null>(null);
+/** The support contacts of this installation, loaded once. `value` is null until they are loaded. */
+class SupportContacts {
+  value = $state.raw<Portal | null>(null);
 
   async load(): Promise<void> {
-    if (this.known !== null) return;
+    if (this.value !== null) return;
     try {
-      this.known = await api.portal();
+      this.value = await api.portal();
     } catch {
-      // Nothing is lost: whoever needs it asks again, and says that the server does not answer.
+      // The next dialog that needs the contacts loads them again, and reports an unreachable server.
     }
   }
 }
 
-export const contacts = new Contacts();
+export const supportContacts = new SupportContacts();

@@ -1,15 +1,19 @@
-/** Who is logged in, told from one tab to the others: `login@domain`, null for nobody. */
-type Said = { who: string | null };
+/** The user who is logged in, as `login@domain`; null after a logout. */
+interface SessionMessage {
+  user: string | null;
+}
 
 const channel =
   typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("fonoteka.session");
 
-/** Tell the other tabs who is logged in now. */
-export function tellOtherTabs(who: string | null): void {
-  channel?.postMessage({ who } satisfies Said);
+/** Tell the other tabs of this browser who is logged in now. */
+export function announceSession(user: string | null): void {
+  channel?.postMessage({ user } satisfies SessionMessage);
 }
 
-/** Hear it from them. */
-export function whenOtherTabsTell(then: (who: string | null) => void): void {
-  channel?.addEventListener("message", ({ data }: MessageEvent<Said>) => then(data.who));
+/** Call `listener` when another tab logs in or out. */
+export function onOtherTabSession(listener: (user: string | null) => void): void {
+  channel?.addEventListener("message", ({ data }: MessageEvent<SessionMessage>) =>
+    listener(data.user),
+  );
 }

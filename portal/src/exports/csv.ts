@@ -1,5 +1,5 @@
 import { currentLanguage } from "../i18n/words.svelte";
-import { cellSaid, type Cell, type Column, type Sheet } from "./sheet";
+import { cellText, type Cell, type Column, type Sheet } from "./sheet";
 
 /**
  * What begins a formula, at the start or behind what the Excel of another language takes for the end of a cell; wide signs too, which
@@ -25,7 +25,7 @@ export function asCsv(sheet: Sheet): string {
 function written(cell: Cell, kind: Column["kind"]): string {
   if (cell === null) return "";
   if (typeof cell === "number" && kind === "count") return String(cell);
-  if (typeof cell === "number") return quoted(cellSaid(cell, kind).replace(/\s/g, ""));
+  if (typeof cell === "number") return quoted(cellText(cell, kind).replace(/\s/g, ""));
   return quoted(cell.replace(formula, "$1$2'"));
 }
 

@@ -1,5 +1,5 @@
 import type { Palette, Tone } from "../charts/palette";
-import { cellSaid, type Sheet } from "./sheet";
+import { cellText, type Sheet } from "./sheet";
 
 const edge = 24;
 const rowHeight = 22;
@@ -37,7 +37,7 @@ export function heightOf(sheet: Sheet, rows: number, chart: Paper["chart"]): num
 }
 
 /** How many rows fit under the title (and the chart) in a height. */
-export function rowsFitting(height: number, chart: Paper["chart"]): number {
+export function rowsThatFit(height: number, chart: Paper["chart"]): number {
   return Math.max(
     1,
     Math.floor((height - edge * 2 - titleHeight - chartHeight(chart) - headHeight) / rowHeight),
@@ -125,7 +125,7 @@ function table(sheet: Sheet, paper: Paper, from: number, to: number, top: number
         parts.push(
           `<rect x="${left - 2}" y="${y + 1}" width="${right - left + 6}" height="${rowHeight - 2}" fill="${palette.accent}" fill-opacity="${(0.06 + 0.66 * heat).toFixed(3)}"/>`,
         );
-      cell(cellSaid(value, sheet.columns[place]?.kind ?? "text"), place, y + 15, {
+      cell(cellText(value, sheet.columns[place]?.kind ?? "text"), place, y + 15, {
         fill: palette.text,
       });
     });
@@ -143,7 +143,7 @@ interface Edges {
 function columnEdges(sheet: Sheet, { measure, width }: Paper): Edges {
   const indent = sheet.marks === undefined ? 0 : 16;
   const needed = sheet.columns.map(({ title, kind }, place) => {
-    const said = [title, ...sheet.rows.map((row) => cellSaid(row[place] ?? null, kind))];
+    const said = [title, ...sheet.rows.map((row) => cellText(row[place] ?? null, kind))];
     return Math.ceil(Math.max(...said.map((one) => measure(one, size)))) + 2;
   });
   const named = sheet.columns.filter(({ kind }) => kind === "text").length;

@@ -1,6 +1,6 @@
 import { paperPalette, type Palette } from "../charts/palette";
-import { said } from "../i18n/statistics/words";
-import { drawSheet, heightOf, rowsFitting, type Measure, type Paper } from "./drawing";
+import { reportWords } from "../i18n/statistics/words";
+import { drawSheet, heightOf, rowsThatFit, type Measure, type Paper } from "./drawing";
 import type { Sheet } from "./sheet";
 
 const wide = 1160;
@@ -16,7 +16,7 @@ export interface Picture {
 }
 
 /** A sheet as one picture, however long. */
-export async function wholePicture(sheet: Sheet): Promise<Picture> {
+export async function sheetPicture(sheet: Sheet): Promise<Picture> {
   const paper = await paperFor(sheet, paperPalette());
   const height = heightOf(sheet, sheet.rows.length, paper.chart);
   return {
@@ -41,12 +41,12 @@ export async function pages(sheet: Sheet, font: string | null = null): Promise<P
       from,
       Math.min(
         sheet.rows.length,
-        from + rowsFitting(height, cuts.length === 0 ? paper.chart : null),
+        from + rowsThatFit(height, cuts.length === 0 ? paper.chart : null),
       ),
     ]);
   }
   return cuts.map((cut, page) => {
-    const foot = cuts.length === 1 ? "" : said().exports.page(page + 1, cuts.length);
+    const foot = cuts.length === 1 ? "" : reportWords().exports.page(page + 1, cuts.length);
     return {
       svg: drawSheet(sheet, page === 0 ? paper : { ...paper, chart: null }, cut, foot, height),
       width: paper.width,

@@ -1,8 +1,6 @@
 import type { Drawing } from "../charts/option";
 import type { Palette, Tone } from "../charts/palette";
-import { shownLength } from "../i18n/dates";
-import { percentIn } from "../i18n/numbers";
-import { currentLanguage, grouped } from "../i18n/words.svelte";
+import { formatCount, formatLength, formatPercent } from "../i18n/format";
 
 /** What a column holds: words, a number of calls, a share of 1, or a length in seconds. */
 export interface Column {
@@ -15,7 +13,7 @@ export type Cell = string | number | null;
 /** The figures of a block as they are on the screen, which every export is made of. */
 export interface Sheet {
   title: string;
-  /** The report's own title: what was counted, and when. */
+  /** The report's own title: what was formatCounted, and when. */
   report: string;
   company: string;
   columns: readonly Column[];
@@ -30,16 +28,11 @@ export interface Sheet {
 }
 
 /** A cell in words, as on the screen. */
-export function cellSaid(cell: Cell, kind: Column["kind"]): string {
+export function cellText(cell: Cell, kind: Column["kind"]): string {
   if (cell === null) return "—";
   if (typeof cell === "string") return cell;
-  if (kind === "share") return percentSaid(cell);
-  return kind === "length" ? shownLength(cell * 1000) : grouped(cell);
-}
-
-/** `0.125` → `12,5 %`. */
-export function percentSaid(share: number, signed = false): string {
-  return percentIn(currentLanguage(), share, signed);
+  if (kind === "share") return formatPercent(cell);
+  return kind === "length" ? formatLength(cell * 1000) : formatCount(cell);
 }
 
 /** A name for the file: the title and the report's, without what file systems dislike. */

@@ -7,7 +7,7 @@ const widest = 60;
 
 /** A workbook of one sheet: the title, the report's title, and the table. Texts are texts, never formulas. */
 export async function asXlsx(sheet: Sheet): Promise<Blob> {
-  const heading = sheet.columns.map(({ title, kind }): Written => ({
+  const sheetHeading = sheet.columns.map(({ title, kind }): Written => ({
     value: title,
     type: String,
     fontWeight: "bold",
@@ -19,7 +19,7 @@ export async function asXlsx(sheet: Sheet): Promise<Blob> {
     [{ value: sheet.title, type: String, fontWeight: "bold", fontSize: 14 }],
     [{ value: `${sheet.company}. ${sheet.report}`, type: String }],
     [null],
-    heading,
+    sheetHeading,
     ...sheet.rows.map((row) =>
       row.map((cell, place) => written(cell, sheet.columns[place]?.kind ?? "text")),
     ),

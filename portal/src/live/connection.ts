@@ -1,81 +1,84 @@
 const firstPauseMs = 500;
 const longestPauseMs = 20_000;
-const fullPauseMs = 60_000;
+const tooManyPauseMs = 60_000;
+// The API's close codes.
 const notLoggedIn = 4401;
-const tooMany = 4429;
+const tooManySockets = 4429;
 
-/** Who hears what a line says. */
-export interface LineListener {
-  /** One message, as it came. */
-  heard: (message: string) => void;
-  /** The line is up (what happened while it was down is to be looked up) or down. */
-  connected: (up: boolean) => void;
-  /** The session is over: nothing more will come. */
-  ended: () => void;
+export interface ConnectionListener {
+  /** A message has come, as text. */
+  onMessage: (message: string) => void;
+  /** The connection is up or down. Events that happen while it is down are not repeated. */
+  onConnected: (connected: boolean) => void;
+  /** The session is over: no message will come any more. */
+  onEnd: () => void;
 }
 
 /**
- * A socket to `/api/live` that is opened again by itself, after pauses that double up to 20 s and are blurred, so that a restarted
- * server is not met by every open page at once. Where the server has enough of this account's sockets it is tried each minute.
+ * A WebSocket to `/api/live` that reconnects by itself. The pauses double up to 20 s and are
+ * randomised, so that not all open pages reconnect to a restarted server at once. If the account
+ * has too many sockets, it tries once a minute.
  */
-export class Line {
+export class LiveConnection {
   #socket: WebSocket | null = null;
-  #isUp = false;
+  #connected = false;
   #closed = false;
   #pauseMs = firstPauseMs;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #listener: LineListener;
+  readonly #listener: ConnectionListener;
 
-  constructor(listener: LineListener) {
+  constructor(listener: ConnectionListener) {
     this.#listener = listener;
     this.open();
   }
 
-  get isUp(): boolean {
-    return this.#isUp;
+  get connected(): boolean {
+    return this.#connected;
   }
 
-  /** Try now, if it is not open. */
+  /** Connect now, if there is no socket. */
   open(): void {
     clearTimeout(this.#timer);
     if (this.#closed || this.#socket !== null) return;
-    const socket = (this.#socket = new WebSocket(
-      `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`,
-    ));
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const socket = (this.#socket = new WebSocket(`${scheme}://${location.host}/api/live`));
     socket.onopen = () => {
-      if (socket === this.#socket) this.#tell(true);
+      if (socket === this.#socket) this.#setConnected(true);
     };
     socket.onmessage = (event: MessageEvent<string>) => {
       this.#pauseMs = firstPauseMs;
-      if (socket === this.#socket) this.#listener.heard(event.data);
+      if (socket === this.#socket) this.#listener.onMessage(event.data);
     };
     socket.onclose = (event) => {
-      if (socket !== this.#socket) return;
-      this.#socket = null;
-      this.#tell(false);
-      if (event.code === notLoggedIn) {
-        this.close();
-        this.#listener.ended();
-        return;
-      }
-      const pauseMs = event.code === tooMany ? fullPauseMs : this.#pauseMs;
-      this.#timer = setTimeout(() => this.open(), pauseMs * (0.75 + Math.random() / 2));
-      this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 2);
+      if (socket === this.#socket) this.#onClose(event.code);
     };
   }
 
-  /** Hang up for good. */
+  /** Close the connection for good. */
   close(): void {
     clearTimeout(this.#timer);
     this.#closed = true;
     const socket = this.#socket;
     this.#socket = null;
-    this.#isUp = false;
+    this.#connected = false;
     socket?.close();
   }
 
-  #tell(up: boolean): void {
-    this.#isUp = up;
-    this.#listener.connected(up);
+  #onClose(code: number): void {
+    this.#socket = null;
+    this.#setConnected(false);
+    if (code === notLoggedIn) {
+      this.close();
+      this.#listener.onEnd();
+      return;
+    }
+    const pauseMs = code === tooManySockets ? tooManyPauseMs : this.#pauseMs;
+    this.#timer = setTimeout(() => this.open(), pauseMs * (0.75 + Math.random() / 2));
+    this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 2);
+  }
+
+  #setConnected(connected: boolean): void {
+    this.#connected = connected;
+    this.#listener.onConnected(connected);
   }
 }

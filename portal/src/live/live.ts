@@ -1,80 +1,81 @@
-import { recalled, remember } from "../app/localStorage";
 import { endSession } from "../api/client";
-import { Line, type LineListener } from "./connection";
 import type { LiveMessage } from "../api/model";
-import { joined, type Share } from "./sharedWorker";
-import { turn } from "../ui/yieldToMain";
+import { getStored, setStored } from "../app/localStorage";
+import { yieldToMain } from "../ui/yieldToMain";
+import { LiveConnection, type ConnectionListener } from "./connection";
+import { joinSharedConnection, type SharedConnection } from "./sharedWorker";
 
 export interface LiveListener {
-  /** A call or its recording changed, is no longer to be shown, or so much changed that the list is to be read again. */
-  heard: (message: LiveMessage) => void;
-  /** The line is up (what happened while it was down is to be looked up) or down. */
-  connected: (up: boolean) => void;
+  /** A call or its recording changed, a call is gone, or the list must be loaded again. */
+  onMessage: (message: LiveMessage) => void;
+  /** The connection is up or down. Events that happen while it is down are not repeated. */
+  onConnected: (connected: boolean) => void;
 }
 
 const listeners = new Set<LiveListener>();
-let line: Share | null = null;
-let isUp = false;
+let connection: SharedConnection | null = null;
+let connected = false;
 
 /**
- * Listen to `/api/live` until the returned function is called. All pages of this browser share one socket, in a worker; where there
- * is no such worker, all listeners of this page do.
+ * Listen to `/api/live` until the returned function is called. All pages of a browser share one
+ * socket in a SharedWorker. A browser without SharedWorker opens one socket per page.
  */
 export function listen(listener: LiveListener): () => void {
   listeners.add(listener);
-  if (isUp) listener.connected(true);
-  void turn().then(open);
+  if (connected) listener.onConnected(true);
+  void yieldToMain().then(open);
   return () => {
     listeners.delete(listener);
-    if (listeners.size === 0) hangUp();
+    if (listeners.size === 0) close();
   };
 }
 
-/** A new session, or none: pages of another one must never share a line with those of this. */
-export function renewLine(session: "new" | "none"): void {
-  remember("line", session === "new" ? freshName() : null);
+/** Change the connection's name, so that pages of different sessions never share a connection. */
+export function resetConnection(session: "new" | "none"): void {
+  setStored("line", session === "new" ? randomName() : null);
 }
 
-function freshName(): string {
-  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join(
-    "",
-  );
+function randomName(): string {
+  const parts = crypto.getRandomValues(new Uint32Array(4));
+  return Array.from(parts, (part) => part.toString(36)).join("");
 }
 
-function nameOfLine(): string {
-  const known = recalled("line");
-  if (known !== null) return known;
-  const fresh = freshName();
-  remember("line", fresh);
-  return fresh;
+function connectionName(): string {
+  const stored = getStored("line");
+  if (stored !== null) return stored;
+  const name = randomName();
+  setStored("line", name);
+  return name;
 }
+
+const forward: ConnectionListener = {
+  onMessage: (text) => {
+    const message = JSON.parse(text) as LiveMessage;
+    for (const listener of listeners) listener.onMessage(message);
+  },
+  onConnected: (up) => {
+    connected = up;
+    for (const listener of listeners) listener.onConnected(up);
+  },
+  onEnd: () => {
+    connection = null;
+    connected = false;
+    endSession();
+  },
+};
 
 function open(): void {
-  if (listeners.size === 0 || line !== null) return;
-  const ears: LineListener = {
-    heard: (message) => {
-      const news = JSON.parse(message) as LiveMessage;
-      for (const listener of listeners) listener.heard(news);
-    },
-    connected: (up) => {
-      isUp = up;
-      for (const listener of listeners) listener.connected(up);
-    },
-    ended: () => {
-      line = null;
-      isUp = false;
-      endSession();
-    },
-  };
-  const own = (): Share => new Line(ears);
-  line = joined(nameOfLine(), ears, () => (line = own())) ?? own();
+  if (listeners.size === 0 || connection !== null) return;
+  const openOwn = (): SharedConnection => new LiveConnection(forward);
+  const onWorkerError = (): void => void (connection = openOwn());
+  connection = joinSharedConnection(connectionName(), forward, onWorkerError) ?? openOwn();
 }
 
-function hangUp(): void {
-  const share = line;
-  line = null;
-  isUp = false;
-  share?.close();
+function close(): void {
+  const closing = connection;
+  connection = null;
+  connected = false;
+  closing?.close();
 }
 
-addEventListener("online", () => line?.open());
+addEventListener("online", () => connection?.open());

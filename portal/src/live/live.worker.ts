@@ -1,33 +1,34 @@
 /**
- * The one line of a browser, shared by all its pages of one session. A page joins with the name of a lock that it holds as long as it
- * lives: only so does the worker learn that a page was closed. Without locks (plain http) it says so itself.
+ * The SharedWorker that holds the connection of all pages of one session. A page sends the name of a
+ * lock that it holds while it is open, as a worker is not told when a page is closed. Without locks
+ * (plain http) the page sends `leave`.
  */
-import { Line } from "./connection";
-import type { FromLine, ToLine } from "./sharedWorker";
+import { LiveConnection } from "./connection";
+import type { FromWorker, ToWorker } from "./sharedWorker";
 
 const ports = new Set<MessagePort>();
-let line: Line | null = null;
+let connection: LiveConnection | null = null;
 
-function tell(port: MessagePort, said: FromLine): void {
-  port.postMessage(said);
+function send(port: MessagePort, message: FromWorker): void {
+  port.postMessage(message);
 }
 
-function tellAll(said: FromLine): void {
-  for (const port of ports) tell(port, said);
+function sendToAll(message: FromWorker): void {
+  for (const port of ports) send(port, message);
 }
 
 function join(port: MessagePort): void {
   ports.add(port);
-  if (line !== null) {
-    if (line.isUp) tell(port, { type: "connected", up: true });
+  if (connection !== null) {
+    if (connection.connected) send(port, { type: "connected", connected: true });
     return;
   }
-  line = new Line({
-    heard: (message) => tellAll({ type: "heard", message }),
-    connected: (up) => tellAll({ type: "connected", up }),
-    ended: () => {
-      line = null;
-      tellAll({ type: "ended" });
+  connection = new LiveConnection({
+    onMessage: (message) => sendToAll({ type: "message", message }),
+    onConnected: (connected) => sendToAll({ type: "connected", connected }),
+    onEnd: () => {
+      connection = null;
+      sendToAll({ type: "end" });
       ports.clear();
     },
   });
@@ -36,18 +37,18 @@ function join(port: MessagePort): void {
 function leave(port: MessagePort): void {
   ports.delete(port);
   if (ports.size > 0) return;
-  line?.close();
-  line = null;
+  connection?.close();
+  connection = null;
 }
 
 addEventListener("connect", (event) => {
   const port = (event as MessageEvent).ports[0];
   if (port === undefined) return;
-  port.onmessage = ({ data }: MessageEvent<ToLine>) => {
+  port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     if (data.type === "join") {
       join(port);
       if (data.lock !== null) void navigator.locks?.request(data.lock, () => leave(port));
     } else if (data.type === "leave") leave(port);
-    else line?.open();
+    else connection?.open();
   };
 });

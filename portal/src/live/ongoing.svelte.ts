@@ -1,115 +1,115 @@
 import * as api from "../api/client";
-import { listen } from "./live";
 import type { Action, Call, LiveMessage } from "../api/model";
 import { asProblem, type ApiProblem } from "../api/problem";
+import { listen } from "./live";
 
-const lookedAgainMs = 60_000;
-const overShownMs = 4000;
+const reloadEveryMs = 60_000;
+const endedShownMs = 4000;
 
-/** What was asked of a call's recording and is not answered yet, or was refused. */
-export interface Asked {
+/** A request to start, stop, pause or resume a recording. `refused` is null while it runs. */
+export interface RecordingRequest {
   action: Action;
   refused: ApiProblem | null;
 }
 
 /**
- * The calls that are going on, for the menu's count and the page of them. They stand in the order in which they began,
- * the oldest first: a call that begins moves no other under the pointer.
+ * The calls in progress, for the number in the menu and for the page «Сейчас». The oldest call comes
+ * first: a call that begins moves no other call under the pointer.
  */
-class Going {
+class OngoingCalls {
   calls = $state.raw<Call[]>([]);
   phase = $state<"loading" | "ready" | "failed">("loading");
   problem = $state.raw<ApiProblem | null>(null);
-  /** By call: what is being asked, or was refused last. */
-  asked = $state.raw<ReadonlyMap<string, Asked>>(new Map());
+  /** The last request for each call (by id) that is running or was refused. */
+  requests = $state.raw<ReadonlyMap<string, RecordingRequest>>(new Map());
 
-  /** What came while the list was being read, and so may be newer than the answer. */
-  #meanwhile: LiveMessage[] | null = null;
+  /** Messages received while the list is loaded; they may be newer than the answer. */
+  #messages: LiveMessage[] | null = null;
 
   get count(): number {
-    return this.calls.filter((one) => one.ended_at === null).length;
+    return this.calls.filter((call) => call.ended_at === null).length;
   }
 
-  /** Keep up with what happens until the returned function is called. */
+  /** Load the calls and follow their changes until the returned function is called. */
   follow(): () => void {
-    const connected = (up: boolean): void => {
-      if (up || this.phase === "loading") void this.load();
+    const onConnected = (connected: boolean): void => {
+      if (connected || this.phase === "loading") void this.load();
     };
-    const hush = listen({ heard: (news) => this.#heard(news), connected });
-    // Whoever stops being rung while no line was up would never hear of it.
-    const clock = setInterval(() => this.count > 0 && void this.load(), lookedAgainMs);
+    const unsubscribe = listen({ onMessage: (message) => this.#receive(message), onConnected });
+    // The end of a call is not repeated after the connection was down.
+    const timer = setInterval(() => this.count > 0 && void this.load(), reloadEveryMs);
     return () => {
-      hush();
-      clearInterval(clock);
+      unsubscribe();
+      clearInterval(timer);
       this.calls = [];
-      this.asked = new Map();
+      this.requests = new Map();
       this.phase = "loading";
     };
   }
 
   async load(): Promise<void> {
-    this.#meanwhile = [];
+    this.#messages = [];
     try {
-      this.calls = inOrder(await api.liveCalls());
+      this.calls = byStart(await api.liveCalls());
       this.phase = "ready";
       this.problem = null;
     } catch (failure) {
       this.problem = asProblem(failure);
       if (this.calls.length === 0) this.phase = "failed";
     }
-    const missed = this.#meanwhile ?? [];
-    this.#meanwhile = null;
-    for (const news of missed) this.#heard(news);
+    const messages = this.#messages ?? [];
+    this.#messages = null;
+    for (const message of messages) this.#receive(message);
   }
 
-  /** Ask something of a call's recording. What is refused stands in `asked` until something else is asked. */
-  async ask(id: string, action: Action): Promise<void> {
-    if (this.asked.get(id)?.refused === null) return;
-    this.#note(id, { action, refused: null });
+  /** Control the recording of a call. A refusal stays in `requests` until the next request. */
+  async controlRecording(id: string, action: Action): Promise<void> {
+    if (this.requests.get(id)?.refused === null) return;
+    this.#setRequest(id, { action, refused: null });
     try {
-      this.#put(await api.askOfRecording(id, action));
-      this.#note(id, null);
+      this.#put(await api.controlRecording(id, action));
+      this.#setRequest(id, null);
     } catch (failure) {
-      this.#note(id, { action, refused: asProblem(failure) });
+      this.#setRequest(id, { action, refused: asProblem(failure) });
     }
   }
 
-  #heard(news: LiveMessage): void {
-    if (this.#meanwhile !== null) this.#meanwhile.push(news);
-    if (news.type === "call") this.#put(news.call);
-    else if (news.type === "gone") this.#drop(news.id);
-    else if (news.type === "resync") void this.load();
+  #receive(message: LiveMessage): void {
+    if (this.#messages !== null) this.#messages.push(message);
+    if (message.type === "call") this.#put(message.call);
+    else if (message.type === "gone") this.#remove(message.id);
+    else if (message.type === "resync") void this.load();
   }
 
-  /** A call that ended stays for a moment, so that its row is seen to end and not another one slips under the pointer. */
+  /** Add or replace a call. A call that ended stays for a moment, so that no row jumps at once. */
   #put(call: Call): void {
-    const known = this.calls.some((one) => one.id === call.id);
     if (call.ended_at !== null) {
-      if (!known) return;
-      setTimeout(() => this.#drop(call.id), overShownMs);
+      if (!this.#has(call.id)) return;
+      setTimeout(() => this.#remove(call.id), endedShownMs);
     }
-    this.calls = inOrder([...this.calls.filter((one) => one.id !== call.id), call]);
+    this.calls = byStart([...this.calls.filter(({ id }) => id !== call.id), call]);
   }
 
-  #drop(id: string): void {
-    if (this.calls.some((one) => one.id === id))
-      this.calls = this.calls.filter((one) => one.id !== id);
-    if (this.asked.has(id)) this.#note(id, null);
+  #has(id: string): boolean {
+    return this.calls.some((call) => call.id === id);
   }
 
-  #note(id: string, asked: Asked | null): void {
-    const notes = new Map(this.asked);
-    if (asked === null) notes.delete(id);
-    else notes.set(id, asked);
-    this.asked = notes;
+  #remove(id: string): void {
+    if (this.#has(id)) this.calls = this.calls.filter((call) => call.id !== id);
+    if (this.requests.has(id)) this.#setRequest(id, null);
+  }
+
+  #setRequest(id: string, request: RecordingRequest | null): void {
+    const requests = new Map(this.requests);
+    if (request === null) requests.delete(id);
+    else requests.set(id, request);
+    this.requests = requests;
   }
 }
 
-function inOrder(calls: readonly Call[]): Call[] {
-  return [...calls].sort(
-    (one, other) =>
-      Date.parse(one.started_at) - Date.parse(other.started_at) || (one.id < other.id ? -1 : 1),
-  );
+function byStart(calls: readonly Call[]): Call[] {
+  const startOf = (call: Call): number => Date.parse(call.started_at);
+  return [...calls].sort((a, b) => startOf(a) - startOf(b) || (a.id < b.id ? -1 : 1));
 }
 
-export const going = new Going();
+export const ongoing = new OngoingCalls();

@@ -1,63 +1,71 @@
-import type { LineListener } from "./connection";
+import type { ConnectionListener } from "./connection";
 
-/** What a page says to the worker. `lock`: a lock that it holds while it lives, null where there are none. */
-export type ToLine = { type: "join"; lock: string | null } | { type: "leave" } | { type: "open" };
-/** What the worker says to a page. */
-export type FromLine =
-  { type: "heard"; message: string } | { type: "connected"; up: boolean } | { type: "ended" };
+/** A page's messages to the worker. `lock` is held while the page is open; null without locks. */
+export type ToWorker = { type: "join"; lock: string | null } | { type: "leave" } | { type: "open" };
+/** The worker's messages to a page. */
+export type FromWorker =
+  | { type: "message"; message: string }
+  | { type: "connected"; connected: boolean }
+  | { type: "end" };
 
-/** A page's share in the browser's line. */
-export interface Share {
+/** A connection that other pages may use too. */
+export interface SharedConnection {
+  /** Connect now, if the connection is down. */
   open: () => void;
   close: () => void;
 }
 
 /**
- * Join the line of all pages that give the same `name`, in a worker that lives while one of them does. Null where this browser has no
- * such workers; `failed` is called where it has but this one does not run.
+ * Join the connection of all pages that pass the same `name`. Returns null in a browser without
+ * SharedWorker. `onWorkerError` is called if the worker does not start.
  */
-export function joined(name: string, listener: LineListener, failed: () => void): Share | null {
+export function joinSharedConnection(
+  name: string,
+  listener: ConnectionListener,
+  onWorkerError: () => void,
+): SharedConnection | null {
   if (typeof SharedWorker === "undefined") return null;
   const worker = new SharedWorker(new URL("./live.worker.ts", import.meta.url), {
     type: "module",
     name,
   });
   const { port } = worker;
-  let isMine = true;
-  let letGo: () => void = () => undefined;
-  const say = (said: ToLine): void => port.postMessage(said);
+  let joined = true;
+  let releaseLock: () => void = () => undefined;
+  const send = (message: ToWorker): void => port.postMessage(message);
   const close = (): void => {
-    if (!isMine) return;
-    isMine = false;
-    say({ type: "leave" });
-    letGo();
+    if (!joined) return;
+    joined = false;
+    send({ type: "leave" });
+    releaseLock();
     removeEventListener("pagehide", close);
   };
   worker.onerror = () => {
-    if (!isMine) return;
+    if (!joined) return;
     close();
-    failed();
+    onWorkerError();
   };
-  port.onmessage = ({ data }: MessageEvent<FromLine>) => {
-    if (!isMine) return;
-    if (data.type === "heard") listener.heard(data.message);
-    else if (data.type === "connected") listener.connected(data.up);
+  port.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+    if (!joined) return;
+    if (data.type === "message") listener.onMessage(data.message);
+    else if (data.type === "connected") listener.onConnected(data.connected);
     else {
       close();
-      listener.ended();
+      listener.onEnd();
     }
   };
-  const locks = navigator.locks as LockManager | undefined; // only where the page came over https, or from this machine
+  // The browser offers locks only to pages that came over https or from localhost.
+  const locks = navigator.locks as LockManager | undefined;
   if (locks === undefined) {
     addEventListener("pagehide", close);
-    say({ type: "join", lock: null });
+    send({ type: "join", lock: null });
   } else {
     const lock = `fonoteka.live.${Math.random()}`;
-    const held = new Promise<void>((resolve) => (letGo = resolve));
+    const held = new Promise<void>((resolve) => (releaseLock = resolve));
     void locks.request(lock, () => {
-      if (isMine) say({ type: "join", lock });
-      return isMine ? held : undefined;
+      if (joined) send({ type: "join", lock });
+      return joined ? held : undefined;
     });
   }
-  return { open: () => say({ type: "open" }), close };
+  return { open: () => send({ type: "open" }), close };
 }

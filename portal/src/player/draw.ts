@@ -22,7 +22,7 @@ function loudest(peaks: readonly number[], from: number, to: number): number {
 }
 
 /**
- * Draw both sides of a call about a middle line: the outside party above, the employee below (one side both ways for
+ * Draw both sides of a call about a middle line: the outside party above, the employee below (one side both exportFormats for
  * mono). Bars already heard are full, the rest pale; where a part begins there is a fine line.
  */
 export function drawWaveform(

@@ -30,7 +30,7 @@ export function mutedStretches(segments: readonly Segment[], lengthMs: number): 
 }
 
 /** Whose talk it is from where to where; parts of one person that follow each other are one. */
-export function peoplesStretches(
+export function userStretches(
   segments: readonly Segment[],
   lengthMs: number,
 ): (Stretch & { user: string })[] {

@@ -1,4 +1,4 @@
-import { recalled, remember } from "../app/localStorage";
+import { getStored, setStored } from "../app/localStorage";
 
 type Theme = "light" | "dark";
 
@@ -11,10 +11,10 @@ function show(next: Theme): void {
 }
 
 system.addEventListener("change", () => {
-  if (recalled("theme") === null) show(system.matches ? "dark" : "light");
+  if (getStored("theme") === null) show(system.matches ? "dark" : "light");
 });
 
-// Paper is light, whatever the screen; what is drawn by hand is drawn anew at the same events.
+// Print in the light theme. Charts redraw themselves at the same events.
 addEventListener("beforeprint", () => (document.documentElement.dataset["theme"] = "light"));
 addEventListener("afterprint", () => (document.documentElement.dataset["theme"] = theme));
 
@@ -22,8 +22,11 @@ export function currentTheme(): Theme {
   return theme;
 }
 
-/** Change between light and dark; a choice that equals the system's is forgotten, so that the system leads again. */
+/**
+ * Switch between light and dark. A choice that equals the system's theme is not stored, so that the
+ * portal follows the system again.
+ */
 export function switchTheme(): void {
   show(theme === "dark" ? "light" : "dark");
-  remember("theme", (theme === "dark") === system.matches ? null : theme);
+  setStored("theme", (theme === "dark") === system.matches ? null : theme);
 }

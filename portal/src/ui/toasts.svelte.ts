@@ -1,25 +1,26 @@
-/** Short notices that come and go by themselves. */
+/** A short message that disappears by itself. */
 export interface Toast {
   id: number;
   text: string;
-  bad: boolean;
+  isError: boolean;
 }
 
 const shownMs = 5000;
-let last = 0;
+const mostShown = 3;
+let lastId = 0;
 let shown = $state.raw<Toast[]>([]);
 
 export function toasts(): Toast[] {
   return shown;
 }
 
-export function dismiss(id: number): void {
-  shown = shown.filter((one) => one.id !== id);
+export function dismissToast(id: number): void {
+  shown = shown.filter((toast) => toast.id !== id);
 }
 
-/** Say something for five seconds; at most three notices stand at a time. */
-export function notice(text: string, bad = false): void {
-  const id = (last += 1);
-  shown = [...shown.slice(-2), { id, text, bad }];
-  setTimeout(() => dismiss(id), shownMs);
+/** Show a message for five seconds. The oldest one disappears when there are more than three. */
+export function showToast(text: string, isError = false): void {
+  const id = (lastId += 1);
+  shown = [...shown, { id, text, isError }].slice(-mostShown);
+  setTimeout(() => dismissToast(id), shownMs);
 }

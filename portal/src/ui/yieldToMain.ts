@@ -1,10 +1,11 @@
 let last = Promise.resolve();
 
 /**
- * One's turn to do a piece of work that shows: who comes at the same time as others gets a task of their own, one after the
- * other, and between them the browser answers whoever touches it. Told in one task, all reports stop a telephone for half a second.
+ * Wait for a task of its own, so that the browser can handle input before the next piece of work.
+ * Simultaneous callers continue one after the other, each in its own task. All reports rendered in
+ * one task block a telephone for half a second.
  */
-export function turn(): Promise<void> {
-  last = last.then(() => new Promise((done) => setTimeout(done)));
+export function yieldToMain(): Promise<void> {
+  last = last.then(() => new Promise((resolve) => setTimeout(resolve)));
   return last;
 }

@@ -3,7 +3,7 @@ import type { AuditEntry } from "../../api/model";
 import { asProblem, isAborted, type ApiProblem } from "../../api/problem";
 import type { AuditFilter } from "../../api/auditFilter";
 
-/** The entries of a filter, as shown; those of the one before stay until the answer is there. */
+/** The audit entries of a filter. The previous ones are shown until the answer comes. */
 export class AuditList {
   items = $state.raw<AuditEntry[]>([]);
   total = $state(0);

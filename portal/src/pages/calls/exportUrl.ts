@@ -1,13 +1,13 @@
-import { parameters, type Selection } from "../../app/route.svelte";
+import { selectionParams, type Selection } from "../../app/selection";
 import type { Language } from "../../i18n/words.svelte";
 
-/** What a selection can be had as. */
+/** The file formats of a list of calls. */
 export type FileKind = "xlsx" | "csv" | "zip";
 
-/** Where a whole selection is as a file, in the order shown, whatever page of it is on the screen. */
-export function exportAddress(kind: FileKind, selection: Selection, language: Language): string {
-  const said = parameters(selection);
-  for (const ofThePage of ["limit", "cursor", "page"]) said.delete(ofThePage);
-  said.set("lang", language);
-  return `/api/calls.${kind}?${said.toString()}`;
+/** The address of a file with all calls of a selection, in the order shown. */
+export function exportUrl(kind: FileKind, selection: Selection, language: Language): string {
+  const params = selectionParams(selection);
+  for (const name of ["limit", "cursor", "page"]) params.delete(name);
+  params.set("lang", language);
+  return `/api/calls.${kind}?${params.toString()}`;
 }

@@ -1,7 +1,7 @@
-import type { Selection } from "../../app/route.svelte";
+import type { Selection } from "../../app/selection";
 
-/** Whether a selection has conditions that no field of the page shows: a report's, which Chips.svelte then names. */
-export function hasHidden({
+/** Whether a selection has filters without a field on the page: those of a report. FilterChips shows them. */
+export function hasHiddenFilters({
   talk_min_s,
   talk_max_s,
   employee_login,

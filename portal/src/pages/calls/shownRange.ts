@@ -1,19 +1,22 @@
-import type { Selection } from "../../app/route.svelte";
-import { grouped, words } from "../../i18n/words.svelte";
+import type { Selection } from "../../app/selection";
+import { formatCount } from "../../i18n/format";
+import { words } from "../../i18n/words.svelte";
 import type { CallList } from "./callList.svelte";
 
-/** How much of a selection is shown: whether all of it, and if not, which rows of how many in words (`51–100 из 1 234`). */
-export function extent(list: CallList, selection: Selection): { whole: boolean; said: string } {
+/** Whether the list shows all calls of the selection, and which ones it shows: `51–100 из 1 234`. */
+export function shownRange(
+  list: CallList,
+  selection: Selection,
+): { isComplete: boolean; label: string } {
   const first = (selection.page - 1) * selection.limit + 1;
   const last = first + list.items.length - 1;
-  const total =
-    list.total === null
-      ? `${grouped(last)}+`
-      : list.totalIsExact
-        ? grouped(list.total)
-        : words().pager.about(grouped(list.total));
   return {
-    whole: selection.page === 1 && list.next === null,
-    said: words().pager.shown(first, last, total),
+    isComplete: selection.page === 1 && list.next === null,
+    label: words().pager.shown(first, last, totalLabel(list, last)),
   };
+}
+
+function totalLabel({ total, totalIsExact }: CallList, last: number): string {
+  if (total === null) return `${formatCount(last)}+`;
+  return totalIsExact ? formatCount(total) : words().pager.about(formatCount(total));
 }

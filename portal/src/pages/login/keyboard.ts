@@ -4,6 +4,6 @@ export function hasCyrillic(text: string): boolean {
 }
 
 /** Whether CapsLock is on, as far as a key or mouse event tells. */
-export function capsLockIn(event: KeyboardEvent | MouseEvent): boolean {
+export function isCapsLockOn(event: KeyboardEvent | MouseEvent): boolean {
   return typeof event.getModifierState === "function" && event.getModifierState("CapsLock");
 }

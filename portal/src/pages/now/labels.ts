@@ -1,17 +1,17 @@
 import type { ApiProblem } from "../../api/problem";
 import type { Call } from "../../api/model";
 import type { Words } from "../../i18n/ru";
-import { callerSaid } from "../calls/labels";
-import { personSaid } from "../../app/directory.svelte";
+import { callerLabel } from "../calls/labels";
+import { partyLabel } from "../../app/directory.svelte";
 
 /** Who talks to whom now; while it rings, who calls what. */
 export function partiesOf(call: Call, words: Words): string[] {
   const parties = call.live?.parties ?? [];
   const rung = call.direction === "in" ? (call.employee?.name ?? "") : "";
   if (parties.length === 0)
-    return [callerSaid(personSaid(call.src), words), call.dst, rung].filter((one) => one !== "");
+    return [callerLabel(partyLabel(call.src), words), call.dst, rung].filter((one) => one !== "");
   return parties.map((one) =>
-    one.name === null || one.name === "" ? callerSaid(one.who, words) : `${one.name} (${one.who})`,
+    one.name === null || one.name === "" ? callerLabel(one.who, words) : `${one.name} (${one.who})`,
   );
 }
 
@@ -26,7 +26,7 @@ export function isTalking(call: Call): boolean {
 }
 
 /** Why what was asked of a recording did not come about, in words. */
-export function refusalSaid(problem: ApiProblem, words: Words): string {
+export function refusalLabel(problem: ApiProblem, words: Words): string {
   if (problem.offline) return words.problem.offline;
   const known: Record<string, string> = words.now.refused;
   return known[problem.kind] ?? words.problem.server;

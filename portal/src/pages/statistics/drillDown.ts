@@ -1,36 +1,43 @@
-import { addressOf, everything, go, type Selection } from "../../app/route.svelte";
+import { navigate } from "../../app/navigation.svelte";
+import { pageHref } from "../../app/route";
+import { emptySelection, type Selection } from "../../app/selection";
 
-/** What narrows a report to the calls of one figure; null where no selection of calls says it. */
-export type Opens = Partial<Selection> | null;
+/** The filters that lead from a report to the calls of one figure; null if no filters can. */
+export type CallFilter = Partial<Selection> | null;
 
-/** The report's own filters: the rest of a selection has no place on its page. Periods are whole days. */
-export function reportOf(given: Selection, today: string): Selection {
-  const { time_from, time_to, min_s, max_s } = given;
-  const [from, to] = [given.from?.slice(0, 10) ?? null, given.to?.slice(0, 10) ?? null];
+/** The filters of a report: whole days, time of day and duration. Its page has no others. */
+export function reportSelection(selection: Selection, today: string): Selection {
+  const { time_from, time_to, min_s, max_s } = selection;
+  const from = selection.from?.slice(0, 10) ?? null;
+  const to = selection.to?.slice(0, 10) ?? null;
   const days = from === null && to === null ? { from, to } : { from: from ?? to, to: to ?? today };
-  return { ...everything, ...days, time_from, time_to, min_s, max_s };
+  return { ...emptySelection, ...days, time_from, time_to, min_s, max_s };
 }
 
 /** The address of the calls of a figure. */
-export function callsAddress(of: Selection, opens: Partial<Selection>): string {
-  return addressOf("calls", { ...of, ...opens });
+export function callsHref(selection: Selection, filter: Partial<Selection>): string {
+  return pageHref("calls", { ...selection, ...filter });
 }
 
-/** Open the calls of a figure, in a new tab where the reader asks for one as they would of a link. */
-export function openCalls(event: MouseEvent, of: Selection, opens: Partial<Selection>): void {
+/** Open the calls of a figure; with a modifier key in a new tab, as a link does. */
+export function openCalls(
+  event: MouseEvent,
+  selection: Selection,
+  filter: Partial<Selection>,
+): void {
   if (event.ctrlKey || event.metaKey || event.shiftKey) {
-    open(callsAddress(of, opens), "_blank", "noopener");
+    open(callsHref(selection, filter), "_blank", "noopener");
     return;
   }
   history.replaceState({ scrolled: scrollY }, "");
-  go({ page: "calls", call: null, selection: { ...everything, ...of, ...opens } });
+  const calls = { ...emptySelection, ...selection, ...filter };
+  navigate({ page: "calls", call: null, selection: calls });
   scrollTo({ top: 0 });
 }
 
-/** How far the report was scrolled when its calls were opened, once the reader is back. */
-export function scrolledBefore(): number {
+/** The scroll position of the report before its calls were opened, in pixels. */
+export function savedScroll(): number {
   const state: unknown = history.state;
-  return typeof state === "object" && state !== null && "scrolled" in state
-    ? Number(state.scrolled)
-    : 0;
+  const isSaved = typeof state === "object" && state !== null && "scrolled" in state;
+  return isSaved ? Number(state.scrolled) : 0;
 }

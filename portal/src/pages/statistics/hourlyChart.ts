@@ -1,14 +1,14 @@
-import { grouped } from "../../i18n/words.svelte";
-import { said } from "../../i18n/statistics/words";
+import { formatCount } from "../../i18n/format";
+import { reportWords } from "../../i18n/statistics/words";
 import type { Counts } from "../../api/statistics";
-import { hourSaid, hourSpan } from "./hours";
+import { hourLabel, hourSpan } from "./hours";
 import { seriesNames, type Series } from "./series";
 import type { View } from "./view";
 import type { Option } from "../../charts/option";
 import type { Palette } from "../../charts/palette";
 import { tip } from "../../charts/tip";
 
-/** The shape of a series' points, its dash, and whether its bars are hollow: it is known without its colour too. */
+/** How a series differs besides its colour: the shape of points, the dash, hollow bars. */
 export const marks: Record<Series, { symbol: string; dash: "solid" | "dashed"; hollow: boolean }> =
   {
     out: { symbol: "circle", dash: "solid", hollow: false },
@@ -17,7 +17,7 @@ export const marks: Record<Series, { symbol: string; dash: "solid" | "dashed"; h
     in_missed: { symbol: "diamond", dash: "dashed", hollow: true },
   };
 
-/** «График вызовов» of the hours given, by the hour's own number. */
+/** The chart «График вызовов». `rows` are the counts by hour, 0 to 23. */
 export function hourlyOption(
   rows: ReadonlyMap<number, Counts>,
   view: Pick<View, "chart" | "off">,
@@ -38,7 +38,7 @@ export function hourlyOption(
     },
     xAxis: {
       type: "category",
-      data: hours.map(hourSaid),
+      data: hours.map(hourLabel),
       boundaryGap: view.chart === "bars",
       axisLine: { lineStyle: { color: palette.line } },
       axisTick: { show: false },
@@ -48,14 +48,14 @@ export function hourlyOption(
       type: "value",
       minInterval: 1,
       splitNumber: 4,
-      // The highest point is a little below the edge: over the edge itself nothing would be told of it.
+      // Keep the highest point below the edge: ECharts shows no tooltip for a point on it.
       boundaryGap: [0, "2%"],
       max: ({ max }) => (max < 4 ? 4 : null),
       splitLine: { lineStyle: { color: palette.line, type: [3, 4] } },
       axisLabel: {
         color: palette.muted,
         fontSize: 11,
-        formatter: (value: number) => grouped(value),
+        formatter: (value: number) => formatCount(value),
       },
     },
     tooltip: {
@@ -76,7 +76,11 @@ export function hourlyOption(
           ? ""
           : tip(
               hourSpan(hour),
-              shown.map((name) => [name, said().series[name], grouped(count(hour, name))]),
+              shown.map((name) => [
+                name,
+                reportWords().series[name],
+                formatCount(count(hour, name)),
+              ]),
             );
       },
     },
@@ -98,7 +102,7 @@ export function hourlyOption(
         return {
           type: "bar" as const,
           id: name,
-          name: said().series[name],
+          name: reportWords().series[name],
           data: data.map((calls) => (calls > 0 ? calls : "-")),
           itemStyle,
           barMaxWidth: 14,
@@ -109,7 +113,7 @@ export function hourlyOption(
       return {
         type: "line" as const,
         id: name,
-        name: said().series[name],
+        name: reportWords().series[name],
         data,
         symbol,
         symbolSize: symbol === "rect" ? 7 : 8,

@@ -1,22 +1,25 @@
-import { asQuery, type Selection } from "../../app/route.svelte";
-import type { ReportQuery } from "../../api/statistics";
 import { asProblem, isAborted, type ApiProblem } from "../../api/problem";
+import type { ReportQuery } from "../../api/statistics";
+import { callQuery, type Selection } from "../../app/selection";
 import { me } from "../../app/session.svelte";
-import { turn } from "../../ui/yieldToMain";
+import { yieldToMain } from "../../ui/yieldToMain";
 
-/** Figures and the selection they were counted for: a click opens the calls of that one, whatever was chosen since. */
-export interface Found<T> {
-  of: Selection;
+/**
+ * The figures of a report and the selection they were counted for. A click opens the calls of that
+ * selection, even if the filters have been changed since.
+ */
+export interface Report<T> {
+  selection: Selection;
   figures: T;
 }
 
-// What was last found by whom, so that Back shows the report at once and where it was.
-const kept = new Map<string, Found<unknown>>();
-const keptAtMost = 40;
+// The last reports, so that Back shows a report at once and at its scroll position.
+const cache = new Map<string, Report<unknown>>();
+const mostCached = 40;
 
-/** One block's figures: what was found stays, greyed, until the answer to what is asked now is there. */
-export class Asked<T> {
-  found = $state.raw<Found<T> | null>(null);
+/** The query for one report. The previous report is shown, greyed, until the answer comes. */
+export class Query<T> {
+  report = $state.raw<Report<T> | null>(null);
   problem = $state.raw<ApiProblem | null>(null);
   busy = $state(false);
 
@@ -27,28 +30,28 @@ export class Asked<T> {
     this.#name = name;
   }
 
-  /** Ask for the figures of a selection; `detail` is what else the question depends on. */
+  /** Load the report for a selection. `detail` is anything else that `fetch` depends on. */
   async load(
-    of: Selection,
-    ask: (query: ReportQuery, signal: AbortSignal) => Promise<T>,
+    selection: Selection,
+    fetch: (query: ReportQuery, signal: AbortSignal) => Promise<T>,
     detail = "",
   ): Promise<void> {
     this.#abort.abort();
     const abort = (this.#abort = new AbortController());
-    const query = reportQuery(of);
+    const query = reportQuery(selection);
     const { domain, login } = me();
     const key = JSON.stringify([domain.name, login, this.#name, detail, query]);
-    const before = kept.get(key);
-    if (before !== undefined) this.found = before as Found<T>;
+    const cached = cache.get(key);
+    if (cached !== undefined) this.report = cached as Report<T>;
     this.busy = true;
     try {
-      await turn();
-      const figures = await ask(query, abort.signal);
-      await turn();
+      await yieldToMain();
+      const figures = await fetch(query, abort.signal);
+      await yieldToMain();
       if (abort.signal.aborted) return;
-      this.found = { of, figures };
+      this.report = { selection, figures };
       this.problem = null;
-      keep(key, this.found);
+      addToCache(key, this.report);
     } catch (failure) {
       if (abort.signal.aborted || isAborted(failure)) return;
       this.problem = asProblem(failure);
@@ -61,14 +64,14 @@ export class Asked<T> {
   }
 }
 
-function keep(key: string, found: Found<unknown>): void {
-  kept.delete(key);
-  kept.set(key, found);
-  const oldest = kept.keys().next();
-  if (kept.size > keptAtMost && oldest.done !== true) kept.delete(oldest.value);
+function addToCache(key: string, report: Report<unknown>): void {
+  cache.delete(key);
+  cache.set(key, report);
+  const oldest = cache.keys().next();
+  if (cache.size > mostCached && oldest.done !== true) cache.delete(oldest.value);
 }
 
-function reportQuery(of: Selection): ReportQuery {
-  const { sort: _sort, limit: _limit, cursor: _cursor, ...query } = asQuery(of);
+function reportQuery(selection: Selection): ReportQuery {
+  const { sort: _sort, limit: _limit, cursor: _cursor, ...query } = callQuery(selection);
   return query;
 }

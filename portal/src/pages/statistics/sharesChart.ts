@@ -1,16 +1,16 @@
-import { grouped } from "../../i18n/words.svelte";
+import { formatCount } from "../../i18n/format";
 import type { Option } from "../../charts/option";
 import type { Palette } from "../../charts/palette";
 import { tip } from "../../charts/tip";
 
-/** A slice: its words, its calls and their share in words. */
+/** A slice: its label, its calls, and its share as a percentage. */
 export interface Slice {
   name: string;
   calls: number;
   share: string;
 }
 
-/** «Доли» as a ring, each slice named beside itself. */
+/** The chart «Доли»: a ring with a label beside each slice. */
 export function sharesOption(slices: readonly Slice[], palette: Palette): Option {
   return {
     textStyle: { fontFamily: palette.font },
@@ -22,11 +22,11 @@ export function sharesOption(slices: readonly Slice[], palette: Palette): Option
       backgroundColor: "transparent",
       extraCssText: "box-shadow: none",
       formatter: (point) => {
-        const at = [point].flat()[0]?.dataIndex ?? -1;
-        const slice = slices[at];
+        const index = [point].flat()[0]?.dataIndex ?? -1;
+        const slice = slices[index];
         return slice === undefined
           ? ""
-          : tip(slice.name, [[`share-${at}`, slice.share, grouped(slice.calls)]]);
+          : tip(slice.name, [[`share-${index}`, slice.share, formatCount(slice.calls)]]);
       },
     },
     series: [
@@ -35,10 +35,10 @@ export function sharesOption(slices: readonly Slice[], palette: Palette): Option
         id: "shares",
         radius: ["52%", "76%"],
         startAngle: 90,
-        data: slices.map((slice, at) => ({
+        data: slices.map((slice, index) => ({
           name: slice.name,
           value: slice.calls > 0 ? slice.calls : "-",
-          itemStyle: { color: palette.shares[at] ?? palette.accent },
+          itemStyle: { color: palette.shares[index] ?? palette.accent },
         })),
         itemStyle: { borderColor: palette.surface, borderWidth: 2, borderRadius: 3 },
         label: {

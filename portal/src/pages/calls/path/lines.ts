@@ -44,7 +44,7 @@ const tones: Record<string, Tone> = {
  * The steps as lines to be read: telephones that ring together (or again and again) are one line, so is a hold with its end,
  * and nobody needs to be told that a call is over whose last party has hung up.
  */
-export function linesOf(path: readonly PathStep[], call: Call): Line[] {
+export function pathLines(path: readonly PathStep[], call: Call): Line[] {
   const lines: Line[] = [];
   for (let index = 0; index < path.length;) {
     const step = path[index] as PathStep;
