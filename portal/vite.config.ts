@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
 import { svelte } from "@sveltejs/vite-plugin-svelte";
-import type { Plugin } from "vite";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type Plugin } from "vite";
 
 // The API for `npm run dev`. The built portal talks to the host that served it.
 const api = process.env["FONOTEKA_API"] ?? "http://127.0.0.1:8080";
@@ -72,5 +71,4 @@ export default defineConfig({
     },
   },
   server: { host: "127.0.0.1", proxy: { "/api": { target: api, ws: true } } },
-  test: { include: ["src/**/*.test.ts"] },
 });

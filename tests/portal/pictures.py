@@ -151,7 +151,7 @@ def _story(call: CallReport) -> Callable[[Page], None]:
     def shown(page: Page) -> None:
         _report(page, call)
         page.goto(f"/?call={call_id(call.pbx, call.linkedid)}")
-        expect(page.locator(".inside ol li .said").first).to_be_visible()
+        expect(page.locator(".inside ol li .sentence").first).to_be_visible()
 
     return shown
 

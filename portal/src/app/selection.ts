@@ -127,8 +127,9 @@ export function parseSelection(params: URLSearchParams): Selection {
 /** The parameters of a selection for an address, without the default values. */
 export function selectionParams(selection: Selection): URLSearchParams {
   const params = new URLSearchParams();
-  for (const [name, value] of Object.entries(selection) as [keyof Selection, unknown][]) {
-    if (Array.isArray(value)) for (const item of value as string[]) params.append(name, item);
+  const values = Object.entries(selection) as [keyof Selection, Selection[keyof Selection]][];
+  for (const [name, value] of values) {
+    if (Array.isArray(value)) for (const item of value) params.append(name, item);
     else if (value !== null && value !== emptySelection[name]) params.set(name, String(value));
   }
   return params;

@@ -2,7 +2,7 @@ import type { BarSeriesOption, LineSeriesOption, PieSeriesOption } from "echarts
 import type { GridComponentOption, TooltipComponentOption } from "echarts/components";
 import type { ComposeOption } from "echarts/core";
 
-/** What ECharts is told, of the parts that are loaded. */
+/** The options of the ECharts parts that are loaded. */
 export type Option = ComposeOption<
   | BarSeriesOption
   | LineSeriesOption

@@ -2,14 +2,16 @@ import { currentLanguage } from "../i18n/words.svelte";
 import { cellText, type Cell, type Column, type Sheet } from "./sheet";
 
 /**
- * What begins a formula, at the start or behind what the Excel of another language takes for the end of a cell; wide signs too, which
- * some Asian ones make plain. As api/exports/csv_text.py has it.
+ * The beginning of a formula: at the start of a cell, or after a character that ends a cell in the
+ * Excel of another language. Some Asian versions read full-width signs as plain ones. The API uses
+ * the same expression (api/exports/csv_text.py).
  */
 const formula = /(^|[;,\t\r\n"])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g;
 
 /**
- * A table as Excel opens it by itself: with a byte order mark, else it garbles Cyrillic, and with the separator of the
- * language's Excel. A text that a spreadsheet would take for a formula is given an apostrophe (a name may be an attack).
+ * A sheet as CSV for Excel: with a byte order mark, without which Excel garbles Cyrillic, and with
+ * the separator of the language's Excel. A text that looks like a formula gets an apostrophe, as a
+ * name may be an attack.
  */
 export function asCsv(sheet: Sheet): string {
   const separator = currentLanguage() === "ru" ? ";" : ",";

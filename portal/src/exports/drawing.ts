@@ -11,14 +11,14 @@ const barLeast = 120;
 const nameMost = 300;
 const size = 11;
 
-/** How wide a text is, in CSS pixels at the size given. */
+/** The width of a text at a font size, both in CSS pixels. */
 export type Measure = (text: string, size: number) => number;
 
 export interface Paper {
   palette: Palette;
   measure: Measure;
   width: number;
-  /** The chart as drawn already, with its height. */
+  /** The drawn chart and its height. */
   chart: { svg: string; height: number } | null;
 }
 
@@ -26,7 +26,7 @@ function chartHeight(chart: Paper["chart"]): number {
   return chart === null ? 0 : chart.height + chartGap;
 }
 
-/** How high a sheet is on paper, with so many of its rows. */
+/** The height of a drawing with this number of rows. */
 export function heightOf(sheet: Sheet, rows: number, chart: Paper["chart"]): number {
   return (
     edge * 2 +
@@ -36,7 +36,7 @@ export function heightOf(sheet: Sheet, rows: number, chart: Paper["chart"]): num
   );
 }
 
-/** How many rows fit under the title (and the chart) in a height. */
+/** The number of rows that fit into a height below the title and the chart; at least one. */
 export function rowsThatFit(height: number, chart: Paper["chart"]): number {
   return Math.max(
     1,
@@ -45,8 +45,9 @@ export function rowsThatFit(height: number, chart: Paper["chart"]): number {
 }
 
 /**
- * A sheet as the text of an `<svg>`: title, chart, table; `rows` are those of one page (from, to). Plain shapes and texts
- * alone, which any reader of SVG draws: no style sheet, no script, no foreign object.
+ * Draw one page of a sheet as the text of an `<svg>`: title, chart, and the rows from `from` up to
+ * but not including `to`. It has only shapes and texts, which every program draws: no style sheet,
+ * script or foreign object.
  */
 export function drawSheet(
   sheet: Sheet,
@@ -92,16 +93,16 @@ function table(sheet: Sheet, paper: Paper, from: number, to: number, top: number
     ...sheet.rows.flatMap((row) => row.slice(1, sheet.heat === true ? -1 : 1).map(Number)),
   );
   const parts: string[] = [];
-  const cell = (said: string, place: number, y: number, how: Look): void => {
+  const addCell = (content: string, place: number, y: number, how: Look): void => {
     const { left, right } = edges.columns[place] ?? { left: edge, right: edge };
     const asText = sheet.columns[place]?.kind === "text";
-    const shown = asText ? fitted(said, right - left, size, paper.measure) : said;
+    const shown = asText ? fitted(content, right - left, size, paper.measure) : content;
     parts.push(
       text(asText ? left : right, y, shown, { size, anchor: asText ? "start" : "end", ...how }),
     );
   };
   sheet.columns.forEach((column, place) =>
-    cell(column.title, place, top + 17, { fill: palette.muted }),
+    addCell(column.title, place, top + 17, { fill: palette.muted }),
   );
   parts.push(line(edge, width - edge, top + headHeight - 1, palette.muted));
   sheet.rows.slice(from, to).forEach((row, offset) => {
@@ -125,7 +126,7 @@ function table(sheet: Sheet, paper: Paper, from: number, to: number, top: number
         parts.push(
           `<rect x="${left - 2}" y="${y + 1}" width="${right - left + 6}" height="${rowHeight - 2}" fill="${palette.accent}" fill-opacity="${(0.06 + 0.66 * heat).toFixed(3)}"/>`,
         );
-      cell(cellText(value, sheet.columns[place]?.kind ?? "text"), place, y + 15, {
+      addCell(cellText(value, sheet.columns[place]?.kind ?? "text"), place, y + 15, {
         fill: palette.text,
       });
     });
@@ -139,31 +140,35 @@ interface Edges {
   bar: { left: number; right: number };
 }
 
-/** Where each column is: numbers as wide as they need, names up to a limit, the bars (or the last name) what is left. */
+/**
+ * The edges of the columns and of the bars. Numbers take the width they need, texts up to a limit,
+ * the bars take the rest.
+ */
 function columnEdges(sheet: Sheet, { measure, width }: Paper): Edges {
   const indent = sheet.marks === undefined ? 0 : 16;
   const needed = sheet.columns.map(({ title, kind }, place) => {
-    const said = [title, ...sheet.rows.map((row) => cellText(row[place] ?? null, kind))];
-    return Math.ceil(Math.max(...said.map((one) => measure(one, size)))) + 2;
+    const texts = [title, ...sheet.rows.map((row) => cellText(row[place] ?? null, kind))];
+    return Math.ceil(Math.max(...texts.map((content) => measure(content, size)))) + 2;
   });
   const named = sheet.columns.filter(({ kind }) => kind === "text").length;
-  const wide = needed.map((one, place) =>
-    sheet.columns[place]?.kind === "text" ? Math.min(one, nameMost) : one,
+  const widths = needed.map((width, place) =>
+    sheet.columns[place]?.kind === "text" ? Math.min(width, nameMost) : width,
   );
-  const left = width - edge * 2 - indent - wide.reduce((sum, one) => sum + one, 0);
-  const gap = Math.max(4, Math.min(cellGap, left / Math.max(1, wide.length)));
-  const spare = left - gap * (wide.length - 1);
+  const left = width - edge * 2 - indent - widths.reduce((sum, column) => sum + column, 0);
+  const gap = Math.max(4, Math.min(cellGap, left / Math.max(1, widths.length)));
+  const spare = left - gap * (widths.length - 1);
   const bars = sheet.bars === undefined ? 0 : Math.max(barLeast, spare - gap);
-  const even = sheet.bars === undefined ? Math.max(0, spare) / Math.max(1, wide.length - named) : 0;
+  const even =
+    sheet.bars === undefined ? Math.max(0, spare) / Math.max(1, widths.length - named) : 0;
   let x = edge + indent;
   let bar = { left: x, right: x };
-  const columns = wide.map((one, place) => {
+  const columns = widths.map((column, place) => {
     const isText = sheet.columns[place]?.kind === "text";
     if (place === named && bars > 0) {
       bar = { left: x, right: x + bars };
       x += bars + gap;
     }
-    const edges = { left: x, right: x + one + (isText ? 0 : even) };
+    const edges = { left: x, right: x + column + (isText ? 0 : even) };
     x = edges.right + gap;
     return edges;
   });
@@ -180,17 +185,17 @@ interface Look {
 function text(
   x: number,
   y: number,
-  said: string,
-  { fill, size: high = size, anchor = "start", weight = "normal" }: Look,
+  content: string,
+  { fill, size: fontSize = size, anchor = "start", weight = "normal" }: Look,
 ): string {
-  return `<text x="${x}" y="${y}" font-size="${high}" fill="${fill}" text-anchor="${anchor}" font-weight="${weight}">${escaped(said)}</text>`;
+  return `<text x="${x}" y="${y}" font-size="${fontSize}" fill="${fill}" text-anchor="${anchor}" font-weight="${weight}">${escaped(content)}</text>`;
 }
 
 function line(from: number, to: number, y: number, colour: string): string {
   return `<path d="M${from} ${y}H${to}" stroke="${colour}" stroke-width="0.7" fill="none"/>`;
 }
 
-/** The marks of the chart's series, as charts/marks.css draws them. */
+/** The mark of a series, as in charts/marks.css. */
 function shape(tone: Tone, x: number, y: number, palette: Palette): string {
   const drawn: Record<Tone, string> = {
     out: `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z`,
@@ -201,17 +206,17 @@ function shape(tone: Tone, x: number, y: number, palette: Palette): string {
   return `<path d="${drawn[tone]}" fill="${palette.tones[tone]}"/>`;
 }
 
-/** A text that fits a width, its end given up for an ellipsis where it must be. */
-function fitted(said: string, width: number, high: number, measure: Measure): string {
-  if (measure(said, high) <= width) return said;
-  let kept = said.length;
-  while (kept > 1 && measure(`${said.slice(0, kept)}…`, high) > width) kept -= 1;
-  return `${said.slice(0, kept).trimEnd()}…`;
+/** Shorten a text with an ellipsis until it fits the width. */
+function fitted(content: string, width: number, fontSize: number, measure: Measure): string {
+  if (measure(content, fontSize) <= width) return content;
+  let end = content.length;
+  while (end > 1 && measure(`${content.slice(0, end)}…`, fontSize) > width) end -= 1;
+  return `${content.slice(0, end).trimEnd()}…`;
 }
 
-function escaped(said: string): string {
+function escaped(content: string): string {
   const names: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-  return said
+  return content
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "")
-    .replace(/[&<>"]/g, (one) => names[one] ?? one);
+    .replace(/[&<>"]/g, (char) => names[char] ?? char);
 }

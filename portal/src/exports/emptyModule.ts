@@ -1,2 +1,2 @@
-/** Stands for packages that a library names and that the portal has no use for. */
+/** Replaces packages that jsPDF imports and the portal does not need (vite.config.ts). */
 export default null;

@@ -1,23 +1,23 @@
 import { fileName, type Sheet } from "./sheet";
 
-/** What a block can be saved as, in the order of its menu; to be printed comes last. */
+/** The formats of a block's export, in the order of its menu. */
 export const exportFormats = ["png", "svg", "pdf", "csv", "xlsx", "print"] as const;
 export type ExportFormat = (typeof exportFormats)[number];
 
-/** Save a sheet, or print it. What a way needs is loaded when it is first chosen. */
-export async function exportSheet(sheet: Sheet, way: ExportFormat): Promise<void> {
-  if (way === "print") await (await import("./print")).printSheet(sheet);
-  else save(await content(sheet, way), fileName(sheet, way));
+/** Save or print a sheet. The code for a format is loaded when it is first chosen. */
+export async function exportSheet(sheet: Sheet, format: ExportFormat): Promise<void> {
+  if (format === "print") await (await import("./print")).printSheet(sheet);
+  else save(await content(sheet, format), fileName(sheet, format));
 }
 
-async function content(sheet: Sheet, way: Exclude<ExportFormat, "print">): Promise<Blob> {
-  if (way === "csv")
+async function content(sheet: Sheet, format: Exclude<ExportFormat, "print">): Promise<Blob> {
+  if (format === "csv")
     return new Blob([(await import("./csv")).asCsv(sheet)], { type: "text/csv;charset=utf-8" });
-  if (way === "xlsx") return (await import("./xlsx")).asXlsx(sheet);
-  if (way === "pdf") return (await import("./pdf")).asPdf(sheet);
+  if (format === "xlsx") return (await import("./xlsx")).asXlsx(sheet);
+  if (format === "pdf") return (await import("./pdf")).asPdf(sheet);
   const { asPng, sheetPicture } = await import("./picture");
   const picture = await sheetPicture(sheet);
-  return way === "png" ? asPng(picture) : new Blob([picture.svg], { type: "image/svg+xml" });
+  return format === "png" ? asPng(picture) : new Blob([picture.svg], { type: "image/svg+xml" });
 }
 
 function save(content: Blob, name: string): void {
@@ -25,6 +25,6 @@ function save(content: Blob, name: string): void {
   link.href = URL.createObjectURL(content);
   link.download = name;
   link.click();
-  // The browser reads it after the click: it goes once it surely has.
+  // The browser reads the address after the click: revoke it much later.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -6,7 +6,7 @@ import type { Sheet } from "./sheet";
 const wide = 1160;
 const narrow = 760;
 const a4 = Math.SQRT2;
-const highestPixels = 16_000; // what a canvas holds in Chromium and Firefox
+const highestPixels = 16_000; // the limit of a canvas in Chromium and Firefox
 
 /** One drawing: the text of an `<svg>` and its size in CSS pixels. */
 export interface Picture {
@@ -15,7 +15,7 @@ export interface Picture {
   height: number;
 }
 
-/** A sheet as one picture, however long. */
+/** Draw a whole sheet as one picture. */
 export async function sheetPicture(sheet: Sheet): Promise<Picture> {
   const paper = await paperFor(sheet, paperPalette());
   const height = heightOf(sheet, sheet.rows.length, paper.chart);
@@ -26,7 +26,7 @@ export async function sheetPicture(sheet: Sheet): Promise<Picture> {
   };
 }
 
-/** A sheet as pages of A4, across where its table is wide; in another font, where one is named. */
+/** Draw a sheet as A4 pages; landscape if its table is wide. `font` replaces the page's font. */
 export async function pages(sheet: Sheet, font: string | null = null): Promise<Picture[]> {
   const palette = paperPalette();
   const paper = await paperFor(sheet, font === null ? palette : { ...palette, font });
@@ -55,7 +55,7 @@ export async function pages(sheet: Sheet, font: string | null = null): Promise<P
   });
 }
 
-/** The picture as PNG, at twice its size where a canvas can be so high. */
+/** A picture as PNG, at twice its size unless a canvas of that height is impossible. */
 export async function asPng({ svg, width, height }: Picture): Promise<Blob> {
   const scale = Math.min(2, highestPixels / height);
   const image = new Image();

@@ -1,7 +1,7 @@
 import { pages } from "./picture";
 import type { Sheet } from "./sheet";
 
-/** Print one block alone: its pages are drawn as for a PDF, and while they are printed the rest of the page is not. */
+/** Print one block: its pages are drawn as for a PDF, and the rest of the page is hidden. */
 export async function printSheet(sheet: Sheet): Promise<void> {
   const drawn = await pages(sheet);
   const paper = document.createElement("div");

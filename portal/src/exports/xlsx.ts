@@ -1,11 +1,11 @@
-// Not its browser build, which works in a blob's worker: the portal's policy rightly forbids that.
+// The browser build needs a worker from a blob, which the portal's content security policy forbids.
 import writeXlsxFile, { type Cell as Written } from "write-excel-file/universal";
 
 import type { Cell, Column, Sheet } from "./sheet";
 
 const widest = 60;
 
-/** A workbook of one sheet: the title, the report's title, and the table. Texts are texts, never formulas. */
+/** A workbook with one sheet: both titles and the table. Texts are never read as formulas. */
 export async function asXlsx(sheet: Sheet): Promise<Blob> {
   const sheetHeading = sheet.columns.map(({ title, kind }): Written => ({
     value: title,

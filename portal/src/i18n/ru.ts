@@ -1,4 +1,4 @@
-/** The portal's words in Russian. The labels are the manual's; `en.ts` has the same keys, held by the type. */
+/** The portal's words in Russian, with the labels of the manual. The type makes `en.ts` complete. */
 export const ru = {
   product: "Fonoteka",
   language: "Язык",

@@ -1,4 +1,4 @@
-/** Icons as strokes in a 16 × 16 box; drawn inline, since glyph fonts miss some of them on servers. */
+/** Icons as strokes in a 16 × 16 box. They are inline, as fonts lack some of the glyphs. */
 export const shapes = {
   in: "M12.5 3.5l-8 8M4.5 5.5v6h6",
   out: "M3.5 12.5l8-8M5.5 4.5h6v6",
@@ -47,7 +47,7 @@ export const shapes = {
   text: "M3.8 2.5h5.4l3 3v8H3.8zM6.2 8h3.6M6.2 10.5h3.6",
 } as const;
 
-/** Icons that are filled areas instead of strokes. */
+/** Icons as filled areas. */
 export const filled = {
   play: "M5 3.2v9.6a.6.6 0 0 0 .9.5l7.6-4.8a.6.6 0 0 0 0-1L5.9 2.7a.6.6 0 0 0-.9.5z",
   pause: "M4.5 3h2.4v10H4.5zM9.1 3h2.4v10H9.1z",

@@ -1,4 +1,4 @@
-/** The words of the reports in Russian; they come with the page, not with the first paint. `en.ts` has the same keys. */
+/** The words of the reports in Russian. They are loaded with the page of statistics. */
 export const ru = {
   title: "Статистика",
   filters: {

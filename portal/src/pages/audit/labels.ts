@@ -57,8 +57,7 @@ function isChange(value: unknown): value is { from: unknown; to: unknown } {
 function valueLabel(key: string, value: unknown, words: Words): string {
   if (value === null || value === "") return "—";
   if (Array.isArray(value)) return value.join(", ") || "—";
-  if (typeof value === "object") return JSON.stringify(value);
-  const text = String(value as string | number | boolean);
+  const text = typeof value === "string" ? value : JSON.stringify(value);
   if (key === "record") return words.rule[text as RecordRule] ?? text;
   if (key === "role") return (words.users.roles as Record<string, string>)[text] ?? text;
   return text;

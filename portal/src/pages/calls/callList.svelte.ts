@@ -7,9 +7,10 @@ import { asProblem, isAborted, type ApiProblem } from "../../api/problem";
 const minPauseMs = 1200;
 
 /**
- * The calls of a selection, as shown. The server alone decides what belongs to the selection: added of a call not yet
- * shown leads to asking again, at most once in 1.2 s. What is new then is put in at once, or held back as `fresh` while
- * the reader is in the table (`isRead`), so that no row moves under the eye or the pointer.
+ * The list of calls of a selection. Only the server knows which calls belong to the selection, so a
+ * message about another call reloads the list, at most once in 1.2 s. New calls are shown at once;
+ * while the user reads the list (`isReading`) they are only counted in `newCount`, so that no row
+ * moves.
  */
 export class CallList {
   items = $state.raw<Call[]>([]);
@@ -17,14 +18,14 @@ export class CallList {
   totalIsExact = $state(true);
   next = $state<string | null>(null);
   phase = $state<"loading" | "ready" | "failed">("loading");
-  /** What went wrong at the last request; the rows of the one before stay. */
+  /** The failure of the last request. The list keeps the previous calls. */
   problem = $state.raw<ApiProblem | null>(null);
   newCount = $state(0);
 
   #selection: Selection | null = null;
   #abort = new AbortController();
-  #held: CallPage | null = null;
-  /** What was heard while the list was being asked for, and so may be newer than the answer. */
+  #heldBack: CallPage | null = null;
+  /** Messages received during a request; they may be newer than the answer. */
   #messages: LiveMessage[] | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #requestedAt = 0;
@@ -34,7 +35,7 @@ export class CallList {
     this.#isReading = isReading;
   }
 
-  /** Show another selection (or the same one anew); the rows shown stay until the answer is there. */
+  /** Load a selection. The previous calls are shown until the answer comes. */
   async load(selection: Selection): Promise<void> {
     this.#selection = selection;
     this.phase = "loading";
@@ -42,31 +43,31 @@ export class CallList {
     if (page !== null) this.#show(page);
   }
 
-  /** Take in added: a call shown is changed where it stands; of one not shown we only hear that it is time to look. */
+  /** Apply a message to the calls shown, or reload the list if it is about another call. */
   receive(message: LiveMessage): void {
     this.#messages?.push(message);
-    if (this.#held !== null)
-      this.#held = { ...this.#held, items: applyMessage(this.#held.items, message) };
+    if (this.#heldBack !== null)
+      this.#heldBack = { ...this.#heldBack, items: applyMessage(this.#heldBack.items, message) };
     if (message.type === "gone") this.#remove(message.id);
     else if (message.type === "recording" || (message.type === "call" && this.has(message.call.id)))
       this.items = applyMessage(this.items, message);
     else this.reloadSoon();
   }
 
-  /** Whether a call is among those shown. */
+  /** Whether the list shows a call. */
   has(id: string): boolean {
     return this.items.some((call) => call.id === id);
   }
 
-  /** Ask the server again for the same selection, soon, without losing what is shown. */
+  /** Load the same selection again soon. */
   reloadSoon(): void {
     if (this.#timer !== undefined) return;
     this.#reloadIn(Math.max(0, this.#requestedAt + minPauseMs - Date.now()));
   }
 
-  /** Put in the calls held back. */
+  /** Show the calls that were held back. */
   showNew(): void {
-    if (this.#held !== null) this.#show(this.#held);
+    if (this.#heldBack !== null) this.#show(this.#heldBack);
   }
 
   close(): void {
@@ -83,7 +84,7 @@ export class CallList {
     const selection = this.#selection;
     if (selection === null) return;
     if (this.phase === "loading") {
-      this.#reloadIn(minPauseMs); // the answer under way may be older than the added
+      this.#reloadIn(minPauseMs); // the running request may be older than the message
       return;
     }
     const page = await this.#fetch(selection);
@@ -117,7 +118,7 @@ export class CallList {
     }
   }
 
-  /** No row of its own any more: it goes at once, also from under the reader, who would only find it gone. */
+  /** Remove a call that is gone, also while the user reads the list: it cannot be opened any more. */
   #remove(id: string): void {
     if (!this.has(id)) return;
     this.items = this.items.filter((call) => call.id !== id);
@@ -127,7 +128,7 @@ export class CallList {
 
   #holdBack(page: CallPage, added: number): void {
     this.#changeRows(page);
-    this.#held = page;
+    this.#heldBack = page;
     this.newCount = added;
   }
 
@@ -142,12 +143,12 @@ export class CallList {
     this.totalIsExact = page.total_is_exact;
     this.next = page.next;
     this.phase = "ready";
-    this.#held = null;
+    this.#heldBack = null;
     this.newCount = 0;
   }
 }
 
-/** The calls as some added leaves them; whether a call that is not among them belongs there, only the server knows. */
+/** Apply a message to calls. It never adds a call: only the server knows whether it belongs. */
 function applyMessage(calls: Call[], message: LiveMessage): Call[] {
   if (message.type === "gone") return calls.filter((call) => call.id !== message.id);
   if (message.type === "call")

@@ -2,15 +2,15 @@ import type { Call, Reason, Recording, Result } from "../../api/model";
 import { formatDate, formatTime } from "../../i18n/format";
 import type { Words } from "../../i18n/ru";
 
-/** The colour of a badge; `live` is a call that goes on. */
+/** The colour of a badge; `live` is a call in progress. */
 export type Tone = "good" | "bad" | "warn" | "live" | "";
 
-/** Whether there is sound to play: only then is there a play button. */
+/** Whether a recording can be played. */
 export function hasAudio(recording: Recording): boolean {
   return recording.state === "ready" || recording.state === "partial";
 }
 
-/** What became of a recording, in words: the reason where there is one, else the state; of a partial one both. */
+/** The label of a recording: its reason if there is one, otherwise its state; both if it is partial. */
 export function recordingLabel(recording: Recording, words: Words): string {
   const state = words.recording.state[recording.state];
   if (recording.reason === null) return state;
@@ -19,30 +19,30 @@ export function recordingLabel(recording: Recording, words: Words): string {
   return words.recording.reason[recording.reason];
 }
 
-/** Why something is not recorded, in words for the middle of a sentence. */
+/** The label of a reason, for the middle of a sentence. */
 export function reasonLabel(reason: Reason, words: Words): string {
-  const said = words.recording.reason[reason];
-  return said.charAt(0).toLowerCase() + said.slice(1);
+  const label = words.recording.reason[reason];
+  return label.charAt(0).toLowerCase() + label.slice(1);
 }
 
-/** A caller's number in the middle of a sentence; a withheld one is said to be. */
+/** The label of a caller's number, which may be withheld. */
 export function callerLabel(number: string, words: Words): string {
   return /^(anonymous)?$/i.test(number) ? words.path.hidden : number;
 }
 
-/** For how long a part's recording was paused. */
+/** How long the recording of a segment was paused. */
 export function mutedMs(segment: Recording["segments"][number]): number {
   return segment.muted.reduce((sum, span) => sum + span.to_ms - span.from_ms, 0);
 }
 
-/** Whether the call is going on. */
+/** Whether a call is in progress. */
 export function isOngoing(call: Call): boolean {
   return call.ended_at === null;
 }
 
 const tones: Record<Result, Tone> = { answered: "good", no_answer: "bad", busy: "warn", other: "" };
 
-/** How a call's result (or, while it goes on, its state) is worded and toned. */
+/** The label and colour of a call's result; of its state while it is in progress. */
 export function resultLabel(call: Call, words: Words): { text: string; tone: Tone } {
   if (isOngoing(call))
     return {
@@ -52,14 +52,14 @@ export function resultLabel(call: Call, words: Words): { text: string; tone: Ton
   return { text: words.result[call.result], tone: tones[call.result] };
 }
 
-/** The call's length in whole seconds; of a call that goes on, until `nowMs`. */
+/** The length of a call in whole seconds; until `nowMs` if it is in progress. */
 export function durationNow(call: Call, nowMs: number): number {
   return isOngoing(call)
     ? Math.max(0, Math.floor((nowMs - Date.parse(call.started_at)) / 1000))
     : call.duration_s;
 }
 
-/** When somebody of the company first reached a missed caller, and how long that took; null: nobody has yet. */
+/** When a missed caller was first called back, and after how long; null if not yet. */
 export function calledBackLabel(call: Call, words: Words): string | null {
   const at = call.called_back_at;
   if (at === null) return null;
