@@ -7,8 +7,8 @@ const headHeight = 26;
 const titleHeight = 58;
 const cellGap = 12;
 const chartGap = 10;
-const barLeast = 120;
-const nameMost = 300;
+const leastBarWidth = 120;
+const mostNameWidth = 300;
 const size = 11;
 
 /** The width of a text at a font size, both in CSS pixels. */
@@ -72,7 +72,7 @@ export function drawSheet(
     parts.push(chart.svg.replace("<svg ", `<svg x="${edge}" y="${y}" `));
     y += chart.height + chartGap;
   }
-  parts.push(...table(sheet, paper, from, to, y));
+  parts.push(...drawTable(tableOf(sheet, paper), from, to, y));
   if (foot !== "")
     parts.push(
       text(width - edge, height - 12, foot, { size: 10, fill: palette.muted, anchor: "end" }),
@@ -81,58 +81,85 @@ export function drawSheet(
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${family}">${parts.join("")}</svg>`;
 }
 
-function table(sheet: Sheet, paper: Paper, from: number, to: number, top: number): string[] {
-  const { palette, width } = paper;
-  const edges = columnEdges(sheet, paper);
-  const most = Math.max(
-    1,
-    ...(sheet.bars?.rows ?? []).map((row) => row.reduce((sum, part) => sum + part, 0)),
-  );
-  const hottest = Math.max(
-    1,
-    ...sheet.rows.flatMap((row) => row.slice(1, sheet.heat === true ? -1 : 1).map(Number)),
-  );
-  const parts: string[] = [];
-  const addCell = (content: string, place: number, y: number, how: Look): void => {
-    const { left, right } = edges.columns[place] ?? { left: edge, right: edge };
-    const asText = sheet.columns[place]?.kind === "text";
-    const shown = asText ? fitted(content, right - left, size, paper.measure) : content;
-    parts.push(
-      text(asText ? left : right, y, shown, { size, anchor: asText ? "start" : "end", ...how }),
-    );
+/** What the cells of a table need to know about the whole table. */
+interface Table {
+  sheet: Sheet;
+  paper: Paper;
+  edges: Edges;
+  /** The sum of the longest bar and the count of the darkest cell; at least 1. */
+  longestBar: number;
+  highestCount: number;
+}
+
+function tableOf(sheet: Sheet, paper: Paper): Table {
+  const bars = (sheet.bars?.rows ?? []).map((row) => row.reduce((sum, part) => sum + part, 0));
+  const counts = sheet.heat === true ? sheet.rows.flatMap((row) => row.slice(1, -1)) : [];
+  return {
+    sheet,
+    paper,
+    edges: columnEdges(sheet, paper),
+    longestBar: Math.max(1, ...bars),
+    highestCount: Math.max(1, ...counts.map(Number)),
   };
-  sheet.columns.forEach((column, place) =>
-    addCell(column.title, place, top + 17, { fill: palette.muted }),
+}
+
+function drawTable(table: Table, from: number, to: number, top: number): string[] {
+  const { sheet, paper } = table;
+  const { palette, width } = paper;
+  const parts = sheet.columns.map(({ title }, column) =>
+    drawCell(table, title, column, top + 17, palette.muted),
   );
   parts.push(line(edge, width - edge, top + headHeight - 1, palette.muted));
-  sheet.rows.slice(from, to).forEach((row, offset) => {
-    const [y, at] = [top + headHeight + offset * rowHeight, from + offset];
-    const mark = sheet.marks?.[at];
-    if (mark !== undefined && mark !== null) parts.push(shape(mark, edge + 5, y + 11, palette));
-    let x = edges.bar.left;
-    sheet.bars?.rows[at]?.forEach((part, which) => {
-      const length = (part / most) * (edges.bar.right - edges.bar.left);
-      if (part > 0)
-        parts.push(
-          `<rect x="${x}" y="${y + 6}" width="${length}" height="10" fill="${palette.tones[sheet.bars?.tones[which] ?? "out"]}"/>`,
-        );
-      x += length;
-    });
-    row.forEach((value, place) => {
-      const heat =
-        sheet.heat === true && place > 0 && place < row.length - 1 ? Number(value) / hottest : 0;
-      const { left = 0, right = 0 } = edges.columns[place] ?? {};
-      if (heat > 0)
-        parts.push(
-          `<rect x="${left - 2}" y="${y + 1}" width="${right - left + 6}" height="${rowHeight - 2}" fill="${palette.accent}" fill-opacity="${(0.06 + 0.66 * heat).toFixed(3)}"/>`,
-        );
-      addCell(cellText(value, sheet.columns[place]?.kind ?? "text"), place, y + 15, {
-        fill: palette.text,
-      });
-    });
+  sheet.rows.slice(from, to).forEach((_, offset) => {
+    const y = top + headHeight + offset * rowHeight;
+    parts.push(...drawRow(table, from + offset, y));
     parts.push(line(edge, width - edge, y + rowHeight - 0.5, palette.line));
   });
   return parts;
+}
+
+function drawRow(table: Table, row: number, y: number): string[] {
+  const { sheet, paper } = table;
+  const parts: string[] = [];
+  const mark = sheet.marks?.[row] ?? null;
+  if (mark !== null) parts.push(shape(mark, edge + 5, y + 11, paper.palette));
+  parts.push(...drawBar(table, row, y));
+  const cells = sheet.rows[row] ?? [];
+  cells.forEach((value, column) => {
+    const isCount = sheet.heat === true && column > 0 && column < cells.length - 1;
+    if (isCount) parts.push(drawHeat(table, Number(value), column, y));
+    const content = cellText(value, sheet.columns[column]?.kind ?? "text");
+    parts.push(drawCell(table, content, column, y + 15, paper.palette.text));
+  });
+  return parts;
+}
+
+function drawBar({ sheet, paper, edges, longestBar }: Table, row: number, y: number): string[] {
+  const { left, right } = edges.bar;
+  let x = left;
+  return (sheet.bars?.rows[row] ?? []).map((part, index) => {
+    const length = (part / longestBar) * (right - left);
+    const fill = paper.palette.tones[sheet.bars?.tones[index] ?? "out"];
+    const bar = `<rect x="${x}" y="${y + 6}" width="${length}" height="10" fill="${fill}"/>`;
+    x += length;
+    return part > 0 ? bar : "";
+  });
+}
+
+function drawHeat(table: Table, count: number, column: number, y: number): string {
+  if (count === 0) return "";
+  const { left = 0, right = 0 } = table.edges.columns[column] ?? {};
+  const opacity = (0.06 + 0.66 * (count / table.highestCount)).toFixed(3);
+  const box = `x="${left - 2}" y="${y + 1}" width="${right - left + 6}" height="${rowHeight - 2}"`;
+  return `<rect ${box} fill="${table.paper.palette.accent}" fill-opacity="${opacity}"/>`;
+}
+
+function drawCell(table: Table, content: string, column: number, y: number, fill: string): string {
+  const { left, right } = table.edges.columns[column] ?? { left: edge, right: edge };
+  if (table.sheet.columns[column]?.kind !== "text") {
+    return text(right, y, content, { fill, anchor: "end" });
+  }
+  return text(left, y, fitted(content, right - left, size, table.paper.measure), { fill });
 }
 
 interface Edges {
@@ -146,29 +173,29 @@ interface Edges {
  */
 function columnEdges(sheet: Sheet, { measure, width }: Paper): Edges {
   const indent = sheet.marks === undefined ? 0 : 16;
-  const needed = sheet.columns.map(({ title, kind }, place) => {
-    const texts = [title, ...sheet.rows.map((row) => cellText(row[place] ?? null, kind))];
+  const needed = sheet.columns.map(({ title, kind }, column) => {
+    const texts = [title, ...sheet.rows.map((row) => cellText(row[column] ?? null, kind))];
     return Math.ceil(Math.max(...texts.map((content) => measure(content, size)))) + 2;
   });
   const named = sheet.columns.filter(({ kind }) => kind === "text").length;
-  const widths = needed.map((width, place) =>
-    sheet.columns[place]?.kind === "text" ? Math.min(width, nameMost) : width,
+  const widths = needed.map((width, column) =>
+    sheet.columns[column]?.kind === "text" ? Math.min(width, mostNameWidth) : width,
   );
-  const left = width - edge * 2 - indent - widths.reduce((sum, column) => sum + column, 0);
+  const left = width - edge * 2 - indent - widths.reduce((sum, width) => sum + width, 0);
   const gap = Math.max(4, Math.min(cellGap, left / Math.max(1, widths.length)));
   const spare = left - gap * (widths.length - 1);
-  const bars = sheet.bars === undefined ? 0 : Math.max(barLeast, spare - gap);
+  const bars = sheet.bars === undefined ? 0 : Math.max(leastBarWidth, spare - gap);
   const even =
     sheet.bars === undefined ? Math.max(0, spare) / Math.max(1, widths.length - named) : 0;
   let x = edge + indent;
   let bar = { left: x, right: x };
-  const columns = widths.map((column, place) => {
-    const isText = sheet.columns[place]?.kind === "text";
-    if (place === named && bars > 0) {
+  const columns = widths.map((width, column) => {
+    const isText = sheet.columns[column]?.kind === "text";
+    if (column === named && bars > 0) {
       bar = { left: x, right: x + bars };
       x += bars + gap;
     }
-    const edges = { left: x, right: x + column + (isText ? 0 : even) };
+    const edges = { left: x, right: x + width + (isText ? 0 : even) };
     x = edges.right + gap;
     return edges;
   });

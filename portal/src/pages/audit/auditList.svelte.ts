@@ -1,7 +1,7 @@
+import type { AuditFilter } from "../../api/auditFilter";
 import * as api from "../../api/client";
 import type { AuditEntry } from "../../api/model";
 import { asProblem, isAborted, type ApiProblem } from "../../api/problem";
-import type { AuditFilter } from "../../api/auditFilter";
 
 /** The audit entries of a filter. The previous ones are shown until the answer comes. */
 export class AuditList {

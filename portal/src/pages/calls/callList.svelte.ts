@@ -1,8 +1,8 @@
-import { navigate, route } from "../../app/navigation.svelte";
-import { callQuery, newestFirst, type Selection } from "../../app/selection";
 import * as api from "../../api/client";
 import type { Call, CallPage, LiveMessage } from "../../api/model";
 import { asProblem, isAborted, type ApiProblem } from "../../api/problem";
+import { navigate, route } from "../../app/navigation.svelte";
+import { callQuery, newestFirst, type Selection } from "../../app/selection";
 
 const minPauseMs = 1200;
 

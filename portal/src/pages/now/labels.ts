@@ -1,8 +1,8 @@
-import type { ApiProblem } from "../../api/problem";
 import type { Call } from "../../api/model";
+import type { ApiProblem } from "../../api/problem";
+import { partyLabel } from "../../app/directory.svelte";
 import type { Words } from "../../i18n/ru";
 import { callerLabel } from "../calls/labels";
-import { partyLabel } from "../../app/directory.svelte";
 
 /** The parties that talk now; while the call rings, the caller and the number dialled. */
 export function partiesOf(call: Call, words: Words): string[] {

@@ -1,12 +1,12 @@
-import { formatCount } from "../../i18n/format";
-import { reportWords } from "../../i18n/statistics/words";
 import type { Counts } from "../../api/statistics";
-import { hourLabel, hourSpan } from "./hours";
-import { seriesNames, type Series } from "./series";
-import type { View } from "./view";
 import type { Option } from "../../charts/option";
 import type { Palette } from "../../charts/palette";
 import { tip } from "../../charts/tip";
+import { formatCount } from "../../i18n/format";
+import { reportWords } from "../../i18n/statistics/words";
+import { hourLabel, hourSpan } from "./hours";
+import { seriesNames, type Series } from "./series";
+import type { View } from "./view";
 
 /** How a series differs besides its colour: the shape of points, the dash, hollow bars. */
 export const marks: Record<Series, { symbol: string; dash: "solid" | "dashed"; hollow: boolean }> =

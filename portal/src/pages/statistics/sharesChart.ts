@@ -1,7 +1,7 @@
-import { formatCount } from "../../i18n/format";
 import type { Option } from "../../charts/option";
 import type { Palette } from "../../charts/palette";
 import { tip } from "../../charts/tip";
+import { formatCount } from "../../i18n/format";
 
 /** A slice: its label, its calls, and its share as a percentage. */
 export interface Slice {

@@ -1,6 +1,7 @@
 import type { Selection } from "../../app/selection";
 import { currentDay, me } from "../../app/session.svelte";
 import { addDays, formatCounted } from "../../i18n/format";
+import { rangeLabel } from "../../i18n/statistics/rangeLabel";
 import { reportWords } from "../../i18n/statistics/words";
 import { formatPeriod } from "../../period/period";
 import { timeRangeLabel } from "./hours";
@@ -35,20 +36,6 @@ export function titleParts(selection: Selection, today: string): Title {
     period: formatPeriod(selection, today),
     durations: rangeLabel(report.lengths, selection.min_s, selection.max_s),
   };
-}
-
-/** Templates for a range of seconds whose ends may be missing. */
-interface RangeWords {
-  between: (from: string, to: string) => string;
-  from: (seconds: string) => string;
-  to: (seconds: string) => string;
-}
-
-/** The label of a range of seconds; empty if both ends are empty. */
-export function rangeLabel(words: RangeWords, from: string, to: string): string {
-  if (from !== "" && to !== "") return words.between(from, to);
-  if (from !== "") return words.from(from);
-  return to === "" ? "" : words.to(to);
 }
 
 /** The headings of every exported sheet: the title of the report and of the domain. */
