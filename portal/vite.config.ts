@@ -5,23 +5,11 @@ import { gzipSync } from "node:zlib";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type Plugin } from "vite";
 
-// `FONOTEKA_API` names a running API for `npm run dev`; the built portal always talks to the host that served it.
+// The API for `npm run dev`. The built portal talks to the host that served it.
 const api = process.env["FONOTEKA_API"] ?? "http://127.0.0.1:8080";
 
-const core =
-  /node_modules\/(svelte|openapi-fetch|esm-env|clsx)\/|vite\/|src\/(api\/(?!statistics)|icons\/|menu\/)|src\/[^/]+$|src\/i18n\/(ru|words|dates)|src\/player\/playing|calls\/(saying|RecordingCell|RecordSwitch)/;
-
-// The pages that are files of their own, by the first word of their address; see src/pages/pages.ts.
-const pages = {
-  login: "login/Login.svelte",
-  stats: "statistics/StatisticsPage.svelte",
-  now: "now/NowPage.svelte",
-  users: "users/UsersPage.svelte",
-  audit: "audit/AuditPage.svelte",
-};
-
-// What the portal ships of others is shipped with its terms: below /licences/ of every installation.
-const terms = {
+// The licences of the packages that the build contains, by their names below /licences/.
+const licenceFiles = {
   "echarts-NOTICE.txt": "echarts/NOTICE",
   "echarts-LICENSE.txt": "echarts/LICENSE",
   "zrender-LICENSE.txt": "zrender/LICENSE",
@@ -35,34 +23,14 @@ const terms = {
 const licences: Plugin = {
   name: "licences",
   generateBundle() {
-    for (const [name, from] of Object.entries(terms)) {
-      this.emitFile({ type: "asset", fileName: `licences/${name}`, source: readFileSync(`node_modules/${from}`) });
+    for (const [name, path] of Object.entries(licenceFiles)) {
+      const source = readFileSync(`node_modules/${path}`);
+      this.emitFile({ type: "asset", fileName: `licences/${name}`, source });
     }
   },
 };
 
-/** The page's own files stand in `index.html`, so that `before-paint.js` can ask for them before `core` has come and named them. */
-const pageFiles: Plugin = {
-  name: "page-files",
-  transformIndexHtml: {
-    order: "post",
-    handler(html, { bundle }) {
-      const chunks = Object.values(bundle ?? {}).filter((one) => one.type === "chunk");
-      const filesOf = (component: string): string[] => {
-        const chunk = chunks.find((one) => one.facadeModuleId?.endsWith(`/src/pages/${component}`));
-        if (chunk === undefined) throw new Error(`no file is built of ${component}`);
-        const needed = [chunk, ...chunks.filter((one) => chunk.imports.includes(one.fileName))];
-        const files = needed.flatMap((one) => [one.fileName, ...(one.viteMetadata?.importedCss ?? [])]);
-        return files.map((file) => `/${file}`).filter((file) => !html.includes(file)); // index.html itself asks for core
-      };
-      const files = Object.fromEntries(Object.entries(pages).map(([page, component]) => [page, filesOf(component)]));
-      return html.replace('src="/before-paint.js"', `src="/before-paint.js" data-files='${JSON.stringify(files)}'`);
-    },
-  },
-  apply: "build",
-};
-
-/** Beside each text that browsers ask for lies the same as `.gz`: the API sends that (`api/routes/portal.py`). */
+/** Writes a `.gz` beside each text file of the build; `api/routes/portal.py` sends it. */
 const compressed: Plugin = {
   name: "compressed",
   writeBundle({ dir = "" }) {
@@ -75,21 +43,32 @@ const compressed: Plugin = {
   apply: "build",
 };
 
+// jsPDF imports these packages for HTML and bitmaps, which the portal does not use.
+const unusedPackages = ["html2canvas", "dompurify", "canvg"];
+
 export default defineConfig({
-  plugins: [svelte(), licences, pageFiles, compressed],
-  // jsPDF asks for these when it is given HTML or a bitmap, which it never is here.
-  resolve: { alias: Object.fromEntries(["html2canvas", "dompurify", "canvg"].map((name) => [name, "/src/exports/never.ts"])) },
+  plugins: [svelte(), licences, compressed],
+  resolve: {
+    alias: Object.fromEntries(unusedPackages.map((name) => [name, "/src/exports/emptyModule.ts"])),
+  },
   build: {
     outDir: "../api/static",
     emptyOutDir: true,
     assetsInlineLimit: 0,
     target: "es2022",
-    modulePreload: { polyfill: false }, // whatever runs es2022 and Svelte 5 needs none
-    // What every page needs is one file: split as finely as its users would have it, it is a tenth larger.
-    rolldownOptions: { output: { codeSplitting: { groups: [
-            { name: "core", test: core },
-            { name: "echarts", test: /node_modules\/(echarts|zrender|tslib)\/|src\/charts\/engine/ },
-          ] } } },
+    modulePreload: { polyfill: false }, // every browser that runs ES2022 has modulepreload
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            // All that main.ts imports statically, which every page needs. Split by their users,
+            // these modules are a tenth larger.
+            { name: "core", test: (id: string) => id.endsWith("/src/main.ts") },
+            { name: "echarts", test: (id: string) => id.includes("/node_modules/echarts/") },
+          ],
+        },
+      },
+    },
   },
   server: { host: "127.0.0.1", proxy: { "/api": { target: api, ws: true } } },
 });

@@ -5,17 +5,17 @@ import "./styles/print.css";
 
 import { mount } from "svelte";
 
-import { place } from "./address.svelte";
-import App from "./App.svelte";
-import { speakFirst } from "./i18n/words.svelte";
+import App from "./app/App.svelte";
+import { route } from "./app/navigation.svelte";
+import { mayHaveSession, restoreSession } from "./app/session.svelte";
+import { initLanguage } from "./i18n/words.svelte";
 import { load } from "./pages/pages";
-import { findSession, mayBeIn } from "./session.svelte";
 
 const target = document.getElementById("portal");
 if (target === null) throw new Error("index.html has no #portal");
-// All that is far away is asked for at once: on a slow line each answer that waits for another costs a round trip.
-void findSession();
-const first = mayBeIn() ? place().page : "login";
-if (first !== "calls") void load(first);
-await speakFirst();
+// Start all requests at once: on a slow line each one that waits for another costs a round trip.
+void restoreSession();
+const firstPage = mayHaveSession() ? route().page : "login";
+if (firstPage !== "calls") void load(firstPage);
+await initLanguage();
 mount(App, { target });

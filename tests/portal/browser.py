@@ -22,7 +22,7 @@ FLAGS = [
 SLOWEST_MS = 20_000  # a machine of two busy cores; what is there is not waited for
 
 # A page is there, and nothing on it is still to come. Not "networkidle": with a shared worker that is never told.
-NOTHING_AWAITED = """() => document.querySelector('main > *') && !document.querySelector('[aria-busy="true"], .bone')"""
+NOTHING_AWAITED = """() => document.querySelector('main > *') && !document.querySelector('[aria-busy="true"], .skeleton')"""
 
 COLUMNS = ("employee", "direction", "result", "src", "dst", "answered", "date", "time", "duration", "rec")
 

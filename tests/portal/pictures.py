@@ -151,7 +151,7 @@ def _story(call: CallReport) -> Callable[[Page], None]:
     def shown(page: Page) -> None:
         _report(page, call)
         page.goto(f"/?call={call_id(call.pbx, call.linkedid)}")
-        expect(page.locator(".inside ol li .said").first).to_be_visible()
+        expect(page.locator(".inside ol li .sentence").first).to_be_visible()
 
     return shown
 
@@ -235,7 +235,7 @@ def _stats(address: str) -> Callable[[Page], None]:
             # A picture of the whole page shows what the reader would have scrolled to.
             page.evaluate(_LAID_OUT)
             complete(page)
-        expect(page.locator(".bone")).to_have_count(0)
+        expect(page.locator(".skeleton")).to_have_count(0)
         page.wait_for_timeout(300)
 
     return scene

@@ -97,7 +97,7 @@ def complete(page: Page) -> None:
     """Wait for all figures and charts of a report."""
     expect(page.locator("section.block")).to_have_count(9)
     expect(page.locator("section[aria-busy='true']")).to_have_count(0)
-    expect(page.locator("section.block .bones")).to_have_count(0)
+    expect(page.locator("section.block .skeletons")).to_have_count(0)
     drawn(page)
 
 

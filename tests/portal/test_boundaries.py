@@ -63,7 +63,7 @@ class Visit:
         expect(self.page.locator("main :is(h1, table):visible").first).to_be_visible()  # what is loaded lazily is there
         self._answered()
         expect(self.page.locator("main [aria-busy=true]")).to_have_count(0)
-        expect(self.page.locator("main .bone")).to_have_count(0)
+        expect(self.page.locator("main .skeleton")).to_have_count(0)
         return self.page.content()
 
     def _answered(self) -> None:

@@ -70,6 +70,14 @@ def test_what_npm_leaves_behind_is_no_source(root: Path) -> None:
     assert hash_of(root / "portal") == before
 
 
+def test_tests_are_no_source(root: Path) -> None:
+    before = hash_of(root / "portal")
+    (root / "portal" / "src" / "main.test.ts").write_text("5")
+    (root / "portal" / "src" / "testing").mkdir()
+    (root / "portal" / "src" / "testing" / "call.ts").write_text("6")
+    assert hash_of(root / "portal") == before
+
+
 def test_a_built_portal_without_sources_is_taken_as_it_is(root: Path, ran: list[str]) -> None:
     (root / "portal" / "package.json").unlink()
     with pytest.raises(PortalNotBuilt, match="neither the portal's sources"):

@@ -1,7 +1,7 @@
 """Logging in: the three fields, the one wording, the warnings, what is remembered."""
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.data.seed import PASSWORD
 from tests.portal.browser import log_in, whole_list
@@ -42,28 +42,6 @@ def test_who_looks_is_asked_once_and_the_mark_goes(page: Page) -> None:
     expect(page.locator("#content h1, #content table").first).to_be_visible()
     expect(page.locator("#opening")).to_have_count(0)
     assert len(asked) == 1
-
-
-@pytest.mark.parametrize(
-    ("address", "of_page"),
-    [("/stats", "StatisticsPage"), ("/now", "NowPage"), ("/users", "UsersPage"), ("/audit", "AuditPage"), ("/", "Login")],
-)
-def test_a_page_is_asked_for_beside_the_portal_itself(page: Page, address: str, of_page: str) -> None:
-    """Its file and its style are on their way before `core` has come and could name them; each comes once."""
-    if of_page != "Login":
-        log_in(page, "900", PASSWORD)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
-    held: list[Route] = []
-    page.route("**/assets/core-*.js", lambda route: held.append(route))
-    with page.expect_request(f"**/assets/{of_page}-*.js"), page.expect_request(f"**/assets/{of_page}-*.css"):
-        page.goto(address, wait_until="commit")
-    while held:
-        held.pop().continue_()
-    expect(page.locator("#opening")).to_have_count(0)
-    expect(page.locator("form, #content > *").first).to_be_visible()
-    for kind in (".js", ".css"):
-        assert len([name for name in asked if name.startswith(f"{of_page}-") and name.endswith(kind)]) == 1
 
 
 def test_a_user_sees_only_themself(page: Page) -> None:

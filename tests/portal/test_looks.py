@@ -1,6 +1,7 @@
 """Language, theme, telephone, paper, and what a screen reader meets (axe)."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,15 @@ def test_the_first_paint_is_light(page: Page) -> None:
     assert sum(int(headers["content-length"]) for headers in first) <= _FIRST_PAINT_BYTES
     urls = [answer["url"] for answer in sent.values()]
     assert not [url for url in urls if any(late in url for late in ("Calendar", "Player", "Statistics", "echarts"))]
+
+
+def test_each_page_is_a_file_of_its_own() -> None:
+    """`index.html` names one script, `core`; the other pages, ECharts and what exports need are not in it."""
+    static = _ROOT / "api" / "static"
+    scripts = re.findall(r'<script type="module"[^>]* src="/assets/([^"]+)"', (static / "index.html").read_text())
+    assert [re.sub(r"-[^-]+$", "", name) for name in scripts] == ["core"]
+    later = {"Login", "StatisticsPage", "NowPage", "UsersPage", "AuditPage", "Player", "Calendar", "echarts", "pdf", "xlsx"}
+    assert {name for name in later if not list((static / "assets").glob(f"{name}-*.js"))} == set()
+    core = (static / "assets" / scripts[0]).read_text()
+    imported = re.findall(r'(?:^|;)import[^"(]*"\./([^"]+)"', core)
+    assert [name for name in imported if not name.startswith("rolldown-runtime")] == []

@@ -80,7 +80,7 @@ def story(page: Page, call: CallReport, served: Served) -> list[str]:
     """Report a call and read its path in the portal, line by line."""
     served.report(call)
     page.goto(f"/?call={call_id(call.pbx, call.linkedid)}")
-    lines = page.locator(".inside ol li .said")
+    lines = page.locator(".inside ol li .sentence")
     expect(lines.first).to_be_visible()
     return [" ".join(text.split()) for text in lines.all_inner_texts()]
 
@@ -107,7 +107,7 @@ def test_many_rings_are_one_line_that_can_be_opened(admin: Page, served: Served)
     assert lines[1] == "Вызов: 200, 201, 202 и ещё 37 · 4 раза Нет ответа: 40"
     assert len(lines) == 4
     admin.get_by_role("button", name="и ещё 37").click()
-    assert admin.locator(".inside ol li .said").nth(1).inner_text().count("239") == 2
+    assert admin.locator(".inside ol li .sentence").nth(1).inner_text().count("239") == 2
 
 
 def test_in_english_too(admin: Page, served: Served) -> None:

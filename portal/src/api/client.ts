@@ -1,36 +1,53 @@
 import createClient from "openapi-fetch";
 
-import type { AuditFilter } from "../pages/audit/filter";
-import type { Action, AuditPage, Call, CallPage, CallQuery, CallWithPath, CompanyNumber, LiveCalls, Me, Peaks, RecordRule, User } from "./model";
-import type { Portal, SupportRequest } from "./model";
+import type { AuditFilter } from "./auditFilter";
+import type {
+  Action,
+  AuditPage,
+  Call,
+  CallPage,
+  CallQuery,
+  CallWithPath,
+  CompanyNumber,
+  LiveCalls,
+  Me,
+  Peaks,
+  Portal,
+  RecordRule,
+  SupportRequest,
+  User,
+} from "./model";
 import { ApiProblem } from "./problem";
 import type { paths } from "./schema";
 
-let sessionEnded: () => void = () => undefined;
+let sessionListener: () => void = () => undefined;
 let serverAheadMs = 0;
 
-/** Say what is to happen when the API no longer knows the session. */
-export function whenSessionEnds(then: () => void): void {
-  sessionEnded = then;
+/** Call `listener` when the API no longer accepts the session. */
+export function onSessionEnd(listener: () => void): void {
+  sessionListener = listener;
 }
 
-/** The API no longer knows the session. */
+/** Report that the API no longer accepts the session. */
 export function endSession(): void {
-  sessionEnded();
+  sessionListener();
 }
 
-/** The server's clock, as far as its last answer told: a call in progress is timed by it, not by a desk's wrong clock. */
+/**
+ * The server's time, in milliseconds since 1970, from the Date header of its last answer. Calls in
+ * progress are timed by it, as the clock of a desktop may be wrong.
+ */
 export function serverNow(): number {
   return Date.now() + serverAheadMs;
 }
 
-/** The API by its generated types. */
+/** The API's client, with the types generated from its description. */
 export const client = createClient<paths>({ baseUrl: location.origin, credentials: "same-origin" });
 client.use({
   onResponse({ response }) {
-    const told = Date.parse(response.headers.get("date") ?? "");
-    // A Date header is cut to the second: only a difference that it cannot explain counts.
-    if (!Number.isNaN(told)) serverAheadMs = Math.abs(told - Date.now()) > 1500 ? told - Date.now() : 0;
+    const aheadMs = Date.parse(response.headers.get("date") ?? "") - Date.now();
+    // The header has whole seconds: ignore a difference that the missing fraction explains.
+    if (!Number.isNaN(aheadMs)) serverAheadMs = Math.abs(aheadMs) > 1500 ? aheadMs : 0;
   },
 });
 
@@ -40,32 +57,37 @@ interface Answer<T> {
   response: Response;
 }
 
-function wordsOf(error: unknown): string {
+function detailOf(error: unknown): string {
   if (typeof error !== "object" || error === null) return "";
   const { detail, title } = error as { detail?: unknown; title?: unknown };
   return typeof detail === "string" ? detail : typeof title === "string" ? title : "";
 }
 
 function kindOf(error: unknown): string {
-  const type = typeof error === "object" && error !== null ? (error as { type?: unknown }).type : undefined;
+  const type =
+    typeof error === "object" && error !== null ? (error as { type?: unknown }).type : undefined;
   return typeof type === "string" ? (type.split(/[/:#]/).at(-1) ?? "") : "";
 }
 
-/** What an answer holds. Raises ApiProblem; an answer of 401 ends the session. */
-export function taken<T>(answer: Answer<T>): T {
+/** The data of an answer. Throws ApiProblem if the API refused; status 401 ends the session. */
+export function unwrap<T>(answer: Answer<T>): T {
   if (answer.response.ok && answer.data !== undefined) return answer.data;
   if (answer.response.status === 401) endSession();
-  throw new ApiProblem(answer.response.status, wordsOf(answer.error), kindOf(answer.error));
+  throw new ApiProblem(answer.response.status, detailOf(answer.error), kindOf(answer.error));
 }
 
-function done(answer: Answer<unknown>): void {
-  if (!answer.response.ok) taken(answer);
+function checkOk(answer: Answer<unknown>): void {
+  if (!answer.response.ok) unwrap(answer);
 }
 
-/** Log in for a cookie. Raises ApiProblem: 401 whatever was wrong, 429 after too many failures. */
+/**
+ * Log in; the API sets a cookie. Throws ApiProblem: 401 for a wrong domain, login or password, 429
+ * after too many failures.
+ */
 export async function login(domain: string, user: string, password: string): Promise<Me> {
   const answer = await client.POST("/api/login", { body: { domain, login: user, password } });
-  if (answer.data === undefined) throw new ApiProblem(answer.response.status, wordsOf(answer.error));
+  if (answer.data === undefined)
+    throw new ApiProblem(answer.response.status, detailOf(answer.error));
   return answer.data.me;
 }
 
@@ -74,88 +96,108 @@ export async function logout(): Promise<void> {
 }
 
 declare global {
-  /** The answer of `/api/me`, where `before-paint.js` has asked for it. */
-  var askedEarly: Promise<Response> | undefined;
+  /** The answer of `/api/me` that `before-paint.js` requested. */
+  var earlyMe: Promise<Response> | undefined;
 }
 
-/** Who is logged in, or null. */
+/** The user who is logged in, or null. */
 export async function me(): Promise<Me | null> {
-  const early = globalThis.askedEarly;
-  globalThis.askedEarly = undefined; // it answers once
+  const early = globalThis.earlyMe;
+  globalThis.earlyMe = undefined; // a Response can be read only once
   const answer = await client.GET("/api/me", early === undefined ? {} : { fetch: () => early });
-  return answer.response.status === 401 ? null : taken<Me>(answer);
+  return answer.response.status === 401 ? null : unwrap<Me>(answer);
 }
 
-/** Whom to turn to; for everybody. */
+/** The support contacts; needs no login. */
 export async function portal(): Promise<Portal> {
-  return taken<Portal>(await client.GET("/api/portal"));
+  return unwrap<Portal>(await client.GET("/api/portal"));
 }
 
-/** «Нужна помощь»: comes back once the mail server has taken it. Raises ApiProblem. */
-export async function askForHelp(asked: SupportRequest): Promise<void> {
-  done(await client.POST("/api/support", { body: asked }));
+/** «Нужна помощь»: comes back once the mail server has unwrap it. Raises ApiProblem. */
+export async function requestSupport(request: SupportRequest): Promise<void> {
+  checkOk(await client.POST("/api/support", { body: request }));
 }
 
-/** Change one's own password. Raises ApiProblem: `wrong-password`, 429 after too many guesses. */
+/**
+ * Change the user's own password. Throws ApiProblem: `wrong-password`, 429 after too many attempts.
+ */
 export async function changePassword(current: string, next: string): Promise<void> {
-  done(await client.POST("/api/me/password", { body: { current, new: next } }));
+  checkOk(await client.POST("/api/me/password", { body: { current, new: next } }));
 }
 
-/** One page of who did what, for administrators. */
+/** One page of the audit log, for administrators. */
 export async function audit(filter: AuditFilter, signal: AbortSignal): Promise<AuditPage> {
   const { from, to, login, cursor, action } = filter;
-  const query = { action, ...Object.fromEntries(Object.entries({ from, to, login, cursor }).filter(([, value]) => value)) };
-  return taken<AuditPage>(await client.GET("/api/audit", { params: { query }, signal }));
+  const query = {
+    action,
+    ...Object.fromEntries(Object.entries({ from, to, login, cursor }).filter(([, value]) => value)),
+  };
+  return unwrap<AuditPage>(await client.GET("/api/audit", { params: { query }, signal }));
 }
 
-/** Keep a call whatever its age, or no longer. Raises ApiProblem. */
+/** Exempt a call from retention, or end the exemption. Throws ApiProblem. */
 export async function holdCall(id: string, hold: boolean, note: string): Promise<CallWithPath> {
-  return taken<CallWithPath>(await client.PUT("/api/calls/{id}/hold", { params: { path: { id } }, body: { hold, note } }));
+  return unwrap<CallWithPath>(
+    await client.PUT("/api/calls/{id}/hold", { params: { path: { id } }, body: { hold, note } }),
+  );
 }
 
 /** One page of the calls of a selection. */
 export async function calls(query: CallQuery, signal: AbortSignal): Promise<CallPage> {
-  return taken<CallPage>(await client.GET("/api/calls", { params: { query }, signal }));
+  return unwrap<CallPage>(await client.GET("/api/calls", { params: { query }, signal }));
 }
 
-/** One call with its path; null when there is none or it is not ours to see. */
+/** One call with its path; null if it does not exist or the user may not see it. */
 export async function call(id: string, signal: AbortSignal): Promise<CallWithPath | null> {
   const answer = await client.GET("/api/calls/{id}", { params: { path: { id } }, signal });
-  return answer.response.status === 404 ? null : taken<CallWithPath>(answer);
+  return answer.response.status === 404 ? null : unwrap<CallWithPath>(answer);
 }
 
-/** The calls that are going on. */
+/** The calls in progress. */
 export async function liveCalls(): Promise<CallWithPath[]> {
-  return taken<LiveCalls>(await client.GET("/api/live/calls")).items;
+  return unwrap<LiveCalls>(await client.GET("/api/live/calls")).items;
 }
 
-/** Ask something of the recording of a call that is going on; answers once the PBX has done it. Raises ApiProblem. */
-export async function askOfRecording(id: string, action: Action): Promise<CallWithPath> {
-  return taken<CallWithPath>(await client.POST("/api/live/{id}/recording", { params: { path: { id } }, body: { action } }));
+/**
+ * Start, stop, pause or resume the recording of a call in progress. Returns once the PBX did it.
+ * Throws ApiProblem.
+ */
+export async function controlRecording(id: string, action: Action): Promise<CallWithPath> {
+  return unwrap<CallWithPath>(
+    await client.POST("/api/live/{id}/recording", { params: { path: { id } }, body: { action } }),
+  );
 }
 
 export async function peaks(id: string, signal: AbortSignal): Promise<Peaks> {
-  return taken<Peaks>(await client.GET("/api/calls/{id}/peaks", { params: { path: { id } }, signal }));
+  return unwrap<Peaks>(
+    await client.GET("/api/calls/{id}/peaks", { params: { path: { id } }, signal }),
+  );
 }
 
 export async function users(): Promise<User[]> {
-  return taken<User[]>(await client.GET("/api/users"));
+  return unwrap<User[]>(await client.GET("/api/users"));
 }
 
-/** Change whose talks are recorded; holds from the next call. */
+/** Change which calls of a user are recorded, from the next call on. */
 export async function setRecord(user: string, record: RecordRule): Promise<User> {
-  return taken<User>(await client.PATCH("/api/users/{login}", { params: { path: { login: user } }, body: { record } }));
+  return unwrap<User>(
+    await client.PATCH("/api/users/{login}", {
+      params: { path: { login: user } },
+      body: { record },
+    }),
+  );
 }
 
 export async function numbers(): Promise<CompanyNumber[]> {
-  return taken<CompanyNumber[]>(await client.GET("/api/numbers"));
+  return unwrap<CompanyNumber[]>(await client.GET("/api/numbers"));
 }
 
-/** Where a call's audio is; in MP3 for a browser that plays no Ogg Opus (Safari before 18.4). */
-export function audioAddress(id: Call["id"], how: { download: boolean }): string {
+/** The address of a call's audio; MP3 for browsers without Ogg Opus (Safari before 18.4). */
+export function audioUrl(id: Call["id"], options: { download: boolean }): string {
   const query = new URLSearchParams();
-  if (document.createElement("audio").canPlayType('audio/ogg; codecs="opus"') === "") query.set("format", "mp3");
-  if (how.download) query.set("download", "1");
+  if (document.createElement("audio").canPlayType('audio/ogg; codecs="opus"') === "")
+    query.set("format", "mp3");
+  if (options.download) query.set("download", "1");
   const text = query.toString();
   return `/api/calls/${encodeURIComponent(id)}/audio${text === "" ? "" : `?${text}`}`;
 }

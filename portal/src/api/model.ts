@@ -1,6 +1,6 @@
 import type { components, operations } from "./schema";
 
-/** The API's shapes under the names the portal calls them; all come from its own description. */
+/** The types of the API's description, under the portal's names. */
 type Shapes = components["schemas"];
 
 export type Action = Shapes["Action"];
@@ -10,7 +10,6 @@ export type Call = CallPage["items"][number];
 export type CallWithPath = Shapes["CallWithPath"];
 export type CallPage = Shapes["Calls"];
 export type CallQuery = NonNullable<operations["listCalls"]["parameters"]["query"]>;
-export type ClockOffset = Shapes["ClockOffset"];
 export type CompanyNumber = Shapes["Number"];
 export type Direction = Shapes["Direction"];
 export type Kind = Shapes["Kind"];
@@ -27,5 +26,6 @@ export type Sort = Shapes["Sort"];
 export type SupportRequest = Shapes["SupportRequest"];
 export type User = operations["listUsers"]["responses"][200]["content"]["application/json"][number];
 
-/** What `/api/live` says. */
-export type LiveMessage = Shapes["LiveCall"] | Shapes["LiveRecording"] | Shapes["LiveGone"] | Shapes["LiveResync"];
+/** A message of `/api/live`. */
+export type LiveMessage =
+  Shapes["LiveCall"] | Shapes["LiveRecording"] | Shapes["LiveGone"] | Shapes["LiveResync"];

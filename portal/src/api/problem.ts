@@ -1,7 +1,7 @@
-/** The API refused (an RFC 9457 problem), or was not reached: `status` 0. */
+/** A refusal by the API (RFC 9457), or an unreachable server: `status` 0. */
 export class ApiProblem extends Error {
   readonly status: number;
-  /** The stable last part of the problem's type; empty where there is none. */
+  /** The last part of the problem's type, which does not change; empty if there is none. */
   readonly kind: string;
 
   constructor(status: number, message: string, kind = "") {
@@ -15,12 +15,12 @@ export class ApiProblem extends Error {
   }
 }
 
-/** Whether a failure only means that a newer request took this one's place. */
+/** Whether a request failed only because a newer request replaced it. */
 export function isAborted(failure: unknown): boolean {
   return failure instanceof DOMException && failure.name === "AbortError";
 }
 
-/** A failure of any kind as an ApiProblem; what the browser throws when it reaches no server is a TypeError. */
+/** Any failure as an ApiProblem. The browser throws a TypeError if it cannot reach the server. */
 export function asProblem(failure: unknown): ApiProblem {
   if (failure instanceof ApiProblem) return failure;
   return new ApiProblem(0, failure instanceof Error ? failure.message : "");

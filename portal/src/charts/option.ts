@@ -2,8 +2,14 @@ import type { BarSeriesOption, LineSeriesOption, PieSeriesOption } from "echarts
 import type { GridComponentOption, TooltipComponentOption } from "echarts/components";
 import type { ComposeOption } from "echarts/core";
 
-/** What ECharts is told, of the parts that are loaded. */
-export type Option = ComposeOption<BarSeriesOption | LineSeriesOption | PieSeriesOption | GridComponentOption | TooltipComponentOption>;
+/** The options of the ECharts parts that are loaded. */
+export type Option = ComposeOption<
+  | BarSeriesOption
+  | LineSeriesOption
+  | PieSeriesOption
+  | GridComponentOption
+  | TooltipComponentOption
+>;
 
 /** A chart of a given size in CSS pixels. */
 export interface Drawing {

@@ -1,7 +1,7 @@
-/** The four kinds of calls with the outside, each of one colour everywhere. */
+/** The four series of external calls. Each has the same colour everywhere. */
 export type Tone = "out" | "out_failed" | "in" | "in_missed";
 
-/** The tokens' colours as a chart takes them: it knows no CSS variables. */
+/** The values of the design tokens, for charts, which know no CSS variables. */
 export interface Palette {
   surface: string;
   raised: string;
@@ -15,7 +15,7 @@ export interface Palette {
   font: string;
 }
 
-/** The colours of the theme that the page, or an element with a theme of its own, is in. */
+/** The palette of an element's theme; by default the page's. */
 export function paletteOf(element: Element = document.documentElement): Palette {
   const style = getComputedStyle(element);
   const token = (name: string): string => style.getPropertyValue(`--${name}`).trim();
@@ -27,14 +27,19 @@ export function paletteOf(element: Element = document.documentElement): Palette 
     line: token("line"),
     sunken: token("sunken"),
     accent: token("accent"),
-    tones: { out: token("chart-out"), out_failed: token("chart-out-failed"), in: token("chart-in"), in_missed: token("chart-in-missed") },
+    tones: {
+      out: token("chart-out"),
+      out_failed: token("chart-out-failed"),
+      in: token("chart-in"),
+      in_missed: token("chart-in-missed"),
+    },
     shares: [0, 1, 2, 3, 4].map((at) => token(`share-${at}`)),
-    // Unquoted, as CSS allows: ECharts writes it into a quoted attribute as it is.
+    // ECharts writes the name into a quoted attribute without escaping it.
     font: token("font").replaceAll('"', ""),
   };
 }
 
-/** The light theme's colours, whatever the page's: for paper and files. */
+/** The palette of the light theme, for print and files. */
 export function paperPalette(): Palette {
   const paper = document.createElement("div");
   paper.dataset["theme"] = "light";

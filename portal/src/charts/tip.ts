@@ -1,5 +1,8 @@
-/** What hovering shows: an element, so that no name is ever read as HTML; its looks are in Chart.svelte. */
-export function tip(title: string, lines: readonly (readonly [mark: string, name: string, figure: string])[]): HTMLElement {
+/** The tooltip, as an element so that no name is read as HTML. Its style is in Chart.svelte. */
+export function tip(
+  title: string,
+  lines: readonly (readonly [mark: string, name: string, figure: string])[],
+): HTMLElement {
   const box = document.createElement("div");
   box.className = "chart-tip";
   box.append(made("b", "", title));

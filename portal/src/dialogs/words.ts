@@ -100,7 +100,7 @@ const en: typeof ru = {
   },
 };
 
-/** The words of the dialogs, which come with them and not with the first paint. */
+/** The words of the dialogs. They are loaded with the first dialog. */
 export function dialogWords(): typeof ru {
   return inLanguage({ ru, en });
 }

@@ -1,21 +1,25 @@
 import { currentLanguage } from "../i18n/words.svelte";
-import { cellSaid, type Cell, type Column, type Sheet } from "./sheet";
+import { cellText, type Cell, type Column, type Sheet } from "./sheet";
 
 /**
- * What begins a formula, at the start or behind what the Excel of another language takes for the end of a cell; wide signs too, which
- * some Asian ones make plain. As api/exports/csv_format.py has it.
+ * The beginning of a formula: at the start of a cell, or after a character that ends a cell in the
+ * Excel of another language. Some Asian versions read full-width signs as plain ones. The API uses
+ * the same expression (api/exports/csv_format.py).
  */
 const formula = /(^|[;,\t\r\n"])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g;
 
 /**
- * A table as Excel opens it by itself: with a byte order mark, else it garbles Cyrillic, and with the separator of the
- * language's Excel. A text that a spreadsheet would take for a formula is given an apostrophe (a name may be an attack).
+ * A sheet as CSV for Excel: with a byte order mark, without which Excel garbles Cyrillic, and with
+ * the separator of the language's Excel. A text that looks like a formula gets an apostrophe, as a
+ * name may be an attack.
  */
 export function asCsv(sheet: Sheet): string {
   const separator = currentLanguage() === "ru" ? ";" : ",";
   const rows = [
     sheet.columns.map((column) => quoted(column.title)),
-    ...sheet.rows.map((row) => row.map((cell, place) => written(cell, sheet.columns[place]?.kind ?? "text"))),
+    ...sheet.rows.map((row) =>
+      row.map((cell, place) => written(cell, sheet.columns[place]?.kind ?? "text")),
+    ),
   ];
   return `\ufeff${rows.map((row) => row.join(separator)).join("\r\n")}\r\n`;
 }
@@ -23,7 +27,7 @@ export function asCsv(sheet: Sheet): string {
 function written(cell: Cell, kind: Column["kind"]): string {
   if (cell === null) return "";
   if (typeof cell === "number" && kind === "count") return String(cell);
-  if (typeof cell === "number") return quoted(cellSaid(cell, kind).replace(/\s/g, ""));
+  if (typeof cell === "number") return quoted(cellText(cell, kind).replace(/\s/g, ""));
   return quoted(cell.replace(formula, "$1$2'"));
 }
 

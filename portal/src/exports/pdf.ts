@@ -6,17 +6,23 @@ import { currentLanguage } from "../i18n/words.svelte";
 import { pages } from "./picture";
 import type { Sheet } from "./sheet";
 
-// The fonts that every PDF reader has of its own know no Cyrillic: one that does is put into the file.
+// The standard fonts of PDF have no Cyrillic letters, so a font is embedded.
 const family = "DejaVu Sans Condensed";
 const file = "DejaVuSansCondensed.ttf";
 let loading: Promise<string> | null = null;
 
-/** A sheet as a PDF of A4 pages: lines and letters, no bitmap. */
+/** A sheet as a PDF of A4 pages, with vector graphics and text. */
 export async function asPdf(sheet: Sheet): Promise<Blob> {
   const font = await (loading ??= loadFont());
   const drawn = await pages(sheet, family);
   const across = (drawn[0]?.width ?? 0) > (drawn[0]?.height ?? 0);
-  const pdf = new jsPDF({ orientation: across ? "landscape" : "portrait", unit: "pt", format: "a4", compress: true, putOnlyUsedFonts: true });
+  const pdf = new jsPDF({
+    orientation: across ? "landscape" : "portrait",
+    unit: "pt",
+    format: "a4",
+    compress: true,
+    putOnlyUsedFonts: true,
+  });
   pdf.setProperties({ title: `${sheet.title}. ${sheet.report}`, creator: "Fonoteka" });
   pdf.setLanguage(currentLanguage());
   pdf.addFileToVFS(file, font);
@@ -30,7 +36,10 @@ export async function asPdf(sheet: Sheet): Promise<Blob> {
   return pdf.output("blob");
 }
 
-/** The font as jsPDF takes it, one character a byte; the browser learns it too, since the pages are laid out by it. */
+/**
+ * Load the font as a binary string for jsPDF. The browser needs the font too, as it measures the
+ * texts of the pages.
+ */
 async function loadFont(): Promise<string> {
   try {
     const answer = await fetch(fontAddress);

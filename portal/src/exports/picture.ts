@@ -1,12 +1,12 @@
 import { paperPalette, type Palette } from "../charts/palette";
-import { said } from "../i18n/statistics/words";
-import { drawSheet, heightOf, rowsFitting, type Measure, type Paper } from "./drawing";
+import { reportWords } from "../i18n/statistics/words";
+import { drawSheet, heightOf, rowsThatFit, type Measure, type Paper } from "./drawing";
 import type { Sheet } from "./sheet";
 
 const wide = 1160;
 const narrow = 760;
 const a4 = Math.SQRT2;
-const highestPixels = 16_000; // what a canvas holds in Chromium and Firefox
+const highestPixels = 16_000; // the limit of a canvas in Chromium and Firefox
 
 /** One drawing: the text of an `<svg>` and its size in CSS pixels. */
 export interface Picture {
@@ -15,29 +15,47 @@ export interface Picture {
   height: number;
 }
 
-/** A sheet as one picture, however long. */
-export async function wholePicture(sheet: Sheet): Promise<Picture> {
+/** Draw a whole sheet as one picture. */
+export async function sheetPicture(sheet: Sheet): Promise<Picture> {
   const paper = await paperFor(sheet, paperPalette());
   const height = heightOf(sheet, sheet.rows.length, paper.chart);
-  return { svg: drawSheet(sheet, paper, [0, sheet.rows.length], "", height), width: paper.width, height };
+  return {
+    svg: drawSheet(sheet, paper, [0, sheet.rows.length], "", height),
+    width: paper.width,
+    height,
+  };
 }
 
-/** A sheet as pages of A4, across where its table is wide; in another font, where one is named. */
+/** Draw a sheet as A4 pages; landscape if its table is wide. `font` replaces the page's font. */
 export async function pages(sheet: Sheet, font: string | null = null): Promise<Picture[]> {
   const palette = paperPalette();
   const paper = await paperFor(sheet, font === null ? palette : { ...palette, font });
   const height = Math.round(paper.width === wide ? wide / a4 : narrow * a4);
   const cuts: [number, number][] = [];
-  for (let from = 0; cuts.length === 0 || from < sheet.rows.length; from = cuts.at(-1)?.[1] ?? from) {
-    cuts.push([from, Math.min(sheet.rows.length, from + rowsFitting(height, cuts.length === 0 ? paper.chart : null))]);
+  for (
+    let from = 0;
+    cuts.length === 0 || from < sheet.rows.length;
+    from = cuts.at(-1)?.[1] ?? from
+  ) {
+    cuts.push([
+      from,
+      Math.min(
+        sheet.rows.length,
+        from + rowsThatFit(height, cuts.length === 0 ? paper.chart : null),
+      ),
+    ]);
   }
   return cuts.map((cut, page) => {
-    const foot = cuts.length === 1 ? "" : said().exports.page(page + 1, cuts.length);
-    return { svg: drawSheet(sheet, page === 0 ? paper : { ...paper, chart: null }, cut, foot, height), width: paper.width, height };
+    const foot = cuts.length === 1 ? "" : reportWords().exports.page(page + 1, cuts.length);
+    return {
+      svg: drawSheet(sheet, page === 0 ? paper : { ...paper, chart: null }, cut, foot, height),
+      width: paper.width,
+      height,
+    };
   });
 }
 
-/** The picture as PNG, at twice its size where a canvas can be so high. */
+/** A picture as PNG, at twice its size unless a canvas of that height is impossible. */
 export async function asPng({ svg, width, height }: Picture): Promise<Blob> {
   const scale = Math.min(2, highestPixels / height);
   const image = new Image();
@@ -48,7 +66,12 @@ export async function asPng({ svg, width, height }: Picture): Promise<Blob> {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
     canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
-    return await new Promise((done, failed) => canvas.toBlob((blob) => (blob === null ? failed(new Error("no PNG")) : done(blob)), "image/png"));
+    return await new Promise((done, failed) =>
+      canvas.toBlob(
+        (blob) => (blob === null ? failed(new Error("no PNG")) : done(blob)),
+        "image/png",
+      ),
+    );
   } finally {
     URL.revokeObjectURL(address);
   }
@@ -57,7 +80,10 @@ export async function asPng({ svg, width, height }: Picture): Promise<Blob> {
 async function paperFor(sheet: Sheet, palette: Palette): Promise<Paper> {
   const width = sheet.columns.length > 12 ? wide : narrow;
   const drawing = sheet.chart?.(palette);
-  const chart = drawing === undefined ? null : { svg: (await import("../charts/engine")).drawStill(drawing), height: drawing.height };
+  const chart =
+    drawing === undefined
+      ? null
+      : { svg: (await import("../charts/engine")).drawStill(drawing), height: drawing.height };
   return { palette, width, chart, measure: measuring(palette.font) };
 }
 

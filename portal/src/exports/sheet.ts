@@ -1,10 +1,8 @@
 import type { Drawing } from "../charts/option";
 import type { Palette, Tone } from "../charts/palette";
-import { shownLength } from "../i18n/dates";
-import { percentIn } from "../i18n/numbers";
-import { currentLanguage, grouped } from "../i18n/words.svelte";
+import { formatCount, formatLength, formatPercent } from "../i18n/format";
 
-/** What a column holds: words, a number of calls, a share of 1, or a length in seconds. */
+/** A column: texts, numbers of calls, shares of 1, or lengths in seconds. */
 export interface Column {
   title: string;
   kind: "text" | "count" | "share" | "length";
@@ -12,37 +10,32 @@ export interface Column {
 
 export type Cell = string | number | null;
 
-/** The figures of a block as they are on the screen, which every export is made of. */
+/** The content of a block as shown on the screen. Every export is made from it. */
 export interface Sheet {
   title: string;
-  /** The report's own title: what was counted, and when. */
+  /** The title of the report: the period and the filters. */
   report: string;
   company: string;
   columns: readonly Column[];
   rows: readonly (readonly Cell[])[];
-  /** Each row's mark in the chart. */
+  /** The mark of each row in the chart. */
   marks?: readonly (Tone | null)[];
-  /** Each row's bar, in parts of these tones. */
+  /** The bar of each row, in parts of these tones. */
   bars?: { tones: readonly Tone[]; rows: readonly (readonly number[])[] };
-  /** Counts are painted the darker, the higher. */
+  /** Paint the background of higher counts darker. */
   heat?: boolean;
   chart?: (palette: Palette) => Drawing;
 }
 
-/** A cell in words, as on the screen. */
-export function cellSaid(cell: Cell, kind: Column["kind"]): string {
+/** The text of a cell, as on the screen. */
+export function cellText(cell: Cell, kind: Column["kind"]): string {
   if (cell === null) return "—";
   if (typeof cell === "string") return cell;
-  if (kind === "share") return percentSaid(cell);
-  return kind === "length" ? shownLength(cell * 1000) : grouped(cell);
+  if (kind === "share") return formatPercent(cell);
+  return kind === "length" ? formatLength(cell * 1000) : formatCount(cell);
 }
 
-/** `0.125` → `12,5 %`. */
-export function percentSaid(share: number, signed = false): string {
-  return percentIn(currentLanguage(), share, signed);
-}
-
-/** A name for the file: the title and the report's, without what file systems dislike. */
+/** The name of the file: both titles, without characters that file systems forbid. */
 export function fileName(sheet: Sheet, ending: string): string {
   const plain = `${sheet.title} — ${sheet.report}`.replace(/:/g, ".").replace(/[\\/*?"<>|]+/g, " ");
   return `${plain.replace(/\s+/g, " ").trim().slice(0, 120)}.${ending}`;

@@ -5,7 +5,18 @@ export const en: Words = {
   product: "Fonoteka",
   language: "Language",
   theme: { toDark: "Switch to dark theme", toLight: "Switch to light theme" },
-  menu: { main: "Main menu", calls: "Calls", stats: "Statistics", now: "Now", users: "Users", audit: "Journal", logout: "Log out", account: "Account", password: "Change password", help: "Need help" },
+  menu: {
+    main: "Main menu",
+    calls: "Calls",
+    stats: "Statistics",
+    now: "Now",
+    users: "Users",
+    audit: "Journal",
+    logout: "Log out",
+    account: "Account",
+    password: "Change password",
+    help: "Need help",
+  },
   skip: "Skip to content",
   login: {
     title: "Log in",
@@ -132,7 +143,8 @@ export const en: Words = {
     outcome: { busy: "Busy", no_answer: "No answer", fail: "Could not be reached" },
   },
   now: {
-    subtitle: "Calls that are going on this minute. Their recording can be controlled while people talk.",
+    subtitle:
+      "Calls that are going on this minute. Their recording can be controlled while people talk.",
     going: "Calls going on",
     none: "Nobody is talking now",
     noneHint: "A call appears here by itself as soon as it begins.",
@@ -155,10 +167,12 @@ export const en: Words = {
       "not-paused": "The recording is not paused",
       "recording-is-off": "Recording on demand is not switched on for this employee",
       "never-recorded": "Talks forwarded long-distance or abroad are never recorded",
-      "recorded-by-rule": "It is recorded by the company's setting; only an administrator may stop it",
+      "recorded-by-rule":
+        "It is recorded by the company's setting; only an administrator may stop it",
       "asked-too-often": "The recording of this call was started and paused too often",
       "pbx-failed": "The PBX could not do it. Tell the administrator",
-      "pbx-did-not-say": "The PBX did not say whether it was done. See whether it is being recorded",
+      "pbx-did-not-say":
+        "The PBX did not say whether it was done. See whether it is being recorded",
       "pbx-does-not-answer": "The PBX does not answer; nothing was changed. Try again",
     },
   },
@@ -215,5 +229,9 @@ export const en: Words = {
     failed: "The users could not be loaded",
     callsOf: (who) => `Calls: ${who}`,
   },
-  problem: { offline: "No connection to the server", server: "The server answered with an error", close: "Close" },
+  problem: {
+    offline: "No connection to the server",
+    server: "The server answered with an error",
+    close: "Close",
+  },
 };

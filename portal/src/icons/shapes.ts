@@ -1,4 +1,4 @@
-/** Icons as strokes in a 16 × 16 box; drawn inline, since glyph fonts miss some of them on servers. */
+/** Icons as strokes in a 16 × 16 box. They are inline, as fonts lack some of the glyphs. */
 export const shapes = {
   in: "M12.5 3.5l-8 8M4.5 5.5v6h6",
   out: "M3.5 12.5l8-8M5.5 4.5h6v6",
@@ -11,7 +11,8 @@ export const shapes = {
   phone:
     "M3 2.8h2.4l1.2 3-1.5 1.1a8 8 0 0 0 4 4l1.1-1.5 3 1.2V13a1.2 1.2 0 0 1-1.3 1.2A10.6 10.6 0 0 1 1.8 4.1 1.2 1.2 0 0 1 3 2.8z",
   wave: "M2 8h1.5M5.5 5.5v5M8 3v10M10.5 5.5v5M12.5 8H14",
-  users: "M6 7.5A2.3 2.3 0 1 0 6 3a2.3 2.3 0 0 0 0 4.5M1.8 13c.3-2.3 2-3.5 4.2-3.5s3.9 1.2 4.2 3.5M10.8 7.3a2 2 0 0 0 0-4M12 9.7c1.3.4 2.1 1.5 2.3 3.3",
+  users:
+    "M6 7.5A2.3 2.3 0 1 0 6 3a2.3 2.3 0 0 0 0 4.5M1.8 13c.3-2.3 2-3.5 4.2-3.5s3.9 1.2 4.2 3.5M10.8 7.3a2 2 0 0 0 0-4M12 9.7c1.3.4 2.1 1.5 2.3 3.3",
   panel: "M2.5 3h11v10h-11zM6.2 3v10",
   search: "M7 2.8a4.2 4.2 0 1 0 0 8.4 4.2 4.2 0 0 0 0-8.4M10.2 10.2l3 3",
   close: "M4 4l8 8M12 4l-8 8",
@@ -27,7 +28,8 @@ export const shapes = {
   funnel: "M2.5 3.5h11L9.5 8.5v4l-3 1.2V8.5z",
   lock: "M4 7.2h8v6H4zM5.6 7.2V5.4a2.4 2.4 0 0 1 4.8 0v1.8",
   eye: "M1.6 8S4 3.8 8 3.8 14.4 8 14.4 8 12 12.2 8 12.2 1.6 8 1.6 8M8 6.2a1.8 1.8 0 1 0 0 3.6 1.8 1.8 0 0 0 0-3.6",
-  eyeOff: "M2.5 2.5l11 11M6.6 4a6 6 0 0 1 1.4-.2c4 0 6.4 4.2 6.4 4.2a11 11 0 0 1-1.9 2.3M4 5.2A11 11 0 0 0 1.6 8S4 12.2 8 12.2c1 0 1.9-.3 2.7-.7",
+  eyeOff:
+    "M2.5 2.5l11 11M6.6 4a6 6 0 0 1 1.4-.2c4 0 6.4 4.2 6.4 4.2a11 11 0 0 1-1.9 2.3M4 5.2A11 11 0 0 0 1.6 8S4 12.2 8 12.2c1 0 1.9-.3 2.7-.7",
   back10: "M3 3.5v3h3M3.4 6.3A5.3 5.3 0 1 1 2.7 9",
   ahead10: "M13 3.5v3h-3M12.6 6.3A5.3 5.3 0 1 0 13.3 9",
   nothing: "M7 2.8a4.2 4.2 0 1 0 0 8.4 4.2 4.2 0 0 0 0-8.4M10.2 10.2l3 3M5.4 7h3.2",
@@ -45,7 +47,7 @@ export const shapes = {
   text: "M3.8 2.5h5.4l3 3v8H3.8zM6.2 8h3.6M6.2 10.5h3.6",
 } as const;
 
-/** Icons that are filled areas instead of strokes. */
+/** Icons as filled areas. */
 export const filled = {
   play: "M5 3.2v9.6a.6.6 0 0 0 .9.5l7.6-4.8a.6.6 0 0 0 0-1L5.9 2.7a.6.6 0 0 0-.9.5z",
   pause: "M4.5 3h2.4v10H4.5zM9.1 3h2.4v10H9.1z",

@@ -1,10 +1,10 @@
 import type { Component } from "svelte";
 
-import type { Place } from "../address.svelte";
+import type { Route } from "../app/route";
 
-type Later = Exclude<Place["page"], "calls"> | "login";
+type LazyPage = Exclude<Route["page"], "calls"> | "login";
 
-const pages: Record<Later, () => Promise<{ default: Component }>> = {
+const pages: Record<LazyPage, () => Promise<{ default: Component }>> = {
   login: () => import("./login/Login.svelte"),
   stats: () => import("./statistics/StatisticsPage.svelte"),
   now: () => import("./now/NowPage.svelte"),
@@ -12,7 +12,7 @@ const pages: Record<Later, () => Promise<{ default: Component }>> = {
   audit: () => import("./audit/AuditPage.svelte"),
 };
 
-/** A page that comes when it is first wanted; the calls are there from the beginning. */
-export async function load(page: Later): Promise<Component> {
+/** Load a page. Only the page of calls is part of the first chunk. */
+export async function load(page: LazyPage): Promise<Component> {
   return (await pages[page]()).default;
 }

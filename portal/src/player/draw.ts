@@ -1,6 +1,6 @@
 import type { Call, Peaks } from "../api/model";
 
-/** What a waveform is painted with; colours as the style sheet has them now. */
+/** The colours of a waveform. */
 export interface Paint {
   outside: string;
   employee: string;
@@ -11,18 +11,20 @@ const barPx = 2;
 const gapPx = 1;
 const restAlpha = 0.38;
 
-/** The loudest of the peaks between two shares (0…1) of the recording, as 0…1. */
+/** The highest peak between two positions; positions and result are from 0 to 1. */
 function loudest(peaks: readonly number[], from: number, to: number): number {
   const first = Math.floor(from * peaks.length);
   const last = Math.max(first + 1, Math.ceil(to * peaks.length));
   let most = 0;
-  for (let index = first; index < last && index < peaks.length; index += 1) most = Math.max(most, peaks[index] ?? 0);
+  for (let index = first; index < last && index < peaks.length; index += 1)
+    most = Math.max(most, peaks[index] ?? 0);
   return most / 255;
 }
 
 /**
- * Draw both sides of a call about a middle line: the outside party above, the employee below (one side both ways for
- * mono). Bars already heard are full, the rest pale; where a part begins there is a fine line.
+ * Draw both sides of a call around a middle line: the outside party above, the user below. A mono
+ * recording is drawn on both sides. Bars after the position `heard` (0 to 1) are pale. A thin line
+ * marks the beginning of each segment.
  */
 export function drawWaveform(
   canvas: HTMLCanvasElement,
@@ -33,7 +35,10 @@ export function drawWaveform(
 ): void {
   const pixels = devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  if (canvas.width !== Math.round(width * pixels) || canvas.height !== Math.round(height * pixels)) {
+  if (
+    canvas.width !== Math.round(width * pixels) ||
+    canvas.height !== Math.round(height * pixels)
+  ) {
     canvas.width = Math.round(width * pixels);
     canvas.height = Math.round(height * pixels);
   }

@@ -2,15 +2,20 @@ import { playing } from "./playing.svelte";
 
 const skipS = 10;
 
-/** Whether a key typed here is meant for what has the focus: a field, a list, or (space, Enter) a button. */
+/** Whether the focused element handles the key: a field or list, or a button for the space key. */
 function isTaken(event: KeyboardEvent): boolean {
   const target = event.target instanceof Element ? event.target : null;
   if (target === null || event.ctrlKey || event.metaKey || event.altKey) return true;
-  if (target.closest("input, select, textarea, [contenteditable], .air-datepicker, [role='tablist'], [role='slider']")) return true;
+  if (
+    target.closest(
+      "input, select, textarea, [contenteditable], .air-datepicker, [role='tablist'], [role='slider']",
+    )
+  )
+    return true;
   return event.key === " " && target.closest("button, a") !== null;
 }
 
-/** The player's keys, wherever the focus is: space, arrows, < and > (also on the Russian layout), Escape. */
+/** The keys of the player: space, arrows, < and > (also on the Russian layout), Escape. */
 export function onPlayerKey(event: KeyboardEvent): void {
   if (playing.call === null || event.defaultPrevented || isTaken(event)) return;
   if (event.key === " ") playing.toggle();

@@ -1,11 +1,11 @@
 import type { Call } from "../api/model";
 
-/** The speeds a recording can be heard at. */
+/** The playback speeds. */
 export const speeds = [0.75, 1, 1.25, 1.5, 1.75, 2] as const;
 
 /**
- * What is being played. The state follows the native audio element's own events, so that the headset's buttons and the
- * browser's controls tell the same story as ours.
+ * The recording that is played. Its state follows the events of the audio element, so that the
+ * buttons of a headset and the browser's own controls have the same effect as the player's.
  */
 class Playing {
   call = $state.raw<Call | null>(null);
@@ -18,7 +18,7 @@ class Playing {
   #audio: HTMLAudioElement | null = null;
   #startS = 0;
 
-  /** Load a call's recording and play it as soon as it can be heard, from `fromMs`. */
+  /** Load the recording of a call and play it from `fromMs`. */
   open(call: Call, fromMs = 0): void {
     if (this.call?.id === call.id) {
       this.seek(fromMs / 1000);
@@ -39,7 +39,7 @@ class Playing {
     this.paused = true;
   }
 
-  /** Take the element over; returns what gives it back. */
+  /** Use an audio element until the returned function is called. */
   attach(audio: HTMLAudioElement): () => void {
     this.#audio = audio;
     audio.playbackRate = this.speed;
@@ -47,35 +47,35 @@ class Playing {
       this.paused = audio.paused;
       this.timeS = audio.currentTime;
     };
-    const known = (): void => {
+    const onMetadata = (): void => {
       if (Number.isFinite(audio.duration)) this.lengthS = audio.duration;
       audio.playbackRate = this.speed;
       if (this.#startS > 0) audio.currentTime = this.#startS;
     };
-    const broke = (): void => {
+    const onError = (): void => {
       this.failed = true;
       this.paused = true;
     };
     const events = ["play", "pause", "timeupdate", "seeked", "ended"] as const;
     for (const event of events) audio.addEventListener(event, follow);
-    audio.addEventListener("loadedmetadata", known);
-    audio.addEventListener("error", broke);
+    audio.addEventListener("loadedmetadata", onMetadata);
+    audio.addEventListener("error", onError);
     return () => {
       for (const event of events) audio.removeEventListener(event, follow);
-      audio.removeEventListener("loadedmetadata", known);
-      audio.removeEventListener("error", broke);
+      audio.removeEventListener("loadedmetadata", onMetadata);
+      audio.removeEventListener("error", onError);
       audio.pause();
       if (this.#audio === audio) this.#audio = null;
     };
   }
 
-  /** Read the element's clock, more often than it tells it by itself: for a waveform that moves evenly. */
-  look(): void {
+  /** Read the position from the audio element, between its own reports. */
+  readPosition(): void {
     if (this.#audio !== null) this.timeS = this.#audio.currentTime;
   }
 
   play(): void {
-    // A browser that forbids sound before a click leaves the player paused, which its button shows.
+    // The browser may forbid sound before the first click; then the player stays paused.
     this.#audio?.play().catch(() => (this.paused = true));
   }
 
@@ -89,7 +89,7 @@ class Playing {
     this.seek(0);
   }
 
-  /** Go to a second of the recording; beyond its ends counts as the end. */
+  /** Go to a second of the recording, at most to its ends. */
   seek(second: number): void {
     const within = Math.min(Math.max(0, second), Math.max(0, this.lengthS - 0.05));
     if (this.#audio !== null) this.#audio.currentTime = within;
@@ -97,7 +97,7 @@ class Playing {
   }
 
   skip(seconds: number): void {
-    this.look();
+    this.readPosition();
     this.seek(this.timeS + seconds);
   }
 
@@ -106,9 +106,9 @@ class Playing {
     if (this.#audio !== null) this.#audio.playbackRate = speed;
   }
 
-  /** The next speed up (1) or down (-1); stays at the last. */
+  /** Select the next higher (1) or lower (-1) speed, if there is one. */
   changeSpeed(step: 1 | -1): void {
-    const next = speeds[speeds.findIndex((one) => one === this.speed) + step];
+    const next = speeds[speeds.findIndex((speed) => speed === this.speed) + step];
     if (next !== undefined) this.setSpeed(next);
   }
 }

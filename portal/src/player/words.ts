@@ -38,7 +38,7 @@ const en: typeof ru = {
   keys: "Space: play or pause, ← →: 10 seconds, < >: speed, Esc: close",
 };
 
-/** The words of the player, which come with it and not with the first paint. */
+/** The words of the player. They are loaded with it. */
 export function playerWords(): typeof ru {
   return inLanguage({ ru, en });
 }

@@ -77,7 +77,7 @@ def _path(stage: Stage) -> Shot:
     stage.calls("?from=2026-09-01&to=2026-11-24&kind=in&employee_login=152&result=answered&min_s=60&recorded=true")
     _transferred(stage.page).locator("td.src").click()
     opened = stage.page.locator("tr.path")
-    expect(opened.locator("ol li .said").first).to_be_visible()
+    expect(opened.locator("ol li .sentence").first).to_be_visible()
     return _from_to(stage.page, rows(stage.page).filter(has=stage.page.locator("xpath=self::tr[contains(@class,'open')]")), opened)
 
 
@@ -152,7 +152,7 @@ def _read_me(stage: Stage) -> Shot:
     stage.calls("?from=2026-11-24&to=2026-11-24")
     heard = rows(stage.page).filter(has=stage.page.locator("td.rec button"))
     heard.first.locator("td.src").click()
-    expect(stage.page.locator("tr.path ol li .said").first).to_be_visible()
+    expect(stage.page.locator("tr.path ol li .sentence").first).to_be_visible()
     _sound(stage, 7)
     return None
 

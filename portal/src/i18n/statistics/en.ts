@@ -14,7 +14,11 @@ export const en: StatisticsWords = {
     days: ["day", "days", "days"],
     hours: (from, to) => `from ${from} to ${to}`,
     on: "on",
-    lengths: { between: (from, to) => `calls of ${from} to ${to} s`, from: (s) => `calls of ${s} s and more`, to: (s) => `calls of up to ${s} s` },
+    lengths: {
+      between: (from, to) => `calls of ${from} to ${to} s`,
+      from: (s) => `calls of ${s} s and more`,
+      to: (s) => `calls of up to ${s} s`,
+    },
     choose: "Choose another period",
   },
   series: {
@@ -83,10 +87,15 @@ export const en: StatisticsWords = {
     talk: "Talk",
     length: "Duration",
     share: "Share",
-    band: { first: (to) => `up to ${to}`, between: (from, to) => `${from}–${to}`, last: (from) => `over ${from}` },
+    band: {
+      first: (to) => `up to ${to}`,
+      between: (from, to) => `${from}–${to}`,
+      last: (from) => `over ${from}`,
+    },
     seconds: "s",
     minutes: "min",
-    described: "Shares of the outgoing calls by length of talk. The same figures are in the table beside it.",
+    described:
+      "Shares of the outgoing calls by length of talk. The same figures are in the table beside it.",
     longer: "Longer than",
     show: "Show",
     longerFound: (seconds) => `Over ${seconds} s`,
@@ -130,7 +139,11 @@ export const en: StatisticsWords = {
   chips: {
     label: "Conditions of the report",
     employee: (who) => `Employee: ${who}`,
-    talk: { between: (from, to) => `Talk of ${from}–${to} s`, from: (s) => `Talk of ${s} s and more`, to: (s) => `Talk of up to ${s} s` },
+    talk: {
+      between: (from, to) => `Talk of ${from}–${to} s`,
+      from: (s) => `Talk of ${s} s and more`,
+      to: (s) => `Talk of up to ${s} s`,
+    },
     calledBack: "Missed and called back",
     weekday: (days) => `Weekdays: ${days}`,
     remove: (what) => `Remove the condition “${what}”`,

@@ -1,4 +1,4 @@
-/** The words of the reports in Russian; they come with the page, not with the first paint. `en.ts` has the same keys. */
+/** The words of the reports in Russian. They are loaded with the page of statistics. */
 export const ru = {
   title: "Статистика",
   filters: {
@@ -12,7 +12,11 @@ export const ru = {
     days: ["день", "дня", "дней"],
     hours: (from: string, to: string) => `период с ${from}–${to}`,
     on: "за",
-    lengths: { between: (from: string, to: string) => `звонки от ${from} до ${to} сек`, from: (s: string) => `звонки от ${s} сек`, to: (s: string) => `звонки до ${s} сек` },
+    lengths: {
+      between: (from: string, to: string) => `звонки от ${from} до ${to} сек`,
+      from: (s: string) => `звонки от ${s} сек`,
+      to: (s: string) => `звонки до ${s} сек`,
+    },
     choose: "Выбрать другой период",
   },
   series: {
@@ -81,7 +85,11 @@ export const ru = {
     talk: "Разговор",
     length: "Длительность",
     share: "Доля",
-    band: { first: (to: string) => `до ${to}`, between: (from: string, to: string) => `${from}–${to}`, last: (from: string) => `более ${from}` },
+    band: {
+      first: (to: string) => `до ${to}`,
+      between: (from: string, to: string) => `${from}–${to}`,
+      last: (from: string) => `более ${from}`,
+    },
     seconds: "сек",
     minutes: "мин",
     described: "Доли исходящих звонков по длительности разговора. Те же числа — в таблице рядом.",
@@ -128,7 +136,11 @@ export const ru = {
   chips: {
     label: "Условия из отчета",
     employee: (who: string) => `Сотрудник: ${who}`,
-    talk: { between: (from: string, to: string) => `Разговор ${from}–${to} с`, from: (s: string) => `Разговор от ${s} с`, to: (s: string) => `Разговор до ${s} с` },
+    talk: {
+      between: (from: string, to: string) => `Разговор ${from}–${to} с`,
+      from: (s: string) => `Разговор от ${s} с`,
+      to: (s: string) => `Разговор до ${s} с`,
+    },
     calledBack: "Пропущенные с перезвоном",
     weekday: (days: string) => `Дни недели: ${days}`,
     remove: (what: string) => `Убрать условие «${what}»`,

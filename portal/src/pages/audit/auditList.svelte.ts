@@ -1,9 +1,9 @@
+import type { AuditFilter } from "../../api/auditFilter";
 import * as api from "../../api/client";
 import type { AuditEntry } from "../../api/model";
 import { asProblem, isAborted, type ApiProblem } from "../../api/problem";
-import type { AuditFilter } from "./filter";
 
-/** The entries of a filter, as shown; those of the one before stay until the answer is there. */
+/** The audit entries of a filter. The previous ones are shown until the answer comes. */
 export class AuditList {
   items = $state.raw<AuditEntry[]>([]);
   total = $state(0);

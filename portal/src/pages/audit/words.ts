@@ -110,7 +110,7 @@ const en: typeof ru = {
 
 export type AuditWords = typeof ru;
 
-/** The words of the audit's page, which come with it and not with the first paint. */
+/** The words of the audit page. They are loaded with the page. */
 export function auditWords(): AuditWords {
   return inLanguage({ ru, en });
 }

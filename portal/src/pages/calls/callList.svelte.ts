@@ -1,14 +1,16 @@
-import { asQuery, go, newestFirst, place, type Selection } from "../../address.svelte";
 import * as api from "../../api/client";
 import type { Call, CallPage, LiveMessage } from "../../api/model";
 import { asProblem, isAborted, type ApiProblem } from "../../api/problem";
+import { navigate, route } from "../../app/navigation.svelte";
+import { callQuery, newestFirst, type Selection } from "../../app/selection";
 
-const betweenLooksMs = 1200;
+const minPauseMs = 1200;
 
 /**
- * The calls of a selection, as shown. The server alone decides what belongs to the selection: news of a call not yet
- * shown leads to asking again, at most once in 1.2 s. What is new then is put in at once, or held back as `fresh` while
- * the reader is in the table (`isRead`), so that no row moves under the eye or the pointer.
+ * The list of calls of a selection. Only the server knows which calls belong to the selection, so a
+ * message about another call reloads the list, at most once in 1.2 s. New calls are shown at once;
+ * while the user reads the list (`isReading`) they are only counted in `newCount`, so that no row
+ * moves.
  */
 export class CallList {
   items = $state.raw<Call[]>([]);
@@ -16,54 +18,56 @@ export class CallList {
   totalIsExact = $state(true);
   next = $state<string | null>(null);
   phase = $state<"loading" | "ready" | "failed">("loading");
-  /** What went wrong at the last request; the rows of the one before stay. */
+  /** The failure of the last request. The list keeps the previous calls. */
   problem = $state.raw<ApiProblem | null>(null);
-  fresh = $state(0);
+  newCount = $state(0);
 
   #selection: Selection | null = null;
   #abort = new AbortController();
-  #held: CallPage | null = null;
-  /** What was heard while the list was being asked for, and so may be newer than the answer. */
-  #meanwhile: LiveMessage[] | null = null;
+  #heldBack: CallPage | null = null;
+  /** Messages received during a request; they may be newer than the answer. */
+  #messages: LiveMessage[] | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #lookedAt = 0;
-  readonly #isRead: () => boolean;
+  #requestedAt = 0;
+  readonly #isReading: () => boolean;
 
-  constructor(isRead: () => boolean) {
-    this.#isRead = isRead;
+  constructor(isReading: () => boolean) {
+    this.#isReading = isReading;
   }
 
-  /** Show another selection (or the same one anew); the rows shown stay until the answer is there. */
+  /** Load a selection. The previous calls are shown until the answer comes. */
   async load(selection: Selection): Promise<void> {
     this.#selection = selection;
     this.phase = "loading";
-    const page = await this.#ask(selection);
+    const page = await this.#fetch(selection);
     if (page !== null) this.#show(page);
   }
 
-  /** Take in news: a call shown is changed where it stands; of one not shown we only hear that it is time to look. */
-  heard(news: LiveMessage): void {
-    this.#meanwhile?.push(news);
-    if (this.#held !== null) this.#held = { ...this.#held, items: after(this.#held.items, news) };
-    if (news.type === "gone") this.#drop(news.id);
-    else if (news.type === "recording" || (news.type === "call" && this.has(news.call.id))) this.items = after(this.items, news);
-    else this.lookSoon();
+  /** Apply a message to the calls shown, or reload the list if it is about another call. */
+  receive(message: LiveMessage): void {
+    this.#messages?.push(message);
+    if (this.#heldBack !== null)
+      this.#heldBack = { ...this.#heldBack, items: applyMessage(this.#heldBack.items, message) };
+    if (message.type === "gone") this.#remove(message.id);
+    else if (message.type === "recording" || (message.type === "call" && this.has(message.call.id)))
+      this.items = applyMessage(this.items, message);
+    else this.reloadSoon();
   }
 
-  /** Whether a call is among those shown. */
+  /** Whether the list shows a call. */
   has(id: string): boolean {
-    return this.items.some((one) => one.id === id);
+    return this.items.some((call) => call.id === id);
   }
 
-  /** Ask the server again for the same selection, soon, without losing what is shown. */
-  lookSoon(): void {
+  /** Load the same selection again soon. */
+  reloadSoon(): void {
     if (this.#timer !== undefined) return;
-    this.#lookIn(Math.max(0, this.#lookedAt + betweenLooksMs - Date.now()));
+    this.#reloadIn(Math.max(0, this.#requestedAt + minPauseMs - Date.now()));
   }
 
-  /** Put in the calls held back. */
-  takeFresh(): void {
-    if (this.#held !== null) this.#show(this.#held);
+  /** Show the calls that were held back. */
+  showNew(): void {
+    if (this.#heldBack !== null) this.#show(this.#heldBack);
   }
 
   close(): void {
@@ -71,66 +75,66 @@ export class CallList {
     this.#abort.abort();
   }
 
-  #lookIn(ms: number): void {
-    this.#timer = setTimeout(() => void this.#look(), ms);
+  #reloadIn(ms: number): void {
+    this.#timer = setTimeout(() => void this.#reload(), ms);
   }
 
-  async #look(): Promise<void> {
+  async #reload(): Promise<void> {
     this.#timer = undefined;
     const selection = this.#selection;
     if (selection === null) return;
     if (this.phase === "loading") {
-      this.#lookIn(betweenLooksMs); // the answer under way may be older than the news
+      this.#reloadIn(minPauseMs); // the running request may be older than the message
       return;
     }
-    const page = await this.#ask(selection);
+    const page = await this.#fetch(selection);
     if (page === null) return;
-    const shown = new Set(this.items.map((one) => one.id));
-    const news = page.items.filter((one) => !shown.has(one.id)).length;
-    const announced = selection.cursor === null && selection.sort === newestFirst && news > 0;
-    if (announced && this.#isRead()) this.#hold(page, news);
+    const shown = new Set(this.items.map((call) => call.id));
+    const added = page.items.filter((call) => !shown.has(call.id)).length;
+    const announced = selection.cursor === null && selection.sort === newestFirst && added > 0;
+    if (announced && this.#isReading()) this.#holdBack(page, added);
     else if (selection.cursor === null) this.#show(page);
     else this.#changeRows(page);
   }
 
-  async #ask(selection: Selection): Promise<CallPage | null> {
+  async #fetch(selection: Selection): Promise<CallPage | null> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#abort.abort();
     const abort = (this.#abort = new AbortController());
-    this.#lookedAt = Date.now();
-    const meanwhile: LiveMessage[] = (this.#meanwhile = []);
+    this.#requestedAt = Date.now();
+    const messages: LiveMessage[] = (this.#messages = []);
     try {
-      const page = await api.calls(asQuery(selection), abort.signal);
+      const page = await api.calls(callQuery(selection), abort.signal);
       this.problem = null;
-      return { ...page, items: meanwhile.reduce(after, page.items) };
+      return { ...page, items: messages.reduce(applyMessage, page.items) };
     } catch (failure) {
       if (abort.signal.aborted || isAborted(failure)) return null;
       this.problem = asProblem(failure);
       this.phase = this.items.length > 0 ? "ready" : "failed";
       return null;
     } finally {
-      if (this.#meanwhile === meanwhile) this.#meanwhile = null;
+      if (this.#messages === messages) this.#messages = null;
     }
   }
 
-  /** No row of its own any more: it goes at once, also from under the reader, who would only find it gone. */
-  #drop(id: string): void {
+  /** Remove a call that is gone, also while the user reads the list: it cannot be opened any more. */
+  #remove(id: string): void {
     if (!this.has(id)) return;
-    this.items = this.items.filter((one) => one.id !== id);
+    this.items = this.items.filter((call) => call.id !== id);
     if (this.total !== null && this.totalIsExact) this.total -= 1;
-    if (place().call === id) go({ ...place(), call: null }, "replace");
+    if (route().call === id) navigate({ ...route(), call: null }, "replace");
   }
 
-  #hold(page: CallPage, news: number): void {
+  #holdBack(page: CallPage, added: number): void {
     this.#changeRows(page);
-    this.#held = page;
-    this.fresh = news;
+    this.#heldBack = page;
+    this.newCount = added;
   }
 
   #changeRows(page: CallPage): void {
-    const newer = new Map(page.items.map((one) => [one.id, one]));
-    this.items = this.items.map((one) => newer.get(one.id) ?? one);
+    const newer = new Map(page.items.map((call) => [call.id, call]));
+    this.items = this.items.map((call) => newer.get(call.id) ?? call);
   }
 
   #show(page: CallPage): void {
@@ -139,15 +143,19 @@ export class CallList {
     this.totalIsExact = page.total_is_exact;
     this.next = page.next;
     this.phase = "ready";
-    this.#held = null;
-    this.fresh = 0;
+    this.#heldBack = null;
+    this.newCount = 0;
   }
 }
 
-/** The calls as some news leaves them; whether a call that is not among them belongs there, only the server knows. */
-function after(calls: Call[], news: LiveMessage): Call[] {
-  if (news.type === "gone") return calls.filter((one) => one.id !== news.id);
-  if (news.type === "call") return calls.map((one) => (one.id === news.call.id ? news.call : one));
-  if (news.type === "recording") return calls.map((one) => (one.id === news.id ? { ...one, recording: news.recording } : one));
+/** Apply a message to calls. It never adds a call: only the server knows whether it belongs. */
+function applyMessage(calls: Call[], message: LiveMessage): Call[] {
+  if (message.type === "gone") return calls.filter((call) => call.id !== message.id);
+  if (message.type === "call")
+    return calls.map((call) => (call.id === message.call.id ? message.call : call));
+  if (message.type === "recording")
+    return calls.map((call) =>
+      call.id === message.id ? { ...call, recording: message.recording } : call,
+    );
   return calls;
 }

@@ -1,9 +1,9 @@
-/** Whether a text holds Cyrillic letters, as when a Latin login is typed on the Russian layout. */
+/** Whether a text has Cyrillic letters, such as a login typed with the Russian layout. */
 export function hasCyrillic(text: string): boolean {
   return /\p{Script=Cyrillic}/u.test(text);
 }
 
-/** Whether CapsLock is on, as far as a key or mouse event tells. */
-export function capsLockIn(event: KeyboardEvent | MouseEvent): boolean {
+/** Whether CapsLock is on, if the event reports it. */
+export function isCapsLockOn(event: KeyboardEvent | MouseEvent): boolean {
   return typeof event.getModifierState === "function" && event.getModifierState("CapsLock");
 }

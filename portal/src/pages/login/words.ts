@@ -46,7 +46,7 @@ const en: typeof ru = {
   expired: "The session has ended. Please log in again.",
 };
 
-/** The words of the login page, which come with it and not with the first paint. */
+/** The words of the login page. They are loaded with it. */
 export function loginWords(): typeof ru {
   return inLanguage({ ru, en });
 }

@@ -1,19 +1,19 @@
 import type { Tone } from "../../charts/palette";
-import type { Opens } from "./opening";
+import type { CallFilter } from "./drillDown";
 
-/** A number of calls that opens them; `what` says which they are. */
+/** A number of calls. A click on it opens the calls of `filter`; `label` describes them. */
 export interface Figure {
   count: number;
-  opens: Opens;
-  what: string;
+  filter: CallFilter;
+  label: string;
 }
 
-/** A row of a block: who or what it is, its bar, and its figures; a figure in words opens nothing. */
+/** A row of a table with bars. A figure that is a text opens no calls. */
 export interface BarRow {
   key: string;
   name: string;
   note: string;
-  whole: Figure;
+  total: Figure;
   bar: readonly (Figure & { tone: Tone })[];
   figures: readonly (Figure | string)[];
 }

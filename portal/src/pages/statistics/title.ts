@@ -1,39 +1,46 @@
-import type { Selection } from "../../address.svelte";
-import { daysAfter } from "../../i18n/dates";
-import { said } from "../../i18n/statistics/words";
-import { counted } from "../../i18n/words.svelte";
-import { shownPeriod } from "../../period/period";
-import { me, todayNow } from "../../session.svelte";
-import { spanSaid } from "./hours";
+import type { Selection } from "../../app/selection";
+import { currentDay, me } from "../../app/session.svelte";
+import { addDays, formatCounted } from "../../i18n/format";
+import { rangeLabel } from "../../i18n/statistics/rangeLabel";
+import { reportWords } from "../../i18n/statistics/words";
+import { formatPeriod } from "../../period/period";
+import { timeRangeLabel } from "./hours";
 
-/** How many days a report covers. */
-function daysOf(of: Selection, today: string): number {
-  return Math.round((Date.parse(of.to ?? today) - Date.parse(of.from ?? today)) / 86_400_000) + 1;
+const dayMs = 86_400_000;
+
+/** The number of days of a report. */
+function dayCount({ from, to }: Selection, today: string): number {
+  return Math.round((Date.parse(to ?? today) - Date.parse(from ?? today)) / dayMs) + 1;
 }
 
-/** The period of the same length that ends where a report's begins. */
-export function periodBefore(of: Selection, today: string): { from: string; to: string } {
-  const from = of.from ?? today;
-  return { from: daysAfter(from, -daysOf(of, today)), to: daysAfter(from, -1) };
+/** The period of the same length that ends the day before a report begins. */
+export function previousPeriod(selection: Selection, today: string): { from: string; to: string } {
+  const from = selection.from ?? today;
+  return { from: addDays(from, -dayCount(selection, today)), to: addDays(from, -1) };
 }
 
-/** «Отчет за день, период с 8:00–20:00 за» and «01.02.2017» (manual, VII), with the length of calls where it is narrowed. */
-export function titleParts(of: Selection, today: string): { before: string; range: string; lengths: string } {
-  const { report } = said();
-  const days = daysOf(of, today);
-  const whole = days === 1 ? report.ofDay : report.ofDays(counted(days, report.days));
-  const { min_s: least, max_s: most } = of;
-  const lengths = least !== "" && most !== "" ? report.lengths.between(least, most) : least !== "" ? report.lengths.from(least) : most !== "" ? report.lengths.to(most) : "";
-  return { before: `${whole}, ${report.hours(...spanSaid(of))} ${report.on}`, range: shownPeriod(of, today), lengths };
+interface Title {
+  beginning: string;
+  period: string;
+  /** The filter of durations; empty if there is none. */
+  durations: string;
 }
 
-/** The title in one piece, for files and paper. */
-function titleSaid(of: Selection): string {
-  const { before, range, lengths } = titleParts(of, todayNow());
-  return `${before} ${range}${lengths === "" ? "" : `, ${lengths}`}`;
+/** The parts of a report's title: «Отчет за день, период с 8:00–20:00 за», «01.02.2017» (manual, VII). */
+export function titleParts(selection: Selection, today: string): Title {
+  const { report } = reportWords();
+  const days = dayCount(selection, today);
+  const name = days === 1 ? report.ofDay : report.ofDays(formatCounted(days, report.days));
+  return {
+    beginning: `${name}, ${report.hours(...timeRangeLabel(selection))} ${report.on}`,
+    period: formatPeriod(selection, today),
+    durations: rangeLabel(report.lengths, selection.min_s, selection.max_s),
+  };
 }
 
-/** What stands over every exported sheet. */
-export function heading(of: Selection): { report: string; company: string } {
-  return { report: titleSaid(of), company: me().domain.title };
+/** The headings of every exported sheet: the title of the report and of the domain. */
+export function sheetHeading(selection: Selection): { report: string; company: string } {
+  const { beginning, period, durations } = titleParts(selection, currentDay());
+  const report = `${beginning} ${period}${durations === "" ? "" : `, ${durations}`}`;
+  return { report, company: me().domain.title };
 }

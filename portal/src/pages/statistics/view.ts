@@ -1,43 +1,43 @@
-import { go, place } from "../../address.svelte";
+import { navigate, route } from "../../app/navigation.svelte";
 import { seriesNames, type Series } from "./series";
 
-/** What the report keeps in the address besides the selection. */
+/** The settings of the report that its address holds besides the selection. */
 export interface View {
   chart: "line" | "bars";
-  /** Series taken away from the chart. */
+  /** The series that the chart does not show. */
   off: Series[];
-  /** «Длительность более», in seconds; empty for none. */
+  /** The seconds of «Длительность более»; empty for none. */
   longer_than: string;
   compare: boolean;
   heat: Heat;
 }
 
-/** Which calls the map of weekdays and hours counts. */
+/** The kind of calls that the map of weekdays and hours counts. */
 export type Heat = "all" | "in" | "out" | "in_missed";
 export const heats: readonly Heat[] = ["all", "in", "out", "in_missed"];
 
-/** What the address says of the view; what it says wrongly is left out. */
-export function viewOf(text: string): View {
-  const given = new URLSearchParams(text);
-  const longer = given.get("longer_than") ?? "";
+/** Read the view from a query string. Invalid values are ignored. */
+export function parseView(text: string): View {
+  const params = new URLSearchParams(text);
+  const longer = params.get("longer_than") ?? "";
   return {
-    chart: given.get("chart") === "bars" ? "bars" : "line",
-    off: seriesNames.filter((one) => given.getAll("off").includes(one)),
+    chart: params.get("chart") === "bars" ? "bars" : "line",
+    off: seriesNames.filter((name) => params.getAll("off").includes(name)),
     longer_than: /^\d{1,6}$/.test(longer) ? String(Number(longer)) : "",
-    compare: given.get("compare") === "1",
-    heat: heats.find((one) => one === given.get("heat")) ?? "all",
+    compare: params.get("compare") === "1",
+    heat: heats.find((heat) => heat === params.get("heat")) ?? "all",
   };
 }
 
-/** Change the view, as a step that Back undoes. */
-export function show(change: Partial<View>): void {
-  const here = place();
-  const view = { ...viewOf(here.view ?? ""), ...change };
-  const text = new URLSearchParams();
-  if (view.chart === "bars") text.set("chart", view.chart);
-  for (const one of view.off) text.append("off", one);
-  if (view.longer_than !== "") text.set("longer_than", view.longer_than);
-  if (view.compare) text.set("compare", "1");
-  if (view.heat !== "all") text.set("heat", view.heat);
-  go({ ...here, view: text.toString() });
+/** Change the view. Back undoes the change. */
+export function updateView(change: Partial<View>): void {
+  const current = route();
+  const view = { ...parseView(current.view ?? ""), ...change };
+  const params = new URLSearchParams();
+  if (view.chart === "bars") params.set("chart", view.chart);
+  for (const name of view.off) params.append("off", name);
+  if (view.longer_than !== "") params.set("longer_than", view.longer_than);
+  if (view.compare) params.set("compare", "1");
+  if (view.heat !== "all") params.set("heat", view.heat);
+  navigate({ ...current, view: params.toString() });
 }

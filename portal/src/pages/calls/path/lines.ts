@@ -1,15 +1,18 @@
 import type { Call, PathStep } from "../../../api/model";
 
-/** The colour of a station's mark. */
+/** The colour of a line's mark. */
 export type Tone = "good" | "bad" | "rec" | "";
 
-/** How some of those who were rung together did not answer. */
+/** Phones that rang together and did not answer for the same cause. */
 export interface Outcome {
-  what: string;
+  what: (typeof unanswered)[number];
   who: string[];
 }
 
-/** One line of the story: several steps may have become one. `key` names its words; `rounds` is how often all were rung. */
+/**
+ * One line of a call's path, made from one or more steps. `key` selects its words (words.ts),
+ * `rounds` is how often its phones rang.
+ */
 export interface Line {
   at: string;
   key: string;
@@ -22,9 +25,9 @@ export interface Line {
   outcomes: Outcome[];
 }
 
-const unanswered: readonly string[] = ["busy", "no_answer", "fail"];
+const unanswered = ["busy", "no_answer", "fail"] as const;
 const ringing: readonly string[] = ["ring", ...unanswered];
-const said: readonly string[] = ["leave", "give_up"];
+const hangUps: readonly string[] = ["leave", "give_up"];
 const tones: Record<string, Tone> = {
   answer: "good",
   back: "good",
@@ -41,58 +44,88 @@ const tones: Record<string, Tone> = {
 };
 
 /**
- * The steps as lines to be read: telephones that ring together (or again and again) are one line, so is a hold with its end,
- * and nobody needs to be told that a call is over whose last party has hung up.
+ * The lines of a call's path. Phones that ring together or repeatedly are one line, and so is a hold
+ * with its end. The end of a call is left out after its last party hung up.
  */
-export function linesOf(path: readonly PathStep[], call: Call): Line[] {
+export function pathLines(path: readonly PathStep[], call: Call): Line[] {
   const lines: Line[] = [];
-  for (let index = 0; index < path.length; ) {
+  for (let index = 0; index < path.length;) {
     const step = path[index] as PathStep;
-    const run = ringing.includes(step.what) ? runFrom(path, index) : [step];
+    const run = ringing.includes(step.what) ? ringsFrom(path, index) : [step];
     const next = path[index + run.length];
-    if (isCrowd(run)) lines.push(crowd(run));
+    if (isGroup(run)) lines.push(groupLine(run));
     else if (step.what === "hold" && next?.what === "resume" && next.who === step.who) {
-      lines.push({ ...plain(step, call), lengthMs: Date.parse(next.at) - Date.parse(step.at) });
+      lines.push({ ...stepLine(step, call), lengthMs: Date.parse(next.at) - Date.parse(step.at) });
       index += 1;
-    } else if (step.what !== "end" || !said.includes(path[index - 1]?.what ?? "")) lines.push(...run.map((one) => plain(one, call)));
+    } else if (step.what !== "end" || !hangUps.includes(path[index - 1]?.what ?? ""))
+      lines.push(...run.map((ring) => stepLine(ring, call)));
     index += run.length;
   }
   return lines;
 }
 
-function runFrom(path: readonly PathStep[], from: number): PathStep[] {
+function ringsFrom(path: readonly PathStep[], from: number): PathStep[] {
   const by = path[from]?.by;
   let to = from;
-  while (to < path.length && ringing.includes(path[to]?.what ?? "") && (path[to]?.what !== "ring" || path[to]?.by === by)) to += 1;
+  while (
+    to < path.length &&
+    ringing.includes(path[to]?.what ?? "") &&
+    (path[to]?.what !== "ring" || path[to]?.by === by)
+  )
+    to += 1;
   return path.slice(from, Math.max(to, from + 1));
 }
 
-function isCrowd(run: readonly PathStep[]): boolean {
+function isGroup(run: readonly PathStep[]): boolean {
   const rings = run.filter((step) => step.what === "ring");
   return rings.length > 2 || new Set(rings.map((step) => step.who)).size > 1;
 }
 
-function crowd(run: readonly PathStep[]): Line {
+function groupLine(run: readonly PathStep[]): Line {
   const rings = run.filter((step) => step.what === "ring");
   const who = [...new Set(rings.map((step) => step.who))];
-  const most = Math.max(...who.map((one) => rings.filter((step) => step.who === one).length));
+  const most = Math.max(...who.map((phone) => rings.filter((step) => step.who === phone).length));
   const outcomes = unanswered.map((what) => ({
     what,
     who: [...new Set(run.filter((step) => step.what === what).map((step) => step.who))],
   }));
   const first = rings[0] as PathStep;
   const key = first.by === "" ? "rings" : "rings_by";
-  return { ...bare(first), key, who, by: first.by, rounds: most, outcomes: outcomes.filter((one) => one.who.length > 0) };
+  return {
+    ...emptyLine(first),
+    key,
+    who,
+    by: first.by,
+    rounds: most,
+    outcomes: outcomes.filter((outcome) => outcome.who.length > 0),
+  };
 }
 
-function plain(step: PathStep, call: Call): Line {
-  const line = bare(step);
-  if (step.what === "arrive") return { ...line, key: call.direction === "in" ? "arrive_in" : "arrive_out", by: call.src };
+function stepLine(step: PathStep, call: Call): Line {
+  const line = emptyLine(step);
+  if (step.what === "arrive")
+    return { ...line, key: call.direction === "in" ? "arrive_in" : "arrive_out", by: call.src };
   const key = step.by === "" ? step.what : `${step.what}_by`;
-  return { ...line, key: step.who === "" && (step.what === "record" || step.what === "no_record") ? `${step.what}_nobody` : key };
+  return {
+    ...line,
+    key:
+      step.who === "" && (step.what === "record" || step.what === "no_record")
+        ? `${step.what}_nobody`
+        : key,
+  };
 }
 
-function bare(step: PathStep): Line {
+function emptyLine(step: PathStep): Line {
   const { at, by, reason } = step;
-  return { at, key: step.what, tone: tones[step.what] ?? "", who: [step.who], by, reason, lengthMs: null, rounds: 1, outcomes: [] };
+  return {
+    at,
+    key: step.what,
+    tone: tones[step.what] ?? "",
+    who: [step.who],
+    by,
+    reason,
+    lengthMs: null,
+    rounds: 1,
+    outcomes: [],
+  };
 }

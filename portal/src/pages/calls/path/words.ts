@@ -76,7 +76,7 @@ const en: typeof ru = {
   end: "The call is over",
 };
 
-/** What a station of a call's way is called, by the key of its line. */
-export function stationWords(): Record<string, string> {
+/** The templates of the steps of a call's path, by the key of their line. */
+export function stepWords(): Record<string, string> {
   return inLanguage({ ru, en });
 }

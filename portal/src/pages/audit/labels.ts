@@ -1,0 +1,64 @@
+import type { AuditEntry, RecordRule } from "../../api/model";
+import type { Words } from "../../i18n/ru";
+import type { AuditWords } from "./words";
+
+/** The API's login and address of an entry that sums up many failed logins. */
+const many = "*";
+
+/** The label of an action; an action that this portal does not know keeps its name. */
+export function actionLabel(action: string, words: AuditWords): string {
+  return (words.action as Record<string, string>)[action] ?? action;
+}
+
+/** The label of the user who acted: the name, or the login as it was typed. */
+export function actorLabel(entry: AuditEntry, words: AuditWords): string {
+  if (entry.login === many) return words.many;
+  return entry.login === "" ? words.operator : (entry.name ?? entry.login);
+}
+
+/** The details of an entry; empty if there are none. */
+export function detailLabel(entry: AuditEntry, own: AuditWords, words: Words): string {
+  const { detail } = entry;
+  switch (entry.action) {
+    case "login_failed": {
+      const count = Number(detail["count"]);
+      return count > 1 ? own.attempts(count) : "";
+    }
+    case "recording_asked":
+      return requestLabel(String(detail["action"]), String(detail["answer"]), words);
+    case "held":
+    case "released":
+      return typeof detail["note"] === "string" ? detail["note"] : "";
+    default:
+      return Object.entries(detail)
+        .map(([key, value]) => fieldLabel(key, value, own, words))
+        .join("; ");
+  }
+}
+
+function requestLabel(action: string, answer: string, words: Words): string {
+  const label = (words.now.action as Record<string, string>)[action] ?? action;
+  if (answer === "done") return label;
+  const kind = answer === "withdrawn" ? "pbx-does-not-answer" : answer.replaceAll("_", "-");
+  return `${label}: ${(words.now.refused as Record<string, string>)[kind] ?? answer}`;
+}
+
+function fieldLabel(key: string, value: unknown, own: AuditWords, words: Words): string {
+  const name = (own.detail as Record<string, string>)[key] ?? key;
+  if (key === "password") return name;
+  if (!isChange(value)) return `${name}: ${valueLabel(key, value, words)}`;
+  return `${name}: ${valueLabel(key, value.from, words)} → ${valueLabel(key, value.to, words)}`;
+}
+
+function isChange(value: unknown): value is { from: unknown; to: unknown } {
+  return typeof value === "object" && value !== null && "from" in value && "to" in value;
+}
+
+function valueLabel(key: string, value: unknown, words: Words): string {
+  if (value === null || value === "") return "—";
+  if (Array.isArray(value)) return value.join(", ") || "—";
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  if (key === "record") return words.rule[text as RecordRule] ?? text;
+  if (key === "role") return (words.users.roles as Record<string, string>)[text] ?? text;
+  return text;
+}
