@@ -1,4 +1,4 @@
-"""Addresses for labs that run side by side: each holds a whole 127.x.y.0/24 for as long as its process lives.
+"""Addresses for labs that run side by side: each holds a whole 127.x.y.0/24 for as long as its process phone_calls.
 
 Linux answers on all of 127.0.0.0/8. The claim is an abstract Unix socket named after the block: it is as wide as the
 network namespace whose loopback it guards, and the kernel gives it back when the process ends, however it ends.

@@ -14,7 +14,7 @@ from lab.base.errors import LabError
 Message = Mapping[str, str]
 
 
-class AmiTap:
+class AmiWitness:
     """One logged-in connection. `messages` grows as events and responses come; `texts` are the same as received."""
 
     def __init__(self, address: tuple[str, int], user: str, secret: str) -> None:
@@ -56,7 +56,7 @@ class AmiTap:
                 seen = max(since, len(self.messages))
                 await self._news.wait()
 
-    async def wait_until(self, enough: Callable[["AmiTap"], bool], deadline_s: float = 10.0) -> None:
+    async def wait_until(self, enough: Callable[["AmiWitness"], bool], deadline_s: float = 10.0) -> None:
         """Wait until what has come so far is enough. Raises TimeoutError."""
         async with asyncio.timeout(deadline_s), self._news:
             await self._news.wait_for(lambda: enough(self))

@@ -1,4 +1,4 @@
-"""The company that lives on the lab's PBX: the people, telephone numbers and passwords of the demo and of the tests."""
+"""The company that phone_calls on the lab's PBX: the people, telephone numbers and passwords of the demo and of the tests."""
 
 import json
 from dataclasses import dataclass, field, replace

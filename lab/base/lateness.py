@@ -31,6 +31,10 @@ class Lateness:
         """The longest delay since then (seconds of `time.monotonic`)."""
         return max((late_s for at, late_s in self._late if at >= since), default=0.0)
 
+    def total_s(self, since: float) -> float:
+        """The sum of the delays of more than two packets since then: each may leave a gap in a recording."""
+        return sum(late_s for at, late_s in self._late if at >= since and late_s > 2 * _EVERY_S)
+
     def _watch(self) -> None:
         while not self._over.is_set():
             began = time.monotonic()

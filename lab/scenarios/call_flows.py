@@ -1,6 +1,6 @@
 """Calls in which people do something: hold, transfer, park, pick up, meet in a conference. Each is played on handsets.
 
-A play returns how each telephone lived each of its calls, by the names of `Lives`; a call that a person makes to ask a
+A play returns how each telephone lived each of its calls, by the names of `PhoneCalls`; a call that a person makes to ask a
 colleague is named after both ("152 asks 421"). Between two actions they talk for `TALK_S`.
 """
 
@@ -9,17 +9,28 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from lab.asterisk.server import LabAsterisk
-from lab.base.ami_witness import AmiTap, Message
+from lab.base.ami_witness import AmiWitness, Message
 from lab.scenarios import transfers
-from lab.scenarios.steps import CALLER, CUSTOMER, Lives, answered, answers, customer_with, marked, talk, talk_and_leave, watcher
+from lab.scenarios.steps import (
+    CALLER,
+    CUSTOMER,
+    PhoneCalls,
+    answered,
+    answers,
+    customer_with,
+    marked,
+    talk,
+    talk_and_leave,
+    watcher,
+)
 from lab.sip.handset import TRUNK, handset
 from lab.sip.message import Codec
 from lab.sip.sipp_phones import OUTSIDE
 
-Play = Callable[[LabAsterisk], Awaitable[Lives]]
+CallFlow = Callable[[LabAsterisk], Awaitable[PhoneCalls]]
 
 
-async def hold_and_resume(pbx: LabAsterisk) -> Lives:
+async def hold_and_resume(pbx: LabAsterisk) -> PhoneCalls:
     """152 puts the customer on hold by re-INVITE, comes back, and they go on."""
     async with customer_with(pbx) as (customer, employee, _):
         await employee.hold()
@@ -28,40 +39,40 @@ async def hold_and_resume(pbx: LabAsterisk) -> Lives:
         await talk()
         await marked(customer, employee)
         await talk_and_leave(customer, employee)
-        return {CUSTOMER: customer.told, "152": employee.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call}
 
 
-async def hold_and_resume_anew(pbx: LabAsterisk) -> Lives:
+async def hold_and_resume_anew(pbx: LabAsterisk) -> PhoneCalls:
     """The same on a telephone that begins its RTP anew after the hold."""
     async with customer_with(pbx) as (customer, employee, _):
         await employee.hold()
         await talk()
         await employee.resume(rtp_anew=True)
         await talk_and_leave(customer, employee)
-        return {CUSTOMER: customer.told, "152": employee.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call}
 
 
-async def customer_holds_and_resumes_anew(pbx: LabAsterisk) -> Lives:
+async def customer_holds_and_resumes_anew(pbx: LabAsterisk) -> PhoneCalls:
     """The customer's telephone does so."""
     async with customer_with(pbx) as (customer, employee, _):
         await customer.hold()
         await talk()
         await customer.resume(rtp_anew=True)
         await talk_and_leave(customer, employee)
-        return {CUSTOMER: customer.told, "152": employee.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call}
 
 
-async def keys_in_talk(pbx: LabAsterisk) -> Lives:
+async def keys_in_talk(pbx: LabAsterisk) -> PhoneCalls:
     """The customer presses keys, as for the menu of a bank."""
     async with customer_with(pbx) as (customer, employee, _):
         await customer.press("1234#")
         await talk()
         await marked(customer, employee)
         await talk_and_leave(customer, employee)
-        return {CUSTOMER: customer.told, "152": employee.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call}
 
 
-async def caller_silent(pbx: LabAsterisk) -> Lives:
+async def caller_silent(pbx: LabAsterisk) -> PhoneCalls:
     """For three seconds not one packet comes from the customer."""
     async with customer_with(pbx) as (customer, employee, _):
         with customer.silence():
@@ -69,10 +80,10 @@ async def caller_silent(pbx: LabAsterisk) -> Lives:
         await talk()
         await marked(customer, employee)
         await talk_and_leave(customer, employee)
-        return {CUSTOMER: customer.told, "152": employee.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call}
 
 
-async def wideband(pbx: LabAsterisk) -> Lives:
+async def wideband(pbx: LabAsterisk) -> PhoneCalls:
     """152 and 421 talk G.722."""
     async with (
         handset(pbx, "152", codec=Codec.G722, tone_hz=5000) as caller,
@@ -80,18 +91,18 @@ async def wideband(pbx: LabAsterisk) -> Lives:
     ):
         asking, asked = await answered(caller, "421", called)
         await talk_and_leave(asking, asked)
-        return {"152": asking.told, "421": asked.told}
+        return {"152": asking.sip_call, "421": asked.sip_call}
 
 
-async def wideband_from_outside(pbx: LabAsterisk) -> Lives:
+async def wideband_from_outside(pbx: LabAsterisk) -> PhoneCalls:
     """421 talks G.722, the customer G.711."""
     async with handset(pbx, TRUNK) as outside, handset(pbx, "421", codec=Codec.G722, tone_hz=6000) as desk:
         customer, employee = await answered(outside, pbx.company.own("2458421"), desk, user=CALLER)
         await talk_and_leave(customer, employee)
-        return {CUSTOMER: customer.told, "421": employee.told}
+        return {CUSTOMER: customer.sip_call, "421": employee.sip_call}
 
 
-async def parked_by_keys(pbx: LabAsterisk) -> Lives:
+async def parked_by_keys(pbx: LabAsterisk) -> PhoneCalls:
     """152 parks the customer by feature code (#72); 421 fetches them from the parking space."""
     async with watcher(pbx) as tap, handset(pbx, "421") as colleague, customer_with(pbx) as (customer, employee, _):
         await employee.press("#72")
@@ -100,10 +111,10 @@ async def parked_by_keys(pbx: LabAsterisk) -> Lives:
         await talk()
         fetched = await colleague.call(parked["ParkingSpace"])
         await talk_and_leave(customer, fetched)
-        return {CUSTOMER: customer.told, "152": employee.told, "421": fetched.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, "421": fetched.sip_call}
 
 
-async def parked_by_phone(pbx: LabAsterisk) -> Lives:
+async def parked_by_phone(pbx: LabAsterisk) -> PhoneCalls:
     """152 transfers the customer to the parking lot (REFER to 700); 421 fetches them."""
     async with watcher(pbx) as tap, handset(pbx, "421") as colleague, customer_with(pbx) as (customer, employee, _):
         await employee.transfer("700")
@@ -111,10 +122,10 @@ async def parked_by_phone(pbx: LabAsterisk) -> Lives:
         await talk()
         fetched = await colleague.call(parked["ParkingSpace"])
         await talk_and_leave(customer, fetched)
-        return {CUSTOMER: customer.told, "152": employee.told, "421": fetched.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, "421": fetched.sip_call}
 
 
-async def _parked(pbx: LabAsterisk, tap: AmiTap) -> Message:
+async def _parked(pbx: LabAsterisk, tap: AmiWitness) -> Message:
     """The company's customer has been parked."""
     customer = f"PJSIP/{pbx.company.trunk}-"
     return await tap.wait_for(lambda m: m.get("Event") == "ParkedCall" and m["ParkeeChannel"].startswith(customer))
@@ -125,7 +136,7 @@ async def _parked(pbx: LabAsterisk, tap: AmiTap) -> Message:
 _PICKING_UP = asyncio.Lock()
 
 
-async def picked_up(pbx: LabAsterisk, rings: str = "152", picks: str = "421", after_s: float = 0.5) -> Lives:
+async def picked_up(pbx: LabAsterisk, rings: str = "152", picks: str = "421", after_s: float = 0.5) -> PhoneCalls:
     """152 rings; 421 takes the call at their own desk (*8)."""
     number = next(user.number for user in pbx.company.users if user.extension == rings)
     assert number is not None
@@ -138,30 +149,30 @@ async def picked_up(pbx: LabAsterisk, rings: str = "152", picks: str = "421", af
             await customer.up()
         await ringing.over()
         await talk_and_leave(customer, taken)
-        return {CUSTOMER: customer.told, rings: ringing.told, picks: taken.told}
+        return {CUSTOMER: customer.sip_call, rings: ringing.sip_call, picks: taken.sip_call}
 
 
-async def picked_up_at_once(pbx: LabAsterisk) -> Lives:
+async def picked_up_at_once(pbx: LabAsterisk) -> PhoneCalls:
     """The same, so soon that the telephone that rings may be gone before anybody could ask for its recording."""
     return await picked_up(pbx, after_s=0.0)
 
 
-async def picked_up_by_130(pbx: LabAsterisk) -> Lives:
+async def picked_up_by_130(pbx: LabAsterisk) -> PhoneCalls:
     """The same, by one who is not recorded."""
     return await picked_up(pbx, picks="130")
 
 
-async def picked_up_by_777(pbx: LabAsterisk) -> Lives:
+async def picked_up_by_777(pbx: LabAsterisk) -> PhoneCalls:
     """The same, by one who is recorded when they ask for it."""
     return await picked_up(pbx, picks="777")
 
 
-async def picked_up_from_130(pbx: LabAsterisk) -> Lives:
+async def picked_up_from_130(pbx: LabAsterisk) -> PhoneCalls:
     """The same, from the telephone of one who is not recorded."""
     return await picked_up(pbx, rings="130")
 
 
-async def picked_up_from_group(pbx: LabAsterisk) -> Lives:
+async def picked_up_from_group(pbx: LabAsterisk) -> PhoneCalls:
     """152 and 130 ring; 421 takes the call of 130 (*8130), whose telephone is the one of the two that is not recorded."""
     async with (
         handset(pbx, TRUNK) as outside,
@@ -178,10 +189,10 @@ async def picked_up_from_group(pbx: LabAsterisk) -> Lives:
         await ringing.over()
         await beside.over()
         await talk_and_leave(customer, taken)
-        return {CUSTOMER: customer.told, "152": ringing.told, "130": beside.told, "421": taken.told}
+        return {CUSTOMER: customer.sip_call, "152": ringing.sip_call, "130": beside.sip_call, "421": taken.sip_call}
 
 
-async def conference_of_colleagues(pbx: LabAsterisk) -> Lives:
+async def conference_of_colleagues(pbx: LabAsterisk) -> PhoneCalls:
     """152, 421 and 130 meet in the conference room, one after another, and leave in the same order."""
     async with handset(pbx, "152") as one, handset(pbx, "421") as two, handset(pbx, "130") as three:
         lines = []
@@ -191,10 +202,10 @@ async def conference_of_colleagues(pbx: LabAsterisk) -> Lives:
         for line in lines:
             await line.hang_up()
             await asyncio.sleep(0.3)
-        return dict(zip(("152", "421", "130"), (line.told for line in lines), strict=True))
+        return dict(zip(("152", "421", "130"), (line.sip_call for line in lines), strict=True))
 
 
-async def conference_with_customer(pbx: LabAsterisk) -> Lives:
+async def conference_with_customer(pbx: LabAsterisk) -> PhoneCalls:
     """152 transfers the customer into the conference room and follows; 421 joins them."""
     async with handset(pbx, "421") as colleague, customer_with(pbx) as (customer, employee, desk):
         await employee.transfer(pbx.company.conference)
@@ -205,10 +216,10 @@ async def conference_with_customer(pbx: LabAsterisk) -> Lives:
         await customer.hang_up()
         await host.hang_up()
         await guest.hang_up()
-        return {CUSTOMER: customer.told, "152": employee.told, "152 in conference": host.told, "421": guest.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, "152 in conference": host.sip_call, "421": guest.sip_call}
 
 
-async def followed_out(pbx: LabAsterisk) -> Lives:
+async def followed_out(pbx: LabAsterisk) -> PhoneCalls:
     """FollowMe finds its user at a long-distance number, who hears who calls and takes the call by pressing 1."""
     async with watcher(pbx) as tap, handset(pbx, TRUNK) as outside, handset(pbx, OUTSIDE) as far:
         customer = outside.dial(pbx.company.follow_number, user=CALLER)
@@ -216,9 +227,9 @@ async def followed_out(pbx: LabAsterisk) -> Lives:
         await asyncio.sleep(2.5)  # "incoming call from …"
         await found.press("1")
         await customer.up()
-        await tap.wait_for(lambda m: m.get("Event") == "BridgeEnter" and m["Exten"] == pbx.company.follow_number)
+        await tap.wait_for(lambda m: m.get("Event") == "BridgeEnter" and m.get("Exten") == pbx.company.follow_number)
         await talk_and_leave(customer, found)
-        return {CUSTOMER: customer.told, OUTSIDE: found.told}
+        return {CUSTOMER: customer.sip_call, OUTSIDE: found.sip_call}
 
 
 # What enemies write into their number. PJSIP decodes %0d%0a in the user part of a SIP address, Asterisk keeps 79 bytes of it, and
@@ -232,48 +243,48 @@ HOSTILE_NUMBERS: Final = {
 }
 
 
-async def hostile_caller(pbx: LabAsterisk) -> Lives:
+async def hostile_caller(pbx: LabAsterisk) -> PhoneCalls:
     """The caller's name and number are written by an enemy: quotes, commands, line ends, a second `Event`, a false `Linkedid`."""
     return await _called_by(pbx, HOSTILE_NUMBERS["hostile"])
 
 
-async def forging_caller(pbx: LabAsterisk) -> Lives:
+async def forging_caller(pbx: LabAsterisk) -> PhoneCalls:
     """The same with a message of its own, a Shutdown that never was."""
     return await _called_by(pbx, HOSTILE_NUMBERS["forging"])
 
 
-async def ending_caller(pbx: LabAsterisk) -> Lives:
+async def ending_caller(pbx: LabAsterisk) -> PhoneCalls:
     """The same with a Hangup."""
     return await _called_by(pbx, HOSTILE_NUMBERS["ending"])
 
 
-async def list_cutting_caller(pbx: LabAsterisk) -> Lives:
+async def list_cutting_caller(pbx: LabAsterisk) -> PhoneCalls:
     """The same with the end of a list."""
     return await _called_by(pbx, HOSTILE_NUMBERS["list"])
 
 
-async def answering_caller(pbx: LabAsterisk) -> Lives:
+async def answering_caller(pbx: LabAsterisk) -> PhoneCalls:
     """The same with an answer to an action, and many empty lines."""
     return await _called_by(pbx, HOSTILE_NUMBERS["answering"])
 
 
-async def _called_by(pbx: LabAsterisk, number: str) -> Lives:
+async def _called_by(pbx: LabAsterisk, number: str) -> PhoneCalls:
     async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk:
         name = 'Пётр "Ё" \\ <x>; $(id) `id` %0d%0aEvent: Hangup'
         customer, employee = await answered(outside, pbx.company.own("2458152"), desk, user=number, name=name)
         await talk_and_leave(customer, employee)
-        return {CUSTOMER: customer.told, "152": employee.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call}
 
 
-async def withheld(pbx: LabAsterisk) -> Lives:
+async def withheld(pbx: LabAsterisk) -> PhoneCalls:
     """The caller's number is withheld (RFC 3323: anonymous)."""
     async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk:
         customer, employee = await answered(outside, pbx.company.own("2458152"), desk, user="anonymous", name="Anonymous")
         await talk_and_leave(customer, employee)
-        return {CUSTOMER: customer.told, "152": employee.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call}
 
 
-PLAYS: Final[dict[str, Play]] = {
+CALL_FLOWS: Final[dict[str, CallFlow]] = {
     play.__name__: play
     for play in (
         hold_and_resume,

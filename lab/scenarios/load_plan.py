@@ -1,7 +1,7 @@
 """An office at its busiest hour: many calls at once, in which people do what people do. What is true of every call is known.
 
 `plan` is pure: the same seed gives the same calls. `run` plays them on handsets. The truth of a call is in its plan (who
-took part, how it ended) and in what its telephones lived through (`Played.lives`: when each answered and hung up).
+took part, how it ended) and in what its telephones lived through (`Played.phone_calls`: when each answered and hung up).
 """
 
 import heapq

@@ -27,12 +27,12 @@ _LATE_S: Final = 20.0  # a call that takes so much longer than planned has faile
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Played:
-    """A call as it went. `lives` are what its telephones lived through: caller, callee, colleague, and "asking" (the callee's
+    """A call as it went. `phone_calls` are what its telephones lived through: caller, callee, colleague, and "asking" (the callee's
     second line of an attended transfer). `failure` says what did not go as planned, and is empty if all did."""
 
     planned: Planned
     started_at: float
-    lives: dict[str, SipCall]
+    phone_calls: dict[str, SipCall]
     failure: str = ""
 
 
@@ -52,7 +52,9 @@ class Office:
             failure = f"{type(error).__name__}: {error}"
         finally:
             await asyncio.gather(*(line.hang_up() for line in lines.values()), return_exceptions=True)
-        return Played(planned=call, started_at=started_at, lives={who: line.told for who, line in lines.items()}, failure=failure)
+        return Played(
+            planned=call, started_at=started_at, phone_calls={who: line.sip_call for who, line in lines.items()}, failure=failure
+        )
 
     async def _play(self, call: Planned, lines: dict[str, Line]) -> None:
         caller = lines["caller"] = self._dial(call)

@@ -7,12 +7,12 @@ from typing import Final
 
 from lab.asterisk.config import WATCHER
 from lab.asterisk.server import LabAsterisk
-from lab.base.ami_witness import AmiTap
+from lab.base.ami_witness import AmiWitness
 from lab.sip.handset import TRUNK, Handset, handset
 from lab.sip.line import Line
 from lab.sip.sipp import SipCall
 
-Lives = dict[str, SipCall]  # how each telephone lived each of its calls
+PhoneCalls = dict[str, SipCall]  # how each telephone lived each of its calls
 
 TALK_S: Final = 1.5
 MARK_S: Final = 0.5
@@ -53,9 +53,9 @@ async def customer_with(pbx: LabAsterisk, employee: str = "152") -> AsyncIterato
 
 
 @asynccontextmanager
-async def watcher(pbx: LabAsterisk) -> AsyncIterator[AmiTap]:
+async def watcher(pbx: LabAsterisk) -> AsyncIterator[AmiWitness]:
     """The manager account that may do everything."""
-    async with AmiTap(pbx.ami, WATCHER, pbx.ami_secret) as tap:
+    async with AmiWitness(pbx.ami, WATCHER, pbx.ami_secret) as tap:
         yield tap
 
 
@@ -74,7 +74,7 @@ async def talk_and_leave(customer: Line, *others: Line) -> None:
         await line.over()
 
 
-async def channel_of(tap: AmiTap, endpoint: str) -> str:
+async def channel_of(tap: AmiWitness, endpoint: str) -> str:
     """The newest channel of an endpoint, by the account that sees all events. Raises TimeoutError."""
     await tap.wait_for(lambda message: message.get("Event") == "BridgeEnter" and message["Channel"].startswith(f"{endpoint}-"))
     return next(

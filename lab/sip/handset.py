@@ -45,7 +45,7 @@ class Handset(asyncio.DatagramProtocol):
     @property
     def calls(self) -> list[SipCall]:
         """Its calls so far, in the order they began."""
-        return [line.told for line in self._lines.values()]
+        return [line.sip_call for line in self._lines.values()]
 
     def dial(self, number: str, *, user: str | None = None, name: str = "") -> Line:
         """Call a number; back at once, wait with `up()`. `user` and `name` say who calls (a trunk speaks for many)."""
@@ -60,7 +60,7 @@ class Handset(asyncio.DatagramProtocol):
                 here=self.address,
             ),
         )
-        self._lines[line.told.call_id] = line
+        self._lines[line.sip_call.call_id] = line
         task = asyncio.create_task(line.invite())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -157,7 +157,7 @@ class Handset(asyncio.DatagramProtocol):
                 here=self.address,
             ),
         )
-        self._lines[line.told.call_id] = line
+        self._lines[line.sip_call.call_id] = line
         line.ring(invite)
         self._listening = [(caller, awaited) for caller, awaited in self._listening if not awaited.done()]
         wanted = next((awaited for caller, awaited in self._listening if caller in (None, line.caller)), None)

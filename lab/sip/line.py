@@ -57,7 +57,7 @@ class Line:
     """One call of one telephone, from its INVITE to its BYE."""
 
     def __init__(self, phone: Transport, sound: Sound, dialog: Dialog) -> None:
-        self.told = SipCall(call_id=dialog.call_id, invited_at=time.time())
+        self.sip_call = SipCall(call_id=dialog.call_id, invited_at=time.time())
         self.dialog = dialog
         self._phone, self._sound = phone, sound
         self._audio = AudioSocket(phone.address[0], listens=sound.listens)
@@ -79,15 +79,15 @@ class Line:
     async def up(self) -> "Line":
         """Wait until somebody answers. Raises CallRefused."""
         await self._settled.wait()
-        if not self.told.answered:
-            raise CallRefused(self.told.status or 0)
+        if not self.sip_call.answered:
+            raise CallRefused(self.sip_call.status or 0)
         return self
 
     async def over(self, deadline_s: float = 60.0) -> SipCall:
         """Wait until it has ended; what became of it. Raises TimeoutError."""
         async with asyncio.timeout(deadline_s):
             await self._over.wait()
-        return self.told
+        return self.sip_call
 
     async def answer(self) -> "Line":
         """Take a call that rings here. Raises LabError if the caller has given up meanwhile."""
@@ -116,15 +116,15 @@ class Line:
     async def hang_up(self) -> SipCall:
         """End it, whatever its state: give up while it rings there, refuse while it rings here, else say goodbye."""
         if self._over.is_set():
-            return self.told
-        if self.told.answered:
+            return self.sip_call
+        if self.sip_call.answered:
             self._end()
             await self._phone.ask(self.dialog.request("BYE"))
         elif self._invite is not None and not self._outgoing:
             self.refuse("603 Decline")
         else:
             await self._cancel()
-        return self.told
+        return self.sip_call
 
     async def press(self, keys: str) -> None:
         """Press keys; back when the last tone has been sent, or the call is over."""
@@ -202,13 +202,13 @@ class Line:
     def ring(self, invite: SipMessage) -> None:
         """Somebody calls: ring."""
         self._invite = invite
-        self.told = replace(self.told, rang_at=time.time())
+        self.sip_call = replace(self.sip_call, rang_at=time.time())
         self._phone.send(invite.answered("180 Ringing", tag=tag_of(self.dialog.local), more=(self.dialog.contact,)))
 
     def rings_there(self) -> None:
         """The other telephone rings."""
-        if self.told.rang_at is None:
-            self.told = replace(self.told, rang_at=time.time())
+        if self.sip_call.rang_at is None:
+            self.sip_call = replace(self.sip_call, rang_at=time.time())
 
     def hears_early(self, body: str) -> None:
         """The PBX plays something before the answer (183)."""
@@ -251,12 +251,12 @@ class Line:
         assert self._invite is not None
         await self._phone.ask(self.dialog.cancellation(self._invite.branch))
         await self._settled.wait()
-        if self.told.answered:  # just before we gave up
+        if self.sip_call.answered:  # just before we gave up
             await self.hang_up()
 
     async def _refer(self, target: str) -> int:
         self._transferred = asyncio.get_running_loop().create_future()
-        self.told = replace(self.told, handed_over_at=time.time())
+        self.sip_call = replace(self.sip_call, handed_over_at=time.time())
         user = re.sub(r";tag=.*", "", self.dialog.local)
         answer = await self._phone.ask(self.dialog.request("REFER", ("refer-to", target), ("referred-by", user)))
         if answer.status != 202:
@@ -284,7 +284,7 @@ class Line:
         return session(self._audio.address, self._sound.codec, version=self._version, direction=self._direction)
 
     def _answered(self, status: int, body: str) -> None:
-        self.told = replace(self.told, status=status, answered_at=time.time())
+        self.sip_call = replace(self.sip_call, status=status, answered_at=time.time())
         self._point_at(body)
         self._audio.stream = RtpStream(self._sound.codec, self._sound.audio, first_number=self._sound.first_number)
         PACER.join(self._audio)
@@ -298,8 +298,8 @@ class Line:
     def _end(self, status: int | None = None) -> None:
         if self._over.is_set():
             return
-        ended = self.told.answered
-        self.told = replace(self.told, status=self.told.status or status, ended_at=time.time() if ended else None)
+        ended = self.sip_call.answered
+        self.sip_call = replace(self.sip_call, status=self.sip_call.status or status, ended_at=time.time() if ended else None)
         self._audio.close()
         self._settled.set()
         self._over.set()

@@ -142,7 +142,7 @@ class AudioSocket:
 
 
 class Pacer:
-    """Keeps the time of all audio sockets: each is ticked every 20 ms. Its thread lives while there are any."""
+    """Keeps the time of all audio sockets: each is ticked every 20 ms. Its thread phone_calls while there are any."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -19,7 +19,7 @@ from tests.support.audio_checks import decoded, pauses_in
 
 @pytest.mark.parametrize("stage", ["talking", "hung up"])
 async def test_nothing_is_lost_and_nothing_is_twice(pbx: LabAsterisk, fonoteka: Fonoteka, stage: str) -> None:
-    before = await fonoteka.known()
+    before = await fonoteka.ids()
 
     def talks(call: Call) -> bool:
         return call["id"] not in before and call["recording"]["state"] == "recording"
@@ -40,7 +40,7 @@ async def test_nothing_is_lost_and_nothing_is_twice(pbx: LabAsterisk, fonoteka: 
     assert call["recording"]["duration_ms"] == pytest.approx(outcome.talk_s * 1000, abs=near_ms)
     assert len(call["recording"]["segments"]) == 1
     assert call["talk_s"] in (4, 5)
-    assert len(await fonoteka.known()) == len(before) + 1
+    assert len(await fonoteka.ids()) == len(before) + 1
 
 
 def assert_between(one: tuple[float, float], other: tuple[float, float], length_ms: int) -> None:
@@ -51,7 +51,7 @@ def assert_between(one: tuple[float, float], other: tuple[float, float], length_
 
 async def test_a_pause_outlives_the_agent_and_the_next_one_resumes_and_stops_it(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
     """The recorder is Asterisk's: the next agent learns its id from the channel, and that it is paused from the journal."""
-    before = await fonoteka.known()
+    before = await fonoteka.ids()
     asked: dict[str, tuple[float, float]] = {}  # when each was begun to be asked for, and when it was done
 
     async def ask(action: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from lab.tools.installation import Fonoteka
 
 @pytest.mark.parametrize("knows", [True, False], ids=["agent restarted", "agent new on this PBX"])
 async def test_it_is_recorded_from_then_on(pbx: LabAsterisk, fonoteka: Fonoteka, knows: bool) -> None:
-    before = await fonoteka.known()
+    before = await fonoteka.ids()
     async with answering(pbx, "152", answer_after_s=0.1):
         dead, alive_again = fonoteka.part("agent"), fonoteka.log().count("event=ami.up")
         os.kill(dead, signal.SIGKILL)

@@ -12,7 +12,7 @@ import soundfile
 
 from lab.asterisk.server import LabAsterisk
 from lab.audio.tones import long_leg
-from lab.base.ami_witness import AmiTap
+from lab.base.ami_witness import AmiWitness
 from lab.scenarios.steps import answered, customer_with, watcher
 from lab.sip.handset import TRUNK, handset, tone_hz_of
 from lab.sip.line import CallRefused, Line
@@ -59,7 +59,7 @@ def near(hz: int) -> int:
     return round(hz / 20) * 20
 
 
-async def _record(tap: AmiTap, pbx: LabAsterisk, channel: str, name: str, extension: str = "wav") -> tuple[Path, Path]:
+async def _record(tap: AmiWitness, pbx: LabAsterisk, channel: str, name: str, extension: str = "wav") -> tuple[Path, Path]:
     legs = pbx.spool / f"{name}-r.{extension}", pbx.spool / f"{name}-t.{extension}"
     inside = [pbx.spool_in_asterisk / leg.name for leg in legs]
     done = await tap.action(Action="MixMonitor", Channel=channel, Options=f"br({inside[0]})t({inside[1]})")
@@ -67,12 +67,12 @@ async def _record(tap: AmiTap, pbx: LabAsterisk, channel: str, name: str, extens
     return legs
 
 
-async def _ringing_channel(tap: AmiTap, extension: str) -> str:
+async def _ringing_channel(tap: AmiWitness, extension: str) -> str:
     rung = await tap.wait_for(lambda m: m.get("Event") == "DialBegin" and f"acme-{extension}-" in m["DestChannel"])
     return rung["DestChannel"]
 
 
-async def _gone(tap: AmiTap, channel: str) -> None:
+async def _gone(tap: AmiWitness, channel: str) -> None:
     await tap.wait_for(lambda m: m.get("Event") == "Hangup" and m["Channel"] == channel)
 
 
@@ -88,7 +88,7 @@ async def test_both_hear_each_other_and_music_on_hold(pbx: LabAsterisk) -> None:
         told = await employee.over()
     assert heard(customer) == [near(DESK_HZ), near(HOLD_MUSIC_HZ), near(DESK_HZ)]
     assert [hz for hz in heard(employee) if hz] == [near(CALLER_HZ)] * 2
-    assert told.talk_s == pytest.approx(customer.told.talk_s, abs=0.1)
+    assert told.talk_s == pytest.approx(customer.sip_call.talk_s, abs=0.1)
 
 
 async def test_keys_arrive(pbx: LabAsterisk) -> None:
@@ -199,7 +199,7 @@ async def _written(leg: Path) -> None:
         await asyncio.sleep(1.0)
 
 
-async def _frames(tap: AmiTap, channel: str, count: int) -> None:
+async def _frames(tap: AmiWitness, channel: str, count: int) -> None:
     """Wait until a channel has been given so many more packets to send."""
 
     async def sent() -> int:

@@ -85,13 +85,13 @@ async def test_an_office_plays_its_plan(program: AsteriskProgram, tmp_path: Path
 
 
 def _assert_as_planned(call: Played) -> None:
-    planned, lives = call.planned, call.lives
-    assert lives["caller"].answered is (planned.result is Result.ANSWERED), planned
+    planned, phone_calls = call.planned, call.phone_calls
+    assert phone_calls["caller"].answered is (planned.result is Result.ANSWERED), planned
     if planned.kind is Kind.BUSY:
-        assert lives["caller"].status == 486
+        assert phone_calls["caller"].status == 486
     if planned.colleague:
-        assert lives["colleague"].talk_s > 0.4 * planned.after_s
-        assert lives["caller"].ended_at == pytest.approx(lives["colleague"].ended_at, abs=1.0)
+        assert phone_calls["colleague"].talk_s > 0.4 * planned.after_s
+        assert phone_calls["caller"].ended_at == pytest.approx(phone_calls["colleague"].ended_at, abs=1.0)
     if planned.kind in (Kind.TALK, Kind.HOLD):
-        assert lives["caller"].talk_s == pytest.approx(planned.talk_s + planned.after_s, abs=1.0)
-        assert lives["callee"].talk_s == pytest.approx(lives["caller"].talk_s, abs=0.3)
+        assert phone_calls["caller"].talk_s == pytest.approx(planned.talk_s + planned.after_s, abs=1.0)
+        assert phone_calls["callee"].talk_s == pytest.approx(phone_calls["caller"].talk_s, abs=0.3)

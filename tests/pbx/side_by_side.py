@@ -57,11 +57,11 @@ async def side_by_side(
     async def act(company: LabCompany, play: Callable[[LabAsterisk], Awaitable[object]]) -> Left:
         there = await fonoteka.seen_by(company)
         try:
-            before = await there.known()
+            before = await there.ids()
             async with asyncio.timeout(_PLAYED_WITHIN_S):
                 await play(pbx.seen_by(company))
             call = await there.settled(before)
-            assert await there.known() - before == {call["id"]}, "one call, one row"
+            assert await there.ids() - before == {call["id"]}, "one call, one row"
             audio = await there.audio(call) if call["recording"]["segments"] else b""
             return Left(company=company, call=call, audio=audio)
         finally:

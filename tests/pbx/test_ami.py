@@ -16,7 +16,7 @@ from fonoteka.core.errors import AmiActionFailed, AmiRefused, AmiUnreachable, Am
 from lab.asterisk.config import WATCHER
 from lab.asterisk.rootfs import AsteriskProgram
 from lab.asterisk.server import LabAsterisk
-from lab.base.ami_witness import AmiTap
+from lab.base.ami_witness import AmiWitness
 from lab.sip.sipp_phones import answering, call_from_trunk
 
 INJECTED = "1\r\n\r\nAction: UserEvent\r\nUserEvent: Injected"
@@ -76,7 +76,7 @@ async def test_a_wrong_secret_and_a_wrong_user_are_refused(pbx: LabAsterisk, use
 
 
 async def test_a_calls_events_come_in_the_order_asterisk_sent_them(pbx: LabAsterisk) -> None:
-    async with AmiTap(pbx.ami, WATCHER, pbx.ami_secret) as tap, linked(pbx, user=WATCHER) as client:
+    async with AmiWitness(pbx.ami, WATCHER, pbx.ami_secret) as tap, linked(pbx, user=WATCHER) as client:
         async with answering(pbx, "152", answer_after_s=0.1):
             await call_from_trunk(pbx, dialled="2458152", talk_s=0.5)
         ours = await events_until(client, "Hangup")
@@ -97,7 +97,7 @@ async def test_a_name_in_cyrillic_survives_segments_of_one_byte(pbx: LabAsterisk
 async def test_an_injection_is_real_and_never_gets_out(pbx: LabAsterisk) -> None:
     """What a naive client would have sent runs a second action on this Asterisk; ours sends nothing."""
     async with (
-        AmiTap(pbx.ami, WATCHER, pbx.ami_secret) as tap,
+        AmiWitness(pbx.ami, WATCHER, pbx.ami_secret) as tap,
         linked(pbx, user=WATCHER, events=frozenset({"UserEvent"})) as client,
     ):
         for headers in ({"Variable": "X", "Value": INJECTED}, {f"Variable: X\r\nValue: {INJECTED}\r\nX": "y"}):

@@ -11,7 +11,7 @@ import soundfile
 
 from lab.asterisk.rootfs import AsteriskProgram
 from lab.asterisk.server import LabAsterisk
-from lab.base.ami_witness import AmiTap
+from lab.base.ami_witness import AmiWitness
 from lab.base.company import ACME
 from lab.demo.demo_traffic import first_plan, keep_calling, next_plan
 from lab.demo.speech import RATE_HZ, spoken
@@ -50,7 +50,7 @@ def test_the_mix_has_everything_and_nobody_talks_twice() -> None:
 
 
 async def test_the_office_calls_until_it_is_told_to_stop(program: AsteriskProgram, tmp_path: Path) -> None:
-    async with LabAsterisk(program, tmp_path) as pbx, AmiTap(pbx.ami, pbx.ami_user, pbx.ami_secret) as tap:
+    async with LabAsterisk(program, tmp_path) as pbx, AmiWitness(pbx.ami, pbx.ami_user, pbx.ami_secret) as tap:
         calling = asyncio.create_task(keep_calling(pbx, calls_per_minute=60, seed=1))
         first = await tap.wait_for(lambda message: message.get("Event") == "Newchannel", 20.0)
         plan = first_plan(ACME)

@@ -80,7 +80,7 @@ async def test_a_talk_is_watched_and_its_recording_paused(pbx: LabAsterisk, fono
 
 async def test_a_figure_opens_the_calls_that_were_really_made(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
     """A real call is counted within seconds; a figure is the number of rows that it opens, and a file of them holds it."""
-    before = await fonoteka.known()
+    before = await fonoteka.ids()
     async with answering(pbx, "152", answer_after_s=0.5):
         await call_from_trunk(pbx, dialled="2458152", caller=COUNTED, talk_s=2.0)
     call = await fonoteka.settled(before)

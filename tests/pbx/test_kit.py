@@ -8,7 +8,7 @@ from pathlib import Path
 import asterisk_conf
 from lab.asterisk.rootfs import AsteriskProgram
 from lab.asterisk.server import LabAsterisk
-from lab.base.ami_witness import AmiTap
+from lab.base.ami_witness import AmiWitness
 from lab.scenarios.steps import CALLER, answered
 from lab.sip.handset import TRUNK, handset
 
@@ -81,7 +81,7 @@ async def test_the_account_serves_in_files_named_as_freepbx_has_them(program: As
         (etc / "manager_additional.conf").touch()
         (etc / "manager.conf").write_text(FREEPBX.format(port=port), encoding="utf-8")
         await pbx.cli("manager reload")
-        async with AmiTap(pbx.ami, pbx.ami_user, pbx.ami_secret) as tap, handset(pbx, TRUNK) as outside:
+        async with AmiWitness(pbx.ami, pbx.ami_user, pbx.ami_secret) as tap, handset(pbx, TRUNK) as outside:
             calling = outside.dial("2458888", user=CALLER)
             event = await tap.wait_for(lambda message: message.get("Event") == "Newchannel")
             await calling.hang_up()

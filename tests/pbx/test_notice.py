@@ -108,7 +108,7 @@ def assert_recording(call: Call, audio: bytes, left_hz: float, right_hz: float, 
 
 
 async def test_the_caller_hears_all_of_it_before_anybody_is_rung(own_pbx: LabAsterisk, noticing: Fonoteka, tmp_path: Path) -> None:
-    before = await noticing.known()
+    before = await noticing.ids()
     async with handset(own_pbx, TRUNK, listens=True) as outside, handset(own_pbx, "152", listens=True) as desk:
         there, here = await answered(outside, own_pbx.company.group_number, desk, user=CALLER)
         await asyncio.sleep(2.0)
@@ -125,7 +125,7 @@ async def test_the_caller_hears_all_of_it_before_anybody_is_rung(own_pbx: LabAst
 
 
 async def test_who_is_called_hears_all_of_it_before_the_talk(own_pbx: LabAsterisk, noticing: Fonoteka, tmp_path: Path) -> None:
-    before = await noticing.known()
+    before = await noticing.ids()
     async with handset(own_pbx, OUTSIDE, listens=True) as far, handset(own_pbx, "152", listens=True) as desk:
         there, here = await answered(desk, "2223344", far)
         await asyncio.sleep(4.0)
@@ -151,7 +151,7 @@ async def test_who_is_not_recorded_is_rung_without_it(own_pbx: LabAsterisk, noti
 
 async def test_early_it_is_heard_without_an_answer(own_pbx: LabAsterisk, noticing: Fonoteka, tmp_path: Path) -> None:
     await own_pbx.cli("dialplan set global FONOTEKA_NOTICE_EARLY yes")
-    before = await noticing.known()
+    before = await noticing.ids()
     async with handset(own_pbx, TRUNK, listens=True) as outside, handset(own_pbx, "152") as desk:
         there = outside.dial("2458152", user=CALLER)
         await desk.rung()
@@ -191,7 +191,7 @@ async def test_a_switch_is_mirrored_and_a_restarted_asterisk_is_told_anew(own_pb
 async def test_both_hear_the_beep_and_the_recording_does_not(own_pbx: LabAsterisk, noticing: Fonoteka, tmp_path: Path) -> None:
     await apply(noticing, with_notice("beep_every_s = 2"))
     await mirrored(own_pbx, {}, within_s=10.0)
-    before = await noticing.known()
+    before = await noticing.ids()
     async with handset(own_pbx, TRUNK, listens=True) as outside, handset(own_pbx, "152", listens=True) as desk:
         there, here = await answered(outside, "2458152", desk, user=CALLER)
         await asyncio.sleep(5.0)
@@ -201,7 +201,7 @@ async def test_both_hear_the_beep_and_the_recording_does_not(own_pbx: LabAsteris
     call = await noticing.settled(before)
     samples, rate_hz = decoded(await noticing.audio(call, format="wav"))
     assert [beeps(side, rate_hz) for side in samples] == [0, 0]
-    assert await noticing.known() - before == {call["id"]}, "what plays the beep is no call"
+    assert await noticing.ids() - before == {call["id"]}, "what plays the beep is no call"
 
 
 def beeps(heard: Samples, rate_hz: int = RATE_HZ) -> int:

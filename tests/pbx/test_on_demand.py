@@ -62,7 +62,7 @@ class Panel:
         return dict(answer.json())
 
 
-Play = Callable[[LabAsterisk], Awaitable[None]]
+CallFlow = Callable[[LabAsterisk], Awaitable[None]]
 
 
 async def spoken() -> None:

@@ -5,8 +5,8 @@ from typing import Final
 
 from lab.scenarios.steps import LONG_DISTANCE
 from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE_HZ
-from tests.pbx.scenario import Length, Part, Row, Scenario, each, part, scenario, talk_of
-from tests.pbx.stage import Stage
+from tests.support.call_flows import PlayedFlows
+from tests.support.scenario import Length, Part, Row, Scenario, assert_as_expected, each, part, scenario, talk_of
 
 HZ_152: Final = 520
 HZ_421: Final = 640
@@ -74,5 +74,5 @@ SCENARIOS = (
 
 
 @each(SCENARIOS)
-def test_scenario(stage: Stage, scenario: Scenario) -> None:
-    stage.assert_right(scenario)
+def test_scenario(flows: PlayedFlows, scenario: Scenario) -> None:
+    assert_as_expected(scenario, flows)

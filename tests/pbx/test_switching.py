@@ -9,7 +9,7 @@ from lab.tools.installation import Call, Fonoteka
 
 
 async def test_the_row_is_there_while_the_call_goes_on(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
-    before = await fonoteka.known()
+    before = await fonoteka.ids()
 
     def talks(call: Call) -> bool:
         return call["id"] not in before and call["recording"]["state"] == "recording"
@@ -25,7 +25,7 @@ async def test_the_row_is_there_while_the_call_goes_on(pbx: LabAsterisk, fonotek
 
 async def test_a_switch_holds_for_the_next_call_within_a_second(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
     for record, state, reason in (("off", "none", "user_off"), ("all", "ready", None)):
-        before = await fonoteka.known()
+        before = await fonoteka.ids()
         async with answering(pbx, "421", answer_after_s=1.0):
             switched_at = time.monotonic()
             (await fonoteka.http.patch("/api/users/421", json={"record": record})).raise_for_status()

@@ -60,14 +60,14 @@ async def test_talk(pbx: LabAsterisk, fonoteka: Fonoteka, expected: Talk) -> Non
     began = time.monotonic()
     with Lateness() as lateness:
         async with recorded(fonoteka, "130"), phones[0] as calling, phones[1] as rung:
-            before = await fonoteka.known()
+            before = await fonoteka.ids()
             user = CALLER if expected.caller == TRUNK else None
             theirs, ours = await answered(calling, expected.number, rung, user=user)
             await talk_and_leave(theirs, ours)
             call = await fonoteka.settled(before)
     near_s = 0.1 + lateness.worst_s(began)
     assert (call["recording"]["state"], len(call["recording"]["segments"])) == ("ready", 1)
-    assert call["recording"]["duration_ms"] == pytest.approx(ours.told.talk_s * 1000, abs=near_s * 1000)
+    assert call["recording"]["duration_ms"] == pytest.approx(ours.sip_call.talk_s * 1000, abs=near_s * 1000)
     samples, rate_hz = decoded(await fonoteka.audio(call))
     assert rate_hz == expected.rate_hz
     for side, who in zip(samples, (expected.left, expected.right), strict=True):
@@ -78,7 +78,7 @@ async def test_talk(pbx: LabAsterisk, fonoteka: Fonoteka, expected: Talk) -> Non
 async def test_a_telephone_that_talks_opus(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
     """The lab's own Asterisk reads Opus; one found on PATH may have no module for it, then the best it reads is G.722."""
     codec = Codec.OPUS if "Running" in await pbx.cli("module show like codec_opus") else Codec.G722
-    began, before = time.monotonic(), await fonoteka.known()
+    began, before = time.monotonic(), await fonoteka.ids()
     with Lateness() as lateness:
         async with handset(pbx, TRUNK) as outside, handset(pbx, "421", codec=codec, tone_hz=6000) as desk:
             customer, employee = await answered(outside, "2458421", desk, user=CALLER)
@@ -93,7 +93,7 @@ async def test_a_telephone_that_talks_opus(pbx: LabAsterisk, fonoteka: Fonoteka)
 
 @pytest.mark.parametrize("audio_format", [{}, {"format": "mp3"}, {"format": "wav"}], ids=str)
 async def test_a_call_of_both_rates_is_heard_as_one(pbx: LabAsterisk, fonoteka: Fonoteka, audio_format: dict[str, str]) -> None:
-    before = await fonoteka.known()
+    before = await fonoteka.ids()
     async with (
         handset(pbx, TRUNK) as outside,
         handset(pbx, "152") as desk,
