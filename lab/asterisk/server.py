@@ -10,6 +10,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +22,9 @@ from lab.asterisk.rootfs import AsteriskProgram
 from lab.audio.tones import menu_prompt, tone
 from lab.base.company import ACME, LabCompany
 from lab.base.errors import LabError
+from lab.base.eventually import eventually
 from lab.base.priority import FIRST
 
-START_DEADLINE_S: Final = 20.0
 _INSIDE: Final = Path("/mnt")  # where the lab's folder is mounted in the root
 # The folder of the lab over /mnt, the machine's /proc over the root's empty one; then become Asterisk, keeping the pid.
 _ENTER: Final = 'mount --bind "$1" "$2/mnt" && mount --rbind /proc "$2/proc" && root=$2 && shift 2 && exec chroot "$root" "$@"'
@@ -207,12 +208,19 @@ class LabAsterisk:
 
     async def _wait_until_booted(self) -> None:
         assert self._process is not None
-        deadline = asyncio.get_running_loop().time() + START_DEADLINE_S
+        process = self._process
         control = (self.folder / "run" if self._program.root else self._run) / "asterisk.ctl"
-        while asyncio.get_running_loop().time() < deadline and self._process.returncode is None:
-            if control.exists() and (await self._cli("core waitfullybooted"))[0] == 0:
+
+        async def has_booted() -> bool:
+            return control.exists() and (await self._cli("core waitfullybooted"))[0] == 0
+
+        async def is_decided() -> bool:
+            return process.returncode is not None or await has_booted()
+
+        with suppress(AssertionError):
+            await eventually(is_decided)
+            if process.returncode is None:
                 return
-            await asyncio.sleep(0.05)
         await self.stop()
         console = (self.folder / "log" / "console").read_text(errors="replace").strip().splitlines()
         raise LabError(f"the lab's Asterisk did not start: {console[-1] if console else 'no output'} (see {self.log_path})")

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from lab.base.errors import LabError
+from lab.base.eventually import LIMIT_S
 
 Message = Mapping[str, str]
 
@@ -45,7 +46,7 @@ class AmiWitness:
         self._writer.write(("".join(lines) + "\r\n").encode())
         return await self.wait_for(lambda m: m.get("ActionID") == number and "Response" in m)
 
-    async def wait_for(self, wanted: Callable[[Message], bool], deadline_s: float = 10.0, since: int = 0) -> Message:
+    async def wait_for(self, wanted: Callable[[Message], bool], deadline_s: float = LIMIT_S, since: int = 0) -> Message:
         """The first message from number `since` on that is wanted. Raises TimeoutError."""
         async with asyncio.timeout(deadline_s), self._news:
             seen = since
@@ -56,7 +57,7 @@ class AmiWitness:
                 seen = max(since, len(self.messages))
                 await self._news.wait()
 
-    async def wait_until(self, enough: Callable[["AmiWitness"], bool], deadline_s: float = 10.0) -> None:
+    async def wait_until(self, enough: Callable[["AmiWitness"], bool], deadline_s: float = LIMIT_S) -> None:
         """Wait until what has come so far is enough. Raises TimeoutError."""
         async with asyncio.timeout(deadline_s), self._news:
             await self._news.wait_for(lambda: enough(self))

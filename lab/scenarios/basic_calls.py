@@ -169,7 +169,7 @@ async def make_call(call: BasicCall, pbx: LabAsterisk) -> PhoneCalls:
             await asyncio.sleep(call.talk_s)
         await line.hang_up()
         lines = [(who, each) for who, calls in rung.items() for each in calls]
-        return {call.caller or CUSTOMER: line.sip_call, **{who: await each.over(10.0) for who, each in lines}}
+        return {call.caller or CUSTOMER: line.sip_call, **{who: await each.over() for who, each in lines}}
 
 
 async def _act(phone: Phone, desk: Handset, rung: list[Line]) -> None:

@@ -22,7 +22,7 @@ from lab.sip.line import Line
 from lab.sip.sipp import SipCall
 from lab.sip.sipp_phones import OUTSIDE
 
-_LATE_S: Final = 20.0  # a call that takes so much longer than planned has failed
+_LATE_S: Final = 60.0  # a call that takes so much longer than planned has failed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ from lab.asterisk.addresses import free_port
 from lab.asterisk.server import LabAsterisk
 from lab.audio.tones import tone, wideband_tone
 from lab.base.errors import LabError
+from lab.base.eventually import LIMIT_S
 from lab.sip.dialog import Dialog
 from lab.sip.line import Line, Sound
 from lab.sip.message import Address, Codec, SipMessage, new_tag, quoted
@@ -24,7 +25,7 @@ from lab.sip.sipp import SipCall
 from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ
 
 TRUNK: Final = "trunk"  # a caller from outside
-_RESEND_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0, 4.0)
+_RESEND_S: Final = (0.5, 1.0, 2.0, *(4.0,) * 15)  # RFC 3261 gives up after 32 s; a machine may stand still
 _DESK_HZ: Final = 520  # the first user's tone, the others follow
 _DESK_STEP_HZ: Final = 120
 
@@ -70,7 +71,7 @@ class Handset(asyncio.DatagramProtocol):
         """Call a number and wait for the answer. Raises CallRefused."""
         return await self.dial(number, user=user, name=name).up()
 
-    async def rung(self, deadline_s: float = 10.0, *, caller: str | None = None) -> Line:
+    async def rung(self, deadline_s: float = LIMIT_S, *, caller: str | None = None) -> Line:
         """The next call that rings here (of this caller, if one is named). Raises TimeoutError."""
         for line in self._ringing:
             if caller in (None, line.caller):

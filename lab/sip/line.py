@@ -16,7 +16,8 @@ from lab.sip.rtp import PACER, AudioSocket, RtpStream
 from lab.sip.sipp import SipCall
 
 _SDP: Final = ("content-type", "application/sdp")
-_DEADLINE_S: Final = 32.0  # 64 times T1 (RFC 3261, 17.1.1.2)
+_DEADLINE_S: Final = 60.0  # twice 64 times T1 (RFC 3261, 17.1.1.2): a machine may stand still
+_RESEND_S: Final = (0.5, 1.0, 2.0, *(4.0,) * 7)  # RFC 3261, 13.3.1.4
 
 
 class CallRefused(LabError):
@@ -96,7 +97,7 @@ class Line:
             raise LabError("there is no call to answer any more")
         answer = invite.answered("200 OK", tag=tag_of(self.dialog.local), more=(self.dialog.contact, _SDP), body=self._described())
         self._answered(200, invite.body)
-        for wait_s in (0.5, 1.0, 2.0, 4.0, 4.0):
+        for wait_s in _RESEND_S:
             self._phone.send(answer)
             try:
                 await asyncio.wait_for(self._acknowledged.wait(), wait_s)

@@ -6,7 +6,7 @@ import socket
 
 from lab.base.errors import LabError
 
-_TRIES = 5
+_TRIES = 60
 
 
 async def register(pbx: tuple[str, int], *, endpoint: str, contact: tuple[str, int], expires_s: int = 7200) -> None:

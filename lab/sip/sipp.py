@@ -5,15 +5,16 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from lab.base.errors import LabError
+from lab.base.eventually import eventually
 from lab.base.priority import FIRST
 
 _SCENARIOS: Final = Path(__file__).parent / "sipp"
-_STARTED_DEADLINE_S: Final = 5.0
 _FIELDS: Final = 7
 _DIE_WITH_US: Final = (*FIRST, "setpriv", "--pdeathsig", "KILL", "--")
 
@@ -102,15 +103,13 @@ class Sipp:
 
     async def _wait_for_port(self) -> None:
         assert self._process is not None
-        deadline = asyncio.get_running_loop().time() + _STARTED_DEADLINE_S
         packed = bytes(int(part) for part in reversed(self._address.split("."))).hex().upper()
         open_port = f" {packed}:{self._port:04X} "
-        while asyncio.get_running_loop().time() < deadline:
-            if open_port in _udp_sockets() or self._process.returncode == 0:
+        process = self._process
+        with suppress(AssertionError):
+            await eventually(lambda: open_port in _udp_sockets() or process.returncode is not None)
+            if process.returncode in (None, 0):
                 return
-            if self._process.returncode is not None:
-                break
-            await asyncio.sleep(0.01)
         await self.stop()
         raise LabError(f"SIPp did not start on {self._address}:{self._port}: see {self._folder / 'screen.log'}")
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, expect, sync_playwright
 
@@ -11,10 +10,10 @@ from api.dependencies.access import COOKIE
 from fonoteka.core.config import MailSection
 from tests.data.seed import PASSWORD
 from tests.portal.browser import CHROMIUM, FLAGS, SLOWEST_MS, whole_list
-from tests.portal.served import Served, serving
+from tests.portal.served import CALLS, Served, serving
+from tests.support import http
 from tests.support.mail_server import MailServer, mail_server
 
-_CALLS = 110
 _DESK: ViewportSize = {"width": 1440, "height": 900}
 # Once for each page, not at its reloads: what a browser remembers between visits is itself tried here.
 _FORGET_ONCE = "sessionStorage.getItem('tried') ?? (localStorage.clear(), sessionStorage.setItem('tried', 'yes'))"
@@ -36,7 +35,7 @@ def mail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MailServer,
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory, mail: tuple[MailServer, MailSection]) -> Iterator[Served]:
     """The portal on a store of 111 calls; tests leave it as they found it, or add calls."""
-    with serving(tmp_path_factory.mktemp("portal") / "store", count=_CALLS, mail=mail[1]) as one:
+    with serving(tmp_path_factory.mktemp("portal") / "store", count=CALLS, mail=mail[1]) as one:
         yield one
 
 
@@ -85,7 +84,7 @@ def page(context: BrowserContext, served: Served, request: pytest.FixtureRequest
 @pytest.fixture(scope="session")
 def admin_token(served: Served) -> str:
     """A session of the administrator, as the cookie holds it."""
-    answer = httpx.post(f"{served.address}/api/login", json={"domain": "acme", "login": "900", "password": PASSWORD})
+    answer = http.post(f"{served.address}/api/login", json={"domain": "acme", "login": "900", "password": PASSWORD})
     return str(answer.raise_for_status().json()["token"])
 
 

@@ -8,15 +8,17 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from api.dependencies.access import COOKIE
 from fonoteka.core.call_report import CallReport, Direction, Result
 from tests.data import seed
-from tests.portal.browser import SLOWEST_MS, rows, settled
+from tests.portal.browser import rows, settled
+from tests.portal.own_server import admin_token, context
 from tests.portal.served import Served, serving
+
+__all__ = ["admin_token", "complete", "context", "drawn", "figure", "look", "opened", "report", "served", "two_weeks"]
 
 CALLS = 700
 _BATCH = 200
@@ -52,30 +54,8 @@ def tell(served: Served, calls: Iterator[CallReport]) -> None:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The portal on two weeks of calls; tests leave it as they found it."""
     with serving(tmp_path_factory.mktemp("reported") / "store", count=0) as one:
-        tell(one, two_weeks(one.now))
+        tell(one, two_weeks(one.now.replace(minute=0, second=0, microsecond=0)))  # the same hours at any minute
         yield one
-
-
-@pytest.fixture(scope="module")
-def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
-    """A Russian's browser at a desk."""
-    one = browser.new_context(
-        base_url=served.address,
-        viewport={"width": 1440, "height": 900},
-        locale="ru-RU",
-        color_scheme="light",
-        reduced_motion="reduce",
-    )
-    one.set_default_timeout(SLOWEST_MS)
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
-def admin_token(served: Served) -> str:
-    """A session of the administrator, as the cookie holds it."""
-    answer = httpx.post(f"{served.address}/api/login", json={"domain": "acme", "login": "900", "password": seed.PASSWORD})
-    return str(answer.raise_for_status().json()["token"])
 
 
 @pytest.fixture

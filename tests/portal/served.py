@@ -25,11 +25,13 @@ from store.provisioning.directory_file import parse_directory
 from tests.data import half_year
 from tests.data.office import office
 from tests.data.seed import DIRECTORY, PBX_TOKEN, section, seed
+from tests.support import http
 
 _REPORTS, _COMMANDS, _OUTCOME = TypeAdapter(list[CallReport]), TypeAdapter(Commands), TypeAdapter(CommandOutcome)
 _AGENT = {"Authorization": f"Bearer {PBX_TOKEN}"}
+CALLS = 110  # of the seed
 SERVER = "portal"  # the name of the thread that serves
-_STARTS_WITHIN_S = 15
+_STARTS_WITHIN_S = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +43,7 @@ class Served:
 
     def report(self, *calls: CallReport) -> None:
         """Ship calls as an agent does."""
-        answer = httpx.put(
+        answer = http.put(
             f"{self.address}/agent/v1/calls",
             content=_REPORTS.dump_json(list(calls)),
             headers=_AGENT | {"Content-Type": "application/json"},
@@ -51,14 +53,14 @@ class Served:
 
     def asked(self) -> Command:
         """What the portal has just asked of a recording on the PBX."""
-        answer = httpx.get(f"{self.address}/agent/v1/commands", params={"after": 0, "wait_s": 5}, headers=_AGENT)
+        answer = http.get(f"{self.address}/agent/v1/commands", params={"after": 0, "wait_s": 5}, headers=_AGENT)
         return _COMMANDS.validate_json(answer.raise_for_status().content).commands[-1]
 
     def answer(self, command: Command, *, refusal: Refusal | None = None, report: CallReport | None = None) -> None:
         """Say what came of it, as an agent does."""
         content = _OUTCOME.dump_json(CommandOutcome(refusal=refusal, report=report))
         headers = _AGENT | {"Content-Type": "application/json"}
-        httpx.post(f"{self.address}/agent/v1/commands/{command.id}", content=content, headers=headers).raise_for_status()
+        http.post(f"{self.address}/agent/v1/commands/{command.id}", content=content, headers=headers).raise_for_status()
 
 
 def noon_zone(now: datetime) -> str:
@@ -119,8 +121,8 @@ def serving_what(filling: Callable[[], Coroutine[Any, Any, None]], configuration
     thread.start()
     try:
         address = "http://{}:{}".format(*listening.getsockname())
-        with httpx.Client(transport=httpx.HTTPTransport(retries=3)) as client:
-            client.get(f"{address}/healthz", timeout=_STARTS_WITHIN_S).raise_for_status()
+        with httpx.Client(transport=httpx.HTTPTransport(retries=3), timeout=_STARTS_WITHIN_S) as client:
+            client.get(f"{address}/healthz").raise_for_status()
         yield Served(address=address, now=now)
     finally:
         server.should_exit = True

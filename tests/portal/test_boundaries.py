@@ -95,7 +95,7 @@ def _visiting(browser: Browser, companies: Companies, who: Someone) -> Iterator[
 
 def _client(companies: Companies, who: Someone) -> httpx.Client:
     headers = {"Authorization": f"Bearer {companies.tokens[who]}"}
-    return httpx.Client(base_url=companies.served.address, headers=headers, timeout=30)
+    return httpx.Client(base_url=companies.served.address, headers=headers, timeout=60)
 
 
 def _live(companies: Companies, who: Someone) -> ClientConnection:
@@ -257,7 +257,7 @@ def test_a_call_that_goes_on_elsewhere_is_neither_shown_nor_stopped(browser: Bro
             companies.served.report(ours)
             heard = ""
             while ours.src not in heard:
-                heard += str(socket.recv(timeout=20))
+                heard += str(socket.recv(timeout=60))
         _assert_nothing_of([theirs], heard, "the live socket")
         mine = visit.page.locator(f"li[data-call='{call_id(ours.pbx, ours.linkedid)}']")
         expect(mine).to_be_visible()
@@ -326,6 +326,7 @@ def test_of_a_call_with_a_colleague_a_user_gets_their_own_part_alone(companies: 
 
 def test_the_door_is_shut_to_who_is_not_logged_in(browser: Browser, companies: Companies) -> None:
     context = browser.new_context(base_url=companies.served.address, locale="ru-RU")
+    context.set_default_timeout(SLOWEST_MS)
     page = context.new_page()
     for address in ("/", "/now", "/users", f"/?call={call_id(companies.calls[0].pbx, companies.calls[0].linkedid)}"):
         page.goto(address)

@@ -8,6 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.portal.browser import COLUMNS, answered, column, rows, settled, whole_list
+from tests.portal.own_server import admin_token, context, served
+
+__all__ = ["admin_token", "context", "served"]
 
 WEEK = "Неделя"
 

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import httpx
-
 from fonoteka.core.call_report import CallReport, SegmentReport
 from fonoteka.core.config import Configuration
 from fonoteka.core.naming import call_id
@@ -19,6 +17,7 @@ from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
 from tests.data.seed import DIRECTORY, PASSWORD, PBX_TOKEN, a_call, but, section, ship, unanswered
 from tests.portal.served import Served, serving_what
+from tests.support import http
 
 # The second company has an administrator and a user of the same logins as the first.
 _DIRECTORY: Final = (
@@ -151,9 +150,9 @@ def _listen(companies: Companies, who: Someone) -> None:
     heard = next((call for call in companies.calls if who.sees(call) and call.segments), None)
     if heard is not None:
         address = f"{companies.served.address}/api/calls/{call_id(heard.pbx, heard.linkedid)}/audio"
-        httpx.get(address, headers={"Authorization": f"Bearer {companies.tokens[who]}"}).raise_for_status()
+        http.get(address, headers={"Authorization": f"Bearer {companies.tokens[who]}"}).raise_for_status()
 
 
 def _token(served: Served, who: Someone) -> str:
     login = {"domain": who.domain, "login": who.login, "password": PASSWORD}
-    return str(httpx.post(f"{served.address}/api/login", json=login).raise_for_status().json()["token"])
+    return str(http.post(f"{served.address}/api/login", json=login).raise_for_status().json()["token"])
