@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 LIMIT_S: Final = 60.0  # generous: a machine may stand still, and a condition that holds is not waited for
 _FIRST_PAUSE_S: Final = 0.02
-_LAST_PAUSE_S: Final = 0.2
+_LAST_PAUSE_S: Final = 0.5
 
 
 @overload
@@ -24,7 +24,7 @@ async def eventually(condition: Callable[[], T | None], *, within_s: float = LIM
 async def eventually(condition: Callable[[], Any], *, within_s: float = LIMIT_S) -> Any:
     """Return the first truthy value of the condition (a plain or an async function).
 
-    The condition is evaluated every 20 ms at first, later every 200 ms (it may cost a request), and
+    The condition is evaluated every 20 ms at first, later every 500 ms (it may cost a request), and
     once more after the limit. Raises AssertionError with the condition and its last value.
     """
     deadline, pause_s = time.monotonic() + within_s, _FIRST_PAUSE_S

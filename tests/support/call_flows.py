@@ -97,20 +97,22 @@ class _Player:
 
     def __init__(self, pbx: LabAsterisk, fonoteka: Fonoteka, witness: AmiWitness, lateness: Lateness) -> None:
         self._pbx, self._fonoteka, self._witness, self._lateness = pbx, fonoteka, witness, lateness
-        self._settling: dict[str, asyncio.Task[PlayedFlow]] = {}
+        self._played: dict[str, PlayedFlow] = {}
         self._accounted: set[str] = set()  # rows that belong to a flow, or to an attempt that was given up
 
     async def play(self, waiting: list[str], flows: PlayedFlows) -> None:
-        """Take flows from the list until it is empty; recordings are awaited while the next flow is played."""
+        """Take flows from the list until it is empty, then wait for the recordings of all."""
         self._accounted = await self._fonoteka.ids()
         while waiting:
             name = waiting.pop()
             try:
-                self._settling[name] = asyncio.create_task(self._settled(name, await self._play(name)))
+                self._played[name] = await self._play(name)
             except Exception as error:  # whatever it is, it belongs to this flow
                 flows.results[name] = error
-        for name, task in self._settling.items():
-            (flows.results[name],) = await asyncio.gather(task, return_exceptions=True)
+        ids = {row["id"] for played in self._played.values() for row in played.rows}
+        await self._rows(set(), len(ids), lambda row: row["id"] not in ids or _is_decided(row))
+        for name, played in self._played.items():
+            flows.results[name] = await self._with_recordings(played)
         if extra := await self._fonoteka.ids() - self._accounted:
             flows.extra_rows[self._pbx.company.name] = extra
 
@@ -149,10 +151,7 @@ class _Player:
             late_s=late_s,
         )
 
-    async def _settled(self, name: str, played: PlayedFlow) -> PlayedFlow:
-        """The flow with its recordings, once each is decided."""
-        ids = {row["id"] for row in played.rows}
-        await self._rows(set(), len(ids), lambda row: row["id"] not in ids or _is_decided(row))
+    async def _with_recordings(self, played: PlayedFlow) -> PlayedFlow:
         rows = [await self._fonoteka.details(row) for row in played.rows]
         audio = [await self._fonoteka.audio(row) if row["recording"]["segments"] else b"" for row in rows]
         return replace(played, rows=rows, audio=audio)
