@@ -18,6 +18,7 @@ from lab.asterisk.server import LabAsterisk
 from lab.scenarios.call_flows import HOSTILE_NUMBERS
 from lab.scenarios.steps import answered, watcher
 from lab.sip.handset import TRUNK, handset
+from tests.support.eventually import eventually
 
 
 async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,23 +41,24 @@ async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk
                 board.take(event)
 
     checking = Comparing(client, board, take, lambda call: datetime.now(UTC))
-    tasks = [asyncio.create_task(work) for work in (client.run(), follow(), checking.run())]
+    tasks = [asyncio.create_task(work) for work in (client.run(), follow())]
+
+    async def ended() -> bool:
+        await checking._compare()
+        return any(call.ended_at is not None for call in board.calls.values())
+
     try:
-        while not client.connected:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: client.connected)
         async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk, handset(pbx, "421") as other:
             first, _ = await answered(outside, "2458152", desk, user=HOSTILE_NUMBERS["forging"])
             second, _ = await answered(outside, "2458421", other, user=HOSTILE_NUMBERS["list"])
-            checking.soon()
-            await asyncio.sleep(1.5)
+            await checking._compare()
             assert not found
             seen = await snapshot(client, datetime.now(UTC))
             assert len([event for event in seen if isinstance(event, BridgeEntered)]) == 4
             await first.hang_up()
-            checking.soon()
-            await asyncio.sleep(2.5)
-            ended = [call.ended_at is not None for call in board.calls.values()]
-            assert ended == [True, False]
+            await eventually(ended)
+            assert [call.ended_at is not None for call in board.calls.values()] == [True, False]
             assert {type(event) for event in found} == {ChannelEnded}
             await second.hang_up()
     finally:

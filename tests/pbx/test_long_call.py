@@ -22,6 +22,7 @@ from lab.asterisk.server import LabAsterisk
 from lab.audio.tones import long_leg
 from lab.tools.installation import Fonoteka
 from tests.support.audio_checks import assert_tone, pauses_in
+from tests.support.eventually import eventually
 
 MINUTES = 90
 LENGTH_S = MINUTES * 60.0
@@ -86,12 +87,12 @@ def report(linkedid: str, segment: str, started_at: datetime, ended_at: datetime
 
 
 async def ready(fonoteka: Fonoteka, identity: str) -> dict[str, Any]:
-    async with asyncio.timeout(180):
-        while True:
-            answer = await fonoteka.http.get(f"/api/calls/{identity}")
-            if answer.status_code == 200 and answer.json()["recording"]["state"] not in ("recording", "processing"):
-                return dict(answer.json())
-            await asyncio.sleep(0.5)
+    async def found() -> dict[str, Any] | None:
+        answer = await fonoteka.http.get(f"/api/calls/{identity}")
+        is_decided = answer.status_code == 200 and answer.json()["recording"]["state"] not in ("recording", "processing")
+        return dict(answer.json()) if is_decided else None
+
+    return await eventually(found, within_s=300)  # ninety minutes are encoded meanwhile
 
 
 def assert_minute(audio: soundfile.SoundFile, minute: int) -> None:
