@@ -1,6 +1,6 @@
 """One real Asterisk and one Fonoteka beside it for all tests that call, which therefore share one event loop."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -8,10 +8,10 @@ import pytest_asyncio
 from lab.asterisk.rootfs import AsteriskProgram, find_or_build
 from lab.asterisk.server import LabAsterisk
 from lab.base.company import ACME, neighbour
-from lab.base.lateness import Lateness
 from lab.tools.installation import Fonoteka, beside
 from tests.support.call_flows import PlayedFlows, flows_of, play_all
 
+pytest_plugins = ["tests.support.standing_still"]
 NEIGHBOURS = tuple(map(neighbour, range(1, 9)))
 RING_S = 20.0  # how long the dialplan of the shared PBX rings: a busy machine may be seconds late to pick a call up
 
@@ -37,13 +37,6 @@ async def spare_pbx(program: AsteriskProgram, tmp_path_factory: pytest.TempPathF
     """Start a PBX that tests may reconfigure, restart and kill; they leave it running, configured as before."""
     async with LabAsterisk(program, tmp_path_factory.mktemp("spare"), ring_s=RING_S) as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def lateness() -> Iterator[Lateness]:
-    """Measure the machine's own lateness, by which the lengths of talks may be off."""
-    with Lateness() as measuring:
-        yield measuring
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

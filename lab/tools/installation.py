@@ -168,7 +168,7 @@ async def _ready(running: Fonoteka, company: LabCompany) -> None:
         assert running.process.returncode is None, log
         return "event=ami.up" in log and "event=settings.changed" in log
 
-    await eventually(is_ready)
+    await eventually(is_ready, within_s=3 * LIMIT_S)  # four processes import all of their libraries
     await log_in(running, company)
 
 

@@ -28,10 +28,13 @@ def assert_tone(samples: Samples, rate_hz: int, hz: float) -> None:
 
 
 def tone_of(leg: Path) -> int:
-    """The frequency that carries the leg, to 10 Hz. Raises AssertionError if none carries nine tenths of the power."""
+    """The frequency that carries most of a leg's power, to 10 Hz. Raises AssertionError if none does.
+
+    Most, not all: see `assert_tone`.
+    """
     samples, rate_hz = soundfile.read(leg, dtype="float64")
     found, share = _strongest(samples, int(rate_hz))
-    assert share > 0.9, f"{leg.name}: {found:.0f} Hz has only {share:.0%} of the power"
+    assert share > 0.6, f"{leg.name}: {found:.0f} Hz has only {share:.0%} of the power"
     return round(found / 10) * 10
 
 
