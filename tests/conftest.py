@@ -1,4 +1,5 @@
-"""One real Asterisk and one Fonoteka beside it for all tests that call, which therefore share one event loop."""
+"""One real Asterisk and one Fonoteka beside it for all tests that call, which therefore share one
+event loop."""
 
 from collections.abc import AsyncIterator
 
@@ -13,7 +14,9 @@ from tests.support.call_flows import PlayedFlows, flows_of, play_all
 
 pytest_plugins = ["tests.support.standing_still"]
 NEIGHBOURS = tuple(map(neighbour, range(1, 9)))
-RING_S = 20.0  # how long the dialplan of the shared PBX rings: a busy machine may be seconds late to pick a call up
+# How long the dialplan of the shared PBX rings: a busy machine may be seconds late to pick a call
+# up.
+RING_S = 20.0
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +29,8 @@ def program() -> AsteriskProgram:
 async def pbx(program: AsteriskProgram, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LabAsterisk]:
     """Start the PBX that tests share; a test that kills or reconfigures it uses a PBX of its own.
 
-    ACME is there for tests that call one after another, its neighbours for those that call side by side.
+    ACME is there for tests that call one after another, its neighbours for those that call side by
+    side.
     """
     async with LabAsterisk(program, tmp_path_factory.mktemp("pbx"), ACME, *NEIGHBOURS, ring_s=RING_S) as running:
         yield running
@@ -34,21 +38,30 @@ async def pbx(program: AsteriskProgram, tmp_path_factory: pytest.TempPathFactory
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def spare_pbx(program: AsteriskProgram, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LabAsterisk]:
-    """Start a PBX that tests may reconfigure, restart and kill; they leave it running, configured as before."""
+    """Start a PBX that tests may reconfigure, restart and kill.
+
+    They leave it running, configured as before.
+    """
     async with LabAsterisk(program, tmp_path_factory.mktemp("spare"), ring_s=RING_S) as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def fonoteka(pbx: LabAsterisk, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fonoteka]:
-    """Run a Fonoteka beside the shared PBX; its mixer does not yield to other processes of the machine."""
+    """Run a Fonoteka beside the shared PBX.
+
+    Its mixer does not yield to other processes of the machine.
+    """
     async with beside(pbx, tmp_path_factory.mktemp("beside"), FONOTEKA_MIXER_URGENT="1") as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def flows(request: pytest.FixtureRequest, pbx: LabAsterisk, fonoteka: Fonoteka) -> PlayedFlows:
-    """Play side by side all call flows that the collected tests read (parameter `flow` or `scenario`, marker `flows`)."""
+    """Play side by side all call flows that the collected tests read.
+
+    Parameter `flow` or `scenario`, marker `flows`.
+    """
     return await play_all(flows_of(request.session.items), pbx, fonoteka, NEIGHBOURS)
 
 

@@ -1,8 +1,8 @@
 """Run the whole suite in two lanes side by side: `python -m tests.run` (what `make test` calls).
 
-The tests on a real Asterisk mostly wait for telephones; the other lane uses the processors meanwhile
-and yields to them (nice). All parts run, whatever fails; the exit code is 1 if any part failed. Each
-part writes `build/junit-PART.xml`, which holds the time of every test.
+The tests on a real Asterisk mostly wait for telephones; the other lane uses the processors
+meanwhile and yields to them (nice). All parts run, whatever fails; the exit code is 1 if any part
+failed. Each part writes `build/junit-PART.xml`, which holds the time of every test.
 """
 
 import os

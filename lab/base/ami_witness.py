@@ -1,6 +1,9 @@
-"""A bare ear on the manager interface, for tests and traces: reads every message as it comes, sends an action by hand.
+"""A bare ear on the manager interface, for tests and traces.
 
-It is not Fonoteka's AMI client and shares nothing with it, so that the one can be judged by the other.
+Reads every message as it comes, sends an action by hand.
+
+It is not Fonoteka's AMI client and shares nothing with it, so that the one can be judged by the
+other.
 """
 
 import asyncio
@@ -16,7 +19,10 @@ Message = Mapping[str, str]
 
 
 class AmiWitness:
-    """One logged-in connection. `messages` grows as events and responses come; `texts` are the same as received."""
+    """One logged-in connection.
+
+    `messages` grows as events and responses come; `texts` are the same as received.
+    """
 
     def __init__(self, address: tuple[str, int], user: str, secret: str) -> None:
         self._address, self._user, self._secret = address, user, secret
@@ -67,7 +73,8 @@ class AmiWitness:
             text = (await self._reader.readuntil(b"\r\n\r\n")).decode("utf-8", "replace")
             message: dict[str, str] = {}
             for name, _, value in (line.partition(":") for line in text.split("\r\n") if line):
-                message.setdefault(name, value.strip())  # callers can smuggle in more (lab.plays.hostile_caller)
+                # Callers can smuggle in more (lab.plays.hostile_caller)
+                message.setdefault(name, value.strip())
             async with self._news:
                 self.texts.append(text)
                 self.messages.append(message)

@@ -8,7 +8,8 @@ from typing import Any, Final, TypeVar, overload
 
 T = TypeVar("T")
 
-LIMIT_S: Final = 60.0  # generous: a machine may stand still, and a condition that holds is not waited for
+# Generous: a machine may stand still, and a condition that holds is not waited for.
+LIMIT_S: Final = 60.0
 _FIRST_PAUSE_S: Final = 0.02
 _LAST_PAUSE_S: Final = 0.5
 

@@ -1,6 +1,8 @@
-"""How late this machine is: what a telephone in software would have been delayed by, while others kept the processors busy.
+"""How late this machine is: what a telephone in software would have been delayed by, while others
+kept the processors busy.
 
-Lengths of talks are judged against the telephones' clocks; where the telephones themselves were held up, so were their packets.
+Lengths of talks are judged against the telephones' clocks; where the telephones themselves were
+held up, so were their packets.
 """
 
 import threading
@@ -12,7 +14,8 @@ _EVERY_S: Final = 0.02  # a packet
 
 
 class Lateness:
-    """Sleeps for a packet's length over and over while the block runs, and notes by how much it overslept."""
+    """Sleeps for a packet's length over and over while the block runs, and notes by how much it
+    overslept."""
 
     def __init__(self) -> None:
         self._late: list[tuple[float, float]] = []
@@ -32,7 +35,10 @@ class Lateness:
         return max((late_s for at, late_s in self._late if at >= since), default=0.0)
 
     def total_s(self, since: float) -> float:
-        """The sum of the delays of more than two packets since then: each may leave a gap in a recording."""
+        """The sum of the delays of more than two packets since then.
+
+        Each may leave a gap in a recording.
+        """
         return sum(late_s for at, late_s in self._late if at >= since and late_s > 2 * _EVERY_S)
 
     def _watch(self) -> None:

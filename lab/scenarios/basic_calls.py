@@ -31,7 +31,10 @@ class Phone:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BasicCall:
-    """A call to capture: the telephones that are on, who calls whom, and what AstDB says (`CF/421` → number)."""
+    """A call to capture: the telephones that are on, who calls whom, and what AstDB says.
+
+    `CF/421` → number.
+    """
 
     name: str
     dialled: str
@@ -147,7 +150,10 @@ _CALLS: Final = (
 
 
 async def make_call(call: BasicCall, pbx: LabAsterisk) -> PhoneCalls:
-    """Make the call; returns when it is over for all telephones (of a telephone rung more than once: its last call)."""
+    """Make the call; returns when it is over for all telephones.
+
+    Of a telephone rung more than once: its last call.
+    """
     async with AsyncExitStack() as on:
         for family, key, value in call.database:
             key = f"{family}{pbx.company.suffix} {key}"

@@ -1,7 +1,10 @@
-"""Calls in which people do something: hold, transfer, park, pick up, meet in a conference. Each is played on handsets.
+"""Calls in which people do something: hold, transfer, park, pick up, meet in a conference.
 
-A play returns how each telephone lived each of its calls, by the names of `PhoneCalls`; a call that a person makes to ask a
-colleague is named after both ("152 asks 421"). Between two actions they talk for `TALK_S`.
+Each is played on handsets.
+
+A play returns how each telephone lived each of its calls, by the names of `PhoneCalls`; a call that
+a person makes to ask a colleague is named after both ("152 asks 421"). Between two actions they
+talk for `TALK_S`.
 """
 
 import asyncio
@@ -131,8 +134,9 @@ async def _parked(pbx: LabAsterisk, tap: AmiWitness) -> Message:
     return await tap.wait_for(lambda m: m.get("Event") == "ParkedCall" and m["ParkeeChannel"].startswith(customer))
 
 
-# Asterisk 22.10 stands still for good when several calls are picked up in the same moment: all its threads wait for each other
-# (asterisk/asterisk 891 and 2036). It does so alone, with nobody at AMI: seen after 140 pick-ups, eight at a time, two of a group.
+# Asterisk 22.10 stands still for good when several calls are picked up in the same moment: all its
+# threads wait for each other (asterisk/asterisk 891 and 2036). It does so alone, with nobody at
+# AMI: seen after 140 pick-ups, eight at a time, two of a group.
 _PICKING_UP = asyncio.Lock()
 
 
@@ -153,7 +157,8 @@ async def picked_up(pbx: LabAsterisk, rings: str = "152", picks: str = "421", af
 
 
 async def picked_up_at_once(pbx: LabAsterisk) -> PhoneCalls:
-    """The same, so soon that the telephone that rings may be gone before anybody could ask for its recording."""
+    """The same, so soon that the telephone that rings may be gone before anybody could ask for its
+    recording."""
     return await picked_up(pbx, after_s=0.0)
 
 
@@ -173,7 +178,10 @@ async def picked_up_from_130(pbx: LabAsterisk) -> PhoneCalls:
 
 
 async def picked_up_from_group(pbx: LabAsterisk) -> PhoneCalls:
-    """152 and 130 ring; 421 takes the call of 130 (*8130), whose telephone is the one of the two that is not recorded."""
+    """152 and 130 ring; 421 takes the call of 130.
+
+    *8130), whose telephone is the one of the two that is not recorded.
+    """
     async with (
         handset(pbx, TRUNK) as outside,
         handset(pbx, "152") as desk,
@@ -220,7 +228,8 @@ async def conference_with_customer(pbx: LabAsterisk) -> PhoneCalls:
 
 
 async def followed_out(pbx: LabAsterisk) -> PhoneCalls:
-    """FollowMe finds its user at a long-distance number, who hears who calls and takes the call by pressing 1."""
+    """FollowMe finds its user at a long-distance number, who hears who calls and takes the call by
+    pressing 1."""
     async with watcher(pbx) as tap, handset(pbx, TRUNK) as outside, handset(pbx, OUTSIDE) as far:
         customer = outside.dial(pbx.company.follow_number, user=CALLER)
         found = await answers(far)
@@ -232,8 +241,9 @@ async def followed_out(pbx: LabAsterisk) -> PhoneCalls:
         return {CUSTOMER: customer.sip_call, OUTSIDE: found.sip_call}
 
 
-# What enemies write into their number. PJSIP decodes %0d%0a in the user part of a SIP address, Asterisk keeps 79 bytes of it, and
-# its manager prints them as they are: the lines after the first arrive as headers, after an empty one as a message of its own.
+# What enemies write into their number. PJSIP decodes %0d%0a in the user part of a SIP address,
+# Asterisk keeps 79 bytes of it, and its manager prints them as they are: the lines after the first
+# arrive as headers, after an empty one as a message of its own.
 HOSTILE_NUMBERS: Final = {
     "hostile": "89131234567%0d%0aEvent%3a%20Hangup%0d%0aLinkedid%3a%201.1%0d%0aX%3a%20%22%3b$(id)",
     "forging": "89131234567%0d%0a%0d%0aEvent%3a%20Shutdown%0d%0aShutdown%3a%20Cleanly%0d%0aX%3a%20",
@@ -244,7 +254,10 @@ HOSTILE_NUMBERS: Final = {
 
 
 async def hostile_caller(pbx: LabAsterisk) -> PhoneCalls:
-    """The caller's name and number are written by an enemy: quotes, commands, line ends, a second `Event`, a false `Linkedid`."""
+    """The caller's name and number are written by an enemy.
+
+    Quotes, commands, line ends, a second `Event`, a false `Linkedid`.
+    """
     return await _called_by(pbx, HOSTILE_NUMBERS["hostile"])
 
 

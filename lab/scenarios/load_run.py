@@ -1,4 +1,5 @@
-"""Plays a load plan on handsets: `python -m lab.scenarios.load_run [--calls N] [--at-once N] [--seed N]`."""
+"""Plays a load plan on handsets: `python -m lab.scenarios.load_run [--calls N] [--at-once N]
+[--seed N]`."""
 
 import argparse
 import asyncio
@@ -27,8 +28,12 @@ _LATE_S: Final = 60.0  # a call that takes so much longer than planned has faile
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Played:
-    """A call as it went. `phone_calls` are what its telephones lived through: caller, callee, colleague, and "asking" (the callee's
-    second line of an attended transfer). `failure` says what did not go as planned, and is empty if all did."""
+    """A call as it went.
+
+    `phone_calls` are what its telephones lived through: caller, callee, colleague, and "asking"
+    (the callee's second line of an attended transfer). `failure` says what did not go as planned,
+    and is empty if all did.
+    """
 
     planned: Planned
     started_at: float
@@ -124,7 +129,10 @@ async def _end(call: Planned, caller: Line, other: Line) -> None:
 
 
 async def run(pbx: LabAsterisk, calls: Sequence[Planned]) -> list[Played]:
-    """Play all calls at their times, each on its own; what became of them, in the order of the plan."""
+    """Play all calls at their times, each on its own.
+
+    What became of them, in the order of the plan.
+    """
     people = sorted(frozenset().union(*(call.people for call in calls)))
     async with AsyncExitStack() as on:
         on.enter_context(foremost())

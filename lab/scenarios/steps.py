@@ -1,4 +1,5 @@
-"""What plays share: a customer who talks to somebody, people who talk a while, the watcher's eye on the manager interface."""
+"""What plays share: a customer who talks to somebody, people who talk a while, the watcher's eye on
+the manager interface."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,7 +44,10 @@ async def answers(callee: Handset, *, caller: str | None = None) -> Line:
 
 @asynccontextmanager
 async def customer_with(pbx: LabAsterisk, employee: str = "152") -> AsyncIterator[tuple[Line, Line, Handset]]:
-    """A customer has called an employee and they have talked a while: both lines, and the employee's telephone."""
+    """A customer has called an employee and they have talked a while.
+
+    Both lines, and the employee's telephone.
+    """
     number = next(user.number for user in pbx.company.users if user.extension == employee)
     assert number is not None
     async with handset(pbx, TRUNK) as outside, handset(pbx, employee) as desk:
@@ -60,7 +64,8 @@ async def watcher(pbx: LabAsterisk) -> AsyncIterator[AmiWitness]:
 
 
 async def marked(one: Line, other: Line) -> None:
-    """Both say nothing for a moment, so that it is seen in a recording whether its sides are in step, and then talk again."""
+    """Both say nothing for a moment, so that it is seen in a recording whether its sides are in
+    step, and then talk again."""
     with one.saying_nothing(), other.saying_nothing():
         await asyncio.sleep(MARK_S)
     await talk()
@@ -75,7 +80,10 @@ async def talk_and_leave(customer: Line, *others: Line) -> None:
 
 
 async def channel_of(tap: AmiWitness, endpoint: str) -> str:
-    """The newest channel of an endpoint, by the account that sees all events. Raises TimeoutError."""
+    """The newest channel of an endpoint, by the account that sees all events.
+
+    Raises TimeoutError.
+    """
     await tap.wait_for(lambda message: message.get("Event") == "BridgeEnter" and message["Channel"].startswith(f"{endpoint}-"))
     return next(
         message["Channel"]

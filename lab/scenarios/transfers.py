@@ -1,4 +1,7 @@
-"""Transfers, as plays (`lab.scenarios.call_flows`): blind and attended, by feature code, by the telephone itself, by a program."""
+"""Transfers, as plays (`lab.scenarios.call_flows`).
+
+Blind and attended, by feature code, by the telephone itself, by a program.
+"""
 
 import asyncio
 
@@ -126,7 +129,10 @@ async def ask_by_keys(employee: Line, number: str) -> None:
 
 
 async def attended_by_phone(pbx: LabAsterisk, to: str = "421") -> PhoneCalls:
-    """152 holds, calls 421 on a second line, and connects the two by the telephone's own key (REFER with Replaces)."""
+    """152 holds, calls 421 on a second line, and connects the two by the telephone's own key.
+
+    REFER with Replaces.
+    """
     async with handset(pbx, to) as colleague, customer_with(pbx) as (customer, employee, desk):
         await employee.hold()
         asking, taken = await answered(desk, to, colleague)

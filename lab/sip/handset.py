@@ -1,7 +1,8 @@
 """A telephone that a test holds in its hand: it calls, is rung, and does in a call what people do.
 
-SIPp's scenarios (`lab.sip.sipp_phones`) play a part that is written beforehand; a handset is told while the call goes on. It speaks
-just enough of RFC 3261 over UDP, with real audio; several calls at a time are fine.
+SIPp's scenarios (`lab.sip.sipp_phones`) play a part that is written beforehand; a handset is told
+while the call goes on. It speaks just enough of RFC 3261 over UDP, with real audio; several calls
+at a time are fine.
 """
 
 import asyncio
@@ -25,7 +26,8 @@ from lab.sip.sipp import SipCall
 from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ
 
 TRUNK: Final = "trunk"  # a caller from outside
-_RESEND_S: Final = (0.5, 1.0, 2.0, *(4.0,) * 15)  # RFC 3261 gives up after 32 s; a machine may stand still
+# RFC 3261 gives up after 32 s; a machine may stand still.
+_RESEND_S: Final = (0.5, 1.0, 2.0, *(4.0,) * 15)
 _DESK_HZ: Final = 520  # the first user's tone, the others follow
 _DESK_STEP_HZ: Final = 120
 
@@ -49,7 +51,10 @@ class Handset(asyncio.DatagramProtocol):
         return [line.sip_call for line in self._lines.values()]
 
     def dial(self, number: str, *, user: str | None = None, name: str = "") -> Line:
-        """Call a number; back at once, wait with `up()`. `user` and `name` say who calls (a trunk speaks for many)."""
+        """Call a number; back at once, wait with `up()`.
+
+        `user` and `name` say who calls (a trunk speaks for many).
+        """
         line = Line(
             self,
             self._sound,
@@ -91,7 +96,10 @@ class Handset(asyncio.DatagramProtocol):
         self._transport.sendto(encoded, self.pbx)
 
     async def ask(self, request: SipMessage) -> SipMessage:
-        """Send a request until it is answered (section 17.1); returns the final answer. Raises LabError if none comes."""
+        """Send a request until it is answered (section 17.1); returns the final answer.
+
+        Raises LabError if none comes.
+        """
         key = request.branch, request.method
         answers = self._answers[key] = asyncio.Queue()
         try:
@@ -176,11 +184,14 @@ def tone_hz_of(pbx: LabAsterisk, who: str) -> int:
 
 
 def _first_number_of(pbx: LabAsterisk, who: str) -> int:
-    """Where the RTP of a handset begins: 152, a caller from outside, 421, the others, the far end, each a minute behind.
+    """Where the RTP of a handset begins.
 
-    When a recorded channel is given another party, Asterisk 22 leaves out of the recording whatever has a lower number than what
-    it had last (its translator takes it for late packets), though everybody hears it. Transfers go down this row, so that the
-    lab's telephones always meet what chance would have them meet every other time.
+    152, a caller from outside, 421, the others, the far end, each a minute behind.
+
+    When a recorded channel is given another party, Asterisk 22 leaves out of the recording whatever
+    has a lower number than what it had last (its translator takes it for late packets), though
+    everybody hears it. Transfers go down this row, so that the lab's telephones always meet what
+    chance would have them meet every other time.
     """
     row = [user.extension for user in pbx.company.users]
     row = [*row[:1], TRUNK, *row[1:], OUTSIDE]
@@ -197,7 +208,9 @@ async def handset(
     audio: Path | None = None,
     listens: bool = False,
 ) -> AsyncIterator[Handset]:
-    """Switch a handset on while the block runs: a user's extension, TRUNK (calls from outside) or OUTSIDE (is called there).
+    """Switch a handset on while the block runs.
+
+    A user's extension, TRUNK (calls from outside) or OUTSIDE (is called there).
 
     Raises LabError.
     """

@@ -43,7 +43,9 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sound:
-    """What a telephone says all the time, and in which codec; with `listens` it keeps what it hears.
+    """What a telephone says all the time, and in which codec.
+
+    With `listens` it keeps what it hears.
 
     `first_number` is where the sequence numbers of its RTP begin.
     """
@@ -115,7 +117,8 @@ class Line:
         self._end(int(status[:3]))
 
     async def hang_up(self) -> SipCall:
-        """End it, whatever its state: give up while it rings there, refuse while it rings here, else say goodbye."""
+        """End it, whatever its state: give up while it rings there, refuse while it rings here,
+        else say goodbye."""
         if self._over.is_set():
             return self.sip_call
         if self.sip_call.answered:
@@ -138,11 +141,17 @@ class Line:
         ended.cancel()
 
     async def hold(self) -> None:
-        """Put the other party on hold: a re-INVITE with sendonly, and not a sound from here. Raises LabError if refused."""
+        """Put the other party on hold: a re-INVITE with sendonly, and not a sound from here.
+
+        Raises LabError if refused.
+        """
         await self._renegotiate("sendonly")
 
     async def resume(self, *, rtp_anew: bool = False) -> None:
-        """Talk again; some telephones begin their RTP anew after a hold (`rtp_anew`). Raises LabError if refused."""
+        """Talk again; some telephones begin their RTP anew after a hold (`rtp_anew`).
+
+        Raises LabError if refused.
+        """
         if rtp_anew and self._audio.stream is not None:
             self._audio.stream = self._audio.stream.begun_anew()
         await self._renegotiate("sendrecv")
@@ -166,11 +175,17 @@ class Line:
         self._audio.stream.muted = False
 
     async def transfer(self, number: str) -> int:
-        """Transfer the other party blindly (REFER, RFC 3515); the last status that the PBX tells of it, then hang up."""
+        """Transfer the other party blindly (REFER, RFC 3515).
+
+        The last status that the PBX tells of it, then hang up.
+        """
         return await self._refer(f"<sip:{number}@{self._phone.pbx[0]}>")
 
     async def join(self, other: "Line") -> int:
-        """Connect the other parties of two calls of this telephone (REFER with Replaces, RFC 3891), then hang up."""
+        """Connect the other parties of two calls of this telephone.
+
+        REFER with Replaces, RFC 3891), then hang up.
+        """
         there = other.dialog
         call_id, to_tag, from_tag = (quote(text, safe="") for text in (there.call_id, tag_of(there.remote), tag_of(there.local)))
         replaces = f"{call_id}%3Bto-tag%3D{to_tag}%3Bfrom-tag%3D{from_tag}"

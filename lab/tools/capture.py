@@ -1,6 +1,9 @@
-"""Real event streams of typical calls, as Fonoteka's own AMI account receives them: `python -m lab.tools.capture FOLDER [NAME …]`.
+"""Real event streams of typical calls, as Fonoteka's own AMI account receives them.
 
-One file a call: AMI text from its first Newchannel to its last Hangup. They are what the unit tests of the agent fold.
+`python -m lab.tools.capture FOLDER [NAME …]`.
+
+One file a call: AMI text from its first Newchannel to its last Hangup. They are what the unit tests
+of the agent fold.
 """
 
 import argparse

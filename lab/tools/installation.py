@@ -1,4 +1,7 @@
-"""A whole Fonoteka beside the lab's Asterisk, run as an operator runs it: `fonoteka up` as a process, asked over HTTP."""
+"""A whole Fonoteka beside the lab's Asterisk, run as an operator runs it.
+
+`fonoteka up` as a process, asked over HTTP.
+"""
 
 import asyncio
 import json
@@ -53,7 +56,10 @@ class Fonoteka:
         self.http, self.folder, self.process = http, folder, process
 
     async def seen_by(self, company: LabCompany, who: str | None = None) -> "Fonoteka":
-        """The same installation as a company's user sees it (its administrator); ends with this one's use."""
+        """The same installation as a company's user sees it (its administrator).
+
+        Ends with this one's use.
+        """
         there = Fonoteka(httpx.AsyncClient(base_url=self.http.base_url, timeout=LIMIT_S), self.folder, self.process)
         await log_in(there, company, who)
         return there
@@ -65,7 +71,10 @@ class Fonoteka:
         return list(answer.json()["items"])
 
     async def call(self, wanted: Callable[[Call], bool], within_s: float = LIMIT_S) -> Call:
-        """The newest wanted call, as soon as there is one. Raises AssertionError with the calls there are."""
+        """The newest wanted call, as soon as there is one.
+
+        Raises AssertionError with the calls there are.
+        """
         newest: list[Call] = []
 
         async def found() -> Call | None:
@@ -139,7 +148,8 @@ async def fonoteka(*arguments: str, folder: Path, **environment: str) -> tuple[i
 
 @asynccontextmanager
 async def beside(pbx: LabAsterisk, folder: Path, **environment: str) -> AsyncIterator[Fonoteka]:
-    """`fonoteka apply` and `fonoteka up` in `folder`, with more in their environment, until the block ends."""
+    """`fonoteka apply` and `fonoteka up` in `folder`, with more in their environment, until the
+    block ends."""
     listen = f"127.0.0.1:{free_port()}"
     (folder / "fonoteka.toml").write_text(configuration_text(pbx, folder, listen), encoding="utf-8")
     (folder / "company.toml").write_text(apply_text(*pbx.companies), encoding="utf-8")
@@ -161,7 +171,10 @@ async def beside(pbx: LabAsterisk, folder: Path, **environment: str) -> AsyncIte
 
 
 async def _ready(running: Fonoteka, company: LabCompany) -> None:
-    """Wait until the API answers, the agent has its settings and is logged in to Asterisk; then log in as the administrator."""
+    """Wait until the API answers, the agent has its settings and is logged in to Asterisk.
+
+    Then log in as the administrator.
+    """
 
     def is_ready() -> bool:
         log = running.log()

@@ -1,4 +1,7 @@
-"""The agent is killed while a call goes on: Asterisk records on, and the next agent takes everything up."""
+"""The agent is killed while a call goes on.
+
+Asterisk records on, and the next agent takes everything up.
+"""
 
 import asyncio
 import os
@@ -44,7 +47,8 @@ async def test_nothing_is_lost_and_nothing_is_twice(pbx: LabAsterisk, fonoteka: 
 
 
 def assert_between(one: tuple[float, float], other: tuple[float, float], length_ms: int, late_s: float) -> None:
-    """From somewhere in one moment to somewhere in the other, give or take ten packets and the machine's lateness."""
+    """From somewhere in one moment to somewhere in the other, give or take ten packets and the
+    machine's lateness."""
     shortest_ms, longest_ms = 1000 * (other[0] - one[1]), 1000 * (other[1] - one[0])
     assert shortest_ms - 200 - 1000 * late_s <= length_ms <= longest_ms + 200 + 1000 * late_s
 
@@ -52,9 +56,11 @@ def assert_between(one: tuple[float, float], other: tuple[float, float], length_
 async def test_a_pause_outlives_the_agent_and_the_next_one_resumes_and_stops_it(
     pbx: LabAsterisk, fonoteka: Fonoteka, lateness: Lateness
 ) -> None:
-    """The recorder is Asterisk's: the next agent learns its id from the channel, and that it is paused from the journal."""
+    """The recorder is Asterisk's: the next agent learns its id from the channel, and that it is
+    paused from the journal."""
     before, begun_at = await fonoteka.ids(), time.monotonic()
-    asked: dict[str, tuple[float, float]] = {}  # when each was begun to be asked for, and when it was done
+    # When each was begun to be asked for, and when it was done.
+    asked: dict[str, tuple[float, float]] = {}
 
     async def ask(action: str) -> dict[str, Any]:
         """Until the new agent follows what is asked (and knows the recorder again)."""

@@ -1,4 +1,7 @@
-"""A call that began while the agent was down (SCENARIOS 28): recorded from when it is found, and the row says so."""
+"""A call that began while the agent was down (SCENARIOS 28).
+
+Recorded from when it is found, and the row says so.
+"""
 
 import os
 import signal

@@ -1,4 +1,7 @@
-"""The call flows come out as described: who answered, how many calls Asterisk saw, by which events; nobody is left on the line."""
+"""The call flows come out as described.
+
+Who answered, how many calls Asterisk saw, by which events; nobody is left on the line.
+"""
 
 from collections import Counter
 
@@ -25,8 +28,9 @@ TELLING = {
 HELD = {"Hold": 1}
 BLIND, ATTENDED = {"BlindTransfer": 1}, {"AttendedTransfer": 1, "Hold": 1}
 PARKED = {"ParkedCall": 1, "UnParkedCall": 1}
-# Through these goes a Local channel. Asterisk takes it out of the way with a packet that finds all its locks free, thus not
-# at any time one could wait for, and in a short talk on a slow machine not at all.
+# Through these goes a Local channel. Asterisk takes it out of the way with a packet that finds all
+# its locks free, thus not at any time one could wait for, and in a short talk on a slow machine not
+# at all.
 THROUGH_LOCAL = {"followed_out"} | {f"attended_by_keys{how}" for how in ("", "_to_130", "_unanswered", "_taken_back")}
 
 #      flow                          calls  events                 answered, in the order of their answers
@@ -74,8 +78,9 @@ async def test_a_flow(flows: PlayedFlows, flow: str, calls: int, events: dict[st
     assert all(call.ended_at is not None for call in phone_calls.values() if call.answered), "somebody is still on the line"
 
 
-# What is captured for the agent's unit tests, as it must come out on any Asterisk: per dialled channel how its ringing ended and
-# why it was hung up, in the order of the endpoints' names; `in_absent` has no dialled channel at all.
+# What is captured for the agent's unit tests, as it must come out on any Asterisk: per dialled
+# channel how its ringing ended and why it was hung up, in the order of the endpoints' names;
+# `in_absent` has no dialled channel at all.
 @pytest.mark.parametrize(
     ("flow", "ends", "causes"),
     [

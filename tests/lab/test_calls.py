@@ -1,4 +1,5 @@
-"""The lab itself: calls on its PBX come out as nominal, are heard on the right leg, and last as long as they are said to."""
+"""The lab itself: calls on its PBX come out as nominal, are heard on the right leg, and last as
+long as they are said to."""
 
 import asyncio
 import time
@@ -28,7 +29,10 @@ NEAR_S = 0.2  # against the nominal time; what counts is what the telephones hav
 
 
 async def _record_at_dial_begin(tap: AmiWitness, pbx: LabAsterisk, *, channel: str, name: str) -> tuple[Path, Path]:
-    """Attach by hand, as soon as the phone rings, to the ringing phone or to the caller; both legs once they are closed."""
+    """Attach by hand, as soon as the phone rings, to the ringing phone or to the caller.
+
+    Both legs once they are closed.
+    """
     ringing = await tap.wait_for(lambda message: message.get("Event") == "DialBegin")
     legs = pbx.spool / f"{name}-r.wav", pbx.spool / f"{name}-t.wav"
     inside = [pbx.spool_in_asterisk / leg.name for leg in legs]
@@ -135,7 +139,8 @@ async def test_many_calls_at_once(pbx: LabAsterisk, lateness: Lateness) -> None:
     assert len(outcomes) == len(taken) == 20
     assert max(outcome.invited_at for outcome in outcomes) < min(outcome.ended_at or 0.0 for outcome in outcomes)
     for call in (*outcomes, *taken):
-        assert 1.98 < call.talk_s < 2.5 + lateness.total_s(began)  # SIPp may be late with the goodbye
+        # SIPp may be late with the goodbye.
+        assert 1.98 < call.talk_s < 2.5 + lateness.total_s(began)
 
 
 async def test_a_name_arrives_whatever_is_in_it(pbx: LabAsterisk) -> None:

@@ -1,4 +1,7 @@
-"""What handsets do is heard where it must be heard: by ears on the telephones, and on the legs that Asterisk records."""
+"""What handsets do is heard where it must be heard.
+
+By ears on the telephones, and on the legs that Asterisk records.
+"""
 
 import asyncio
 import re
@@ -164,12 +167,14 @@ async def test_calls_that_come_to_nothing(pbx: LabAsterisk) -> None:
     assert [call.status for call in outside.calls] == [486, 487]
 
 
-# Asterisk 22 takes another party's RTP numbers for those of the party before: if they are lower, all of it is left out of the
-# recording (not of the talk) until they have caught up. Stopped and started again a moment later, the recorder knows nothing of
-# the party before. Whoever sees the first line fail has an Asterisk without this defect. A machine that stands still for half a
-# second leaves silence in a recording (Asterisk throws away what comes too late), so the talk is long and any of it is enough.
-# 130 is recorded by nobody else: as long as one recorder is left on a channel, its next one knows of the party before, and a
-# Fonoteka that stands beside this PBX would have one on 421.
+# Asterisk 22 takes another party's RTP numbers for those of the party before: if they are lower,
+# all of it is left out of the recording (not of the talk) until they have caught up. Stopped and
+# started again a moment later, the recorder knows nothing of the party before. Whoever sees the
+# first line fail has an Asterisk without this defect. A machine that stands still for half a second
+# leaves silence in a recording (Asterisk throws away what comes too late), so the talk is long and
+# any of it is enough. 130 is recorded by nobody else: as long as one recorder is left on a channel,
+# its next one knows of the party before, and a Fonoteka that stands beside this PBX would have one
+# on 421.
 @pytest.mark.parametrize(("again", "recorded"), [(False, DESK_HZ), (True, CALLER_HZ)])
 async def test_what_a_recorder_hears_of_who_comes_after_a_transfer(pbx: LabAsterisk, again: bool, recorded: int) -> None:
     async with (
@@ -188,8 +193,9 @@ async def test_what_a_recorder_hears_of_who_comes_after_a_transfer(pbx: LabAster
         await employee.join(asking)
         if again:
             assert (await tap.action(Action="StopMixMonitor", Channel=channel))["Response"] == "Success"
-            # Asterisk forgets what it heard when a frame has come by and nobody recorded; on a busy machine the first are those of
-            # the party before, which still stood in the bridge's queue.
+            # Asterisk forgets what it heard when a frame has come by and nobody recorded; on a busy
+            # machine the first are those of the party before, which still stood in the bridge's
+            # queue.
             await _frames(tap, channel, 25)
             _, leg = await _record(tap, pbx, channel, f"transferred-{again}-on")
         await asyncio.sleep(3.0)
@@ -202,7 +208,8 @@ async def test_what_a_recorder_hears_of_who_comes_after_a_transfer(pbx: LabAster
 
 
 async def _written(leg: Path) -> None:
-    """Wait until a leg grows no more: a busy Asterisk writes on, and the header last, when the channel has gone."""
+    """Wait until a leg grows no more: a busy Asterisk writes on, and the header last, when the
+    channel has gone."""
     sizes = [-1]
 
     def has_stopped() -> bool:

@@ -1,4 +1,7 @@
-"""Plans of many calls: as many as asked for, never more at once, nobody in two at a time; and an office plays one."""
+"""Plans of many calls: as many as asked for, never more at once, nobody in two at a time.
+
+And an office plays one.
+"""
 
 import time
 from itertools import combinations

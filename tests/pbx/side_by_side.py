@@ -1,7 +1,7 @@
 """Several calls side by side, each by a company of its own on the shared PBX.
 
-All of them are over before any is judged: a call that goes on beside the next test would be among that
-test's own.
+All of them are over before any is judged: a call that goes on beside the next test would be among
+that test's own.
 """
 
 import asyncio
@@ -19,7 +19,10 @@ _PLAYED_WITHIN_S = 300.0  # the longest takes twenty
 
 @dataclass(frozen=True, kw_only=True)
 class Left:
-    """The result of a flow: its one row, the recording (empty: none), and the delays of the telephones."""
+    """The result of a flow: its one row, the recording (empty.
+
+    None), and the delays of the telephones.
+    """
 
     company: LabCompany
     call: Call

@@ -1,4 +1,7 @@
-"""The AMI client on a real Asterisk: logging in, order, what is refused, and an Asterisk that freezes, goes and comes back."""
+"""The AMI client on a real Asterisk.
+
+Logging in, order, what is refused, and an Asterisk that freezes, goes and comes back.
+"""
 
 import asyncio
 import os
@@ -87,7 +90,10 @@ async def test_a_name_in_cyrillic_survives_segments_of_one_byte(pbx: LabAsterisk
 
 
 async def test_an_injection_is_real_and_never_gets_out(pbx: LabAsterisk) -> None:
-    """What a naive client would have sent runs a second action on this Asterisk; ours sends nothing."""
+    """What a naive client would have sent runs a second action on this Asterisk.
+
+    Ours sends nothing.
+    """
     async with (
         AmiWitness(pbx.ami, WATCHER, pbx.ami_secret) as tap,
         linked(pbx, user=WATCHER, events=frozenset({"UserEvent"})) as client,
@@ -145,7 +151,8 @@ async def test_a_kill_takes_the_link_down_at_once(spare_pbx: LabAsterisk) -> Non
 
 @asynccontextmanager
 async def relay(target: tuple[str, int], *, bytewise: bool = False) -> AsyncIterator[tuple[tuple[str, int], bytearray]]:
-    """A wire in between: what the client sends is kept, what Asterisk sends may come in segments of one byte."""
+    """A wire in between: what the client sends is kept, what Asterisk sends may come in segments of
+    one byte."""
     sent = bytearray()
     tasks: list[asyncio.Task[None]] = []
 
@@ -157,7 +164,8 @@ async def relay(target: tuple[str, int], *, bytewise: bool = False) -> AsyncIter
                 for part in (chunk[i : i + 1] for i in range(len(chunk))) if bytewise and kept is None else (chunk,):
                     writer.write(part)
                     for _ in range(2 if bytewise else 0):
-                        await asyncio.sleep(0)  # the client, in the same loop, reads it before the next is sent
+                        # The client, in the same loop, reads it before the next is sent.
+                        await asyncio.sleep(0)
         finally:
             writer.close()
 

@@ -1,4 +1,7 @@
-"""`fonoteka apply --from-asterisk` on the real Asterisk: what it prints is taken by `apply`, whatever telephones are called."""
+"""`fonoteka apply --from-asterisk` on the real Asterisk.
+
+What it prints is taken by `apply`, whatever telephones are called.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +13,8 @@ from lab.asterisk.server import LabAsterisk
 from lab.tools.installation import configuration_text, fonoteka
 from store.provisioning.directory_file import parse_directory
 
-# Among them a gateway that Asterisk logs in at, a second telephone of 152's, and a name that would like to be more than a name.
+# Among them a gateway that Asterisk logs in at, a second telephone of 152's, and a name that would
+# like to be more than a name.
 MORE = r"""
 [gate](endpoint)
 outbound_auth = gate

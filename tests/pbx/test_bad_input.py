@@ -1,4 +1,7 @@
-"""What an operator gets wrong at first: each said in one line that tells what to do, with exit code 2 or a retry that says why."""
+"""What an operator gets wrong at first.
+
+Each said in one line that tells what to do, with exit code 2 or a retry that says why.
+"""
 
 import asyncio
 import os

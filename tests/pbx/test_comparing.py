@@ -1,4 +1,7 @@
-"""What an Asterisk lists, against what its events told: a call whose end never came ends all the same."""
+"""What an Asterisk lists, against what its events told.
+
+A call whose end never came ends all the same.
+"""
 
 import asyncio
 from contextlib import suppress
@@ -22,7 +25,10 @@ from tests.support.eventually import eventually
 
 
 async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two calls of hostile callers; of one the end is not heard. While they last nothing is found to be amiss."""
+    """Two calls of hostile callers; of one the end is not heard.
+
+    While they last nothing is found to be amiss.
+    """
     monkeypatch.setattr(comparing, "ON_THEIR_WAY_S", 0.5)
     board, found, heard = Switchboard(), list[Event](), list[Event]()
     client = AmiClient(

@@ -1,4 +1,7 @@
-"""`fonoteka doctor` on the real Asterisk: in order beside a running installation, and each line that is taken away is named."""
+"""`fonoteka doctor` on the real Asterisk.
+
+In order beside a running installation, and each line that is taken away is named.
+"""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -109,7 +112,8 @@ def lines_of(kit_path: str) -> list[str]:
     ]
 
 
-# What cannot be taken away without locking the account out: then the login itself says so (test_bad_input.py).
+# What cannot be taken away without locking the account out: then the login itself says so
+# (test_bad_input.py).
 _LOCKS_OUT = ("secret",)
 
 
@@ -136,7 +140,8 @@ async def test_each_line_of_the_dialplan(patient: Patient, kit_path: str) -> Non
 
 async def test_each_line_of_the_feature_codes(patient: Patient) -> None:
     file, reload = "features.d/fonoteka.conf", "module reload features"
-    there = (patient.pbx.folder / "etc" / file).read_text(encoding="utf-8")  # where the agent listens differs from the kit's
+    # Where the agent listens differs from the kit's.
+    there = (patient.pbx.folder / "etc" / file).read_text(encoding="utf-8")
     codes = [raw for raw in there.splitlines() if raw and raw[0] not in ";["]
     assert len(codes) == 2
     for line in codes:

@@ -1,4 +1,7 @@
-"""The whole way of a call: telephones talk through a real Asterisk; a manager watches, pauses, finds and hears it in Chromium."""
+"""The whole way of a call: telephones talk through a real Asterisk.
+
+A manager watches, pauses, finds and hears it in Chromium.
+"""
 
 import asyncio
 import re
@@ -66,7 +69,8 @@ async def test_a_call_just_made_is_found_and_heard(pbx: LabAsterisk, fonoteka: F
 
 
 async def test_a_talk_is_watched_and_its_recording_paused(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
-    """The page of the calls that go on, its buttons, then the pause in the path and in the player, all of one real call."""
+    """The page of the calls that go on, its buttons, then the pause in the path and in the player,
+    all of one real call."""
     before = await fonoteka.ids()
     async with administrators_page(fonoteka) as page:
         await page.get_by_role("link", name="Сейчас").click()
@@ -99,7 +103,10 @@ async def test_a_talk_is_watched_and_its_recording_paused(pbx: LabAsterisk, fono
 
 
 async def test_a_figure_opens_the_calls_that_were_really_made(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
-    """A real call is counted within seconds; a figure is the number of rows that it opens, and a file of them holds it."""
+    """A real call is counted within seconds.
+
+    A figure is the number of rows that it opens, and a file of them holds it.
+    """
     before = await fonoteka.ids()
     async with called_by(pbx, COUNTED) as (customer, employee):
         await talk_and_leave(customer, employee)

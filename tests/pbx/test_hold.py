@@ -1,4 +1,7 @@
-"""A telephone that begins its RTP anew after a hold is heard in the recording all the same (docs/decisions/0006-renewing.md)."""
+"""A telephone that begins its RTP anew after a hold is heard in the recording all the same.
+
+Docs/decisions/0006-renewing.md.
+"""
 
 import pytest
 

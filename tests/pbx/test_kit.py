@@ -1,4 +1,5 @@
-"""The kit as it is: the real Asterisk loads every file of asterisk_conf, and what they promise is there."""
+"""The kit as it is: the real Asterisk loads every file of asterisk_conf, and what they promise is
+there."""
 
 import csv
 import re

@@ -1,6 +1,9 @@
-"""SCENARIO 26: ninety minutes. Made from the legs on: mixer, agent, store and API are the real ones, Asterisk is not asked.
+"""SCENARIO 26: ninety minutes.
 
-(Played faster than life, Asterisk leaves out a tenth of what it records: see `lab.audio.tones.long_leg`.)
+Made from the legs on: mixer, agent, store and API are the real ones, Asterisk is not asked.
+
+(Played faster than life, Asterisk leaves out a tenth of what it records: see
+`lab.audio.tones.long_leg`.)
 """
 
 import asyncio
@@ -48,7 +51,8 @@ async def test_ninety_minutes_to_a_tenth_of_a_second(pbx: LabAsterisk, fonoteka:
 
 
 def hand_over(spool: Spool, linkedid: str) -> None:
-    """Put a call of ninety minutes that has just ended where the agent leaves closed legs for the mixer."""
+    """Put a call of ninety minutes that has just ended where the agent leaves closed legs for the
+    mixer."""
     ended_at = datetime.now(UTC)
     started_at = ended_at - timedelta(seconds=LENGTH_S)
     name = segment_name(linkedid, linkedid, 1)
@@ -96,9 +100,11 @@ async def ready(fonoteka: Fonoteka, identity: str) -> dict[str, Any]:
 
 
 def assert_minute(audio: soundfile.SoundFile, minute: int) -> None:
-    """Each side's tone in this minute, and its half second of silence at the end of it, on both sides at once.
+    """Each side's tone in this minute, and its half second of silence at the end of it, on both
+    sides at once.
 
-    (Not "no other tone": a tone for minutes on either side is what Opus at 24 kbit/s keeps apart worst.)
+    (Not "no other tone": a tone for minutes on either side is what Opus at 24 kbit/s keeps apart
+    worst.)
     """
     audio.seek(minute * 60 * audio.samplerate)
     samples = audio.read(60 * audio.samplerate, dtype="float64").T

@@ -1,4 +1,7 @@
-"""The notice and the beep on the real Asterisk: who hears them, all of them, and that neither is in the recording."""
+"""The notice and the beep on the real Asterisk.
+
+Who hears them, all of them, and that neither is in the recording.
+"""
 
 import asyncio
 import io
@@ -75,7 +78,8 @@ def listened(line: Line) -> Samples:
 
 
 def notice_in(heard: Samples) -> tuple[float, float]:
-    """Which share of the notice's quarter seconds is heard, in order, and when the last of them ends, in seconds.
+    """Which share of the notice's quarter seconds is heard, in order, and when the last of them
+    ends, in seconds.
 
     By pieces, since a telephone on a busy machine hears short gaps.
     """
@@ -217,7 +221,10 @@ async def test_both_hear_the_beep_and_the_recording_does_not(
 
 
 def beeps(heard: Samples, rate_hz: int = RATE_HZ) -> list[float]:
-    """The times of Asterisk's `beep` (700 Hz), in seconds; what follows within a second is the same beep, with a gap in it."""
+    """The times of Asterisk's `beep` (700 Hz), in seconds.
+
+    What follows within a second is the same beep, with a gap in it.
+    """
     step = rate_hz // 10
     loud = []
     for start in range(0, len(heard) - step, step):

@@ -1,4 +1,7 @@
-"""SCENARIOS 19 and 20 on the real Asterisk: recording on demand and pause, by keys pressed on a telephone and by the API."""
+"""SCENARIOS 19 and 20 on the real Asterisk.
+
+Recording on demand and pause, by keys pressed on a telephone and by the API.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -20,13 +23,16 @@ from tests.pbx.side_by_side import Left, side_by_side
 from tests.support.audio_checks import decoded, pauses_in
 from tests.support.eventually import LIMIT_S, eventually
 
-NEAR_MS: Final = 1000  # between what a panel shows and what the PBX did, on a busy machine; what must not be recorded is longer
+# Between what a panel shows and what the PBX did, on a busy machine; what must not be recorded is
+# longer.
+NEAR_MS: Final = 1000
 SPOKEN_S: Final = 1.5
 BEEP_MS: Final = 440  # while it is played, who pressed the key hears nothing else
 
 
 class Panel:
-    """The live panel of one person: what they see of the one call that goes on, and what they click."""
+    """The live panel of one person: what they see of the one call that goes on, and what they
+    click."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
@@ -179,7 +185,10 @@ class Flows:
             await talk_and_leave(customer, employee)
 
     async def paused_while_asking(self, pbx: LabAsterisk) -> None:
-        """152 pauses, asks 130 by *2 and comes back to the customer: the recorder is renewed each time, and stays paused."""
+        """152 pauses, asks 130 by *2 and comes back to the customer.
+
+        The recorder is renewed each time, and stays paused.
+        """
         async with self._panel(pbx, "152") as panel, handset(pbx, "130") as desk, customer_with(pbx) as (customer, employee, _):
             await panel.click("pause")
             await ask_by_keys(employee, "130")
@@ -304,7 +313,10 @@ async def test_only_our_asterisk_is_believed(pbx: LabAsterisk, fonoteka: Fonotek
 
 
 async def test_neither_flooded_nor_fooled_in_mid_call(pbx: LabAsterisk, fonoteka: Fonoteka, on_demand: Flows) -> None:
-    """Somebody on the machine knows all that can be known of a call; others hold every place and trickle. The keys work."""
+    """Somebody on the machine knows all that can be known of a call.
+
+    Others hold every place and trickle. The keys work.
+    """
     async with on_demand._panel(pbx, "152") as panel, customer_with(pbx) as (_, employee, _), AsyncExitStack() as trickling:
         await panel.becomes("on")
         uniqueids = [line.rsplit("!", 1)[1] for line in (await pbx.cli("core show channels concise")).splitlines() if "!" in line]
@@ -318,7 +330,8 @@ async def test_neither_flooded_nor_fooled_in_mid_call(pbx: LabAsterisk, fonoteka
         assert (await panel.live())[0] == "on"
         assert fonoteka.log().count("feature_codes.stranger") >= 2
         quickest_s = LIMIT_S
-        for recorder in ("paused", "on") * 5:  # a machine that stands still delays one of them, but not each
+        # A machine that stands still delays one of them, but not each.
+        for recorder in ("paused", "on") * 5:
             for _ in range(20):
                 trickling.enter_context(closing(await trickle(*pbx.agi)))
             began = asyncio.get_running_loop().time()

@@ -1,4 +1,7 @@
-"""Calls that are picked up at another desk or from a parking place (SCENARIOS 23), on the real Asterisk."""
+"""Calls that are picked up at another desk or from a parking place.
+
+SCENARIOS 23), on the real Asterisk.
+"""
 
 import pytest
 

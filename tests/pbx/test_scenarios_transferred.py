@@ -1,4 +1,7 @@
-"""SCENARIOS 16–18 and parking (23): a customer's call to 152 goes on to somebody else, in one row with everybody heard."""
+"""SCENARIOS 16–18 and parking (23).
+
+A customer's call to 152 goes on to somebody else, in one row with everybody heard.
+"""
 
 from functools import partial
 from typing import Final

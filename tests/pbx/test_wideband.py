@@ -1,5 +1,5 @@
-"""SCENARIOS 22: what G.722 telephones say above 4 kHz is in the recording, from the first word, on the right side, and only then
-is it one of 16 kHz."""
+"""SCENARIOS 22: what G.722 telephones say above 4 kHz is in the recording, from the first word, on
+the right side, and only then is it one of 16 kHz."""
 
 import asyncio
 import time
@@ -28,7 +28,8 @@ WIDE_HZ = {"152": 5000, "421": 6000}  # what they say when they talk G.722
 
 @dataclass(frozen=True, kw_only=True)
 class Talk:
-    """Who calls whom, which of them talk G.722, who is heard left and right, and the rate of the recording."""
+    """Who calls whom, which of them talk G.722, who is heard left and right, and the rate of the
+    recording."""
 
     caller: str
     number: str
@@ -137,7 +138,10 @@ async def test_talk(pbx: LabAsterisk, wideband: Flows, left: Mapping[str, Left],
 
 
 async def test_a_telephone_that_talks_opus(pbx: LabAsterisk, fonoteka: Fonoteka, lateness: Lateness) -> None:
-    """The lab's own Asterisk reads Opus; one found on PATH may have no module for it, then the best it reads is G.722."""
+    """The lab's own Asterisk reads Opus.
+
+    One found on PATH may have no module for it, then the best it reads is G.722.
+    """
     codec = Codec.OPUS if "Running" in await pbx.cli("module show like codec_opus") else Codec.G722
     began, before = time.monotonic(), await fonoteka.ids()
     async with handset(pbx, TRUNK) as outside, handset(pbx, "421", codec=codec, tone_hz=6000) as desk:

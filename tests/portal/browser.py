@@ -21,7 +21,8 @@ FLAGS = [
 
 SLOWEST_MS = 60_000  # a machine may stand still; what is there is not waited for
 
-# A page is there, and nothing on it is still to come. Not "networkidle": with a shared worker that is never told.
+# A page is there, and nothing on it is still to come. Not "networkidle": with a shared worker that
+# is never told.
 NOTHING_AWAITED = """() => document.querySelector('main > *') && !document.querySelector('[aria-busy="true"], .bone')"""
 
 COLUMNS = ("employee", "direction", "result", "src", "dst", "answered", "date", "time", "duration", "rec")
@@ -54,7 +55,9 @@ def whole_list(page: Page) -> None:
 
 
 def all_looked(page: Page) -> None:
-    """Wait until the news heard so far has led to a look at the list, at most one in 1.2 s (callList.svelte.ts).
+    """Wait until the news heard so far has led to a look at the list, at most one in 1.2 s.
+
+    CallList.svelte.ts.
 
     The page's own timers keep their order however slow the machine is.
     """
@@ -66,7 +69,8 @@ def all_looked(page: Page) -> None:
 def answered(page: Page) -> Iterator[None]:
     """Do in the block what changes the selection; after it the table shows the answer.
 
-    The address changes before the table is busy, so only the request itself tells that the new selection was asked for.
+    The address changes before the table is busy, so only the request itself tells that the new
+    selection was asked for.
     """
     with page.expect_response(re.compile(r"/api/calls(\?|$)")):
         yield

@@ -1,4 +1,5 @@
-"""A browser on a served portal; a console error, a page's error or a request to any other host fails the test."""
+"""A browser on a served portal; a console error, a page's error or a request to any other host
+fails the test."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from tests.support import http
 from tests.support.mail_server import MailServer, mail_server
 
 _DESK: ViewportSize = {"width": 1440, "height": 900}
-# Once for each page, not at its reloads: what a browser remembers between visits is itself tried here.
+# Once for each page, not at its reloads: what a browser remembers between visits is itself tried
+# here.
 _FORGET_ONCE = "sessionStorage.getItem('tried') ?? (localStorage.clear(), sessionStorage.setItem('tried', 'yes'))"
 _MARKED = "expects_console_error"
 
@@ -41,7 +43,10 @@ def served(tmp_path_factory: pytest.TempPathFactory, mail: tuple[MailServer, Mai
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium. Not longer than this folder: Playwright's event loop would be in the way of other async tests."""
+    """Debian's Chromium.
+
+    Not longer than this folder: Playwright's event loop would be in the way of other async tests.
+    """
     expect.set_options(timeout=SLOWEST_MS)
     with sync_playwright() as playwright:
         one = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -51,7 +56,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
-    """A Russian's browser at a desk: one for all tests, so that it loads the portal once, as browsers do."""
+    """A Russian's browser at a desk: one for all tests, so that it loads the portal once, as
+    browsers do."""
     one = browser.new_context(
         base_url=served.address, viewport=_DESK, locale="ru-RU", color_scheme="light", reduced_motion="reduce"
     )

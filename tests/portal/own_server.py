@@ -1,4 +1,6 @@
-"""Fixtures for a module with a server of its own; they take the place of conftest's in the modules that import them.
+"""Fixtures for a module with a server of its own.
+
+They take the place of conftest's in the modules that import them.
 
 A module that needs other calls than the seed's overrides `served` again.
 """

@@ -1,4 +1,6 @@
-"""A portal of its own for the reports: two weeks of calls of every kind, many employees and numbers, none of them by chance.
+"""A portal of its own for the reports.
+
+Two weeks of calls of every kind, many employees and numbers, none of them by chance.
 
 The fixtures here take the place of conftest's in the modules that import them.
 """
@@ -28,7 +30,8 @@ _TALKS_MS = (400, 3_000, 29_400, 29_500, 30_000, 45_000, 59_000, 179_499, 179_50
 
 
 def two_weeks(now: datetime, count: int = CALLS) -> Iterator[CallReport]:
-    """Calls that ended before `now`: half of them of today and yesterday, the rest of the twelve days before."""
+    """Calls that ended before `now`: half of them of today and yesterday, the rest of the twelve
+    days before."""
     chance = Random(391)  # noqa: S311 (no secret)
     for number in range(count):
         ago_s = chance.randrange(1_000, 30 * 3600 if number % 2 else 13 * 86_400)
@@ -54,7 +57,8 @@ def tell(served: Served, calls: Iterator[CallReport]) -> None:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The portal on two weeks of calls; tests leave it as they found it."""
     with serving(tmp_path_factory.mktemp("reported") / "store", count=0) as one:
-        tell(one, two_weeks(one.now.replace(minute=0, second=0, microsecond=0)))  # the same hours at any minute
+        # The same hours at any minute.
+        tell(one, two_weeks(one.now.replace(minute=0, second=0, microsecond=0)))
         yield one
 
 
@@ -82,7 +86,10 @@ def complete(page: Page) -> None:
 
 
 def drawn(page: Page) -> None:
-    """Wait for all charts of a report; those that are far down are drawn when the reader comes near."""
+    """Wait for all charts of a report.
+
+    Those that are far down are drawn when the reader comes near.
+    """
     at = page.evaluate("() => scrollY")
     for chart in page.locator(".chart").all():
         if chart.get_attribute("data-drawn") == "false":

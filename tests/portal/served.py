@@ -64,13 +64,16 @@ class Served:
 
 
 def noon_zone(now: datetime) -> str:
-    """The zone in which it is between 12:00 and 13:00 now, so that «today» has a morning whenever the tests run."""
+    """The zone in which it is between 12:00 and 13:00 now, so that «today» has a morning whenever
+    the tests run."""
     hours = 12 - now.hour
-    return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"  # Etc/GMT-7 is seven hours east of Greenwich
+    # Etc/GMT-7 is seven hours east of Greenwich.
+    return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"
 
 
 async def filled(folder: Path, now: datetime, count: int) -> None:
-    """Make the store in `folder`: the seed's directory in the noon's zone, and `count` calls up to `now`."""
+    """Make the store in `folder`: the seed's directory in the noon's zone, and `count` calls up to
+    `now`."""
     folder.mkdir(parents=True, exist_ok=True)
     store = await Store.open(section(folder), sweep=True)
     try:
@@ -84,7 +87,10 @@ Filled = Callable[[Path, datetime, int], Coroutine[None, None, None]]
 
 
 def with_half_a_year(*, people: int = 48, numbers: int = 24, heard: bool = True) -> Filled:
-    """Instead of `filled`: the calls of half a year, of so many people and numbers; `heard` is `tests.data.half_year.fill`'s."""
+    """Instead of `filled`: the calls of half a year, of so many people and numbers.
+
+    `heard` is `tests.data.half_year.fill`'s.
+    """
 
     async def half_a_year(folder: Path, now: datetime, count: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +116,8 @@ def serving(folder: Path, *, count: int, filled: Filled = filled, mail: MailSect
 
 @contextmanager
 def serving_what(filling: Callable[[], Coroutine[Any, Any, None]], configuration: Configuration, now: datetime) -> Iterator[Served]:
-    """Let `filling` make the store that the configuration names, and serve the portal on it while the block runs."""
+    """Let `filling` make the store that the configuration names, and serve the portal on it while
+    the block runs."""
     # In a thread of its own: Playwright keeps an event loop running in this one.
     with ThreadPoolExecutor(1) as other:
         other.submit(lambda: asyncio.run(filling())).result()

@@ -45,7 +45,8 @@ def test_the_password_is_changed_and_the_session_stays(page: Page, served: Serve
         headers={"Authorization": f"Bearer {token}"},
     )
     assert back.status_code == 204
-    expect(page.get_by_text("Сеанс закончился")).to_be_visible()  # at once: the other sessions ended with that change
+    # At once: the other sessions ended with that change.
+    expect(page.get_by_text("Сеанс закончился")).to_be_visible()
 
 
 def test_escape_closes_it(page: Page) -> None:

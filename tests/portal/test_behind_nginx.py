@@ -112,7 +112,8 @@ def test_live_news_and_sound_come_through(browser: Browser, site: Site) -> None:
     expect(page.locator("main h1")).to_be_visible()
     call = going_on(95_000, BY_RULE, src="83910009911")
     site.served.report(call)
-    expect(page.locator(f"li[data-call='{call_id(call.pbx, call.linkedid)}']")).to_be_visible()  # by the WebSocket alone
+    # By the WebSocket alone.
+    expect(page.locator(f"li[data-call='{call_id(call.pbx, call.linkedid)}']")).to_be_visible()
     page.goto("/?from=2020-01-01&to=2099-12-31&recorded=true")
     rows(page).locator("td.rec button").first.click()
     page.wait_for_function("() => document.querySelector('audio')?.currentTime > 0.2")

@@ -1,4 +1,6 @@
-"""A large company on a full store (10 000 calls, 300 users, 200 numbers): nothing jumps, overflows or is lost to a keyboard.
+"""A large company on a full store (10 000 calls, 300 users, 200 numbers).
+
+Nothing jumps, overflows or is lost to a keyboard.
 
 Every page that the menu leads to is looked at, whichever they are.
 """

@@ -49,7 +49,10 @@ def test_who_looks_is_asked_once_and_the_mark_goes(page: Page) -> None:
     [("/stats", "StatisticsPage"), ("/now", "NowPage"), ("/users", "UsersPage"), ("/audit", "AuditPage"), ("/", "Login")],
 )
 def test_a_page_is_asked_for_beside_the_portal_itself(page: Page, address: str, of_page: str) -> None:
-    """Its file and its style are on their way before `core` has come and could name them; each comes once."""
+    """Its file and its style are on their way before `core` has come and could name them.
+
+    Each comes once.
+    """
     if of_page != "Login":
         log_in(page, "900", PASSWORD)
     asked: list[str] = []

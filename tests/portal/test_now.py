@@ -1,4 +1,5 @@
-"""The calls that are going on: who talks to whom, for how long, what is recorded, and the buttons that steer it."""
+"""The calls that are going on: who talks to whom, for how long, what is recorded, and the buttons
+that steer it."""
 
 import re
 from collections.abc import Iterator

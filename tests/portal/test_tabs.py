@@ -1,4 +1,7 @@
-"""Many tabs of one browser: all are live, over one socket; and none hears of a session that is not its own."""
+"""Many tabs of one browser: all are live, over one socket.
+
+And none hears of a session that is not its own.
+"""
 
 import re
 import time
@@ -121,7 +124,10 @@ def test_who_leaves_leaves_in_every_tab(browsing: BrowserContext, served: Served
 
 @pytest.mark.parametrize("line", ["shared", "own"])
 def test_nobody_hears_of_the_session_before_theirs(browsing: BrowserContext, served: Served, line: str) -> None:
-    """The cookie becomes a user's while an administrator's tab is open: the tab becomes theirs, and hears of their calls alone."""
+    """The cookie becomes a user's while an administrator's tab is open.
+
+    The tab becomes theirs, and hears of their calls alone.
+    """
     if line == "own":
         browsing.add_init_script("delete window.SharedWorker")
     (old,) = opened(browsing, 1)
@@ -138,8 +144,10 @@ def test_nobody_hears_of_the_session_before_theirs(browsing: BrowserContext, ser
     for page in (old, other):
         all_looked(page)
         page.on("request", lambda request: looks.append(request.url) if "/api/calls?" in request.url else None)
-    served.report(ringing("83912100021"))  # at 152, whom the administrator saw: news of it would have the list read
-    served.report(replace(ringing("83912100022"), employee="130", participants=("130",)))  # and news come in order
+    # At 152, whom the administrator saw: news of it would have the list read.
+    served.report(ringing("83912100021"))
+    # And news come in order.
+    served.report(replace(ringing("83912100022"), employee="130", participants=("130",)))
     for page in (old, other):
         sees(page, "83912100022")
         expect(rows(page).filter(has_text="83912100021")).to_have_count(0)

@@ -1,4 +1,5 @@
-"""Two companies on one installation whose calls are all known, so that whose each is can be told without asking the portal."""
+"""Two companies on one installation whose calls are all known, so that whose each is can be told
+without asking the portal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +63,10 @@ class Someone:
     administrator: bool
 
     def sees(self, call: CallReport) -> bool:
-        """Whether a call is theirs to see (CONTRACT.md): in their company, and one they took part in unless they administer it."""
+        """Whether a call is theirs to see (CONTRACT.md).
+
+        In their company, and one they took part in unless they administer it.
+        """
         return call.domain == self.domain and (self.administrator or self.login in call.participants)
 
 

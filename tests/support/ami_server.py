@@ -1,4 +1,7 @@
-"""A manager interface that can be made to misbehave; the real one is tried in tests/pbx/test_ami.py."""
+"""A manager interface that can be made to misbehave.
+
+The real one is tried in tests/pbx/test_ami.py.
+"""
 
 import asyncio
 import hashlib
@@ -14,7 +17,10 @@ EVENTS: Final = frozenset({"Newchannel", "Hangup", "FullyBooted"})
 
 
 class AmiServer:
-    """Answers Challenge, Login and Ping as Asterisk does, and everything in `answers`; `{id}` in one becomes the ActionID."""
+    """Answers Challenge, Login and Ping as Asterisk does, and everything in `answers`.
+
+    `{id}` in one becomes the ActionID.
+    """
 
     def __init__(self) -> None:
         self.greeting = b"Asterisk Call Manager/11.0.0\r\n"

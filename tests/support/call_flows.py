@@ -1,7 +1,8 @@
-"""Call flows played side by side, each by a company of its own on the shared PBX, before any of them is judged.
+"""Call flows played side by side, each by a company of its own on the shared PBX, before any of
+them is judged.
 
-Each flow is played once in a run, whatever number of tests reads its result. The manager interface is
-watched meanwhile by an account that shares nothing with Fonoteka's client.
+Each flow is played once in a run, whatever number of tests reads its result. The manager interface
+is watched meanwhile by an account that shares nothing with Fonoteka's client.
 """
 
 import asyncio
@@ -35,10 +36,10 @@ _MOST_TRIES: Final = 4
 class PlayedFlow:
     """The result of one call flow.
 
-    `phone_calls` are the calls of each telephone, `rows` the calls in the API, the oldest first, with
-    their recordings (`audio`, empty: none). `events` are the flow's own AMI events, `texts` all that
-    came from the manager interface meanwhile. `late_s` is the sum of the telephones' delays by a busy
-    machine.
+    `phone_calls` are the calls of each telephone, `rows` the calls in the API, the oldest first,
+    with their recordings (`audio`, empty: none). `events` are the flow's own AMI events, `texts`
+    all that came from the manager interface meanwhile. `late_s` is the sum of the telephones'
+    delays by a busy machine.
     """
 
     company: LabCompany
@@ -51,7 +52,10 @@ class PlayedFlow:
 
     @property
     def summary(self) -> tuple[str, str | None, str, str | None, list[str]]:
-        """Result, answered by, state and reason of the recording, users of its segments; of the only row."""
+        """Result, answered by, state and reason of the recording, users of its segments.
+
+        Of the only row.
+        """
         (row,) = self.rows
         recording = row["recording"]
         users = [segment["user"] for segment in recording["segments"]]
@@ -79,7 +83,10 @@ class PlayedFlows:
 
 
 def flows_of(items: Collection[pytest.Item]) -> set[str]:
-    """The names of the flows that the collected tests read: their parameter `flow` or `scenario`, or the marker `flows`."""
+    """The names of the flows that the collected tests read.
+
+    Their parameter `flow` or `scenario`, or the marker `flows`.
+    """
     names: set[str] = set()
     for item in items:
         names.update(name for mark in item.iter_markers("flows") for name in mark.args)
@@ -98,7 +105,8 @@ class _Player:
     def __init__(self, pbx: LabAsterisk, fonoteka: Fonoteka, witness: AmiWitness, lateness: Lateness) -> None:
         self._pbx, self._fonoteka, self._witness, self._lateness = pbx, fonoteka, witness, lateness
         self._played: dict[str, PlayedFlow] = {}
-        self._accounted: set[str] = set()  # rows that belong to a flow, or to an attempt that was given up
+        # Rows that belong to a flow, or to an attempt that was given up.
+        self._accounted: set[str] = set()
 
     async def play(self, waiting: list[str], flows: PlayedFlows) -> None:
         """Take flows from the list until it is empty, then wait for the recordings of all."""
@@ -117,7 +125,10 @@ class _Player:
             flows.extra_rows[self._pbx.company.name] = extra
 
     async def _play(self, name: str) -> PlayedFlow:
-        """Play a flow until each telephone's channel and each row has ended; again if the machine stood still meanwhile."""
+        """Play a flow until each telephone's channel and each row has ended.
+
+        Again if the machine stood still meanwhile.
+        """
         for _ in range(_MOST_TRIES - 1):
             began = time.monotonic()
             try:
@@ -157,7 +168,10 @@ class _Player:
         return replace(played, rows=rows, audio=audio)
 
     async def _rows(self, before: set[str], count: int, are_done: Callable[[Call], bool]) -> list[Call]:
-        """The rows not in `before`, the oldest first: once there are `count` and all are done, or as they are at the limit."""
+        """The rows not in `before`, the oldest first.
+
+        Once there are `count` and all are done, or as they are at the limit.
+        """
         found: list[Call] = []
 
         async def done() -> bool:
@@ -202,7 +216,10 @@ def _is_of(message: Message, company: LabCompany) -> bool:
 
 
 def _are_over(messages: list[Message], company: LabCompany) -> bool:
-    """Whether every telephone's channel that began has ended (callers can forge an event, but not its `Channel`)."""
+    """Whether every telephone's channel that began has ended.
+
+    Callers can forge an event, but not its `Channel`.
+    """
     channels = {
         event: {message["Channel"] for message in messages if message.get("Event") == event and _is_of(message, company)}
         for event in ("Newchannel", "Hangup")
@@ -226,7 +243,10 @@ def files_in(pbx: LabAsterisk) -> set[Path]:
 
 
 async def _left(pbx: LabAsterisk, already: set[Path]) -> set[Path]:
-    """The files that stay in the spool (a leg of what only rang is removed once Asterisk has closed it)."""
+    """The files that stay in the spool.
+
+    A leg of what only rang is removed once Asterisk has closed it.
+    """
     try:
         await eventually(lambda: not files_in(pbx) - already)
     except AssertionError:

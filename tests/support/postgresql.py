@@ -15,7 +15,10 @@ BINARIES: Final = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/
 
 @contextmanager
 def running(binaries: Path) -> Iterator[str]:
-    """A cluster for as long as the block runs; yields the URL of its server without a database's name."""
+    """A cluster for as long as the block runs.
+
+    Yields the URL of its server without a database's name.
+    """
     assert (binaries / "initdb").exists(), "PostgreSQL is missing: sh lab/setup.sh postgresql"
     folder = Path(tempfile.mkdtemp(prefix="fonoteka-pg-"))
     as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []

@@ -20,9 +20,12 @@ LEAKS: Final = 0.35  # Opus at 24 kbit/s lets steady tones through to the other 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A segment of a recording: its user, the tones on each side, and its length (None: no telephone measures it).
+    """A segment of a recording: its user, the tones on each side, and its length (None.
 
-    `begins_late_s`: where nothing rings before the talk, the recorder is attached as the talk begins.
+    No telephone measures it).
+
+    `begins_late_s`: where nothing rings before the talk, the recorder is attached as the talk
+    begins.
     """
 
     user: str
@@ -93,12 +96,16 @@ def unrecorded(reason: str, **row: Any) -> Row:
 
 
 def each(scenarios: Sequence[Scenario]) -> pytest.MarkDecorator:
-    """Parametrize a test by a table; all its flows are played side by side (`tests.support.call_flows`)."""
+    """Parametrize a test by a table; all its flows are played side by side.
+
+    `tests.support.call_flows`.
+    """
     return pytest.mark.parametrize("scenario", scenarios, ids=lambda scenario: scenario.name)
 
 
 def assert_as_expected(expected: Scenario, flows: PlayedFlows) -> None:
-    """Check each call's row, the length of every segment, each party on its side, and an empty spool."""
+    """Check each call's row, the length of every segment, each party on its side, and an empty
+    spool."""
     played = flows[expected.flow]
     assert [_in_api(row) for row in played.rows] == [row.in_api(played.company) for row in expected.rows]
     for row, call, audio in zip(expected.rows, played.rows, played.audio, strict=True):

@@ -1,8 +1,9 @@
 """Run a test again that failed while the machine stood still (pytest plugin).
 
-Telephones, browsers and Asterisk keep real time. When the machine stops for a second (a snapshot, a host
-that runs something else), a talk has a gap that no program could have avoided, and the test says nothing.
-A machine that is slow, but runs, delays a thread by milliseconds: then a failure is a failure.
+Telephones, browsers and Asterisk keep real time. When the machine stops for a second (a snapshot, a
+host that runs something else), a talk has a gap that no program could have avoided, and the test
+says nothing. A machine that is slow, but runs, delays a thread by milliseconds: then a failure is a
+failure.
 """
 
 import time
@@ -54,7 +55,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def _forget_failed_fixtures(item: pytest.Item) -> None:
-    """Have fixtures of a wider scope made again whose set-up failed; pytest would raise the same exception again."""
+    """Have fixtures of a wider scope made again whose set-up failed.
+
+    Pytest would raise the same exception again.
+    """
     for definitions in getattr(item, "_fixtureinfo").name2fixturedefs.values():  # noqa: B009 (not public)
         for definition in definitions:
             if definition.cached_result is not None and definition.cached_result[2] is not None:
