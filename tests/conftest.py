@@ -1,5 +1,4 @@
-"""One real Asterisk and one Fonoteka beside it for all tests that call, which therefore share one
-event loop."""
+"""One Asterisk and one Fonoteka beside it for all tests that call; they share one event loop."""
 
 from collections.abc import AsyncIterator
 

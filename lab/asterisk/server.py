@@ -163,8 +163,7 @@ class LabAsterisk:
         await self._wait_until_booted()
 
     def _lay_out_data(self) -> None:
-        """Asterisk's own data and sounds, by links, with the kit's sounds among them as on an
-        operator's machine."""
+        """Link Asterisk's own data and sounds, and put the kit's sounds among them."""
         if (data := self.folder / "data").exists():
             return
         theirs = self._program.data

@@ -78,8 +78,7 @@ def long_leg(target: Path, *, hz: int, length_s: float) -> Path:
 
 
 def menu_prompt(target: Path) -> Path:
-    """What the voice menu plays: 1.5 s of a third tone, so that it is known when it slips into a
-    recording."""
+    """The sound of the voice menu: 1.5 s of a third tone, which a recording must not contain."""
     return tone(target, hz=1500, length_s=MENU_S)
 
 

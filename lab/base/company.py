@@ -26,8 +26,7 @@ class LabUser:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabCompany:
-    """A domain, and which of its numbers lead to the menu, to the ring group, to the queue, and by
-    them outside.
+    """A domain and the numbers that lead to its menu, ring group, queue and outside.
 
     `duty_number` is a queue whose only member is `duty_leads_to`; `follow_number` looks for its
     user there (FollowMe).

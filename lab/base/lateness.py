@@ -1,8 +1,7 @@
-"""How late this machine is: what a telephone in software would have been delayed by, while others
-kept the processors busy.
+"""The lateness of this machine: how long other work delays a program that waits for a packet.
 
-Lengths of talks are judged against the telephones' clocks; where the telephones themselves were
-held up, so were their packets.
+The lengths of talks are compared with the telephones' clocks. A telephone that was delayed has sent
+its packets late too.
 """
 
 import threading
@@ -14,8 +13,7 @@ _EVERY_S: Final = 0.02  # a packet
 
 
 class Lateness:
-    """Sleeps for a packet's length over and over while the block runs, and notes by how much it
-    overslept."""
+    """Sleeps for a packet's length again and again, and notes the delay of each wake-up."""
 
     def __init__(self) -> None:
         self._late: list[tuple[float, float]] = []

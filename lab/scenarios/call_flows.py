@@ -157,8 +157,7 @@ async def picked_up(pbx: LabAsterisk, rings: str = "152", picks: str = "421", af
 
 
 async def picked_up_at_once(pbx: LabAsterisk) -> PhoneCalls:
-    """The same, so soon that the telephone that rings may be gone before anybody could ask for its
-    recording."""
+    """The same, so soon that the ringing channel may be gone before a recorder is attached."""
     return await picked_up(pbx, after_s=0.0)
 
 
@@ -178,10 +177,7 @@ async def picked_up_from_130(pbx: LabAsterisk) -> PhoneCalls:
 
 
 async def picked_up_from_group(pbx: LabAsterisk) -> PhoneCalls:
-    """152 and 130 ring; 421 takes the call of 130.
-
-    *8130), whose telephone is the one of the two that is not recorded.
-    """
+    """152 and 130 ring; 421 takes the call of 130 (*8130), who is not recorded."""
     async with (
         handset(pbx, TRUNK) as outside,
         handset(pbx, "152") as desk,
@@ -228,8 +224,7 @@ async def conference_with_customer(pbx: LabAsterisk) -> PhoneCalls:
 
 
 async def followed_out(pbx: LabAsterisk) -> PhoneCalls:
-    """FollowMe finds its user at a long-distance number, who hears who calls and takes the call by
-    pressing 1."""
+    """FollowMe finds its user at a long-distance number; the user accepts the call by pressing 1."""
     async with watcher(pbx) as tap, handset(pbx, TRUNK) as outside, handset(pbx, OUTSIDE) as far:
         customer = outside.dial(pbx.company.follow_number, user=CALLER)
         found = await answers(far)

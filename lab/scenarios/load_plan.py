@@ -125,10 +125,10 @@ def load_company(users: int) -> LabCompany:
 
 
 def plan(company: LabCompany, *, calls: int, at_once: int, per_second: float, talk_s: float, seed: int) -> tuple[Planned, ...]:
-    """So many calls, at most `at_once` of them and `per_second` new ones at a time, of `talk_s` on
-    average, in order of start.
+    """Plan the calls, in order of their start; at most `at_once` of them go on at a time.
 
-    Nobody is in two calls at a time; a call waits until its people are free.
+    `per_second` is the mean rate of new calls, `talk_s` the mean length of a talk. Nobody is in two
+    calls at a time; a call waits until its people are free.
     """
     chance = random.Random(seed)  # noqa: S311
     free = [user.extension for user in company.users]

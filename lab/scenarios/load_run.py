@@ -1,5 +1,4 @@
-"""Plays a load plan on handsets: `python -m lab.scenarios.load_run [--calls N] [--at-once N]
-[--seed N]`."""
+"""Play a load plan on handsets: `python -m lab.scenarios.load_run [--calls N] [--at-once N] …`."""
 
 import argparse
 import asyncio

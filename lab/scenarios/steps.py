@@ -1,5 +1,4 @@
-"""What plays share: a customer who talks to somebody, people who talk a while, the watcher's eye on
-the manager interface."""
+"""Steps that call flows share: calls that are answered, talks, and the watcher of AMI."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -64,8 +63,7 @@ async def watcher(pbx: LabAsterisk) -> AsyncIterator[AmiWitness]:
 
 
 async def marked(one: Line, other: Line) -> None:
-    """Both say nothing for a moment, so that it is seen in a recording whether its sides are in
-    step, and then talk again."""
+    """Mute both sides for a moment, which shows in a recording whether they are in step; then talk."""
     with one.saying_nothing(), other.saying_nothing():
         await asyncio.sleep(MARK_S)
     await talk()

@@ -161,7 +161,7 @@ async def attended_by_phone_out(pbx: LabAsterisk) -> PhoneCalls:
 
 
 async def attended_by_phone_taken_back(pbx: LabAsterisk) -> PhoneCalls:
-    """152 holds, asks 421, hangs up on 421 and goes on with the customer: nothing is transferred."""
+    """152 holds, asks 421, hangs up on 421 and goes on with the customer: no transfer."""
     async with handset(pbx, "421") as colleague, customer_with(pbx) as (customer, employee, desk):
         await employee.hold()
         asking, asked = await answered(desk, "421", colleague)

@@ -7,8 +7,10 @@ from lab.sip.message import Address, SipMessage, new_branch
 
 
 class Dialog:
-    """`local` and `remote` are From and To as we write them, `target` is where requests go, `here`
-    our own address."""
+    """One dialog. `local` and `remote` are our From and To.
+
+    `target` is the address of requests, `here` our own address.
+    """
 
     def __init__(self, *, call_id: str, local: str, remote: str, target: str, here: Address) -> None:
         self.call_id = call_id

@@ -117,8 +117,7 @@ class Line:
         self._end(int(status[:3]))
 
     async def hang_up(self) -> SipCall:
-        """End it, whatever its state: give up while it rings there, refuse while it rings here,
-        else say goodbye."""
+        """End the call in any state: cancel it, decline it, or say BYE."""
         if self._over.is_set():
             return self.sip_call
         if self.sip_call.answered:
@@ -182,9 +181,9 @@ class Line:
         return await self._refer(f"<sip:{number}@{self._phone.pbx[0]}>")
 
     async def join(self, other: "Line") -> int:
-        """Connect the other parties of two calls of this telephone.
+        """Connect the other parties of two calls of this telephone, then hang up.
 
-        REFER with Replaces, RFC 3891), then hang up.
+        The telephone sends REFER with Replaces (RFC 3891).
         """
         there = other.dialog
         call_id, to_tag, from_tag = (quote(text, safe="") for text in (there.call_id, tag_of(there.remote), tag_of(there.local)))

@@ -116,7 +116,7 @@ def new_branch() -> str:
 
 
 def quoted(name: str) -> str:
-    """A display name as a quoted string (section 25.1), followed by a blank; nothing for no name."""
+    """A display name as a quoted string (section 25.1) and a blank; nothing for no name."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}" ' if name else ""
 

@@ -1,6 +1,6 @@
-"""A telephone tells the PBX where it stands.
+"""The registration of a telephone (RFC 3261, section 10).
 
-RFC 3261, section 10), so that one that is off is absent as in an office.
+A telephone that is switched off is not registered, as in an office.
 """
 
 import asyncio

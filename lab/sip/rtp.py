@@ -66,7 +66,7 @@ class RtpStream:
         return RtpStream(self._codec, b"".join(self._frames), first_number=self._sequence - 3000)
 
     def press(self, keys: str) -> Future[None]:
-        """Send these keys, each for 100 ms with 100 ms after it; done when the last has been sent."""
+        """Send the keys, each for 100 ms with 100 ms after it; done when the last is sent."""
         done: Future[None] = Future()
         steps: list[_Step | Future[None]] = []
         for key in keys:

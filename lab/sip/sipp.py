@@ -1,5 +1,4 @@
-"""SIPp, the telephone: a scenario filled in and run as a process, and what its trace tells of every
-call."""
+"""SIPp as a telephone: a scenario run as a process, and the calls read from its trace."""
 
 import asyncio
 import os

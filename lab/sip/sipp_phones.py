@@ -253,9 +253,9 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def _quoted(name: str) -> str:
-    """A display name (RFC 3261, section 25.1.
+    """Write a display name (RFC 3261, section 25.1, quoted-string).
 
-    Quoted-string), every byte in SIPp's \\xHH, since SIPp reads `[…]` as its own.
+    Every byte is written as SIPp's \\xHH, because SIPp reads `[…]` as a keyword.
     """
     if not name:
         return ""

@@ -24,7 +24,7 @@ Call = dict[str, Any]
 
 
 def configuration_text(pbx: LabAsterisk, folder: Path, listen: str) -> str:
-    """The configuration of a Fonoteka beside a lab's Asterisk, everything it keeps below `folder`."""
+    """The configuration of a Fonoteka beside a lab's Asterisk; its data is below `folder`."""
     host, port = pbx.ami
     return f"""\
 [pbx]
@@ -148,8 +148,10 @@ async def fonoteka(*arguments: str, folder: Path, **environment: str) -> tuple[i
 
 @asynccontextmanager
 async def beside(pbx: LabAsterisk, folder: Path, **environment: str) -> AsyncIterator[Fonoteka]:
-    """`fonoteka apply` and `fonoteka up` in `folder`, with more in their environment, until the
-    block ends."""
+    """Run `fonoteka apply` and `fonoteka up` in `folder` until the block ends.
+
+    `environment` is added to that of `up`.
+    """
     listen = f"127.0.0.1:{free_port()}"
     (folder / "fonoteka.toml").write_text(configuration_text(pbx, folder, listen), encoding="utf-8")
     (folder / "company.toml").write_text(apply_text(*pbx.companies), encoding="utf-8")

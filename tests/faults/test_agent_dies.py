@@ -47,8 +47,7 @@ async def test_nothing_is_lost_and_nothing_is_twice(pbx: LabAsterisk, fonoteka: 
 
 
 def assert_between(one: tuple[float, float], other: tuple[float, float], length_ms: int, late_s: float) -> None:
-    """From somewhere in one moment to somewhere in the other, give or take ten packets and the
-    machine's lateness."""
+    """The length is that between the two actions, within ten packets and the machine's lateness."""
     shortest_ms, longest_ms = 1000 * (other[0] - one[1]), 1000 * (other[1] - one[0])
     assert shortest_ms - 200 - 1000 * late_s <= length_ms <= longest_ms + 200 + 1000 * late_s
 
@@ -56,8 +55,7 @@ def assert_between(one: tuple[float, float], other: tuple[float, float], length_
 async def test_a_pause_outlives_the_agent_and_the_next_one_resumes_and_stops_it(
     pbx: LabAsterisk, fonoteka: Fonoteka, lateness: Lateness
 ) -> None:
-    """The recorder is Asterisk's: the next agent learns its id from the channel, and that it is
-    paused from the journal."""
+    """The next agent reads the recorder's id from the channel, and the pause from the journal."""
     before, begun_at = await fonoteka.ids(), time.monotonic()
     # When each was begun to be asked for, and when it was done.
     asked: dict[str, tuple[float, float]] = {}

@@ -33,7 +33,7 @@ PARKED = {"ParkedCall": 1, "UnParkedCall": 1}
 # at all.
 THROUGH_LOCAL = {"followed_out"} | {f"attended_by_keys{how}" for how in ("", "_to_130", "_unanswered", "_taken_back")}
 
-#      flow                          calls  events                 answered, in the order of their answers
+#      flow                          calls  events                 answered, in order
 ROWS = [
     ("hold_and_resume",               1, HELD,              ("152", CUSTOMER)),
     ("hold_and_resume_anew",          1, HELD,              ("152", CUSTOMER)),

@@ -1,5 +1,4 @@
-"""The lab itself: calls on its PBX come out as nominal, are heard on the right leg, and last as
-long as they are said to."""
+"""The lab itself: calls have their nominal length and are heard on the right leg."""
 
 import asyncio
 import time

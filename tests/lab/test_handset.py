@@ -208,8 +208,7 @@ async def test_what_a_recorder_hears_of_who_comes_after_a_transfer(pbx: LabAster
 
 
 async def _written(leg: Path) -> None:
-    """Wait until a leg grows no more: a busy Asterisk writes on, and the header last, when the
-    channel has gone."""
+    """Wait until a leg does not grow: Asterisk may write on after the channel has gone."""
     sizes = [-1]
 
     def has_stopped() -> bool:

@@ -19,9 +19,9 @@ _PLAYED_WITHIN_S = 300.0  # the longest takes twenty
 
 @dataclass(frozen=True, kw_only=True)
 class Left:
-    """The result of a flow: its one row, the recording (empty.
+    """The result of a flow: its only row and its recording (empty: there is none).
 
-    None), and the delays of the telephones.
+    `late_s` is the sum of the telephones' delays by a busy machine.
     """
 
     company: LabCompany

@@ -151,8 +151,7 @@ async def test_a_kill_takes_the_link_down_at_once(spare_pbx: LabAsterisk) -> Non
 
 @asynccontextmanager
 async def relay(target: tuple[str, int], *, bytewise: bool = False) -> AsyncIterator[tuple[tuple[str, int], bytearray]]:
-    """A wire in between: what the client sends is kept, what Asterisk sends may come in segments of
-    one byte."""
+    """Run a relay that keeps what the client sends; Asterisk's bytes may come one by one."""
     sent = bytearray()
     tasks: list[asyncio.Task[None]] = []
 

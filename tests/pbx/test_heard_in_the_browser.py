@@ -69,8 +69,7 @@ async def test_a_call_just_made_is_found_and_heard(pbx: LabAsterisk, fonoteka: F
 
 
 async def test_a_talk_is_watched_and_its_recording_paused(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
-    """The page of the calls that go on, its buttons, then the pause in the path and in the player,
-    all of one real call."""
+    """The page of live calls, its buttons, and the pause in path and player, of one real call."""
     before = await fonoteka.ids()
     async with administrators_page(fonoteka) as page:
         await page.get_by_role("link", name="Сейчас").click()

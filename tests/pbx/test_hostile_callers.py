@@ -1,7 +1,4 @@
-"""Callers who write hostile text into their name and number.
-
-SCENARIOS 25), on the real Asterisk and through all of Fonoteka.
-"""
+"""Callers who write hostile text into their name and number (SCENARIOS 25)."""
 
 import re
 

@@ -1,5 +1,4 @@
-"""The kit as it is: the real Asterisk loads every file of asterisk_conf, and what they promise is
-there."""
+"""The kit on the real Asterisk: every file of asterisk_conf is loaded and has its effect."""
 
 import csv
 import re

@@ -51,8 +51,7 @@ async def test_ninety_minutes_to_a_tenth_of_a_second(pbx: LabAsterisk, fonoteka:
 
 
 def hand_over(spool: Spool, linkedid: str) -> None:
-    """Put a call of ninety minutes that has just ended where the agent leaves closed legs for the
-    mixer."""
+    """Put the closed legs of a call of ninety minutes where the mixer takes them."""
     ended_at = datetime.now(UTC)
     started_at = ended_at - timedelta(seconds=LENGTH_S)
     name = segment_name(linkedid, linkedid, 1)
@@ -100,11 +99,10 @@ async def ready(fonoteka: Fonoteka, identity: str) -> dict[str, Any]:
 
 
 def assert_minute(audio: soundfile.SoundFile, minute: int) -> None:
-    """Each side's tone in this minute, and its half second of silence at the end of it, on both
-    sides at once.
+    """Check each side's tone in this minute, and the half second of silence at its end.
 
-    (Not "no other tone": a tone for minutes on either side is what Opus at 24 kbit/s keeps apart
-    worst.)
+    The test does not ask for "no other tone": a tone for minutes on either side is what Opus at 24
+    kbit/s keeps apart worst.
     """
     audio.seek(minute * 60 * audio.samplerate)
     samples = audio.read(60 * audio.samplerate, dtype="float64").T

@@ -78,10 +78,9 @@ def listened(line: Line) -> Samples:
 
 
 def notice_in(heard: Samples) -> tuple[float, float]:
-    """Which share of the notice's quarter seconds is heard, in order, and when the last of them
-    ends, in seconds.
+    """The share of the announcement that is heard, and the second in which it ends.
 
-    By pieces, since a telephone on a busy machine hears short gaps.
+    It is compared by quarter seconds, because a telephone on a busy machine hears short gaps.
     """
     pieces = np.array_split(decoded(NOTICE_FILE.read_bytes())[0][0], round(NOTICE_S * 4))
     spoken = [piece for piece in pieces if np.abs(piece).max() > 0.05]

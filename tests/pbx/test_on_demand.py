@@ -31,8 +31,7 @@ BEEP_MS: Final = 440  # while it is played, who pressed the key hears nothing el
 
 
 class Panel:
-    """The live panel of one person: what they see of the one call that goes on, and what they
-    click."""
+    """The live panel of one user: the one call that goes on, and the buttons."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http

@@ -1,7 +1,4 @@
-"""Calls that are picked up at another desk or from a parking place.
-
-SCENARIOS 23), on the real Asterisk.
-"""
+"""Calls that are picked up at another desk or from a parking place (SCENARIOS 23)."""
 
 import pytest
 

@@ -30,7 +30,7 @@ def in_step(played: PlayedFlow) -> None:
 
 
 def a_pause(side: int, length_s: float, played: PlayedFlow) -> None:
-    """One side is silent for `length_s` while the other goes on; after the pause both are in step."""
+    """One side is silent for `length_s`, the other goes on; then both are in step."""
     samples, rate_hz = decoded(played.audio[0])
     begin, end = pauses_in(samples[side], rate_hz)[0]
     assert end - begin == pytest.approx(length_s, abs=0.25 + played.late_s)

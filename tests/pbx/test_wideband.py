@@ -1,5 +1,4 @@
-"""SCENARIOS 22: what G.722 telephones say above 4 kHz is in the recording, from the first word, on
-the right side, and only then is it one of 16 kHz."""
+"""SCENARIOS 22: G.722 above 4 kHz is in the recording, which has 16 kHz only then."""
 
 import asyncio
 import time
@@ -28,8 +27,7 @@ WIDE_HZ = {"152": 5000, "421": 6000}  # what they say when they talk G.722
 
 @dataclass(frozen=True, kw_only=True)
 class Talk:
-    """Who calls whom, which of them talk G.722, who is heard left and right, and the rate of the
-    recording."""
+    """A talk: the telephones, those that talk G.722, and the sides and rate of the recording."""
 
     caller: str
     number: str

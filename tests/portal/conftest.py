@@ -1,5 +1,4 @@
-"""A browser on a served portal; a console error, a page's error or a request to any other host
-fails the test."""
+"""A browser on a served portal; any console error or request to another host fails the test."""
 
 import re
 from collections.abc import Iterator
@@ -56,8 +55,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
-    """A Russian's browser at a desk: one for all tests, so that it loads the portal once, as
-    browsers do."""
+    """A Russian's browser at a desk: one for all tests, so that it loads the portal once."""
     one = browser.new_context(
         base_url=served.address, viewport=_DESK, locale="ru-RU", color_scheme="light", reduced_motion="reduce"
     )

@@ -30,8 +30,7 @@ _TALKS_MS = (400, 3_000, 29_400, 29_500, 30_000, 45_000, 59_000, 179_499, 179_50
 
 
 def two_weeks(now: datetime, count: int = CALLS) -> Iterator[CallReport]:
-    """Calls that ended before `now`: half of them of today and yesterday, the rest of the twelve
-    days before."""
+    """Calls that ended before `now`: half in two days, the rest in the twelve days before."""
     chance = Random(391)  # noqa: S311 (no secret)
     for number in range(count):
         ago_s = chance.randrange(1_000, 30 * 3600 if number % 2 else 13 * 86_400)

@@ -64,16 +64,14 @@ class Served:
 
 
 def noon_zone(now: datetime) -> str:
-    """The zone in which it is between 12:00 and 13:00 now, so that «today» has a morning whenever
-    the tests run."""
+    """The zone in which it is 12:00 to 13:00 now: then «today» has a morning at any time."""
     hours = 12 - now.hour
     # Etc/GMT-7 is seven hours east of Greenwich.
     return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"
 
 
 async def filled(folder: Path, now: datetime, count: int) -> None:
-    """Make the store in `folder`: the seed's directory in the noon's zone, and `count` calls up to
-    `now`."""
+    """Make the store in `folder`: the seed's directory in the noon's zone, and `count` calls."""
     folder.mkdir(parents=True, exist_ok=True)
     store = await Store.open(section(folder), sweep=True)
     try:
@@ -116,8 +114,7 @@ def serving(folder: Path, *, count: int, filled: Filled = filled, mail: MailSect
 
 @contextmanager
 def serving_what(filling: Callable[[], Coroutine[Any, Any, None]], configuration: Configuration, now: datetime) -> Iterator[Served]:
-    """Let `filling` make the store that the configuration names, and serve the portal on it while
-    the block runs."""
+    """Make the configured store by `filling`, and serve the portal while the block runs."""
     # In a thread of its own: Playwright keeps an event loop running in this one.
     with ThreadPoolExecutor(1) as other:
         other.submit(lambda: asyncio.run(filling())).result()

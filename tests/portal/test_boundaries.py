@@ -1,9 +1,8 @@
-"""Nobody sees what is not theirs: a user nothing of another user, an administrator nothing of
-another company.
+"""A user sees no call of another user, an administrator no call of another company.
 
-Tried as somebody curious would: through every page of the menu, and by typing addresses, the
-portal's and the API's, that name others' calls. What the portal may show is known from the calls
-that were made, not from asking it.
+Tried as a curious user would: through every page of the menu, and by typing addresses, the portal's
+and the API's, that name others' calls. What the portal may show is known from the calls that were
+made, not from asking it.
 """
 
 import json
@@ -119,10 +118,7 @@ def _marks(call: CallReport) -> tuple[str, str]:
 
 
 def _all_texts(body: bytes) -> str:
-    """The text of an answer; of a ZIP.
-
-    Also an Excel file) the texts and names of all that is in it.
-    """
+    """The text of an answer; of a ZIP (also an Excel file) the texts and names of its members."""
     if not body.startswith(b"PK"):
         return body.decode(errors="replace")
     with ZipFile(BytesIO(body)) as packed:
@@ -145,8 +141,7 @@ def test_the_list_has_ones_own_calls_and_no_other(browser: Browser, companies: C
 
 @_EVERYBODY
 def test_no_page_of_the_menu_tells_of_others(browser: Browser, companies: Companies, who: Someone) -> None:
-    """Every page that an administrator's menu leads to is typed in, whether one's own menu has it
-    or not."""
+    """Every page of an administrator's menu is typed in, also where the own menu lacks it."""
     administrator = next(one for one in PEOPLE if one.administrator)
     with _visiting(browser, companies, administrator) as visit:
         pages = {str(link.get_attribute("href")) for link in visit.page.locator("header nav a").all()}

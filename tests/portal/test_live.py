@@ -81,8 +81,7 @@ def test_a_call_that_begins_before_the_line_is_up_is_not_missed(
 
 
 def happens_meanwhile(page: Page, served: Served, call: CallReport, seconds: float) -> None:
-    """Report a call when the next list has been read, and let the page wait so long for that
-    answer."""
+    """Report a call when the next list has been read, and delay the answer to the page."""
     held: list[str] = []
 
     def hold(route: Route) -> None:

@@ -100,8 +100,7 @@ def test_stop_goes_back_to_the_beginning(admin: Page) -> None:
 
 
 def test_the_manuals_way_through_the_portal(page: Page, served: Served) -> None:
-    """V, step by step: log in, set the dates, «Обновить», choose a user, find a recording and hear
-    it, save it."""
+    """V, step by step: log in, set dates and user, find a recording, hear it, save it."""
     log_in(page, "900", PASSWORD)
     days = page.locator(".period input")
     assert days.first.input_value() == days.last.input_value()  # today at first

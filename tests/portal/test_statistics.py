@@ -1,5 +1,4 @@
-"""«Статистика» (manual, VII): every figure opens as many calls as it says, and Back is at the same
-report."""
+"""«Статистика» (manual, VII): every figure opens as many calls as it says."""
 
 import re
 from datetime import timedelta

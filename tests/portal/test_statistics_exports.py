@@ -62,7 +62,7 @@ def saved(page: Page, name: str, way: str, folder: Path) -> Path:
 
 
 def plain(text: str) -> str:
-    """Without spaces of any kind and signs of their own: `1 234` and `12,5 %` → `1234` and `12,5%`."""
+    """Remove all spaces, and write the plain minus: `1 234` and `12,5 %` → `1234` and `12,5%`."""
     return re.sub(r"\s", "", text).replace("−", "-")
 
 

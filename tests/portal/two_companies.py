@@ -1,5 +1,4 @@
-"""Two companies on one installation whose calls are all known, so that whose each is can be told
-without asking the portal."""
+"""Two companies on one installation; the owner of every call is known without the portal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

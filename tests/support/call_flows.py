@@ -1,8 +1,8 @@
-"""Call flows played side by side, each by a company of its own on the shared PBX, before any of
-them is judged.
+"""Call flows played side by side, each by a company of its own on the shared PBX.
 
-Each flow is played once in a run, whatever number of tests reads its result. The manager interface
-is watched meanwhile by an account that shares nothing with Fonoteka's client.
+Each flow is played once in a run, whatever number of tests reads its result, and all are over
+before any is judged. The manager interface is watched meanwhile by an account that shares nothing
+with Fonoteka's client.
 """
 
 import asyncio

@@ -20,12 +20,10 @@ LEAKS: Final = 0.35  # Opus at 24 kbit/s lets steady tones through to the other 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A segment of a recording: its user, the tones on each side, and its length (None.
+    """A segment of a recording: its user, the tones on each side, and its length.
 
-    No telephone measures it).
-
-    `begins_late_s`: where nothing rings before the talk, the recorder is attached as the talk
-    begins.
+    `lasts` is None where no telephone measures it. `begins_late_s`: where nothing rings before the
+    talk, the recorder is attached as the talk begins.
     """
 
     user: str
@@ -80,7 +78,7 @@ def scenario(name: str, flow: str, *rows: Row, also: Callable[[PlayedFlow], None
 
 
 def part(user: str, left: int, right: int, lasts: str | Length | None, *, begins_late_s: float = 0.0) -> Part:
-    """Make a segment with one tone on each side; `lasts` may name the telephone whose talk it is."""
+    """Make a segment with one tone on each side; `lasts` may name the talking telephone."""
     length = talk_of(lasts) if isinstance(lasts, str) else lasts
     return Part(user=user, left=(left,), right=(right,), lasts=length, begins_late_s=begins_late_s)
 
@@ -104,8 +102,7 @@ def each(scenarios: Sequence[Scenario]) -> pytest.MarkDecorator:
 
 
 def assert_as_expected(expected: Scenario, flows: PlayedFlows) -> None:
-    """Check each call's row, the length of every segment, each party on its side, and an empty
-    spool."""
+    """Check each row, the length of every segment, each party's side, and the empty spool."""
     played = flows[expected.flow]
     assert [_in_api(row) for row in played.rows] == [row.in_api(played.company) for row in expected.rows]
     for row, call, audio in zip(expected.rows, played.rows, played.audio, strict=True):

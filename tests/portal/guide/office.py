@@ -1,5 +1,4 @@
-"""What the guides' pictures show: an office on a Tuesday evening in Krasnoyarsk, half a year of its
-calls behind it.
+"""The office of the guides' pictures: a Tuesday evening in Krasnoyarsk after half a year of calls.
 
 The clock stands still for the server and the browser alike, so that a picture changes only when the
 portal does.

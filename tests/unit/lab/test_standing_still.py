@@ -1,4 +1,4 @@
-"""A test that fails while the machine stands still is run again; on a machine that runs, once is enough."""
+"""A test that fails while the machine stands still is run again; otherwise it runs once."""
 
 import pytest
 
