@@ -1,4 +1,4 @@
-"""The office of the demo: people call in, call out and call each other until the task is cancelled."""
+"""The office of the demo: people call in, out and each other until the task is cancelled."""
 
 import asyncio
 import logging

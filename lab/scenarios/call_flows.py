@@ -197,7 +197,7 @@ async def picked_up_from_group(pbx: LabAsterisk) -> PhoneCalls:
 
 
 async def conference_of_colleagues(pbx: LabAsterisk) -> PhoneCalls:
-    """152, 421 and 130 meet in the conference room, one after another, and leave in the same order."""
+    """152, 421 and 130 meet in the conference room one by one, and leave in the same order."""
     async with handset(pbx, "152") as one, handset(pbx, "421") as two, handset(pbx, "130") as three:
         lines = []
         for phone in (one, two, three):
@@ -224,7 +224,7 @@ async def conference_with_customer(pbx: LabAsterisk) -> PhoneCalls:
 
 
 async def followed_out(pbx: LabAsterisk) -> PhoneCalls:
-    """FollowMe finds its user at a long-distance number; the user accepts the call by pressing 1."""
+    """FollowMe finds its user at a long-distance number; the user accepts by pressing 1."""
     async with watcher(pbx) as tap, handset(pbx, TRUNK) as outside, handset(pbx, OUTSIDE) as far:
         customer = outside.dial(pbx.company.follow_number, user=CALLER)
         found = await answers(far)

@@ -63,7 +63,7 @@ async def watcher(pbx: LabAsterisk) -> AsyncIterator[AmiWitness]:
 
 
 async def marked(one: Line, other: Line) -> None:
-    """Mute both sides for a moment, which shows in a recording whether they are in step; then talk."""
+    """Mute both sides for a moment: the recording shows whether they are in step; then talk."""
     with one.saying_nothing(), other.saying_nothing():
         await asyncio.sleep(MARK_S)
     await talk()

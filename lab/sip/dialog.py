@@ -32,9 +32,9 @@ class Dialog:
         return self._message(method, self._last, new_branch(), *more, body=body)
 
     def acknowledgement(self, branch: str | None = None) -> SipMessage:
-        """The ACK of our last INVITE: in its own transaction for a 200, in the INVITE's.
+        """The ACK of our last INVITE (17.1.1.3).
 
-        `branch`) for a refusal (17.1.1.3.
+        For a 200 it has a transaction of its own, for a refusal that of the INVITE (`branch`).
         """
         return self._message("ACK", self._invited, branch or new_branch())
 

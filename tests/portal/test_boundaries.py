@@ -287,7 +287,7 @@ def test_a_call_that_goes_on_elsewhere_is_neither_shown_nor_stopped(browser: Bro
 
 @_EVERYBODY
 def test_nobody_changes_what_is_not_theirs(browser: Browser, companies: Companies, who: Someone) -> None:
-    """The switch of a user of another company (or, for a user, of anybody), from the page itself."""
+    """The switch of a user of another company (or, for a user, of anybody), from the page."""
     with _visiting(browser, companies, who) as visit:
 
         def asked(method: str, address: str, body: dict[str, object]) -> int:
