@@ -73,7 +73,7 @@ class AmiWitness:
             text = (await self._reader.readuntil(b"\r\n\r\n")).decode("utf-8", "replace")
             message: dict[str, str] = {}
             for name, _, value in (line.partition(":") for line in text.split("\r\n") if line):
-                # Callers can smuggle in more (lab.plays.hostile_caller)
+                # Callers can smuggle in more (lab.scenarios.hostile_callers)
                 message.setdefault(name, value.strip())
             async with self._news:
                 self.texts.append(text)

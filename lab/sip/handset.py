@@ -86,7 +86,7 @@ class Handset(asyncio.DatagramProtocol):
         self._listening.append((caller, awaited))
         return await asyncio.wait_for(awaited, deadline_s)
 
-    # What the lines need (lab.line.Transport).
+    # What the lines need (lab.sip.line.Transport).
 
     def send(self, message: SipMessage) -> None:
         """Send a message to the PBX."""

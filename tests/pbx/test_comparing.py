@@ -18,7 +18,7 @@ from agent.calls.event_reader import SHAPES, WANTED, read_event
 from agent.calls.events import BridgeEntered, ChannelEnded, Event
 from agent.calls.resync import Comparing
 from lab.asterisk.server import LabAsterisk
-from lab.scenarios.call_flows import HOSTILE_NUMBERS
+from lab.scenarios.hostile_callers import HOSTILE_NUMBERS
 from lab.scenarios.steps import answered, watcher
 from lab.sip.handset import TRUNK, handset
 from tests.support.eventually import eventually
