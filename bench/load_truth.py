@@ -41,25 +41,25 @@ def stretches_of(call: Played, recorded: frozenset[str]) -> tuple[Stretch, ...]:
 
 def _talks(call: Played, recorded: frozenset[str]) -> Iterator[tuple[str, float]]:
     """Yield each talk and its recorded user; a talk of two users is recorded once."""
-    planned, lives = call.planned, call.lives
+    planned, phone_calls = call.planned, call.phone_calls
     if planned.result is not Result.ANSWERED:
         return
     callee = planned.callee
     match planned.kind:
         case Kind.PICKED_UP:
-            yield planned.colleague, lives["colleague"].talk_s
+            yield planned.colleague, phone_calls["colleague"].talk_s
         case Kind.BLIND:
-            yield callee, lives["callee"].talk_s
-            yield planned.colleague, lives["colleague"].talk_s
+            yield callee, phone_calls["callee"].talk_s
+            yield planned.colleague, phone_calls["colleague"].talk_s
         case Kind.ATTENDED:
-            joined_at = lives["callee"].handed_over_at or 0.0
-            asking_s = joined_at - (lives["asking"].answered_at or 0.0)
-            yield callee, lives["callee"].talk_s
+            joined_at = phone_calls["callee"].handed_over_at or 0.0
+            asking_s = joined_at - (phone_calls["asking"].answered_at or 0.0)
+            yield callee, phone_calls["callee"].talk_s
             yield (callee if callee in recorded else planned.colleague), asking_s
-            yield planned.colleague, (lives["colleague"].ended_at or 0.0) - joined_at
+            yield planned.colleague, (phone_calls["colleague"].ended_at or 0.0) - joined_at
         case _:
             first = planned.caller if planned.caller != OUTSIDE and planned.caller in recorded else callee
-            yield first, lives["callee"].talk_s
+            yield first, phone_calls["callee"].talk_s
 
 
 def wrong(call: Played, row: Mapping[str, Any], recorded: frozenset[str]) -> Iterator[str]:

@@ -1,7 +1,10 @@
-"""Addresses for labs that run side by side: each holds a whole 127.x.y.0/24 for as long as its process lives.
+"""Addresses for labs that run side by side.
 
-Linux answers on all of 127.0.0.0/8. The claim is an abstract Unix socket named after the block: it is as wide as the
-network namespace whose loopback it guards, and the kernel gives it back when the process ends, however it ends.
+Each holds a whole 127.x.y.0/24 for as long as its process phone_calls.
+
+Linux answers on all of 127.0.0.0/8. The claim is an abstract Unix socket named after the block: it
+is as wide as the network namespace whose loopback it guards, and the kernel gives it back when the
+process ends, however it ends.
 """
 
 import os
@@ -43,7 +46,10 @@ class LoopbackBlock:
 
 
 def free_port(address: str, kind: socket.SocketKind, preferred: int = 0) -> int:
-    """A port that nobody listens on: the preferred one if it is free. (The block is ours alone, so it stays free.)"""
+    """A port that nobody listens on: the preferred one if it is free.
+
+    (The block is ours alone, so it stays free.)
+    """
     for port in (preferred, 0):
         with socket.socket(socket.AF_INET, kind) as probe:
             try:

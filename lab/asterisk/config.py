@@ -1,6 +1,9 @@
-"""The configuration of the lab's Asterisk: what operators are given (asterisk_conf) plus a small office's endpoints and dialplan.
+"""The configuration of the lab's Asterisk.
 
-The templates are in lab/asterisk/etc; `@NAME@` in them is replaced (Asterisk itself uses `${NAME}`).
+What operators are given (asterisk_conf) plus a small office's endpoints and dialplan.
+
+The templates are in lab/asterisk/etc; `@NAME@` in them is replaced (Asterisk itself uses
+`${NAME}`).
 """
 
 import re
@@ -44,7 +47,10 @@ def write_configuration(
     secret: str,
     ring_s: float,
 ) -> None:
-    """Write everything Asterisk reads into `etc`; `lab` and `run` are the lab's folders as Asterisk sees them."""
+    """Write everything Asterisk reads into `etc`.
+
+    `lab` and `run` are the lab's folders as Asterisk sees them.
+    """
     network = next(iter(companies.values()))
     values = {
         "LAB": str(lab),

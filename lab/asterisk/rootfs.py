@@ -1,7 +1,9 @@
-"""Where the lab's Asterisk comes from: the one on PATH, else a Debian root that is built once and cached.
+"""Where the lab's Asterisk comes from.
 
-Debian 12 and 13 carry no Asterisk, forky does. The cache stands outside the checkout, under a name made from the recipe,
-so a changed recipe builds anew and an old root is never half-changed.
+The one on PATH, else a Debian root that is built once and cached.
+
+Debian 12 and 13 carry no Asterisk, forky does. The cache stands outside the checkout, under a name
+made from the recipe, so a changed recipe builds anew and an old root is never half-changed.
 """
 
 import fcntl
@@ -38,7 +40,10 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AsteriskProgram:
-    """An Asterisk that can be started. With a `root` it runs inside it (chroot), and all other paths are paths in there."""
+    """An Asterisk that can be started.
+
+    With a `root` it runs inside it (chroot), and all other paths are paths in there.
+    """
 
     binary: Path
     modules: Path
@@ -54,7 +59,10 @@ def default_cache() -> Path:
 
 
 def find_or_build(cache: Path | None = None, tell: Tell | None = None) -> AsteriskProgram:
-    """The Asterisk to use. Builds one (half a minute, once) if there is none; raises LabError saying what is missing."""
+    """The Asterisk to use.
+
+    Builds one (half a minute, once) if there is none; raises LabError saying what is missing.
+    """
     if (on_path := shutil.which("asterisk")) is not None:
         return _installed(Path(on_path))
     return _cached(cache or default_cache(), tell or _to_stderr)

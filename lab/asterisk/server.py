@@ -1,6 +1,9 @@
-"""A real Asterisk for the demo and the tests: its own addresses, configuration and folders, started in two seconds.
+"""A real Asterisk for the demo and the tests.
 
-From a cached root it runs in a mount namespace of its own: what is mounted for it is seen by nobody else and goes with it.
+Its own addresses, configuration and folders, started in two seconds.
+
+From a cached root it runs in a mount namespace of its own: what is mounted for it is seen by nobody
+else and goes with it.
 """
 
 import asyncio
@@ -10,6 +13,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +25,12 @@ from lab.asterisk.rootfs import AsteriskProgram
 from lab.audio.tones import menu_prompt, tone
 from lab.base.company import ACME, LabCompany
 from lab.base.errors import LabError
+from lab.base.eventually import eventually
 from lab.base.priority import FIRST
 
-START_DEADLINE_S: Final = 20.0
 _INSIDE: Final = Path("/mnt")  # where the lab's folder is mounted in the root
-# The folder of the lab over /mnt, the machine's /proc over the root's empty one; then become Asterisk, keeping the pid.
+# The folder of the lab over /mnt, the machine's /proc over the root's empty one; then become
+# Asterisk, keeping the pid.
 _ENTER: Final = 'mount --bind "$1" "$2/mnt" && mount --rbind /proc "$2/proc" && root=$2 && shift 2 && exec chroot "$root" "$@"'
 _DIE_WITH_US: Final = (*FIRST, "setpriv", "--pdeathsig", "KILL", "--")
 
@@ -33,8 +38,8 @@ _DIE_WITH_US: Final = (*FIRST, "setpriv", "--pdeathsig", "KILL", "--")
 class LabAsterisk:
     """One running Asterisk. `async with LabAsterisk(find_or_build(), folder) as pbx: …`
 
-    `folder` holds its configuration, spool and logs and is left behind for a look. `ring_s` is how long the dialplan rings.
-    Several companies may share it (`seen_by`); `company` is the first.
+    `folder` holds its configuration, spool and logs and is left behind for a look. `ring_s` is how
+    long the dialplan rings. Several companies may share it (`seen_by`); `company` is the first.
     """
 
     def __init__(
@@ -112,7 +117,10 @@ class LabAsterisk:
         return self._block.host(USERS_HOST + everybody.index((self.company, extension)))
 
     def seen_by(self, company: LabCompany) -> "LabAsterisk":
-        """The same running PBX as another of its companies has it: their telephones, their numbers, their line outside."""
+        """The same running PBX as another of its companies has it.
+
+        Their telephones, their numbers, their line outside.
+        """
         there = copy.copy(self)
         there.company, there.network = company, self._networks[company]
         return there
@@ -130,7 +138,10 @@ class LabAsterisk:
         self._give_back()
 
     async def start(self) -> None:
-        """Write the configuration and start; back when calls can be made. Raises LabError with the log's last line."""
+        """Write the configuration and start; back when calls can be made.
+
+        Raises LabError with the log's last line.
+        """
         for name in ("etc", "spool/fonoteka", "log/cel-custom", "db", "run", "sounds/hold", "keys", "agi"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         menu_prompt(self.folder / "sounds" / "menu.alaw")
@@ -152,7 +163,7 @@ class LabAsterisk:
         await self._wait_until_booted()
 
     def _lay_out_data(self) -> None:
-        """Asterisk's own data and sounds, by links, with the kit's sounds among them as on an operator's machine."""
+        """Link Asterisk's own data and sounds, and put the kit's sounds among them."""
         if (data := self.folder / "data").exists():
             return
         theirs = self._program.data
@@ -207,12 +218,19 @@ class LabAsterisk:
 
     async def _wait_until_booted(self) -> None:
         assert self._process is not None
-        deadline = asyncio.get_running_loop().time() + START_DEADLINE_S
+        process = self._process
         control = (self.folder / "run" if self._program.root else self._run) / "asterisk.ctl"
-        while asyncio.get_running_loop().time() < deadline and self._process.returncode is None:
-            if control.exists() and (await self._cli("core waitfullybooted"))[0] == 0:
+
+        async def has_booted() -> bool:
+            return control.exists() and (await self._cli("core waitfullybooted"))[0] == 0
+
+        async def is_decided() -> bool:
+            return process.returncode is not None or await has_booted()
+
+        with suppress(AssertionError):
+            await eventually(is_decided)
+            if process.returncode is None:
                 return
-            await asyncio.sleep(0.05)
         await self.stop()
         console = (self.folder / "log" / "console").read_text(errors="replace").strip().splitlines()
         raise LabError(f"the lab's Asterisk did not start: {console[-1] if console else 'no output'} (see {self.log_path})")

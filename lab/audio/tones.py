@@ -1,4 +1,7 @@
-"""Tones for telephones and for the menu: raw G.711 A-law, 8 kHz, as SIPp and Asterisk play it, made by sox; and raw G.722."""
+"""Tones for telephones and for the menu.
+
+Raw G.711 A-law, 8 kHz, as SIPp and Asterisk play it, made by sox; and raw G.722.
+"""
 
 import shutil
 import subprocess
@@ -16,7 +19,10 @@ MENU_S: Final = 1.5
 
 
 def tone(target: Path, *, hz: int, length_s: float, level_db: float = -9.0) -> Path:
-    """A sine of one frequency. Written in one step, so that several tests may share the file. Raises LabError without sox."""
+    """A sine of one frequency.
+
+    Written in one step, so that several tests may share the file. Raises LabError without sox.
+    """
     if not target.exists():
         draft = target.with_name(f".{target.name}.{hz}.new")
         sox("-n", *ALAW, str(draft), "synth", f"{length_s:g}", "sine", str(hz), "gain", f"{level_db:g}")
@@ -25,7 +31,10 @@ def tone(target: Path, *, hz: int, length_s: float, level_db: float = -9.0) -> P
 
 
 def wideband_tone(target: Path, *, hz: int, length_s: float, level_db: float = -9.0) -> Path:
-    """The same as raw G.722 or Opus, by the file's extension (64 kbit/s, 16 kHz inside): tones up to 7 kHz. (sox cannot.)"""
+    """The same as raw G.722 or Opus, by the file's extension (64 kbit/s, 16 kHz inside).
+
+    Tones up to 7 kHz. (sox cannot.)
+    """
     if not target.exists():
         seconds = np.arange(round(16000 * length_s)) / 16000
         samples = np.round(32767 * 10 ** (level_db / 20) * np.sin(2 * np.pi * hz * seconds)).astype(np.int16)
@@ -49,10 +58,13 @@ def _wideband_encoder(suffix: str) -> av.AudioCodecContext:
 
 
 def long_leg(target: Path, *, hz: int, length_s: float) -> Path:
-    """A leg as Asterisk leaves it (WAV, 8 kHz, 16 bits) of any length: a tone that pauses for the last half second of each minute.
+    """A leg as Asterisk leaves it (WAV, 8 kHz, 16 bits) of any length.
 
-    Made, not recorded: played faster than life, Asterisk itself leaves out a tenth and more of what it records (10 to 90 times
-    as fast: 11 to 17 %), so a long call has to be shown from its legs on. 90 minutes are 86 MB and take a second.
+    A tone that pauses for the last half second of each minute.
+
+    Made, not recorded: played faster than life, Asterisk itself leaves out a tenth and more of what
+    it records (10 to 90 times as fast: 11 to 17 %), so a long call has to be shown from its legs
+    on. 90 minutes are 86 MB and take a second.
     """
     rate_hz = 8000
     minute = np.round(11600 * np.sin(2 * np.pi * hz * np.arange(60 * rate_hz) / rate_hz)).astype(np.int16)
@@ -66,7 +78,7 @@ def long_leg(target: Path, *, hz: int, length_s: float) -> Path:
 
 
 def menu_prompt(target: Path) -> Path:
-    """What the voice menu plays: 1.5 s of a third tone, so that it is known when it slips into a recording."""
+    """The sound of the voice menu: 1.5 s of a third tone, which a recording must not contain."""
     return tone(target, hz=1500, length_s=MENU_S)
 
 

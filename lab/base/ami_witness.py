@@ -1,6 +1,9 @@
-"""A bare ear on the manager interface, for tests and traces: reads every message as it comes, sends an action by hand.
+"""A bare ear on the manager interface, for tests and traces.
 
-It is not Fonoteka's AMI client and shares nothing with it, so that the one can be judged by the other.
+Reads every message as it comes, sends an action by hand.
+
+It is not Fonoteka's AMI client and shares nothing with it, so that the one can be judged by the
+other.
 """
 
 import asyncio
@@ -10,12 +13,16 @@ from types import TracebackType
 from typing import Self
 
 from lab.base.errors import LabError
+from lab.base.eventually import LIMIT_S
 
 Message = Mapping[str, str]
 
 
-class AmiTap:
-    """One logged-in connection. `messages` grows as events and responses come; `texts` are the same as received."""
+class AmiWitness:
+    """One logged-in connection.
+
+    `messages` grows as events and responses come; `texts` are the same as received.
+    """
 
     def __init__(self, address: tuple[str, int], user: str, secret: str) -> None:
         self._address, self._user, self._secret = address, user, secret
@@ -45,7 +52,7 @@ class AmiTap:
         self._writer.write(("".join(lines) + "\r\n").encode())
         return await self.wait_for(lambda m: m.get("ActionID") == number and "Response" in m)
 
-    async def wait_for(self, wanted: Callable[[Message], bool], deadline_s: float = 10.0, since: int = 0) -> Message:
+    async def wait_for(self, wanted: Callable[[Message], bool], deadline_s: float = LIMIT_S, since: int = 0) -> Message:
         """The first message from number `since` on that is wanted. Raises TimeoutError."""
         async with asyncio.timeout(deadline_s), self._news:
             seen = since
@@ -56,7 +63,7 @@ class AmiTap:
                 seen = max(since, len(self.messages))
                 await self._news.wait()
 
-    async def wait_until(self, enough: Callable[["AmiTap"], bool], deadline_s: float = 10.0) -> None:
+    async def wait_until(self, enough: Callable[["AmiWitness"], bool], deadline_s: float = LIMIT_S) -> None:
         """Wait until what has come so far is enough. Raises TimeoutError."""
         async with asyncio.timeout(deadline_s), self._news:
             await self._news.wait_for(lambda: enough(self))
@@ -66,7 +73,8 @@ class AmiTap:
             text = (await self._reader.readuntil(b"\r\n\r\n")).decode("utf-8", "replace")
             message: dict[str, str] = {}
             for name, _, value in (line.partition(":") for line in text.split("\r\n") if line):
-                message.setdefault(name, value.strip())  # callers can smuggle in more (lab.plays.hostile_caller)
+                # Callers can smuggle in more (lab.scenarios.hostile_callers)
+                message.setdefault(name, value.strip())
             async with self._news:
                 self.texts.append(text)
                 self.messages.append(message)

@@ -1,4 +1,7 @@
-"""The company that lives on the lab's PBX: the people, telephone numbers and passwords of the demo and of the tests."""
+"""The company that phone_calls on the lab's PBX.
+
+The people, telephone numbers and passwords of the demo and of the tests.
+"""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -8,7 +11,10 @@ from fonoteka.core.domains import RecordRule, Role
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabUser:
-    """A person with a telephone. `number` is the outside number (DID) that rings it, None if there is none."""
+    """A person with a telephone.
+
+    `number` is the outside number (DID) that rings it, None if there is none.
+    """
 
     extension: str
     name: str
@@ -20,9 +26,10 @@ class LabUser:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabCompany:
-    """A domain, and which of its numbers lead to the menu, to the ring group, to the queue, and by them outside.
+    """A domain and the numbers that lead to its menu, ring group, queue and outside.
 
-    `duty_number` is a queue whose only member is `duty_leads_to`; `follow_number` looks for its user there (FollowMe).
+    `duty_number` is a queue whose only member is `duty_leads_to`; `follow_number` looks for its
+    user there (FollowMe).
     """
 
     name: str = "acme"
@@ -59,7 +66,8 @@ class LabCompany:
         return f"{self.name}-{extension}"
 
 
-# The users of SCENARIOS: two who are recorded, one who is not, one who asks for it, one who looks after the company.
+# The users of SCENARIOS: two who are recorded, one who is not, one who asks for it, one who looks
+# after the company.
 ACME = LabCompany(
     users=(
         LabUser(extension="152", name="Петров П.П.", record=RecordRule.ALL, password="petrov-152", number="2458152"),  # noqa: S106
@@ -72,7 +80,10 @@ ACME = LabCompany(
 
 
 def neighbour(place: int) -> LabCompany:
-    """A company like ACME on the same PBX, with the same people; `place` is from 1 to 9. Its numbers begin with 245."""
+    """A company like ACME on the same PBX, with the same people; `place` is from 1 to 9.
+
+    Its numbers begin with 245.
+    """
     name = f"acme{place}"
     ours = LabCompany(name=name, suffix=f"-{name}", prefix=f"245{(8 + place) % 10}", title=f"{ACME.title} {place}", users=())
     return replace(

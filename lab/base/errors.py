@@ -4,4 +4,4 @@ from fonoteka.core.errors import FonotekaError
 
 
 class LabError(FonotekaError):
-    """The lab cannot be set up: a program is missing, Asterisk did not start, a phone did not come up."""
+    """The lab cannot be set up: a program is missing, or Asterisk or a telephone did not start."""

@@ -1,6 +1,7 @@
-"""How late this machine is: what a telephone in software would have been delayed by, while others kept the processors busy.
+"""The lateness of this machine: how long other work delays a program that waits for a packet.
 
-Lengths of talks are judged against the telephones' clocks; where the telephones themselves were held up, so were their packets.
+The lengths of talks are compared with the telephones' clocks. A telephone that was delayed has sent
+its packets late too.
 """
 
 import threading
@@ -12,7 +13,7 @@ _EVERY_S: Final = 0.02  # a packet
 
 
 class Lateness:
-    """Sleeps for a packet's length over and over while the block runs, and notes by how much it overslept."""
+    """Sleeps for a packet's length again and again, and notes the delay of each wake-up."""
 
     def __init__(self) -> None:
         self._late: list[tuple[float, float]] = []
@@ -30,6 +31,13 @@ class Lateness:
     def worst_s(self, since: float) -> float:
         """The longest delay since then (seconds of `time.monotonic`)."""
         return max((late_s for at, late_s in self._late if at >= since), default=0.0)
+
+    def total_s(self, since: float) -> float:
+        """The sum of the delays of more than two packets since then.
+
+        Each may leave a gap in a recording.
+        """
+        return sum(late_s for at, late_s in self._late if at >= since and late_s > 2 * _EVERY_S)
 
     def _watch(self) -> None:
         while not self._over.is_set():

@@ -1,4 +1,4 @@
-"""The office of the demo: people call in, call out and call each other until they are told to stop."""
+"""The office of the demo: people call in, out and each other until the task is cancelled."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ _DIALLED: Final = ("2123456", "89131234567", "84951234567", "88001002030", "8104
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """One call to make: who talks of what (`dialogue`), by which number, and what the called telephone does.
+    """One call to make: the dialogue, the number, and the behaviour of the called telephone.
 
     `also_rings` are telephones that ring with it and do not answer.
     """
@@ -50,10 +50,13 @@ class Plan:
 
 
 async def keep_calling(pbx: LabAsterisk, *, calls_per_minute: float = 6.0, seed: int | None = None) -> None:
-    """Make a realistic mix of calls until cancelled; the first one at once. Raises LabError if speech cannot be made.
+    """Make a realistic mix of calls until cancelled; the first one at once.
 
-    A call that goes wrong is logged and does not stop the others. Nobody is in two talks at once: a call whose people are
-    busy is not made, so there are seldom more than three at a time however many are asked for.
+    Raises LabError if speech cannot be made.
+
+    A call that goes wrong is logged and does not stop the others. Nobody is in two talks at once: a
+    call whose people are busy is not made, so there are seldom more than three at a time however
+    many are asked for.
     """
     chance = random.Random(seed)  # noqa: S311
     menu_s = await asyncio.to_thread(spoken_menu, pbx.folder / "sounds" / "menu.alaw")
@@ -75,7 +78,7 @@ def first_plan(company: LabCompany) -> Plan:
 
 
 def next_plan(company: LabCompany, chance: random.Random, busy: frozenset[str]) -> Plan:
-    """What happens next: mostly talks, some of them by the menu and the group, and now and then nobody is there."""
+    """Choose the next call: mostly talks, some by the menu or the group, some unanswered."""
     free = [talk for talk in DIALOGUES if not talk.people & busy]
     dialogue = chance.choice(free or DIALOGUES)
     number = dialogue.called

@@ -1,4 +1,7 @@
-"""Dialogues spoken by espeak-ng into two A-law tracks, one for each telephone: each is silent while the other speaks."""
+"""Dialogues spoken by espeak-ng into two A-law tracks, one for each telephone.
+
+Each is silent while the other speaks.
+"""
 
 import hashlib
 import shutil
@@ -42,7 +45,8 @@ class Spoken:
 def spoken(dialogue: Dialogue, *, caller_waits_s: float = 0.0, cache: Path | None = None) -> Spoken:
     """The two tracks of a dialogue, made once and cached. Raises LabError without espeak-ng or sox.
 
-    `caller_waits_s` is silence before the caller's track alone: a menu plays to them before the other telephone is there.
+    `caller_waits_s` is silence before the caller's track alone: a menu plays to them before the
+    other telephone is there.
     """
     waits = "" if not caller_waits_s else f"-{round(caller_waits_s * 1000)}"
     folder = _cache(cache)
@@ -56,7 +60,10 @@ def spoken(dialogue: Dialogue, *, caller_waits_s: float = 0.0, cache: Path | Non
 
 
 def spoken_menu(target: Path) -> float:
-    """Speak what the voice menu says into `target` (A-law); returns its length in seconds. Raises LabError."""
+    """Speak what the voice menu says into `target` (A-law); returns its length in seconds.
+
+    Raises LabError.
+    """
     samples = _say(MENU, VOICES["menu"])
     _write(target, samples)
     return len(samples) / RATE_HZ

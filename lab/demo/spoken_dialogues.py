@@ -17,7 +17,10 @@ class Voice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dialogue:
-    """A talk between `caller` and `called` (an extension, or OUTSIDE). The called party speaks first, then they take turns."""
+    """A talk between `caller` and `called` (an extension, or OUTSIDE).
+
+    The called party speaks first, then they take turns.
+    """
 
     name: str
     caller: str
@@ -27,7 +30,10 @@ class Dialogue:
 
     @property
     def people(self) -> frozenset[str]:
-        """Who is busy with it. OUTSIDE is when called (one telephone answers for the trunk); callers from there are many."""
+        """Who is busy with it.
+
+        OUTSIDE is when called (one telephone answers for the trunk); callers from there are many.
+        """
         return frozenset({self.called}) | (frozenset({self.caller}) - {OUTSIDE})
 
 

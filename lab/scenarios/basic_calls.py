@@ -11,8 +11,8 @@ from typing import Final
 
 from lab.asterisk.server import LabAsterisk
 from lab.base.errors import LabError
-from lab.scenarios.call_flows import Play
-from lab.scenarios.steps import CALLER, CUSTOMER, LONG_DISTANCE, Lives
+from lab.scenarios.call_flows import CallFlow
+from lab.scenarios.steps import CALLER, CUSTOMER, LONG_DISTANCE, PhoneCalls
 from lab.sip.handset import TRUNK, Handset, handset
 from lab.sip.line import CallRefused, Line
 from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ, REFUSALS, Behaviour
@@ -30,8 +30,11 @@ class Phone:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scene:
-    """A call to capture: the telephones that are on, who calls whom, and what AstDB says (`CF/421` → number)."""
+class BasicCall:
+    """A call to capture: the telephones that are on, who calls whom, and what AstDB says.
+
+    `CF/421` → number.
+    """
 
     name: str
     dialled: str
@@ -55,119 +58,124 @@ def _sends_on(number: str) -> Phone:
     return Phone(who="421", behaviour=Behaviour.FORWARD, forward_to=number)
 
 
-def _to_152(name: str, *phones: Phone, give_up_after_s: float = 60.0) -> Scene:
-    return Scene(name=name, dialled="2458152", phones=phones, give_up_after_s=give_up_after_s)
+def _to_152(name: str, *phones: Phone, give_up_after_s: float = 60.0) -> BasicCall:
+    return BasicCall(name=name, dialled="2458152", phones=phones, give_up_after_s=give_up_after_s)
 
 
-SCENES: Final = (
+_CALLS: Final = (
     _to_152("in_answered", _152),
-    Scene(name="in_named", dialled="2458152", phones=(_152,), caller_name='Пётр "Ё" <x>; $(id)'),
-    Scene(name="in_three_seconds", dialled="2458152", phones=(_152,), talk_s=3.0),
-    Scene(name="in_not_recorded", dialled="2458130", phones=(Phone(who="130"),)),
+    BasicCall(name="in_named", dialled="2458152", phones=(_152,), caller_name='Пётр "Ё" <x>; $(id)'),
+    BasicCall(name="in_three_seconds", dialled="2458152", phones=(_152,), talk_s=3.0),
+    BasicCall(name="in_not_recorded", dialled="2458130", phones=(Phone(who="130"),)),
     _to_152("in_busy", Phone(who="152", behaviour=Behaviour.BUSY)),
     _to_152("in_no_answer", Phone(who="152", behaviour=Behaviour.NO_ANSWER)),
     _to_152("in_refused", Phone(who="152", behaviour=Behaviour.REFUSE)),
     _to_152("in_unavailable", Phone(who="152", behaviour=Behaviour.UNAVAILABLE)),
     _to_152("in_absent"),
     _to_152("in_given_up", Phone(who="152", behaviour=Behaviour.NO_ANSWER), give_up_after_s=1.0),
-    Scene(name="menu_then_152", dialled="2458888", phones=(_152,), talk_s=5.0),
-    Scene(name="menu_hung_up", dialled="2458888", phones=(_152,), talk_s=1.0),
-    Scene(name="group_152_answers", dialled="2458800", phones=(_152, Phone(who="130", behaviour=Behaviour.NO_ANSWER))),
-    Scene(name="group_130_busy", dialled="2458800", phones=(_152, Phone(who="130", behaviour=Behaviour.BUSY))),
-    Scene(name="group_130_answers", dialled="2458800", phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="130"))),
-    Scene(
+    BasicCall(name="menu_then_152", dialled="2458888", phones=(_152,), talk_s=5.0),
+    BasicCall(name="menu_hung_up", dialled="2458888", phones=(_152,), talk_s=1.0),
+    BasicCall(name="group_152_answers", dialled="2458800", phones=(_152, Phone(who="130", behaviour=Behaviour.NO_ANSWER))),
+    BasicCall(name="group_130_busy", dialled="2458800", phones=(_152, Phone(who="130", behaviour=Behaviour.BUSY))),
+    BasicCall(
+        name="group_130_answers", dialled="2458800", phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="130"))
+    ),
+    BasicCall(
         name="group_given_up",
         dialled="2458800",
         phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="130", behaviour=Behaviour.NO_ANSWER)),
         give_up_after_s=1.0,
     ),
-    Scene(
+    BasicCall(
         name="queue_421_answers",
         dialled="2458900",
         phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="421")),
         talk_s=3.0,
     ),
-    Scene(
+    BasicCall(
         name="queue_given_up",
         dialled="2458900",
         phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="421", behaviour=Behaviour.NO_ANSWER)),
         talk_s=1.0,
     ),
-    Scene(name="out_long_distance", dialled=LONG_DISTANCE, caller="152", phones=(_OUT,)),
-    Scene(name="out_city", dialled="2123456", caller="152", phones=(_OUT,)),
-    Scene(name="out_mobile", dialled="89131234567", caller="152", phones=(_OUT,)),
-    Scene(name="out_abroad", dialled="8104930901820", caller="152", phones=(_OUT,)),
-    Scene(name="out_busy", dialled=LONG_DISTANCE, caller="152", phones=(Phone(who=OUTSIDE, behaviour=Behaviour.BUSY),)),
-    Scene(
+    BasicCall(name="out_long_distance", dialled=LONG_DISTANCE, caller="152", phones=(_OUT,)),
+    BasicCall(name="out_city", dialled="2123456", caller="152", phones=(_OUT,)),
+    BasicCall(name="out_mobile", dialled="89131234567", caller="152", phones=(_OUT,)),
+    BasicCall(name="out_abroad", dialled="8104930901820", caller="152", phones=(_OUT,)),
+    BasicCall(name="out_busy", dialled=LONG_DISTANCE, caller="152", phones=(Phone(who=OUTSIDE, behaviour=Behaviour.BUSY),)),
+    BasicCall(
         name="out_given_up",
         dialled=LONG_DISTANCE,
         caller="152",
         phones=(Phone(who=OUTSIDE, behaviour=Behaviour.NO_ANSWER),),
         give_up_after_s=1.0,
     ),
-    Scene(name="out_404", dialled=LONG_DISTANCE, caller="152", phones=(Phone(who=OUTSIDE, status="404 Not Found"),)),
-    Scene(name="out_503", dialled=LONG_DISTANCE, caller="152", phones=(Phone(who=OUTSIDE, status="503 Service Unavailable"),)),
-    Scene(name="internal", dialled="421", caller="152", phones=(Phone(who="421"),)),
-    Scene(name="internal_by_130", dialled="152", caller="130", phones=(_152,)),
-    Scene(name="internal_busy", dialled="421", caller="152", phones=(Phone(who="421", behaviour=Behaviour.BUSY),)),
-    Scene(
+    BasicCall(name="out_404", dialled=LONG_DISTANCE, caller="152", phones=(Phone(who=OUTSIDE, status="404 Not Found"),)),
+    BasicCall(name="out_503", dialled=LONG_DISTANCE, caller="152", phones=(Phone(who=OUTSIDE, status="503 Service Unavailable"),)),
+    BasicCall(name="internal", dialled="421", caller="152", phones=(Phone(who="421"),)),
+    BasicCall(name="internal_by_130", dialled="152", caller="130", phones=(_152,)),
+    BasicCall(name="internal_busy", dialled="421", caller="152", phones=(Phone(who="421", behaviour=Behaviour.BUSY),)),
+    BasicCall(
         name="phone_302", dialled="2458421", phones=(_OUT, Phone(who="421", behaviour=Behaviour.FORWARD, forward_to=LONG_DISTANCE))
     ),
-    Scene(
+    BasicCall(
         name="phone_302_to_152", dialled="2458421", phones=(_152, Phone(who="421", behaviour=Behaviour.FORWARD, forward_to="152"))
     ),
-    Scene(name="forward_always", dialled="2458421", phones=(_OUT, Phone(who="421")), database=(("CF", "421", LONG_DISTANCE),)),
-    Scene(
+    BasicCall(name="forward_always", dialled="2458421", phones=(_OUT, Phone(who="421")), database=(("CF", "421", LONG_DISTANCE),)),
+    BasicCall(
         name="forward_busy",
         dialled="2458421",
         phones=(_OUT, Phone(who="421", behaviour=Behaviour.BUSY)),
         database=(("CFB", "421", LONG_DISTANCE),),
     ),
-    Scene(
+    BasicCall(
         name="forward_no_answer",
         dialled="2458421",
         phones=(_OUT, Phone(who="421", behaviour=Behaviour.NO_ANSWER)),
         database=(("CFU", "421", LONG_DISTANCE),),
     ),
     *(
-        Scene(name=f"forward_{where}", dialled="2458421", phones=(_OUT,), database=(("CF", "421", number),))
+        BasicCall(name=f"forward_{where}", dialled="2458421", phones=(_OUT,), database=(("CF", "421", number),))
         for where, number in (("abroad", ABROAD), ("toll_free", TOLL_FREE), ("city", CITY))
     ),
     *(
-        Scene(name=f"phone_302_{where}", dialled="2458421", phones=(_OUT, _sends_on(number)))
+        BasicCall(name=f"phone_302_{where}", dialled="2458421", phones=(_OUT, _sends_on(number)))
         for where, number in (("abroad", ABROAD), ("toll_free", TOLL_FREE), ("city", CITY))
     ),
-    Scene(name="queue_leads_out", dialled="2458901", phones=(_OUT,), talk_s=3.0),
-    Scene(name="forward_to_130", dialled="2458421", phones=(Phone(who="130"),), database=(("CF", "421", "130"),)),
-    Scene(name="130_forwards_to_152", dialled="2458130", phones=(_152,), database=(("CF", "130", "152"),)),
-    Scene(name="forward_to_152", dialled="2458421", phones=(_152,), database=(("CF", "421", "152"),)),
+    BasicCall(name="queue_leads_out", dialled="2458901", phones=(_OUT,), talk_s=3.0),
+    BasicCall(name="forward_to_130", dialled="2458421", phones=(Phone(who="130"),), database=(("CF", "421", "130"),)),
+    BasicCall(name="130_forwards_to_152", dialled="2458130", phones=(_152,), database=(("CF", "130", "152"),)),
+    BasicCall(name="forward_to_152", dialled="2458421", phones=(_152,), database=(("CF", "421", "152"),)),
 )
 
 
-async def play(scene: Scene, pbx: LabAsterisk) -> Lives:
-    """Make the call of a scene; back when it is over for everybody. Who was rung more than once is told by the last call."""
+async def make_call(call: BasicCall, pbx: LabAsterisk) -> PhoneCalls:
+    """Make the call; returns when it is over for all telephones.
+
+    Of a telephone rung more than once: its last call.
+    """
     async with AsyncExitStack() as on:
-        for family, key, value in scene.database:
+        for family, key, value in call.database:
             key = f"{family}{pbx.company.suffix} {key}"
             await pbx.cli(f"database put {key} {value}")
             on.push_async_callback(pbx.cli, f"database del {key}")
-        rung: dict[str, list[Line]] = {phone.who: [] for phone in scene.phones}
-        for phone in scene.phones:
+        rung: dict[str, list[Line]] = {phone.who: [] for phone in call.phones}
+        for phone in call.phones:
             if phone.behaviour is not Behaviour.ABSENT:
                 tone_hz = OUTSIDE_HZ if phone.who == OUTSIDE else PHONE_HZ
                 desk = await on.enter_async_context(handset(pbx, phone.who, tone_hz=tone_hz))
                 acting = asyncio.create_task(_act(phone, desk, rung[phone.who]))
                 on.callback(acting.cancel)
-        caller = await on.enter_async_context(handset(pbx, scene.caller or TRUNK, tone_hz=CALLER_HZ))
-        number = pbx.company.own(scene.dialled) if scene.caller is None else scene.dialled
-        line = caller.dial(number, user=CALLER if scene.caller is None else None, name=scene.caller_name)
+        caller = await on.enter_async_context(handset(pbx, call.caller or TRUNK, tone_hz=CALLER_HZ))
+        number = pbx.company.own(call.dialled) if call.caller is None else call.dialled
+        line = caller.dial(number, user=CALLER if call.caller is None else None, name=call.caller_name)
         with suppress(TimeoutError, CallRefused):
-            async with asyncio.timeout(scene.give_up_after_s):
+            async with asyncio.timeout(call.give_up_after_s):
                 await line.up()
-            await asyncio.sleep(scene.talk_s)
+            await asyncio.sleep(call.talk_s)
         await line.hang_up()
         lines = [(who, each) for who, calls in rung.items() for each in calls]
-        return {scene.caller or CUSTOMER: line.told, **{who: await each.over(10.0) for who, each in lines}}
+        return {call.caller or CUSTOMER: line.sip_call, **{who: await each.over() for who, each in lines}}
 
 
 async def _act(phone: Phone, desk: Handset, rung: list[Line]) -> None:
@@ -183,4 +191,4 @@ async def _act(phone: Phone, desk: Handset, rung: list[Line]) -> None:
                 await line.answer()
 
 
-CALLS: Final[dict[str, Play]] = {scene.name: partial(play, scene) for scene in SCENES}
+BASIC_CALLS: Final[dict[str, CallFlow]] = {call.name: partial(make_call, call) for call in _CALLS}

@@ -1,7 +1,10 @@
-"""An office at its busiest hour: many calls at once, in which people do what people do. What is true of every call is known.
+"""An office at its busiest hour: many calls at once, in which people do what people do.
 
-`plan` is pure: the same seed gives the same calls. `run` plays them on handsets. The truth of a call is in its plan (who
-took part, how it ended) and in what its telephones lived through (`Played.lives`: when each answered and hung up).
+What is true of every call is known.
+
+`plan` is pure: the same seed gives the same calls. `run` plays them on handsets. The truth of a
+call is in its plan (who took part, how it ended) and in what its telephones lived through
+(`Played.phone_calls`: when each answered and hung up).
 """
 
 import heapq
@@ -47,9 +50,13 @@ _INVOLVES_A_COLLEAGUE: Final = frozenset({Kind.BLIND, Kind.ATTENDED, Kind.PICKED
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Planned:
-    """One call to make. `caller` and `callee` are extensions or OUTSIDE; `number` is the outside party's own, unlike any other.
+    """One call to make.
 
-    `talk_s` is the talk until something happens (or all of it), `after_s` the talk after that; `colleague` is who takes over.
+    `caller` and `callee` are extensions or OUTSIDE; `number` is the outside party's own, unlike any
+    other.
+
+    `talk_s` is the talk until something happens (or all of it), `after_s` the talk after that;
+    `colleague` is who takes over.
     """
 
     number: str
@@ -96,7 +103,10 @@ class Planned:
 
 
 def load_company(users: int) -> LabCompany:
-    """A company with so many telephones (at most MOST_USERS); every fifth person is not recorded. Raises ValueError."""
+    """A company with so many telephones (at most MOST_USERS); every fifth person is not recorded.
+
+    Raises ValueError.
+    """
     if not 5 <= users <= MOST_USERS:
         raise ValueError(f"a lab has between 5 and {MOST_USERS} telephones, not {users}")
     people = tuple(
@@ -115,9 +125,10 @@ def load_company(users: int) -> LabCompany:
 
 
 def plan(company: LabCompany, *, calls: int, at_once: int, per_second: float, talk_s: float, seed: int) -> tuple[Planned, ...]:
-    """So many calls, at most `at_once` of them and `per_second` new ones at a time, of `talk_s` on average, in order of start.
+    """Plan the calls, in order of their start; at most `at_once` of them go on at a time.
 
-    Nobody is in two calls at a time; a call waits until its people are free.
+    `per_second` is the mean rate of new calls, `talk_s` the mean length of a talk. Nobody is in two
+    calls at a time; a call waits until its people are free.
     """
     chance = random.Random(seed)  # noqa: S311
     free = [user.extension for user in company.users]

@@ -1,4 +1,4 @@
-"""Plays a load plan on handsets: `python -m lab.scenarios.load_run [--calls N] [--at-once N] [--seed N]`."""
+"""Play a load plan on handsets: `python -m lab.scenarios.load_run [--calls N] [--at-once N] …`."""
 
 import argparse
 import asyncio
@@ -22,17 +22,21 @@ from lab.sip.line import Line
 from lab.sip.sipp import SipCall
 from lab.sip.sipp_phones import OUTSIDE
 
-_LATE_S: Final = 20.0  # a call that takes so much longer than planned has failed
+_LATE_S: Final = 60.0  # a call that takes so much longer than planned has failed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Played:
-    """A call as it went. `lives` are what its telephones lived through: caller, callee, colleague, and "asking" (the callee's
-    second line of an attended transfer). `failure` says what did not go as planned, and is empty if all did."""
+    """A call as it went.
+
+    `phone_calls` are what its telephones lived through: caller, callee, colleague, and "asking"
+    (the callee's second line of an attended transfer). `failure` says what did not go as planned,
+    and is empty if all did.
+    """
 
     planned: Planned
     started_at: float
-    lives: dict[str, SipCall]
+    phone_calls: dict[str, SipCall]
     failure: str = ""
 
 
@@ -52,7 +56,9 @@ class Office:
             failure = f"{type(error).__name__}: {error}"
         finally:
             await asyncio.gather(*(line.hang_up() for line in lines.values()), return_exceptions=True)
-        return Played(planned=call, started_at=started_at, lives={who: line.told for who, line in lines.items()}, failure=failure)
+        return Played(
+            planned=call, started_at=started_at, phone_calls={who: line.sip_call for who, line in lines.items()}, failure=failure
+        )
 
     async def _play(self, call: Planned, lines: dict[str, Line]) -> None:
         caller = lines["caller"] = self._dial(call)
@@ -122,7 +128,10 @@ async def _end(call: Planned, caller: Line, other: Line) -> None:
 
 
 async def run(pbx: LabAsterisk, calls: Sequence[Planned]) -> list[Played]:
-    """Play all calls at their times, each on its own; what became of them, in the order of the plan."""
+    """Play all calls at their times, each on its own.
+
+    What became of them, in the order of the plan.
+    """
     people = sorted(frozenset().union(*(call.people for call in calls)))
     async with AsyncExitStack() as on:
         on.enter_context(foremost())

@@ -1,4 +1,4 @@
-"""What plays share: a customer who talks to somebody, people who talk a while, the watcher's eye on the manager interface."""
+"""Steps that call flows share: calls that are answered, talks, and the watcher of AMI."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,12 +7,12 @@ from typing import Final
 
 from lab.asterisk.config import WATCHER
 from lab.asterisk.server import LabAsterisk
-from lab.base.ami_witness import AmiTap
+from lab.base.ami_witness import AmiWitness
 from lab.sip.handset import TRUNK, Handset, handset
 from lab.sip.line import Line
 from lab.sip.sipp import SipCall
 
-Lives = dict[str, SipCall]  # how each telephone lived each of its calls
+PhoneCalls = dict[str, SipCall]  # how each telephone lived each of its calls
 
 TALK_S: Final = 1.5
 MARK_S: Final = 0.5
@@ -43,7 +43,10 @@ async def answers(callee: Handset, *, caller: str | None = None) -> Line:
 
 @asynccontextmanager
 async def customer_with(pbx: LabAsterisk, employee: str = "152") -> AsyncIterator[tuple[Line, Line, Handset]]:
-    """A customer has called an employee and they have talked a while: both lines, and the employee's telephone."""
+    """A customer has called an employee and they have talked a while.
+
+    Both lines, and the employee's telephone.
+    """
     number = next(user.number for user in pbx.company.users if user.extension == employee)
     assert number is not None
     async with handset(pbx, TRUNK) as outside, handset(pbx, employee) as desk:
@@ -53,14 +56,14 @@ async def customer_with(pbx: LabAsterisk, employee: str = "152") -> AsyncIterato
 
 
 @asynccontextmanager
-async def watcher(pbx: LabAsterisk) -> AsyncIterator[AmiTap]:
+async def watcher(pbx: LabAsterisk) -> AsyncIterator[AmiWitness]:
     """The manager account that may do everything."""
-    async with AmiTap(pbx.ami, WATCHER, pbx.ami_secret) as tap:
+    async with AmiWitness(pbx.ami, WATCHER, pbx.ami_secret) as tap:
         yield tap
 
 
 async def marked(one: Line, other: Line) -> None:
-    """Both say nothing for a moment, so that it is seen in a recording whether its sides are in step, and then talk again."""
+    """Mute both sides for a moment: the recording shows whether they are in step; then talk."""
     with one.saying_nothing(), other.saying_nothing():
         await asyncio.sleep(MARK_S)
     await talk()
@@ -74,8 +77,11 @@ async def talk_and_leave(customer: Line, *others: Line) -> None:
         await line.over()
 
 
-async def channel_of(tap: AmiTap, endpoint: str) -> str:
-    """The newest channel of an endpoint, by the account that sees all events. Raises TimeoutError."""
+async def channel_of(tap: AmiWitness, endpoint: str) -> str:
+    """The newest channel of an endpoint, by the account that sees all events.
+
+    Raises TimeoutError.
+    """
     await tap.wait_for(lambda message: message.get("Event") == "BridgeEnter" and message["Channel"].startswith(f"{endpoint}-"))
     return next(
         message["Channel"]

@@ -1,4 +1,7 @@
-"""Transfers, as plays (`lab.scenarios.call_flows`): blind and attended, by feature code, by the telephone itself, by a program."""
+"""Transfers, as plays (`lab.scenarios.call_flows`).
+
+Blind and attended, by feature code, by the telephone itself, by a program.
+"""
 
 import asyncio
 
@@ -6,7 +9,7 @@ from lab.asterisk.server import LabAsterisk
 from lab.scenarios.steps import (
     CUSTOMER,
     LONG_DISTANCE,
-    Lives,
+    PhoneCalls,
     answered,
     answers,
     channel_of,
@@ -20,22 +23,22 @@ from lab.sip.line import Line
 from lab.sip.sipp_phones import OUTSIDE
 
 
-async def blind_by_phone(pbx: LabAsterisk, to: str = "421") -> Lives:
+async def blind_by_phone(pbx: LabAsterisk, to: str = "421") -> PhoneCalls:
     """152 transfers the customer by the telephone's own key (REFER)."""
     async with handset(pbx, to) as colleague, customer_with(pbx) as (customer, employee, _):
         transferring = asyncio.create_task(employee.transfer(to))
         taken = await answers(colleague)
         await transferring
         await talk_and_leave(customer, taken)
-        return {CUSTOMER: customer.told, "152": employee.told, to: taken.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, to: taken.sip_call}
 
 
-async def blind_by_phone_to_130(pbx: LabAsterisk) -> Lives:
+async def blind_by_phone_to_130(pbx: LabAsterisk) -> PhoneCalls:
     """The same, to one who is not recorded."""
     return await blind_by_phone(pbx, "130")
 
 
-async def blind_by_keys(pbx: LabAsterisk) -> Lives:
+async def blind_by_keys(pbx: LabAsterisk) -> PhoneCalls:
     """152 transfers the customer by feature code (#1)."""
     async with handset(pbx, "421") as colleague, customer_with(pbx) as (customer, employee, _):
         await employee.press("#1")
@@ -44,10 +47,10 @@ async def blind_by_keys(pbx: LabAsterisk) -> Lives:
         taken = await answers(colleague)
         await employee.over()
         await talk_and_leave(customer, taken)
-        return {CUSTOMER: customer.told, "152": employee.told, "421": taken.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, "421": taken.sip_call}
 
 
-async def blind_by_manager(pbx: LabAsterisk) -> Lives:
+async def blind_by_manager(pbx: LabAsterisk) -> PhoneCalls:
     """A program transfers the customer (AMI BlindTransfer), as an operator's panel does."""
     async with watcher(pbx) as tap, handset(pbx, "421") as colleague, customer_with(pbx) as (customer, employee, _):
         channel = await channel_of(tap, f"PJSIP/{pbx.company.endpoint('152')}")
@@ -56,30 +59,30 @@ async def blind_by_manager(pbx: LabAsterisk) -> Lives:
         taken = await answers(colleague)
         await employee.over()
         await talk_and_leave(customer, taken)
-        return {CUSTOMER: customer.told, "152": employee.told, "421": taken.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, "421": taken.sip_call}
 
 
-async def blind_out(pbx: LabAsterisk) -> Lives:
+async def blind_out(pbx: LabAsterisk) -> PhoneCalls:
     """152 transfers the customer to a long-distance number."""
     async with handset(pbx, OUTSIDE) as far, customer_with(pbx) as (customer, employee, _):
         transferring = asyncio.create_task(employee.transfer(LONG_DISTANCE))
         taken = await answers(far)
         await transferring
         await talk_and_leave(customer, taken)
-        return {CUSTOMER: customer.told, "152": employee.told, OUTSIDE: taken.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, OUTSIDE: taken.sip_call}
 
 
-async def blind_to_busy(pbx: LabAsterisk) -> Lives:
+async def blind_to_busy(pbx: LabAsterisk) -> PhoneCalls:
     """152 transfers the customer to 421, who is busy: the customer is lost."""
     async with handset(pbx, "421") as colleague, customer_with(pbx) as (customer, employee, _):
         transferring = asyncio.create_task(employee.transfer("421"))
         (await colleague.rung()).refuse()
         await transferring
         await customer.over()
-        return {CUSTOMER: customer.told, "152": employee.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call}
 
 
-async def attended_by_keys(pbx: LabAsterisk, to: str = "421") -> Lives:
+async def attended_by_keys(pbx: LabAsterisk, to: str = "421") -> PhoneCalls:
     """152 presses *2, asks 421, and hangs up: the customer is with 421."""
     async with handset(pbx, to) as colleague, customer_with(pbx) as (customer, employee, _):
         await ask_by_keys(employee, to)
@@ -87,15 +90,15 @@ async def attended_by_keys(pbx: LabAsterisk, to: str = "421") -> Lives:
         await talk()
         await employee.hang_up()
         await talk_and_leave(customer, taken)
-        return {CUSTOMER: customer.told, "152": employee.told, to: taken.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, to: taken.sip_call}
 
 
-async def attended_by_keys_to_130(pbx: LabAsterisk) -> Lives:
+async def attended_by_keys_to_130(pbx: LabAsterisk) -> PhoneCalls:
     """The same, to one who is not recorded."""
     return await attended_by_keys(pbx, "130")
 
 
-async def attended_by_keys_unanswered(pbx: LabAsterisk) -> Lives:
+async def attended_by_keys_unanswered(pbx: LabAsterisk) -> PhoneCalls:
     """152 presses *2 and 421, and hangs up while 421 still rings; then 421 answers."""
     async with handset(pbx, "421") as colleague, customer_with(pbx) as (customer, employee, _):
         await ask_by_keys(employee, "421")
@@ -104,10 +107,10 @@ async def attended_by_keys_unanswered(pbx: LabAsterisk) -> Lives:
         await asyncio.sleep(0.5)
         taken = await ringing.answer()
         await talk_and_leave(customer, taken)
-        return {CUSTOMER: customer.told, "152": employee.told, "421": taken.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, "421": taken.sip_call}
 
 
-async def attended_by_keys_taken_back(pbx: LabAsterisk) -> Lives:
+async def attended_by_keys_taken_back(pbx: LabAsterisk) -> PhoneCalls:
     """152 asks 421 by *2; 421 hangs up; 152 is with the customer again."""
     async with handset(pbx, "421") as colleague, customer_with(pbx) as (customer, employee, _):
         await ask_by_keys(employee, "421")
@@ -115,7 +118,7 @@ async def attended_by_keys_taken_back(pbx: LabAsterisk) -> Lives:
         await talk()
         await asked.hang_up()
         await talk_and_leave(customer, employee)
-        return {CUSTOMER: customer.told, "152": employee.told, "421": asked.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, "421": asked.sip_call}
 
 
 async def ask_by_keys(employee: Line, number: str) -> None:
@@ -125,8 +128,11 @@ async def ask_by_keys(employee: Line, number: str) -> None:
     await employee.press(number)
 
 
-async def attended_by_phone(pbx: LabAsterisk, to: str = "421") -> Lives:
-    """152 holds, calls 421 on a second line, and connects the two by the telephone's own key (REFER with Replaces)."""
+async def attended_by_phone(pbx: LabAsterisk, to: str = "421") -> PhoneCalls:
+    """152 holds, calls 421 on a second line, and connects the two by the telephone's own key.
+
+    REFER with Replaces.
+    """
     async with handset(pbx, to) as colleague, customer_with(pbx) as (customer, employee, desk):
         await employee.hold()
         asking, taken = await answered(desk, to, colleague)
@@ -134,15 +140,15 @@ async def attended_by_phone(pbx: LabAsterisk, to: str = "421") -> Lives:
         await employee.join(asking)
         await asking.over()
         await talk_and_leave(customer, taken)
-        return {CUSTOMER: customer.told, "152": employee.told, f"152 asks {to}": asking.told, to: taken.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, f"152 asks {to}": asking.sip_call, to: taken.sip_call}
 
 
-async def attended_by_phone_to_130(pbx: LabAsterisk) -> Lives:
+async def attended_by_phone_to_130(pbx: LabAsterisk) -> PhoneCalls:
     """The same, to one who is not recorded."""
     return await attended_by_phone(pbx, "130")
 
 
-async def attended_by_phone_out(pbx: LabAsterisk) -> Lives:
+async def attended_by_phone_out(pbx: LabAsterisk) -> PhoneCalls:
     """152 holds, calls a long-distance number, and connects the customer with it."""
     async with handset(pbx, OUTSIDE) as far, customer_with(pbx) as (customer, employee, desk):
         await employee.hold()
@@ -151,11 +157,11 @@ async def attended_by_phone_out(pbx: LabAsterisk) -> Lives:
         await employee.join(asking)
         await asking.over()
         await talk_and_leave(customer, taken)
-        return {CUSTOMER: customer.told, "152": employee.told, "152 asks outside": asking.told, OUTSIDE: taken.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, "152 asks outside": asking.sip_call, OUTSIDE: taken.sip_call}
 
 
-async def attended_by_phone_taken_back(pbx: LabAsterisk) -> Lives:
-    """152 holds, asks 421, hangs up on 421 and goes on with the customer: nothing is transferred."""
+async def attended_by_phone_taken_back(pbx: LabAsterisk) -> PhoneCalls:
+    """152 holds, asks 421, hangs up on 421 and goes on with the customer: no transfer."""
     async with handset(pbx, "421") as colleague, customer_with(pbx) as (customer, employee, desk):
         await employee.hold()
         asking, asked = await answered(desk, "421", colleague)
@@ -164,4 +170,4 @@ async def attended_by_phone_taken_back(pbx: LabAsterisk) -> Lives:
         await asked.over()
         await employee.resume()
         await talk_and_leave(customer, employee)
-        return {CUSTOMER: customer.told, "152": employee.told, "152 asks 421": asking.told, "421": asked.told}
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call, "152 asks 421": asking.sip_call, "421": asked.sip_call}

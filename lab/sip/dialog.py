@@ -1,10 +1,16 @@
-"""The two ends of one call on the wire (RFC 3261, section 12): who talks to whom, and the requests in it, counted."""
+"""The two ends of one call on the wire (RFC 3261, section 12).
+
+Who talks to whom, and the requests in it, counted.
+"""
 
 from lab.sip.message import Address, SipMessage, new_branch
 
 
 class Dialog:
-    """`local` and `remote` are From and To as we write them, `target` is where requests go, `here` our own address."""
+    """One dialog. `local` and `remote` are our From and To.
+
+    `target` is the address of requests, `here` our own address.
+    """
 
     def __init__(self, *, call_id: str, local: str, remote: str, target: str, here: Address) -> None:
         self.call_id = call_id
@@ -26,7 +32,10 @@ class Dialog:
         return self._message(method, self._last, new_branch(), *more, body=body)
 
     def acknowledgement(self, branch: str | None = None) -> SipMessage:
-        """The ACK of our last INVITE: in its own transaction for a 200, in the INVITE's (`branch`) for a refusal (17.1.1.3)."""
+        """The ACK of our last INVITE (17.1.1.3).
+
+        For a 200 it has a transaction of its own, for a refusal that of the INVITE (`branch`).
+        """
         return self._message("ACK", self._invited, branch or new_branch())
 
     def cancellation(self, branch: str) -> SipMessage:

@@ -1,7 +1,8 @@
 """A telephone that a test holds in its hand: it calls, is rung, and does in a call what people do.
 
-SIPp's scenarios (`lab.sip.sipp_phones`) play a part that is written beforehand; a handset is told while the call goes on. It speaks
-just enough of RFC 3261 over UDP, with real audio; several calls at a time are fine.
+SIPp's scenarios (`lab.sip.sipp_phones`) play a part that is written beforehand; a handset is told
+while the call goes on. It speaks just enough of RFC 3261 over UDP, with real audio; several calls
+at a time are fine.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from lab.asterisk.addresses import free_port
 from lab.asterisk.server import LabAsterisk
 from lab.audio.tones import tone, wideband_tone
 from lab.base.errors import LabError
+from lab.base.eventually import LIMIT_S
 from lab.sip.dialog import Dialog
 from lab.sip.line import Line, Sound
 from lab.sip.message import Address, Codec, SipMessage, new_tag, quoted
@@ -24,7 +26,8 @@ from lab.sip.sipp import SipCall
 from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ
 
 TRUNK: Final = "trunk"  # a caller from outside
-_RESEND_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0, 4.0)
+# RFC 3261 gives up after 32 s; a machine may stand still.
+_RESEND_S: Final = (0.5, 1.0, 2.0, *(4.0,) * 15)
 _DESK_HZ: Final = 520  # the first user's tone, the others follow
 _DESK_STEP_HZ: Final = 120
 
@@ -45,10 +48,13 @@ class Handset(asyncio.DatagramProtocol):
     @property
     def calls(self) -> list[SipCall]:
         """Its calls so far, in the order they began."""
-        return [line.told for line in self._lines.values()]
+        return [line.sip_call for line in self._lines.values()]
 
     def dial(self, number: str, *, user: str | None = None, name: str = "") -> Line:
-        """Call a number; back at once, wait with `up()`. `user` and `name` say who calls (a trunk speaks for many)."""
+        """Call a number; back at once, wait with `up()`.
+
+        `user` and `name` say who calls (a trunk speaks for many).
+        """
         line = Line(
             self,
             self._sound,
@@ -60,7 +66,7 @@ class Handset(asyncio.DatagramProtocol):
                 here=self.address,
             ),
         )
-        self._lines[line.told.call_id] = line
+        self._lines[line.sip_call.call_id] = line
         task = asyncio.create_task(line.invite())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -70,7 +76,7 @@ class Handset(asyncio.DatagramProtocol):
         """Call a number and wait for the answer. Raises CallRefused."""
         return await self.dial(number, user=user, name=name).up()
 
-    async def rung(self, deadline_s: float = 10.0, *, caller: str | None = None) -> Line:
+    async def rung(self, deadline_s: float = LIMIT_S, *, caller: str | None = None) -> Line:
         """The next call that rings here (of this caller, if one is named). Raises TimeoutError."""
         for line in self._ringing:
             if caller in (None, line.caller):
@@ -80,7 +86,7 @@ class Handset(asyncio.DatagramProtocol):
         self._listening.append((caller, awaited))
         return await asyncio.wait_for(awaited, deadline_s)
 
-    # What the lines need (lab.line.Transport).
+    # What the lines need (lab.sip.line.Transport).
 
     def send(self, message: SipMessage) -> None:
         """Send a message to the PBX."""
@@ -90,7 +96,10 @@ class Handset(asyncio.DatagramProtocol):
         self._transport.sendto(encoded, self.pbx)
 
     async def ask(self, request: SipMessage) -> SipMessage:
-        """Send a request until it is answered (section 17.1); returns the final answer. Raises LabError if none comes."""
+        """Send a request until it is answered (section 17.1); returns the final answer.
+
+        Raises LabError if none comes.
+        """
         key = request.branch, request.method
         answers = self._answers[key] = asyncio.Queue()
         try:
@@ -157,7 +166,7 @@ class Handset(asyncio.DatagramProtocol):
                 here=self.address,
             ),
         )
-        self._lines[line.told.call_id] = line
+        self._lines[line.sip_call.call_id] = line
         line.ring(invite)
         self._listening = [(caller, awaited) for caller, awaited in self._listening if not awaited.done()]
         wanted = next((awaited for caller, awaited in self._listening if caller in (None, line.caller)), None)
@@ -175,11 +184,14 @@ def tone_hz_of(pbx: LabAsterisk, who: str) -> int:
 
 
 def _first_number_of(pbx: LabAsterisk, who: str) -> int:
-    """Where the RTP of a handset begins: 152, a caller from outside, 421, the others, the far end, each a minute behind.
+    """Where the RTP of a handset begins.
 
-    When a recorded channel is given another party, Asterisk 22 leaves out of the recording whatever has a lower number than what
-    it had last (its translator takes it for late packets), though everybody hears it. Transfers go down this row, so that the
-    lab's telephones always meet what chance would have them meet every other time.
+    152, a caller from outside, 421, the others, the far end, each a minute behind.
+
+    When a recorded channel is given another party, Asterisk 22 leaves out of the recording whatever
+    has a lower number than what it had last (its translator takes it for late packets), though
+    everybody hears it. Transfers go down this row, so that the lab's telephones always meet what
+    chance would have them meet every other time.
     """
     row = [user.extension for user in pbx.company.users]
     row = [*row[:1], TRUNK, *row[1:], OUTSIDE]
@@ -196,7 +208,9 @@ async def handset(
     audio: Path | None = None,
     listens: bool = False,
 ) -> AsyncIterator[Handset]:
-    """Switch a handset on while the block runs: a user's extension, TRUNK (calls from outside) or OUTSIDE (is called there).
+    """Switch a handset on while the block runs.
+
+    A user's extension, TRUNK (calls from outside) or OUTSIDE (is called there).
 
     Raises LabError.
     """

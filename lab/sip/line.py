@@ -16,7 +16,8 @@ from lab.sip.rtp import PACER, AudioSocket, RtpStream
 from lab.sip.sipp import SipCall
 
 _SDP: Final = ("content-type", "application/sdp")
-_DEADLINE_S: Final = 32.0  # 64 times T1 (RFC 3261, 17.1.1.2)
+_DEADLINE_S: Final = 60.0  # twice 64 times T1 (RFC 3261, 17.1.1.2): a machine may stand still
+_RESEND_S: Final = (0.5, 1.0, 2.0, *(4.0,) * 7)  # RFC 3261, 13.3.1.4
 
 
 class CallRefused(LabError):
@@ -42,7 +43,9 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sound:
-    """What a telephone says all the time, and in which codec; with `listens` it keeps what it hears.
+    """What a telephone says all the time, and in which codec.
+
+    With `listens` it keeps what it hears.
 
     `first_number` is where the sequence numbers of its RTP begin.
     """
@@ -57,7 +60,7 @@ class Line:
     """One call of one telephone, from its INVITE to its BYE."""
 
     def __init__(self, phone: Transport, sound: Sound, dialog: Dialog) -> None:
-        self.told = SipCall(call_id=dialog.call_id, invited_at=time.time())
+        self.sip_call = SipCall(call_id=dialog.call_id, invited_at=time.time())
         self.dialog = dialog
         self._phone, self._sound = phone, sound
         self._audio = AudioSocket(phone.address[0], listens=sound.listens)
@@ -79,15 +82,15 @@ class Line:
     async def up(self) -> "Line":
         """Wait until somebody answers. Raises CallRefused."""
         await self._settled.wait()
-        if not self.told.answered:
-            raise CallRefused(self.told.status or 0)
+        if not self.sip_call.answered:
+            raise CallRefused(self.sip_call.status or 0)
         return self
 
     async def over(self, deadline_s: float = 60.0) -> SipCall:
         """Wait until it has ended; what became of it. Raises TimeoutError."""
         async with asyncio.timeout(deadline_s):
             await self._over.wait()
-        return self.told
+        return self.sip_call
 
     async def answer(self) -> "Line":
         """Take a call that rings here. Raises LabError if the caller has given up meanwhile."""
@@ -96,7 +99,7 @@ class Line:
             raise LabError("there is no call to answer any more")
         answer = invite.answered("200 OK", tag=tag_of(self.dialog.local), more=(self.dialog.contact, _SDP), body=self._described())
         self._answered(200, invite.body)
-        for wait_s in (0.5, 1.0, 2.0, 4.0, 4.0):
+        for wait_s in _RESEND_S:
             self._phone.send(answer)
             try:
                 await asyncio.wait_for(self._acknowledged.wait(), wait_s)
@@ -114,17 +117,17 @@ class Line:
         self._end(int(status[:3]))
 
     async def hang_up(self) -> SipCall:
-        """End it, whatever its state: give up while it rings there, refuse while it rings here, else say goodbye."""
+        """End the call in any state: cancel it, decline it, or say BYE."""
         if self._over.is_set():
-            return self.told
-        if self.told.answered:
+            return self.sip_call
+        if self.sip_call.answered:
             self._end()
             await self._phone.ask(self.dialog.request("BYE"))
         elif self._invite is not None and not self._outgoing:
             self.refuse("603 Decline")
         else:
             await self._cancel()
-        return self.told
+        return self.sip_call
 
     async def press(self, keys: str) -> None:
         """Press keys; back when the last tone has been sent, or the call is over."""
@@ -137,11 +140,17 @@ class Line:
         ended.cancel()
 
     async def hold(self) -> None:
-        """Put the other party on hold: a re-INVITE with sendonly, and not a sound from here. Raises LabError if refused."""
+        """Put the other party on hold: a re-INVITE with sendonly, and not a sound from here.
+
+        Raises LabError if refused.
+        """
         await self._renegotiate("sendonly")
 
     async def resume(self, *, rtp_anew: bool = False) -> None:
-        """Talk again; some telephones begin their RTP anew after a hold (`rtp_anew`). Raises LabError if refused."""
+        """Talk again; some telephones begin their RTP anew after a hold (`rtp_anew`).
+
+        Raises LabError if refused.
+        """
         if rtp_anew and self._audio.stream is not None:
             self._audio.stream = self._audio.stream.begun_anew()
         await self._renegotiate("sendrecv")
@@ -165,11 +174,17 @@ class Line:
         self._audio.stream.muted = False
 
     async def transfer(self, number: str) -> int:
-        """Transfer the other party blindly (REFER, RFC 3515); the last status that the PBX tells of it, then hang up."""
+        """Transfer the other party blindly (REFER, RFC 3515).
+
+        The last status that the PBX tells of it, then hang up.
+        """
         return await self._refer(f"<sip:{number}@{self._phone.pbx[0]}>")
 
     async def join(self, other: "Line") -> int:
-        """Connect the other parties of two calls of this telephone (REFER with Replaces, RFC 3891), then hang up."""
+        """Connect the other parties of two calls of this telephone, then hang up.
+
+        The telephone sends REFER with Replaces (RFC 3891).
+        """
         there = other.dialog
         call_id, to_tag, from_tag = (quote(text, safe="") for text in (there.call_id, tag_of(there.remote), tag_of(there.local)))
         replaces = f"{call_id}%3Bto-tag%3D{to_tag}%3Bfrom-tag%3D{from_tag}"
@@ -202,13 +217,13 @@ class Line:
     def ring(self, invite: SipMessage) -> None:
         """Somebody calls: ring."""
         self._invite = invite
-        self.told = replace(self.told, rang_at=time.time())
+        self.sip_call = replace(self.sip_call, rang_at=time.time())
         self._phone.send(invite.answered("180 Ringing", tag=tag_of(self.dialog.local), more=(self.dialog.contact,)))
 
     def rings_there(self) -> None:
         """The other telephone rings."""
-        if self.told.rang_at is None:
-            self.told = replace(self.told, rang_at=time.time())
+        if self.sip_call.rang_at is None:
+            self.sip_call = replace(self.sip_call, rang_at=time.time())
 
     def hears_early(self, body: str) -> None:
         """The PBX plays something before the answer (183)."""
@@ -251,12 +266,12 @@ class Line:
         assert self._invite is not None
         await self._phone.ask(self.dialog.cancellation(self._invite.branch))
         await self._settled.wait()
-        if self.told.answered:  # just before we gave up
+        if self.sip_call.answered:  # just before we gave up
             await self.hang_up()
 
     async def _refer(self, target: str) -> int:
         self._transferred = asyncio.get_running_loop().create_future()
-        self.told = replace(self.told, handed_over_at=time.time())
+        self.sip_call = replace(self.sip_call, handed_over_at=time.time())
         user = re.sub(r";tag=.*", "", self.dialog.local)
         answer = await self._phone.ask(self.dialog.request("REFER", ("refer-to", target), ("referred-by", user)))
         if answer.status != 202:
@@ -284,7 +299,7 @@ class Line:
         return session(self._audio.address, self._sound.codec, version=self._version, direction=self._direction)
 
     def _answered(self, status: int, body: str) -> None:
-        self.told = replace(self.told, status=status, answered_at=time.time())
+        self.sip_call = replace(self.sip_call, status=status, answered_at=time.time())
         self._point_at(body)
         self._audio.stream = RtpStream(self._sound.codec, self._sound.audio, first_number=self._sound.first_number)
         PACER.join(self._audio)
@@ -298,8 +313,8 @@ class Line:
     def _end(self, status: int | None = None) -> None:
         if self._over.is_set():
             return
-        ended = self.told.answered
-        self.told = replace(self.told, status=self.told.status or status, ended_at=time.time() if ended else None)
+        ended = self.sip_call.answered
+        self.sip_call = replace(self.sip_call, status=self.sip_call.status or status, ended_at=time.time() if ended else None)
         self._audio.close()
         self._settled.set()
         self._over.set()

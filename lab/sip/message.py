@@ -1,4 +1,7 @@
-"""SIP messages as a telephone reads and writes them (RFC 3261), and the audio they agree on (RFC 4566)."""
+"""SIP messages as a telephone reads and writes them (RFC 3261), and the audio they agree on.
+
+RFC 4566.
+"""
 
 import re
 import secrets
@@ -13,7 +16,10 @@ TELEPHONE_EVENT: Final = 101  # the payload type of digits, as we offer it
 
 
 class Codec(IntEnum):
-    """What a telephone talks, by payload type: RFC 3551's; Opus has the one that Asterisk offers. 160 bytes in 20 ms each."""
+    """What a telephone talks, by payload type: RFC 3551's.
+
+    Opus has the one that Asterisk offers. 160 bytes in 20 ms each.
+    """
 
     ALAW = 8
     G722 = 9
@@ -30,7 +36,10 @@ _CODEC_NAME: Final = {Codec.ALAW: "PCMA/8000", Codec.G722: "G722/8000", Codec.OP
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SipMessage:
-    """A request or a response. `first` is its first line; `headers` stand in the order they came in."""
+    """A request or a response.
+
+    `first` is its first line; `headers` stand in the order they came in.
+    """
 
     first: str
     headers: tuple[tuple[str, str], ...]
@@ -81,7 +90,10 @@ class SipMessage:
         return int(self.body.split()[1]) if self.body.startswith("SIP/2.0 ") else 0
 
     def answered(self, status: str, *, tag: str, more: tuple[tuple[str, str], ...] = (), body: str = "") -> "SipMessage":
-        """The response to this request: `status` is "200 OK" or the like; `tag` names our end of the dialog."""
+        """The response to this request: `status` is "200 OK" or the like.
+
+        `tag` names our end of the dialog.
+        """
         kept = [(name, value) for name, value in self.headers if name in ("via", "from", "call-id", "cseq", "record-route")]
         to = self.header("to")
         to = to if ";tag=" in to else f"{to};tag={tag}"
@@ -104,13 +116,16 @@ def new_branch() -> str:
 
 
 def quoted(name: str) -> str:
-    """A display name as a quoted string (section 25.1), followed by a blank; nothing for no name."""
+    """A display name as a quoted string (section 25.1) and a blank; nothing for no name."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}" ' if name else ""
 
 
 def session(address: Address, codec: Codec, *, version: int, direction: str = "sendrecv") -> str:
-    """A description of our audio. `direction` is sendrecv, or sendonly to put the other party on hold (RFC 3264, 8.4)."""
+    """A description of our audio.
+
+    `direction` is sendrecv, or sendonly to put the other party on hold (RFC 3264, 8.4).
+    """
     lines = (
         "v=0",
         f"o=lab 1 {version} IN IP4 {address[0]}",

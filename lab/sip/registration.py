@@ -1,4 +1,7 @@
-"""A telephone tells the PBX where it stands (RFC 3261, section 10), so that one that is off is absent as in an office."""
+"""The registration of a telephone (RFC 3261, section 10).
+
+A telephone that is switched off is not registered, as in an office.
+"""
 
 import asyncio
 import secrets
@@ -6,11 +9,14 @@ import socket
 
 from lab.base.errors import LabError
 
-_TRIES = 5
+_TRIES = 60
 
 
 async def register(pbx: tuple[str, int], *, endpoint: str, contact: tuple[str, int], expires_s: int = 7200) -> None:
-    """Register `endpoint` at `contact`; `expires_s=0` takes it away. Raises LabError if the PBX refuses or keeps silent."""
+    """Register `endpoint` at `contact`; `expires_s=0` takes it away.
+
+    Raises LabError if the PBX refuses or keeps silent.
+    """
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
         link.setblocking(False)

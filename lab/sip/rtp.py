@@ -1,7 +1,9 @@
-"""RTP as a telephone sends it (RFC 3550): 20 ms of audio at a time, digits as telephone events (RFC 4733).
+"""RTP as a telephone sends it (RFC 3550).
 
-One thread keeps time for every telephone of the process, so that a busy event loop does not make anybody stammer. What
-is late is sent at once: no audio is ever left out.
+20 ms of audio at a time, digits as telephone events (RFC 4733).
+
+One thread keeps time for every telephone of the process, so that a busy event loop does not make
+anybody stammer. What is late is sent at once: no audio is ever left out.
 """
 
 import secrets
@@ -28,16 +30,20 @@ _PAUSE_FRAMES: Final = 5
 _VOLUME: Final = 10  # -10 dBm0
 _END_OF_EVENT: Final = 0x80
 _SILENCE: Final = {Codec.ALAW: b"\xd5", Codec.G722: b"\xfa"}
-_LAPSE_BYTES: Final = 3 * FRAME_BYTES  # nothing for longer than this is silence, less is a late packet
+# Nothing for longer than this is silence, less is a late packet.
+_LAPSE_BYTES: Final = 3 * FRAME_BYTES
 
 # One step of 20 ms: an event's payload and whether it opens the event, or None for audio.
 _Step = tuple[bytes, bool] | None
 
 
 class RtpStream:
-    """What one party sends in one call: `audio` (raw, as the codec has it) over and over, and the keys that are pressed.
+    """What one party sends in one call.
 
-    `first_number` is the sequence number it begins after (RFC 3550, 5.1, wants any but a fixed one).
+    `audio` (raw, as the codec has it) over and over, and the keys that are pressed.
+
+    `first_number` is the sequence number it begins after (RFC 3550, 5.1, wants any but a fixed
+    one).
     """
 
     def __init__(self, codec: Codec, audio: bytes, *, first_number: int = 0) -> None:
@@ -48,15 +54,19 @@ class RtpStream:
         self._sequence, self._timestamp = first_number & 0xFFFF, 0
         self._event_timestamp = 0
         self._steps: deque[_Step | Future[None]] = deque()
-        self.silent = False  # sends no audio at all, as a telephone that holds or that saves the network its silence
+        # Sends no audio at all, as a telephone that holds or that saves the network its silence.
+        self.silent = False
         self.muted = False  # sends silence
 
     def begun_anew(self) -> "RtpStream":
-        """The same sound from another source, numbered lower: what Asterisk's recorder takes for late packets and leaves out."""
+        """The same sound from another source, numbered lower.
+
+        What Asterisk's recorder takes for late packets and leaves out.
+        """
         return RtpStream(self._codec, b"".join(self._frames), first_number=self._sequence - 3000)
 
     def press(self, keys: str) -> Future[None]:
-        """Send these keys, each for 100 ms with 100 ms after it; done when the last has been sent."""
+        """Send the keys, each for 100 ms with 100 ms after it; done when the last is sent."""
         done: Future[None] = Future()
         steps: list[_Step | Future[None]] = []
         for key in keys:
@@ -93,7 +103,10 @@ class RtpStream:
 
 
 class AudioSocket:
-    """One end of a call's audio. Unless it `listens`, what arrives is left to the kernel to throw away."""
+    """One end of a call's audio.
+
+    Unless it `listens`, what arrives is left to the kernel to throw away.
+    """
 
     def __init__(self, address: str, *, listens: bool) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -124,7 +137,10 @@ class AudioSocket:
                 self._hear(packet[_HEADER.size :], _SILENCE[Codec(packet[1] & 0x7F)])
 
     def heard(self) -> bytes:
-        """All audio that has come so far, as the codec has it, from the first packet on; where none came there is silence."""
+        """All audio that has come so far, as the codec has it, from the first packet on.
+
+        Where none came there is silence.
+        """
         return bytes(self._heard)
 
     def _hear(self, payload: bytes, silence: bytes) -> None:
@@ -142,7 +158,10 @@ class AudioSocket:
 
 
 class Pacer:
-    """Keeps the time of all audio sockets: each is ticked every 20 ms. Its thread lives while there are any."""
+    """Keeps the time of all audio sockets: each is ticked every 20 ms.
+
+    Its thread phone_calls while there are any.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

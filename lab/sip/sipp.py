@@ -1,29 +1,32 @@
-"""SIPp, the telephone: a scenario filled in and run as a process, and what its trace tells of every call."""
+"""SIPp as a telephone: a scenario run as a process, and the calls read from its trace."""
 
 import asyncio
 import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from lab.base.errors import LabError
+from lab.base.eventually import eventually
 from lab.base.priority import FIRST
 
 _SCENARIOS: Final = Path(__file__).parent / "sipp"
-_STARTED_DEADLINE_S: Final = 5.0
 _FIELDS: Final = 7
 _DIE_WITH_US: Final = (*FIRST, "setpriv", "--pdeathsig", "KILL", "--")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SipCall:
-    """One call as a telephone lived it. Times are seconds since the epoch, taken by SIPp as it sent or received.
+    """One call as a telephone lived it.
 
-    `rang_at` is the 180, `status` the final answer to the INVITE (None: none came), `answered_at` the 200 OK, `ended_at` the BYE,
-    `handed_over_at` its REFER.
+    Times are seconds since the epoch, taken by SIPp as it sent or received.
+
+    `rang_at` is the 180, `status` the final answer to the INVITE (None: none came), `answered_at`
+    the 200 OK, `ended_at` the BYE, `handed_over_at` its REFER.
     """
 
     call_id: str
@@ -41,14 +44,20 @@ class SipCall:
 
     @property
     def talk_s(self) -> float:
-        """From the answer to the goodbye, or to when it was handed over; 0 if there was no talk, or it goes on."""
+        """From the answer to the goodbye, or to when it was handed over.
+
+        0 if there was no talk, or it goes on.
+        """
         return (
             0.0 if self.answered_at is None or self.ended_at is None else (self.handed_over_at or self.ended_at) - self.answered_at
         )
 
 
 class Sipp:
-    """One SIPp process. `address` and `port` are its own; `folder` gets the filled scenario and the trace."""
+    """One SIPp process.
+
+    `address` and `port` are its own; `folder` gets the filled scenario and the trace.
+    """
 
     def __init__(self, folder: Path, address: str, port: int) -> None:
         self._folder = folder
@@ -58,7 +67,10 @@ class Sipp:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, scenario: str, values: Mapping[str, str], *arguments: str) -> None:
-        """Fill the scenario (`@NAME@`) and start it; back once the port is open. Raises LabError with SIPp's complaint."""
+        """Fill the scenario (`@NAME@`) and start it; back once the port is open.
+
+        Raises LabError with SIPp's complaint.
+        """
         program = shutil.which("sipp")
         if program is None:
             raise LabError("sipp is missing: apt-get install sip-tester")
@@ -82,7 +94,10 @@ class Sipp:
         await self._wait_for_port()
 
     async def wait(self, deadline_s: float) -> int:
-        """Wait until it has made all its calls; returns SIPp's exit code (0: all went as the scenario says)."""
+        """Wait until it has made all its calls.
+
+        Returns SIPp's exit code (0: all went as the scenario says).
+        """
         assert self._process is not None
         try:
             return await asyncio.wait_for(self._process.wait(), deadline_s)
@@ -102,15 +117,13 @@ class Sipp:
 
     async def _wait_for_port(self) -> None:
         assert self._process is not None
-        deadline = asyncio.get_running_loop().time() + _STARTED_DEADLINE_S
         packed = bytes(int(part) for part in reversed(self._address.split("."))).hex().upper()
         open_port = f" {packed}:{self._port:04X} "
-        while asyncio.get_running_loop().time() < deadline:
-            if open_port in _udp_sockets() or self._process.returncode == 0:
+        process = self._process
+        with suppress(AssertionError):
+            await eventually(lambda: open_port in _udp_sockets() or process.returncode is not None)
+            if process.returncode in (None, 0):
                 return
-            if self._process.returncode is not None:
-                break
-            await asyncio.sleep(0.01)
         await self.stop()
         raise LabError(f"SIPp did not start on {self._address}:{self._port}: see {self._folder / 'screen.log'}")
 
@@ -120,7 +133,10 @@ def _udp_sockets() -> str:
 
 
 def read_trace(text: str) -> list[SipCall]:
-    """Calls from SIPp's short messages: tab-separated date, time, epoch, S(ent) or R(eceived), Call-ID, CSeq, first line."""
+    """Calls from SIPp's short messages.
+
+    Tab-separated date, time, epoch, S(ent) or R(eceived), Call-ID, CSeq, first line.
+    """
     calls: dict[str, SipCall] = {}
     for line in text.splitlines():
         fields = line.split("\t")

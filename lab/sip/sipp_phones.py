@@ -1,6 +1,9 @@
-"""Telephones for the lab: they answer, refuse, ring on, forward; they call from outside and from their desks.
+"""Telephones for the lab: they answer, refuse, ring on, forward.
 
-Every telephone has a tone of its own (or an audio file), so that a recording's spectrum tells who is on which leg.
+They call from outside and from their desks.
+
+Every telephone has a tone of its own (or an audio file), so that a recording's spectrum tells who
+is on which leg.
 """
 
 import socket
@@ -29,7 +32,10 @@ CallOutcome = SipCall
 
 
 class Behaviour(StrEnum):
-    """What a telephone does when it is called. `ABSENT`: switched off; `UNREACHABLE`: the PBX thinks it is on."""
+    """What a telephone does when it is called.
+
+    `ABSENT`: switched off; `UNREACHABLE`: the PBX thinks it is on.
+    """
 
     ANSWER = "answer"
     BUSY = "busy"
@@ -74,10 +80,13 @@ async def answering(
     forward_to: str = "",
     status: str | None = None,
 ) -> AsyncIterator[Phone]:
-    """Switch a telephone on while the block runs: a user's extension, or OUTSIDE for the far end of the trunk.
+    """Switch a telephone on while the block runs.
 
-    It answers any number of calls, `answer_after_s` after each rings, and hangs up `talk_s` after answering (None: it waits to
-    be hung up on). `status` (such as "404 Not Found") overrides what a refusing behaviour says. Raises LabError.
+    A user's extension, or OUTSIDE for the far end of the trunk.
+
+    It answers any number of calls, `answer_after_s` after each rings, and hangs up `talk_s` after
+    answering (None: it waits to be hung up on). `status` (such as "404 Not Found") overrides what a
+    refusing behaviour says. Raises LabError.
     """
     behaviour = Behaviour(behaviour)
     address = pbx.network.outside if who == OUTSIDE else pbx.phone_address(who)
@@ -146,7 +155,10 @@ async def calls_from_trunk(
     hang_up_by: Literal["caller", "callee"] = "caller",
     give_up_after_s: float = 60.0,
 ) -> list[CallOutcome]:
-    """Many calls from outside out of one SIPp, all going on at once if they are long enough. Raises LabError."""
+    """Many calls from outside out of one SIPp, all going on at once if they are long enough.
+
+    Raises LabError.
+    """
     return await _call(
         pbx,
         pbx.network.trunk,
@@ -173,7 +185,10 @@ async def call_from_user(
     hang_up_by: Literal["caller", "callee"] = "caller",
     give_up_after_s: float = 60.0,
 ) -> CallOutcome:
-    """One call from a user's desk (their telephone need not be switched on to call). Raises LabError."""
+    """One call from a user's desk (their telephone need not be switched on to call).
+
+    Raises LabError.
+    """
     outcomes = await _call(
         pbx,
         pbx.phone_address(extension),
@@ -238,7 +253,10 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def _quoted(name: str) -> str:
-    """A display name (RFC 3261, section 25.1: quoted-string), every byte in SIPp's \\xHH, since SIPp reads `[…]` as its own."""
+    """Write a display name (RFC 3261, section 25.1, quoted-string).
+
+    Every byte is written as SIPp's \\xHH, because SIPp reads `[…]` as a keyword.
+    """
     if not name:
         return ""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')

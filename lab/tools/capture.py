@@ -1,6 +1,9 @@
-"""Real event streams of typical calls, as Fonoteka's own AMI account receives them: `python -m lab.tools.capture FOLDER [NAME …]`.
+"""Real event streams of typical calls, as Fonoteka's own AMI account receives them.
 
-One file a call: AMI text from its first Newchannel to its last Hangup. They are what the unit tests of the agent fold.
+`python -m lab.tools.capture FOLDER [NAME …]`.
+
+One file a call: AMI text from its first Newchannel to its last Hangup. They are what the unit tests
+of the agent fold.
 """
 
 import argparse
@@ -10,14 +13,14 @@ from pathlib import Path
 
 from lab.asterisk.rootfs import find_or_build
 from lab.asterisk.server import LabAsterisk
-from lab.base.ami_witness import AmiTap
-from lab.scenarios.basic_calls import CALLS
-from lab.scenarios.call_flows import PLAYS, Play
+from lab.base.ami_witness import AmiWitness
+from lab.scenarios.basic_calls import BASIC_CALLS
+from lab.scenarios.call_flows import CALL_FLOWS, CallFlow
 
 
-async def capture(pbx: LabAsterisk, play: Play) -> str:
+async def capture(pbx: LabAsterisk, play: CallFlow) -> str:
     """The events of a play's calls, from the first Newchannel to the last Hangup, as AMI text."""
-    async with AmiTap(pbx.ami, pbx.ami_user, pbx.ami_secret) as tap:
+    async with AmiWitness(pbx.ami, pbx.ami_user, pbx.ami_secret) as tap:
         await play(pbx)
         await tap.wait_until(_over)
         # All but what is said to us: whatever a caller smuggles in belongs to the stream.
@@ -25,7 +28,7 @@ async def capture(pbx: LabAsterisk, play: Play) -> str:
         return "".join(text for text, is_ours in zip(tap.texts, ours, strict=True) if not is_ours)
 
 
-def _over(tap: AmiTap) -> bool:
+def _over(tap: AmiWitness) -> bool:
     events = [message.get("Event") for message in tap.messages]
     return 0 < events.count("Newchannel") == events.count("Hangup")
 
@@ -33,7 +36,7 @@ def _over(tap: AmiTap) -> bool:
 async def _main(folder: Path, names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as lab:
         async with LabAsterisk(find_or_build(), Path(lab), ring_s=3.0) as pbx:
-            for name, play in (CALLS | PLAYS).items():
+            for name, play in (BASIC_CALLS | CALL_FLOWS).items():
                 if not names or name in names:
                     text = await capture(pbx, play)
                     (folder / f"{name}.txt").write_bytes(text.encode())

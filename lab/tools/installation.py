@@ -1,4 +1,7 @@
-"""A whole Fonoteka beside the lab's Asterisk, run as an operator runs it: `fonoteka up` as a process, asked over HTTP."""
+"""A whole Fonoteka beside the lab's Asterisk, run as an operator runs it.
+
+`fonoteka up` as a process, asked over HTTP.
+"""
 
 import asyncio
 import json
@@ -15,12 +18,13 @@ import httpx
 
 from lab.asterisk.server import LabAsterisk
 from lab.base.company import LabCompany, apply_text
+from lab.base.eventually import LIMIT_S, eventually
 
 Call = dict[str, Any]
 
 
 def configuration_text(pbx: LabAsterisk, folder: Path, listen: str) -> str:
-    """The configuration of a Fonoteka beside a lab's Asterisk, everything it keeps below `folder`."""
+    """The configuration of a Fonoteka beside a lab's Asterisk; its data is below `folder`."""
     host, port = pbx.ami
     return f"""\
 [pbx]
@@ -52,8 +56,11 @@ class Fonoteka:
         self.http, self.folder, self.process = http, folder, process
 
     async def seen_by(self, company: LabCompany, who: str | None = None) -> "Fonoteka":
-        """The same installation as a company's user sees it (its administrator); ends with this one's use."""
-        there = Fonoteka(httpx.AsyncClient(base_url=self.http.base_url, timeout=10), self.folder, self.process)
+        """The same installation as a company's user sees it (its administrator).
+
+        Ends with this one's use.
+        """
+        there = Fonoteka(httpx.AsyncClient(base_url=self.http.base_url, timeout=LIMIT_S), self.folder, self.process)
         await log_in(there, company, who)
         return there
 
@@ -63,29 +70,36 @@ class Fonoteka:
         answer.raise_for_status()
         return list(answer.json()["items"])
 
-    async def call(self, wanted: Callable[[Call], bool], within_s: float = 20.0) -> Call:
-        """The newest call that is wanted, as soon as there is one. Raises AssertionError with what there was instead."""
-        deadline = asyncio.get_running_loop().time() + within_s
-        while True:
-            found = await self.calls()
-            for call in found:
-                if wanted(call):
-                    return call
-            if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"no such call within {within_s} s; the newest are {found[:2]}; log:\n{self.log()[-4000:]}")
-            await asyncio.sleep(0.05)
+    async def call(self, wanted: Callable[[Call], bool], within_s: float = LIMIT_S) -> Call:
+        """The newest wanted call, as soon as there is one.
 
-    async def settled(self, since: set[str], within_s: float = 20.0) -> Call:
+        Raises AssertionError with the calls there are.
+        """
+        newest: list[Call] = []
+
+        async def found() -> Call | None:
+            newest[:] = await self.calls()
+            return next(filter(wanted, newest), None)
+
+        try:
+            return await eventually(found, within_s=within_s)
+        except AssertionError as error:
+            raise AssertionError(f"no such call: {error}; the newest are {newest[:2]}; log:\n{self.log()[-4000:]}") from None
+
+    async def settled(self, since: set[str], within_s: float = LIMIT_S) -> Call:
         """The one call that is not in `since`, once it is over and its recording is decided."""
 
         def done(call: Call) -> bool:
             state = call["recording"]["state"]
             return call["id"] not in since and call["ended_at"] is not None and state not in ("recording", "processing")
 
-        found = await self.call(done, within_s)
-        return dict((await self.http.get(f"/api/calls/{found['id']}")).raise_for_status().json())
+        return await self.details(await self.call(done, within_s))
 
-    async def known(self) -> set[str]:
+    async def details(self, call: Call) -> Call:
+        """The call as the API has it now, with its path and segments."""
+        return dict((await self.http.get(f"/api/calls/{call['id']}")).raise_for_status().json())
+
+    async def ids(self) -> set[str]:
         """The ids of the calls there are."""
         return {call["id"] for call in await self.calls(limit=500)}
 
@@ -134,7 +148,10 @@ async def fonoteka(*arguments: str, folder: Path, **environment: str) -> tuple[i
 
 @asynccontextmanager
 async def beside(pbx: LabAsterisk, folder: Path, **environment: str) -> AsyncIterator[Fonoteka]:
-    """`fonoteka apply` and `fonoteka up` in `folder`, with more in their environment, until the block ends."""
+    """Run `fonoteka apply` and `fonoteka up` in `folder` until the block ends.
+
+    `environment` is added to that of `up`.
+    """
     listen = f"127.0.0.1:{free_port()}"
     (folder / "fonoteka.toml").write_text(configuration_text(pbx, folder, listen), encoding="utf-8")
     (folder / "company.toml").write_text(apply_text(*pbx.companies), encoding="utf-8")
@@ -145,7 +162,7 @@ async def beside(pbx: LabAsterisk, folder: Path, **environment: str) -> AsyncIte
             *(sys.executable, "-m", "fonoteka", "up"), cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log
         )
     try:
-        async with httpx.AsyncClient(base_url=f"http://{listen}", timeout=10) as http:
+        async with httpx.AsyncClient(base_url=f"http://{listen}", timeout=LIMIT_S) as http:
             running = Fonoteka(http, folder, process)
             await _ready(running, pbx.company)
             yield running
@@ -156,12 +173,17 @@ async def beside(pbx: LabAsterisk, folder: Path, **environment: str) -> AsyncIte
 
 
 async def _ready(running: Fonoteka, company: LabCompany) -> None:
-    """Wait until the API answers, the agent has its settings and is logged in to Asterisk; then log in as the administrator."""
-    deadline = asyncio.get_running_loop().time() + 30
-    while "event=ami.up" not in running.log() or "event=settings.changed" not in running.log():
-        assert running.process.returncode is None, running.log()
-        assert asyncio.get_running_loop().time() < deadline, running.log()
-        await asyncio.sleep(0.05)
+    """Wait until the API answers, the agent has its settings and is logged in to Asterisk.
+
+    Then log in as the administrator.
+    """
+
+    def is_ready() -> bool:
+        log = running.log()
+        assert running.process.returncode is None, log
+        return "event=ami.up" in log and "event=settings.changed" in log
+
+    await eventually(is_ready, within_s=3 * LIMIT_S)  # four processes import all of their libraries
     await log_in(running, company)
 
 

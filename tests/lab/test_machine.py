@@ -1,6 +1,5 @@
 """Labs as processes: side by side, killed, started again; nothing of them is left behind."""
 
-import asyncio
 import json
 import sqlite3
 import subprocess
@@ -17,6 +16,7 @@ from lab.base.company import ACME, apply_text
 from lab.base.errors import LabError
 from lab.sip.sipp import SipCall, read_trace
 from lab.sip.sipp_phones import answering, call_from_trunk
+from tests.support.eventually import eventually
 
 TRACE = """\
 2026-11-23\t03:36:10.02\t100.00\tS\tone@a\tCSeq:1 INVITE\tINVITE sip:2458152@a SIP/2.0
@@ -111,12 +111,12 @@ async def test_an_asterisk_that_does_not_start_says_why(program: AsteriskProgram
 
 async def _on_disk(database: Path, key: str) -> None:
     """Asterisk commits AstDB up to a second later; a kill before that loses what was put."""
-    async with asyncio.timeout(5):
-        while True:
-            with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as there:
-                if there.execute("SELECT 1 FROM astdb WHERE key = ?", (key,)).fetchone():
-                    return
-            await asyncio.sleep(0.05)
+
+    def is_there() -> bool:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as astdb:
+            return astdb.execute("SELECT 1 FROM astdb WHERE key = ?", (key,)).fetchone() is not None
+
+    await eventually(is_there)
 
 
 def _alive(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""What a handset says on the wire: messages, the audio they agree on, packets of sound and of keys."""
+"""The wire format of a handset: messages, the audio they agree on, packets of sound and of keys."""
 
 import struct
 

@@ -1,37 +1,44 @@
-"""Several calls at a time, each by a company of its own on the shared PBX.
+"""Several calls side by side, each by a company of its own on the shared PBX.
 
-All of them are over before any is judged: a play that goes on beside the next test would put its calls among that test's own.
+All of them are over before any is judged: a call that goes on beside the next test would be among
+that test's own.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lab.asterisk.server import LabAsterisk
 from lab.base.company import LabCompany
+from lab.base.lateness import Lateness
 from lab.tools.installation import Call, Fonoteka
 
-_PLAYED_WITHIN_S = 90.0  # the longest takes twenty: what waits longer waits for what will never come
+_PLAYED_WITHIN_S = 300.0  # the longest takes twenty
 
 
 @dataclass(frozen=True, kw_only=True)
 class Left:
-    """What a play left behind: its one row, the recording (empty: none), and whose calls they were."""
+    """The result of a flow: its only row and its recording (empty: there is none).
+
+    `late_s` is the sum of the telephones' delays by a busy machine.
+    """
 
     company: LabCompany
     call: Call
     audio: bytes
+    late_s: float
 
     @property
-    def told(self) -> tuple[str, str | None, str, str | None, list[str]]:
-        """Result, who took it, the recording's state, why not, whose segments."""
+    def summary(self) -> tuple[str, str | None, str, str | None, list[str]]:
+        """Result, answered by, state and reason of the recording, users of its segments."""
         recording = self.call["recording"]
         users = [segment["user"] for segment in recording["segments"]]
         return self.call["result"], self.call["answered_by"], recording["state"], recording["reason"], users
 
 
 class LeftBy(Mapping[str, Left]):
-    """What each play left behind, by its name. A play that failed raises when it is asked for, and not before."""
+    """The results by name. A flow that failed raises its exception when its result is read."""
 
     def __init__(self, played: Iterable[tuple[str, Left | BaseException]]) -> None:
         self._played = dict(played)
@@ -50,22 +57,24 @@ class LeftBy(Mapping[str, Left]):
 
 
 async def side_by_side(
-    pbx: LabAsterisk, fonoteka: Fonoteka, plays: Mapping[str, Callable[[LabAsterisk], Awaitable[object]]]
+    pbx: LabAsterisk, fonoteka: Fonoteka, flows: Mapping[str, Callable[[LabAsterisk], Awaitable[object]]]
 ) -> LeftBy:
-    """Play each of them as another company; there may be one per company at most. What failed fails the tests that ask for it."""
+    """Play each flow as another company; there may be at most one per company."""
 
-    async def act(company: LabCompany, play: Callable[[LabAsterisk], Awaitable[object]]) -> Left:
+    async def play(company: LabCompany, flow: Callable[[LabAsterisk], Awaitable[object]]) -> Left:
         there = await fonoteka.seen_by(company)
         try:
-            before = await there.known()
+            before, began = await there.ids(), time.monotonic()
             async with asyncio.timeout(_PLAYED_WITHIN_S):
-                await play(pbx.seen_by(company))
+                await flow(pbx.seen_by(company))
+            late_s = lateness.total_s(began)
             call = await there.settled(before)
-            assert await there.known() - before == {call["id"]}, "one call, one row"
+            assert await there.ids() - before == {call["id"]}, "one call, one row"
             audio = await there.audio(call) if call["recording"]["segments"] else b""
-            return Left(company=company, call=call, audio=audio)
+            return Left(company=company, call=call, audio=audio, late_s=late_s)
         finally:
             await there.http.aclose()
 
-    played = await asyncio.gather(*map(act, pbx.companies, plays.values()), return_exceptions=True)
-    return LeftBy(zip(plays, played, strict=True))
+    with Lateness() as lateness:
+        played = await asyncio.gather(*map(play, pbx.companies, flows.values()), return_exceptions=True)
+    return LeftBy(zip(flows, played, strict=True))

@@ -1,4 +1,7 @@
-"""`fonoteka apply --from-asterisk` on the real Asterisk: what it prints is taken by `apply`, whatever telephones are called."""
+"""`fonoteka apply --from-asterisk` on the real Asterisk.
+
+What it prints is taken by `apply`, whatever telephones are called.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,12 +9,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from lab.asterisk.rootfs import AsteriskProgram
 from lab.asterisk.server import LabAsterisk
 from lab.tools.installation import configuration_text, fonoteka
 from store.provisioning.directory_file import parse_directory
 
-# Among them a gateway that Asterisk logs in at, a second telephone of 152's, and a name that would like to be more than a name.
+# Among them a gateway that Asterisk logs in at, a second telephone of 152's, and a name that would
+# like to be more than a name.
 MORE = r"""
 [gate](endpoint)
 outbound_auth = gate
@@ -36,13 +39,15 @@ password = p4ssw0rd-of-theirs
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def pbx(program: AsteriskProgram, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LabAsterisk]:
-    """A PBX of our own with more endpoints than the lab's."""
-    async with LabAsterisk(program, tmp_path_factory.mktemp("proposing")) as running:
-        with (running.folder / "etc" / "pjsip.conf").open("a", encoding="utf-8") as conf:
-            conf.write(MORE)
-        await running.cli("module reload res_pjsip.so")
-        yield running
+async def pbx(spare_pbx: LabAsterisk) -> AsyncIterator[LabAsterisk]:
+    """The spare PBX with more endpoints than the lab's."""
+    conf = spare_pbx.folder / "etc" / "pjsip.conf"
+    before = conf.read_text(encoding="utf-8")
+    conf.write_text(before + MORE, encoding="utf-8")
+    await spare_pbx.cli("module reload res_pjsip.so")
+    yield spare_pbx
+    conf.write_text(before, encoding="utf-8")
+    await spare_pbx.cli("module reload res_pjsip.so")
 
 
 @pytest.fixture

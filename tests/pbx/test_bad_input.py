@@ -1,4 +1,7 @@
-"""What an operator gets wrong at first: each said in one line that tells what to do, with exit code 2 or a retry that says why."""
+"""What an operator gets wrong at first.
+
+Each said in one line that tells what to do, with exit code 2 or a retry that says why.
+"""
 
 import asyncio
 import os
@@ -11,6 +14,7 @@ import pytest
 
 from lab.asterisk.server import LabAsterisk
 from lab.tools.installation import configuration_text, fonoteka, free_port
+from tests.support.eventually import LIMIT_S
 
 
 def configured(pbx: LabAsterisk, folder: Path, instead: tuple[str, str] = ("", "")) -> Path:
@@ -22,7 +26,7 @@ def configured(pbx: LabAsterisk, folder: Path, instead: tuple[str, str] = ("", "
     return path
 
 
-async def said(*arguments: str, folder: Path, until: str, within_s: float = 15.0) -> str:
+async def said(*arguments: str, folder: Path, until: str, within_s: float = LIMIT_S) -> str:
     """The first line on stderr that holds `until`, from a command that is then stopped."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "fonoteka", *arguments, cwd=folder, stderr=asyncio.subprocess.PIPE, env=os.environ

@@ -1,4 +1,7 @@
-"""What an Asterisk lists, against what its events told: a call whose end never came ends all the same."""
+"""What an Asterisk lists, against what its events told.
+
+A call whose end never came ends all the same.
+"""
 
 import asyncio
 from contextlib import suppress
@@ -15,13 +18,17 @@ from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.events import BridgeEntered, ChannelEnded, Event
 from agent.calls.resync import Comparing
 from lab.asterisk.server import LabAsterisk
-from lab.scenarios.call_flows import HOSTILE_NUMBERS
+from lab.scenarios.hostile_callers import HOSTILE_NUMBERS
 from lab.scenarios.steps import answered, watcher
 from lab.sip.handset import TRUNK, handset
+from tests.support.eventually import eventually
 
 
 async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two calls of hostile callers; of one the end is not heard. While they last nothing is found to be amiss."""
+    """Two calls of hostile callers; of one the end is not heard.
+
+    While they last nothing is found to be amiss.
+    """
     monkeypatch.setattr(comparing, "ON_THEIR_WAY_S", 0.5)
     board, found, heard = Switchboard(), list[Event](), list[Event]()
     client = AmiClient(
@@ -40,23 +47,24 @@ async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk
                 board.take(event)
 
     checking = Comparing(client, board, take, lambda call: datetime.now(UTC))
-    tasks = [asyncio.create_task(work) for work in (client.run(), follow(), checking.run())]
+    tasks = [asyncio.create_task(work) for work in (client.run(), follow())]
+
+    async def ended() -> bool:
+        await checking._compare()
+        return any(call.ended_at is not None for call in board.calls.values())
+
     try:
-        while not client.connected:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: client.connected)
         async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk, handset(pbx, "421") as other:
             first, _ = await answered(outside, "2458152", desk, user=HOSTILE_NUMBERS["forging"])
             second, _ = await answered(outside, "2458421", other, user=HOSTILE_NUMBERS["list"])
-            checking.soon()
-            await asyncio.sleep(1.5)
+            await checking._compare()
             assert not found
             seen = await snapshot(client, datetime.now(UTC))
             assert len([event for event in seen if isinstance(event, BridgeEntered)]) == 4
             await first.hang_up()
-            checking.soon()
-            await asyncio.sleep(2.5)
-            ended = [call.ended_at is not None for call in board.calls.values()]
-            assert ended == [True, False]
+            await eventually(ended)
+            assert [call.ended_at is not None for call in board.calls.values()] == [True, False]
             assert {type(event) for event in found} == {ChannelEnded}
             await second.hang_up()
     finally:

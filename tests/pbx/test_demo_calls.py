@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from lab.asterisk.rootfs import AsteriskProgram
 from lab.asterisk.server import LabAsterisk
-from lab.base.ami_witness import AmiTap
+from lab.base.ami_witness import AmiWitness
 from lab.base.company import ACME
 from lab.demo.demo_traffic import first_plan, keep_calling, next_plan
 from lab.demo.speech import RATE_HZ, spoken
@@ -49,18 +48,18 @@ def test_the_mix_has_everything_and_nobody_talks_twice() -> None:
         assert not next_plan(ACME, chance, frozenset({"152", OUTSIDE})).dialogue.people & {"152", OUTSIDE}
 
 
-async def test_the_office_calls_until_it_is_told_to_stop(program: AsteriskProgram, tmp_path: Path) -> None:
-    async with LabAsterisk(program, tmp_path) as pbx, AmiTap(pbx.ami, pbx.ami_user, pbx.ami_secret) as tap:
-        calling = asyncio.create_task(keep_calling(pbx, calls_per_minute=60, seed=1))
-        first = await tap.wait_for(lambda message: message.get("Event") == "Newchannel", 20.0)
+async def test_the_office_calls_until_it_is_told_to_stop(spare_pbx: LabAsterisk) -> None:
+    async with AmiWitness(spare_pbx.ami, spare_pbx.ami_user, spare_pbx.ami_secret) as tap:
+        calling = asyncio.create_task(keep_calling(spare_pbx, calls_per_minute=60, seed=1))
+        first = await tap.wait_for(lambda message: message.get("Event") == "Newchannel")
         plan = first_plan(ACME)
         assert first["Exten"] == plan.number
         called = f"-{plan.dialogue.called}-"
-        await tap.wait_for(lambda message: message.get("Event") == "BridgeEnter" and called in message["Channel"], 20.0)
+        await tap.wait_for(lambda message: message.get("Event") == "BridgeEnter" and called in message["Channel"])
         calling.cancel()
         await asyncio.gather(calling, return_exceptions=True)
     assert calling.cancelled()
-    assert not [name for name in Path("/proc").glob("[0-9]*/cmdline") if _is_phone_of(name, tmp_path)]
+    assert not [name for name in Path("/proc").glob("[0-9]*/cmdline") if _is_phone_of(name, spare_pbx.folder)]
 
 
 def _is_phone_of(cmdline: Path, folder: Path) -> bool:

@@ -1,4 +1,7 @@
-"""`fonoteka doctor` on the real Asterisk: in order beside a running installation, and each line that is taken away is named."""
+"""`fonoteka doctor` on the real Asterisk.
+
+In order beside a running installation, and each line that is taken away is named.
+"""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +16,6 @@ from fonoteka.cli.doctor import Finding, account, conf, kit, needs
 from fonoteka.cli.doctor.asterisk import check
 from fonoteka.core.config import Configuration, load
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
-from lab.asterisk.rootfs import AsteriskProgram
 from lab.asterisk.server import LabAsterisk
 from lab.tools.installation import Fonoteka, configuration_text
 from lab.tools.installation import fonoteka as run_command
@@ -50,7 +52,7 @@ async def test_the_logs_of_a_run_hold_no_secret(pbx: LabAsterisk, fonoteka: Fono
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
-    """A PBX of our own whose configuration is broken, and a company that uses all of the kit."""
+    """The spare PBX, whose configuration is broken, and a company that uses all of the kit."""
 
     pbx: LabAsterisk
     configuration: Configuration
@@ -81,19 +83,19 @@ class Patient:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def patient(program: AsteriskProgram, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Patient]:
-    async with LabAsterisk(program, tmp_path_factory.mktemp("patient")) as pbx:
-        folder = tmp_path_factory.mktemp("doctor")
-        (folder / "fonoteka.toml").write_text(configuration_text(pbx, folder, "127.0.0.1:1"), encoding="utf-8")
-        users = tuple(
-            User(login=u.extension, name=u.name, extension=u.extension, endpoints=(f"PJSIP/acme-{u.extension}",), record=u.record)
-            for u in pbx.company.users
-        )
-        domain = Domain(
-            name="acme", country="RU", area_codes=(), users=users, numbers=(), notice_in=SOUND, notice_out=SOUND, beep_every_s=15
-        )
-        assert any(user.record is RecordRule.ON_DEMAND for user in users)
-        yield Patient(pbx=pbx, configuration=load(folder / "fonoteka.toml"), settings=DomainSettings(version=1, domains=(domain,)))
+async def patient(spare_pbx: LabAsterisk, tmp_path_factory: pytest.TempPathFactory) -> Patient:
+    folder = tmp_path_factory.mktemp("doctor")
+    (folder / "fonoteka.toml").write_text(configuration_text(spare_pbx, folder, "127.0.0.1:1"), encoding="utf-8")
+    users = tuple(
+        User(login=u.extension, name=u.name, extension=u.extension, endpoints=(f"PJSIP/acme-{u.extension}",), record=u.record)
+        for u in spare_pbx.company.users
+    )
+    domain = Domain(
+        name="acme", country="RU", area_codes=(), users=users, numbers=(), notice_in=SOUND, notice_out=SOUND, beep_every_s=15
+    )
+    assert any(user.record is RecordRule.ON_DEMAND for user in users)
+    settings = DomainSettings(version=1, domains=(domain,))
+    return Patient(pbx=spare_pbx, configuration=load(folder / "fonoteka.toml"), settings=settings)
 
 
 async def test_an_installation_that_uses_all_of_the_kit_is_in_order(patient: Patient) -> None:
@@ -110,7 +112,8 @@ def lines_of(kit_path: str) -> list[str]:
     ]
 
 
-# What cannot be taken away without locking the account out: then the login itself says so (test_bad_input.py).
+# What cannot be taken away without locking the account out: then the login itself says so
+# (test_bad_input.py).
 _LOCKS_OUT = ("secret",)
 
 
@@ -137,7 +140,8 @@ async def test_each_line_of_the_dialplan(patient: Patient, kit_path: str) -> Non
 
 async def test_each_line_of_the_feature_codes(patient: Patient) -> None:
     file, reload = "features.d/fonoteka.conf", "module reload features"
-    there = (patient.pbx.folder / "etc" / file).read_text(encoding="utf-8")  # where the agent listens differs from the kit's
+    # Where the agent listens differs from the kit's.
+    there = (patient.pbx.folder / "etc" / file).read_text(encoding="utf-8")
     codes = [raw for raw in there.splitlines() if raw and raw[0] not in ";["]
     assert len(codes) == 2
     for line in codes:

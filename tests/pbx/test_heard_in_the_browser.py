@@ -1,16 +1,24 @@
-"""The whole way of a call: telephones talk through a real Asterisk; a manager watches, pauses, finds and hears it in Chromium."""
+"""The whole way of a call: telephones talk through a real Asterisk.
+
+A manager watches, pauses, finds and hears it in Chromium.
+"""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from lab.asterisk.server import LabAsterisk
 from lab.base.company import ACME
-from lab.sip.sipp_phones import answering, call_from_trunk
+from lab.base.lateness import Lateness
+from lab.scenarios.steps import answered, talk_and_leave
+from lab.sip.handset import TRUNK, handset
+from lab.sip.line import Line
 from lab.tools.installation import Fonoteka
-from tests.portal.browser import CHROMIUM, FLAGS
+from tests.portal.browser import CHROMIUM, FLAGS, SLOWEST_MS
 
 CALLER = "89139990001"
 WATCHED = "89139990002"
@@ -21,12 +29,14 @@ COUNTED = "89139990003"
 async def administrators_page(fonoteka: Fonoteka) -> AsyncIterator[Page]:
     """Logged in; an error in the console fails the test."""
     admin = next(user for user in ACME.users if user.role == "admin")
+    expect.set_options(timeout=SLOWEST_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = await browser.new_page(base_url=str(fonoteka.http.base_url), locale="ru-RU")
         errors: list[str] = []
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.set_default_timeout(SLOWEST_MS)
         await page.goto("/")
         await page.get_by_label("Домен").first.fill(ACME.name)
         await page.get_by_label("Пользователь (логин)").fill(admin.extension)
@@ -38,51 +48,67 @@ async def administrators_page(fonoteka: Fonoteka) -> AsyncIterator[Page]:
     assert errors == []
 
 
+@asynccontextmanager
+async def called_by(pbx: LabAsterisk, number: str) -> AsyncIterator[tuple[Line, Line]]:
+    """A customer with this number talks with 152: both lines."""
+    async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk:
+        yield await answered(outside, "2458152", desk, user=number)
+
+
 async def test_a_call_just_made_is_found_and_heard(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
-    async with administrators_page(fonoteka) as page:
-        row = page.locator("tr.call", has_text=CALLER)
-        async with answering(pbx, "152", answer_after_s=1.0):
-            calling = asyncio.create_task(call_from_trunk(pbx, dialled="2458152", caller=CALLER, talk_s=3.0))
-            await expect(row).to_contain_text("Идёт запись", timeout=10_000)  # the row is there while they talk
-            await calling
-        await row.locator("td.rec button").click(timeout=10_000)  # and the button once the recording is
-        await page.wait_for_function("() => document.querySelector('audio')?.currentTime > 0.5", timeout=10_000)
-        length_s = await page.locator("audio").evaluate("audio => audio.duration")
-    assert 2.9 < length_s < 3.2
+    with Lateness() as lateness:
+        async with administrators_page(fonoteka) as page:
+            row = page.locator("tr.call", has_text=CALLER)
+            async with called_by(pbx, CALLER) as (customer, employee):
+                await expect(row).to_contain_text("Идёт запись")  # the row is there while they talk
+                await talk_and_leave(customer, employee)
+            await row.locator("td.rec button").click()  # and the button once the recording is
+            await page.wait_for_function("() => document.querySelector('audio')?.currentTime > 0.5")
+            length_s = await page.locator("audio").evaluate("audio => audio.duration")
+        assert length_s == pytest.approx(employee.sip_call.talk_s, abs=0.2 + lateness.total_s(since=0.0))
 
 
 async def test_a_talk_is_watched_and_its_recording_paused(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
-    """The page of what goes on, its buttons, then the pause in the path and in the player — all of one real call."""
+    """The page of live calls, its buttons, and the pause in path and player, of one real call."""
+    before = await fonoteka.ids()
     async with administrators_page(fonoteka) as page:
         await page.get_by_role("link", name="Сейчас").click()
         row = page.locator("li[data-call]", has_text=WATCHED)
-        async with answering(pbx, "152", answer_after_s=1.0):
-            calling = asyncio.create_task(call_from_trunk(pbx, dialled="2458152", caller=WATCHED, talk_s=8.0))
-            await expect(row).to_contain_text("Вызов", timeout=10_000)
-            await expect(row).to_contain_text("Идёт запись", timeout=10_000)
+        async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk:
+            customer = outside.dial("2458152", user=WATCHED)
+            ringing = await desk.rung()
+            await expect(row).to_contain_text("Вызов")
+            employee = await ringing.answer()
+            await expect(row).to_contain_text("Идёт запись")
             await row.get_by_role("button", name="Пауза").click()
             await expect(row).to_contain_text("Запись на паузе")
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
             await row.get_by_role("button", name="Продолжить").click()
             await expect(row).to_contain_text("Идёт запись")
-            await calling
-        await expect(row).to_have_count(0, timeout=10_000)
+            await talk_and_leave(customer, employee)
+        await expect(row).to_have_count(0)
+        (segment,) = (await fonoteka.settled(before))["recording"]["segments"]
+        (pause,) = segment["muted"]
         await page.get_by_role("link", name="Звонки").click()
         found = page.locator("tr.call", has_text=WATCHED)
-        await found.locator("td.rec button").click(timeout=10_000)
+        await found.locator("td.rec button").click()
         await expect(page.locator(".sound .muted")).to_have_count(1)
         await found.locator("td.src").click()
         path = page.locator("tr.path")
         await expect(path).to_contain_text("Запись на паузе: ")
         await expect(path).to_contain_text("Запись продолжается: ")
-        await expect(path.locator(".badge")).to_contain_text("0:02")
+        minutes, seconds = re.findall(r"(\d+):(\d\d)", await path.locator(".badge").inner_text())[-1]
+        assert 60 * int(minutes) + int(seconds) == pytest.approx((pause["to_ms"] - pause["from_ms"]) / 1000, abs=1)
 
 
 async def test_a_figure_opens_the_calls_that_were_really_made(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
-    """A real call is counted within seconds; a figure is the number of rows that it opens, and a file of them holds it."""
-    before = await fonoteka.known()
-    async with answering(pbx, "152", answer_after_s=0.5):
-        await call_from_trunk(pbx, dialled="2458152", caller=COUNTED, talk_s=2.0)
+    """A real call is counted within seconds.
+
+    A figure is the number of rows that it opens, and a file of them holds it.
+    """
+    before = await fonoteka.ids()
+    async with called_by(pbx, COUNTED) as (customer, employee):
+        await talk_and_leave(customer, employee)
     call = await fonoteka.settled(before)
     async with administrators_page(fonoteka) as page:
         await page.get_by_role("link", name="Статистика").click()

@@ -1,18 +1,14 @@
-"""Callers who write what they like about themselves (SCENARIOS 25), on the real Asterisk and through the whole of Fonoteka."""
+"""Callers who write hostile text into their name and number (SCENARIOS 25)."""
 
 import re
-from collections.abc import Mapping
 
 import pytest
-import pytest_asyncio
 
 from lab.asterisk.server import LabAsterisk
-from lab.scenarios.call_flows import PLAYS
 from lab.sip.handset import tone_hz_of
 from lab.sip.sipp_phones import CALLER_HZ
-from lab.tools.installation import Fonoteka
-from tests.pbx.side_by_side import Left, side_by_side
 from tests.support.audio_checks import assert_tone, decoded
+from tests.support.call_flows import PlayedFlows
 
 NUMBER = "89131234567"
 NAME = 'Пётр "Ё" \\ <x>; $(id) `id` %0d%0aEvent: Hangup'
@@ -26,31 +22,26 @@ CALLERS: dict[str, str] = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def left(pbx: LabAsterisk, fonoteka: Fonoteka) -> Mapping[str, Left]:
-    """All of them at once, so that each could harm the others."""
-    return await side_by_side(pbx, fonoteka, {name: PLAYS[name] for name in CALLERS})
+@pytest.mark.parametrize("flow", CALLERS)
+async def test_the_row_is_that_of_any_caller(flows: PlayedFlows, flow: str) -> None:
+    (row,) = flows[flow].rows
+    assert flows[flow].summary == ("answered", "152", "ready", None, ["152"])
+    assert (row["src"], row["dst"], row["direction"]) == (CALLERS[flow], flows[flow].company.own("2458152"), "in")
+    assert row["path"][-1]["what"] == "end"
+    assert row["talk_s"] == pytest.approx(flows[flow].phone_calls["152"].talk_s, abs=1 + flows[flow].late_s)
 
 
-@pytest.mark.parametrize("name", CALLERS)
-async def test_the_row_is_that_of_any_caller(left: Mapping[str, Left], name: str) -> None:
-    call = left[name].call
-    assert left[name].told == ("answered", "152", "ready", None, ["152"])
-    assert (call["src"], call["dst"], call["direction"]) == (CALLERS[name], left[name].company.own("2458152"), "in")
-    assert call["path"][-1]["what"] == "end"
-    assert call["talk_s"] in (1, 2)
-
-
-@pytest.mark.parametrize("name", CALLERS)
-async def test_both_are_heard(pbx: LabAsterisk, left: Mapping[str, Left], name: str) -> None:
-    samples, rate_hz = decoded(left[name].audio)
+@pytest.mark.parametrize("flow", CALLERS)
+async def test_both_are_heard(pbx: LabAsterisk, flows: PlayedFlows, flow: str) -> None:
+    samples, rate_hz = decoded(flows[flow].audio[0])
     assert_tone(samples[0], rate_hz, CALLER_HZ)
     assert_tone(samples[1], rate_hz, tone_hz_of(pbx, "152"))
-    assert left[name].call["recording"]["duration_ms"] == pytest.approx(1500, abs=500)
+    talk_ms, near_ms = 1000 * flows[flow].phone_calls["152"].talk_s, 1000 * flows[flow].late_s + 250
+    assert flows[flow].rows[0]["recording"]["duration_ms"] == pytest.approx(talk_ms, abs=near_ms)
 
 
-async def test_nothing_was_executed_and_the_link_has_held(left: Mapping[str, Left], fonoteka: Fonoteka) -> None:
-    log = fonoteka.log()
-    assert "uid=0" not in log
-    assert log.count("event=ami.up") == 1
-    assert not re.search("level=(error|critical)", log), log[-3000:]
+@pytest.mark.flows(*CALLERS)
+async def test_nothing_was_executed_and_the_link_has_held(flows: PlayedFlows) -> None:
+    assert "uid=0" not in flows.log
+    assert "event=ami.up" not in flows.log
+    assert not re.search("level=(error|critical)", flows.log), flows.log[-3000:]

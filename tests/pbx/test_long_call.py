@@ -1,6 +1,9 @@
-"""SCENARIO 26: ninety minutes. Made from the legs on: mixer, agent, store and API are the real ones, Asterisk is not asked.
+"""SCENARIO 26: ninety minutes.
 
-(Played faster than life, Asterisk leaves out a tenth of what it records: see `lab.audio.tones.long_leg`.)
+Made from the legs on: mixer, agent, store and API are the real ones, Asterisk is not asked.
+
+(Played faster than life, Asterisk leaves out a tenth of what it records: see
+`lab.audio.tones.long_leg`.)
 """
 
 import asyncio
@@ -22,6 +25,7 @@ from lab.asterisk.server import LabAsterisk
 from lab.audio.tones import long_leg
 from lab.tools.installation import Fonoteka
 from tests.support.audio_checks import assert_tone, pauses_in
+from tests.support.eventually import eventually
 
 MINUTES = 90
 LENGTH_S = MINUTES * 60.0
@@ -47,7 +51,7 @@ async def test_ninety_minutes_to_a_tenth_of_a_second(pbx: LabAsterisk, fonoteka:
 
 
 def hand_over(spool: Spool, linkedid: str) -> None:
-    """Put a call of ninety minutes that has just ended where the agent leaves closed legs for the mixer."""
+    """Put the closed legs of a call of ninety minutes where the mixer takes them."""
     ended_at = datetime.now(UTC)
     started_at = ended_at - timedelta(seconds=LENGTH_S)
     name = segment_name(linkedid, linkedid, 1)
@@ -86,18 +90,19 @@ def report(linkedid: str, segment: str, started_at: datetime, ended_at: datetime
 
 
 async def ready(fonoteka: Fonoteka, identity: str) -> dict[str, Any]:
-    async with asyncio.timeout(180):
-        while True:
-            answer = await fonoteka.http.get(f"/api/calls/{identity}")
-            if answer.status_code == 200 and answer.json()["recording"]["state"] not in ("recording", "processing"):
-                return dict(answer.json())
-            await asyncio.sleep(0.5)
+    async def found() -> dict[str, Any] | None:
+        answer = await fonoteka.http.get(f"/api/calls/{identity}")
+        is_decided = answer.status_code == 200 and answer.json()["recording"]["state"] not in ("recording", "processing")
+        return dict(answer.json()) if is_decided else None
+
+    return await eventually(found, within_s=300)  # ninety minutes are encoded meanwhile
 
 
 def assert_minute(audio: soundfile.SoundFile, minute: int) -> None:
-    """Each side's tone in this minute, and its half second of silence at the end of it, on both sides at once.
+    """Check each side's tone in this minute, and the half second of silence at its end.
 
-    (Not "no other tone": a tone for minutes on either side is what Opus at 24 kbit/s keeps apart worst.)
+    The test does not ask for "no other tone": a tone for minutes on either side is what Opus at 24
+    kbit/s keeps apart worst.
     """
     audio.seek(minute * 60 * audio.samplerate)
     samples = audio.read(60 * audio.samplerate, dtype="float64").T

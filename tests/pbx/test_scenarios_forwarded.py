@@ -3,8 +3,8 @@
 from lab.scenarios.basic_calls import ABROAD, CITY, TOLL_FREE
 from lab.scenarios.steps import LONG_DISTANCE
 from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ
-from tests.pbx.scenario import Row, Scenario, each, part, scenario, unrecorded
-from tests.pbx.stage import Stage
+from tests.support.call_flows import PlayedFlows
+from tests.support.scenario import Row, Scenario, assert_as_expected, each, part, scenario, unrecorded
 
 TO_421 = "2458421"
 
@@ -60,5 +60,5 @@ SCENARIOS = (
 
 
 @each(SCENARIOS)
-def test_scenario(stage: Stage, scenario: Scenario) -> None:
-    stage.assert_right(scenario)
+def test_scenario(flows: PlayedFlows, scenario: Scenario) -> None:
+    assert_as_expected(scenario, flows)

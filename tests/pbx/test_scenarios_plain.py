@@ -6,8 +6,8 @@ from typing import Any
 from lab.scenarios.basic_calls import ABROAD, CITY
 from lab.scenarios.steps import LONG_DISTANCE
 from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ
-from tests.pbx.scenario import Row, Scenario, each, part, scenario, unrecorded
-from tests.pbx.stage import Stage
+from tests.support.call_flows import PlayedFlows
+from tests.support.scenario import Row, Scenario, assert_as_expected, each, part, scenario, unrecorded
 
 MOBILE = "89131234567"
 
@@ -61,9 +61,9 @@ SCENARIOS = (
 
 
 @each(SCENARIOS)
-def test_scenario(stage: Stage, scenario: Scenario) -> None:
-    stage.assert_right(scenario)
+def test_scenario(flows: PlayedFlows, scenario: Scenario) -> None:
+    assert_as_expected(scenario, flows)
 
 
-def test_no_call_has_two_rows_and_nothing_stays_in_the_spool(stage: Stage) -> None:
-    assert (stage.too_many, stage.left) == ({}, set())
+def test_no_call_has_two_rows_and_nothing_stays_in_the_spool(flows: PlayedFlows) -> None:
+    assert (flows.extra_rows, flows.left) == ({}, set())

@@ -1,12 +1,15 @@
-"""SCENARIOS 16–18 and parking (23): a customer's call to 152 goes on to somebody else, in one row with everybody heard."""
+"""SCENARIOS 16–18 and parking (23).
+
+A customer's call to 152 goes on to somebody else, in one row with everybody heard.
+"""
 
 from functools import partial
 from typing import Final
 
 from lab.scenarios.steps import LONG_DISTANCE
 from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE_HZ
-from tests.pbx.scenario import Length, Part, Row, Scenario, each, part, scenario, talk_of
-from tests.pbx.stage import Stage
+from tests.support.call_flows import PlayedFlows
+from tests.support.scenario import Length, Part, Row, Scenario, assert_as_expected, each, part, scenario, talk_of
 
 HZ_152: Final = 520
 HZ_421: Final = 640
@@ -74,5 +77,5 @@ SCENARIOS = (
 
 
 @each(SCENARIOS)
-def test_scenario(stage: Stage, scenario: Scenario) -> None:
-    stage.assert_right(scenario)
+def test_scenario(flows: PlayedFlows, scenario: Scenario) -> None:
+    assert_as_expected(scenario, flows)

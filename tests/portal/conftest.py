@@ -1,9 +1,8 @@
-"""A browser on a served portal; a console error, a page's error or a request to any other host fails the test."""
+"""A browser on a served portal; any console error or request to another host fails the test."""
 
 import re
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, expect, sync_playwright
 
@@ -11,12 +10,13 @@ from api.dependencies.access import COOKIE
 from fonoteka.core.config import MailSection
 from tests.data.seed import PASSWORD
 from tests.portal.browser import CHROMIUM, FLAGS, SLOWEST_MS, whole_list
-from tests.portal.served import Served, serving
+from tests.portal.served import CALLS, Served, serving
+from tests.support import http
 from tests.support.mail_server import MailServer, mail_server
 
-_CALLS = 110
 _DESK: ViewportSize = {"width": 1440, "height": 900}
-# Once for each page, not at its reloads: what a browser remembers between visits is itself tried here.
+# Once for each page, not at its reloads: what a browser remembers between visits is itself tried
+# here.
 _FORGET_ONCE = "sessionStorage.getItem('tried') ?? (localStorage.clear(), sessionStorage.setItem('tried', 'yes'))"
 _MARKED = "expects_console_error"
 
@@ -36,13 +36,16 @@ def mail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MailServer,
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory, mail: tuple[MailServer, MailSection]) -> Iterator[Served]:
     """The portal on a store of 111 calls; tests leave it as they found it, or add calls."""
-    with serving(tmp_path_factory.mktemp("portal") / "store", count=_CALLS, mail=mail[1]) as one:
+    with serving(tmp_path_factory.mktemp("portal") / "store", count=CALLS, mail=mail[1]) as one:
         yield one
 
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium. Not longer than this folder: Playwright's event loop would be in the way of other async tests."""
+    """Debian's Chromium.
+
+    Not longer than this folder: Playwright's event loop would be in the way of other async tests.
+    """
     expect.set_options(timeout=SLOWEST_MS)
     with sync_playwright() as playwright:
         one = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -52,7 +55,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
-    """A Russian's browser at a desk: one for all tests, so that it loads the portal once, as browsers do."""
+    """A Russian's browser at a desk: one for all tests, so that it loads the portal once."""
     one = browser.new_context(
         base_url=served.address, viewport=_DESK, locale="ru-RU", color_scheme="light", reduced_motion="reduce"
     )
@@ -85,7 +88,7 @@ def page(context: BrowserContext, served: Served, request: pytest.FixtureRequest
 @pytest.fixture(scope="session")
 def admin_token(served: Served) -> str:
     """A session of the administrator, as the cookie holds it."""
-    answer = httpx.post(f"{served.address}/api/login", json={"domain": "acme", "login": "900", "password": PASSWORD})
+    answer = http.post(f"{served.address}/api/login", json={"domain": "acme", "login": "900", "password": PASSWORD})
     return str(answer.raise_for_status().json()["token"])
 
 

@@ -1,4 +1,6 @@
-"""A portal of its own for the reports: two weeks of calls of every kind, many employees and numbers, none of them by chance.
+"""A portal of its own for the reports.
+
+Two weeks of calls of every kind, many employees and numbers, none of them by chance.
 
 The fixtures here take the place of conftest's in the modules that import them.
 """
@@ -8,15 +10,17 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from api.dependencies.access import COOKIE
 from fonoteka.core.call_report import CallReport, Direction, Result
 from tests.data import seed
-from tests.portal.browser import SLOWEST_MS, rows, settled
+from tests.portal.browser import rows, settled
+from tests.portal.own_server import admin_token, context
 from tests.portal.served import Served, serving
+
+__all__ = ["admin_token", "complete", "context", "drawn", "figure", "look", "opened", "report", "served", "two_weeks"]
 
 CALLS = 700
 _BATCH = 200
@@ -26,7 +30,7 @@ _TALKS_MS = (400, 3_000, 29_400, 29_500, 30_000, 45_000, 59_000, 179_499, 179_50
 
 
 def two_weeks(now: datetime, count: int = CALLS) -> Iterator[CallReport]:
-    """Calls that ended before `now`: half of them of today and yesterday, the rest of the twelve days before."""
+    """Calls that ended before `now`: half in two days, the rest in the twelve days before."""
     chance = Random(391)  # noqa: S311 (no secret)
     for number in range(count):
         ago_s = chance.randrange(1_000, 30 * 3600 if number % 2 else 13 * 86_400)
@@ -52,30 +56,9 @@ def tell(served: Served, calls: Iterator[CallReport]) -> None:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The portal on two weeks of calls; tests leave it as they found it."""
     with serving(tmp_path_factory.mktemp("reported") / "store", count=0) as one:
-        tell(one, two_weeks(one.now))
+        # The same hours at any minute.
+        tell(one, two_weeks(one.now.replace(minute=0, second=0, microsecond=0)))
         yield one
-
-
-@pytest.fixture(scope="module")
-def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
-    """A Russian's browser at a desk."""
-    one = browser.new_context(
-        base_url=served.address,
-        viewport={"width": 1440, "height": 900},
-        locale="ru-RU",
-        color_scheme="light",
-        reduced_motion="reduce",
-    )
-    one.set_default_timeout(SLOWEST_MS)
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
-def admin_token(served: Served) -> str:
-    """A session of the administrator, as the cookie holds it."""
-    answer = httpx.post(f"{served.address}/api/login", json={"domain": "acme", "login": "900", "password": seed.PASSWORD})
-    return str(answer.raise_for_status().json()["token"])
 
 
 @pytest.fixture
@@ -102,7 +85,10 @@ def complete(page: Page) -> None:
 
 
 def drawn(page: Page) -> None:
-    """Wait for all charts of a report; those that are far down are drawn when the reader comes near."""
+    """Wait for all charts of a report.
+
+    Those that are far down are drawn when the reader comes near.
+    """
     at = page.evaluate("() => scrollY")
     for chart in page.locator(".chart").all():
         if chart.get_attribute("data-drawn") == "false":

@@ -25,11 +25,13 @@ from store.provisioning.directory_file import parse_directory
 from tests.data import half_year
 from tests.data.office import office
 from tests.data.seed import DIRECTORY, PBX_TOKEN, section, seed
+from tests.support import http
 
 _REPORTS, _COMMANDS, _OUTCOME = TypeAdapter(list[CallReport]), TypeAdapter(Commands), TypeAdapter(CommandOutcome)
 _AGENT = {"Authorization": f"Bearer {PBX_TOKEN}"}
+CALLS = 110  # of the seed
 SERVER = "portal"  # the name of the thread that serves
-_STARTS_WITHIN_S = 15
+_STARTS_WITHIN_S = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +43,7 @@ class Served:
 
     def report(self, *calls: CallReport) -> None:
         """Ship calls as an agent does."""
-        answer = httpx.put(
+        answer = http.put(
             f"{self.address}/agent/v1/calls",
             content=_REPORTS.dump_json(list(calls)),
             headers=_AGENT | {"Content-Type": "application/json"},
@@ -51,24 +53,25 @@ class Served:
 
     def asked(self) -> Command:
         """What the portal has just asked of a recording on the PBX."""
-        answer = httpx.get(f"{self.address}/agent/v1/commands", params={"after": 0, "wait_s": 5}, headers=_AGENT)
+        answer = http.get(f"{self.address}/agent/v1/commands", params={"after": 0, "wait_s": 5}, headers=_AGENT)
         return _COMMANDS.validate_json(answer.raise_for_status().content).commands[-1]
 
     def answer(self, command: Command, *, refusal: Refusal | None = None, report: CallReport | None = None) -> None:
         """Say what came of it, as an agent does."""
         content = _OUTCOME.dump_json(CommandOutcome(refusal=refusal, report=report))
         headers = _AGENT | {"Content-Type": "application/json"}
-        httpx.post(f"{self.address}/agent/v1/commands/{command.id}", content=content, headers=headers).raise_for_status()
+        http.post(f"{self.address}/agent/v1/commands/{command.id}", content=content, headers=headers).raise_for_status()
 
 
 def noon_zone(now: datetime) -> str:
-    """The zone in which it is between 12:00 and 13:00 now, so that «today» has a morning whenever the tests run."""
+    """The zone in which it is 12:00 to 13:00 now: then «today» has a morning at any time."""
     hours = 12 - now.hour
-    return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"  # Etc/GMT-7 is seven hours east of Greenwich
+    # Etc/GMT-7 is seven hours east of Greenwich.
+    return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"
 
 
 async def filled(folder: Path, now: datetime, count: int) -> None:
-    """Make the store in `folder`: the seed's directory in the noon's zone, and `count` calls up to `now`."""
+    """Make the store in `folder`: the seed's directory in the noon's zone, and `count` calls."""
     folder.mkdir(parents=True, exist_ok=True)
     store = await Store.open(section(folder), sweep=True)
     try:
@@ -82,7 +85,10 @@ Filled = Callable[[Path, datetime, int], Coroutine[None, None, None]]
 
 
 def with_half_a_year(*, people: int = 48, numbers: int = 24, heard: bool = True) -> Filled:
-    """Instead of `filled`: the calls of half a year, of so many people and numbers; `heard` is `tests.data.half_year.fill`'s."""
+    """Instead of `filled`: the calls of half a year, of so many people and numbers.
+
+    `heard` is `tests.data.half_year.fill`'s.
+    """
 
     async def half_a_year(folder: Path, now: datetime, count: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,7 +114,7 @@ def serving(folder: Path, *, count: int, filled: Filled = filled, mail: MailSect
 
 @contextmanager
 def serving_what(filling: Callable[[], Coroutine[Any, Any, None]], configuration: Configuration, now: datetime) -> Iterator[Served]:
-    """Let `filling` make the store that the configuration names, and serve the portal on it while the block runs."""
+    """Make the configured store by `filling`, and serve the portal while the block runs."""
     # In a thread of its own: Playwright keeps an event loop running in this one.
     with ThreadPoolExecutor(1) as other:
         other.submit(lambda: asyncio.run(filling())).result()
@@ -119,8 +125,8 @@ def serving_what(filling: Callable[[], Coroutine[Any, Any, None]], configuration
     thread.start()
     try:
         address = "http://{}:{}".format(*listening.getsockname())
-        with httpx.Client(transport=httpx.HTTPTransport(retries=3)) as client:
-            client.get(f"{address}/healthz", timeout=_STARTS_WITHIN_S).raise_for_status()
+        with httpx.Client(transport=httpx.HTTPTransport(retries=3), timeout=_STARTS_WITHIN_S) as client:
+            client.get(f"{address}/healthz").raise_for_status()
         yield Served(address=address, now=now)
     finally:
         server.should_exit = True

@@ -1,6 +1,5 @@
 """Changing one's own password in the menu."""
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -8,6 +7,7 @@ from tests.data.seed import PASSWORD
 from tests.portal.browser import log_in, whole_list
 from tests.portal.served import Served
 from tests.portal.test_looks import violations
+from tests.support import http
 
 NEW = "новый-пароль-777"
 
@@ -38,14 +38,15 @@ def test_the_password_is_changed_and_the_session_stays(page: Page, served: Serve
     page.reload()
     whole_list(page)
     who = {"domain": "acme", "login": "777", "password": NEW}
-    token = httpx.post(f"{served.address}/api/login", json=who).raise_for_status().json()["token"]
-    back = httpx.post(
+    token = http.post(f"{served.address}/api/login", json=who).raise_for_status().json()["token"]
+    back = http.post(
         f"{served.address}/api/me/password",
         json={"current": NEW, "new": PASSWORD},
         headers={"Authorization": f"Bearer {token}"},
     )
     assert back.status_code == 204
-    expect(page.get_by_text("Сеанс закончился")).to_be_visible()  # at once: the other sessions ended with that change
+    # At once: the other sessions ended with that change.
+    expect(page.get_by_text("Сеанс закончился")).to_be_visible()
 
 
 def test_escape_closes_it(page: Page) -> None:

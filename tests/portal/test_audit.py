@@ -25,7 +25,10 @@ def seen(page: Page) -> None:
 
 @contextmanager
 def answered(page: Page) -> Iterator[None]:
-    """Do in the block what has other entries asked for; after it they are shown. The address and the pager are ahead of them."""
+    """Do in the block what has other entries asked for; after it they are shown.
+
+    The address and the pager are ahead of them.
+    """
     with page.expect_response(re.compile(r"/api/audit\?")):
         yield
     seen(page)

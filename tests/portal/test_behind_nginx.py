@@ -16,9 +16,10 @@ from playwright.sync_api import Browser, expect
 from fonoteka.core.config import ApiSection, Configuration
 from fonoteka.core.naming import call_id
 from tests.data.seed import PASSWORD, PBX_TOKEN, section
-from tests.portal.browser import CHROMIUM, FLAGS, log_in, rows
+from tests.portal.browser import CHROMIUM, FLAGS, SLOWEST_MS, log_in, rows
 from tests.portal.going_on import BY_RULE, going_on
 from tests.portal.served import Served, filled, serving_what
+from tests.support.eventually import LIMIT_S
 
 _GIVEN = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 
@@ -90,18 +91,19 @@ uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; include {folder}/site.con
         (folder / "nginx.conf").write_text(whole, encoding="utf-8")
         nginx = subprocess.Popen(["nginx", "-c", folder / "nginx.conf", "-p", folder], stderr=subprocess.PIPE)
         try:
-            with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=5), timeout=LIMIT_S) as client:
                 assert client.get(f"http://127.0.0.1:{plain}/").status_code == 301
             yield Site(address=f"https://localhost:{tls}", plain=f"http://localhost:{plain}", served=served)
         finally:
             nginx.terminate()
-            nginx.communicate(timeout=10)
+            nginx.communicate(timeout=LIMIT_S)
 
 
 def test_live_news_and_sound_come_through(browser: Browser, site: Site) -> None:
     # The socket is a shared worker's, which does not ask the context what certificates to trust.
     trusting = browser.browser_type.launch(executable_path=CHROMIUM, args=[*FLAGS, "--ignore-certificate-errors"])
     context = trusting.new_context(base_url=site.address, locale="ru-RU")
+    context.set_default_timeout(SLOWEST_MS)
     page = context.new_page()
     log_in(page, "900", PASSWORD)
     cookie = next(one for one in context.cookies() if one["name"] == "fonoteka_session")
@@ -110,7 +112,8 @@ def test_live_news_and_sound_come_through(browser: Browser, site: Site) -> None:
     expect(page.locator("main h1")).to_be_visible()
     call = going_on(95_000, BY_RULE, src="83910009911")
     site.served.report(call)
-    expect(page.locator(f"li[data-call='{call_id(call.pbx, call.linkedid)}']")).to_be_visible()  # by the WebSocket alone
+    # By the WebSocket alone.
+    expect(page.locator(f"li[data-call='{call_id(call.pbx, call.linkedid)}']")).to_be_visible()
     page.goto("/?from=2020-01-01&to=2099-12-31&recorded=true")
     rows(page).locator("td.rec button").first.click()
     page.wait_for_function("() => document.querySelector('audio')?.currentTime > 0.2")
@@ -118,7 +121,7 @@ def test_live_news_and_sound_come_through(browser: Browser, site: Site) -> None:
 
 
 def test_a_part_of_a_recording_can_be_asked_for(site: Site) -> None:
-    with httpx.Client(base_url=site.address, verify=ssl._create_unverified_context()) as client:  # noqa: S323
+    with httpx.Client(base_url=site.address, verify=ssl._create_unverified_context(), timeout=LIMIT_S) as client:  # noqa: S323
         client.post("/api/login", json={"domain": "acme", "login": "900", "password": PASSWORD}).raise_for_status()
         call = client.get("/api/calls?from=2020-01-01&to=2099-12-31&recorded=true&limit=1").json()["items"][0]["id"]
         answer = client.get(f"/api/calls/{call}/audio", headers={"Range": "bytes=10-29"})
@@ -127,7 +130,7 @@ def test_a_part_of_a_recording_can_be_asked_for(site: Site) -> None:
 
 
 def test_what_is_for_the_operator_is_not_for_the_world(site: Site) -> None:
-    with httpx.Client(base_url=site.address, verify=ssl._create_unverified_context()) as client:  # noqa: S323
+    with httpx.Client(base_url=site.address, verify=ssl._create_unverified_context(), timeout=LIMIT_S) as client:  # noqa: S323
         assert client.get("/metrics").status_code == 404
         assert client.get("/readyz").status_code == 404
         assert client.get("/agent/v1/settings", headers={"Authorization": f"Bearer {PBX_TOKEN}"}).status_code == 403

@@ -1,7 +1,8 @@
-"""Nobody sees what is not theirs: a user nothing of another user, an administrator nothing of another company.
+"""A user sees no call of another user, an administrator no call of another company.
 
-Tried as somebody curious would: through every page of the menu, and by typing addresses, the portal's and the API's, that name
-others' calls. What the portal may show is known from the calls that were made, not from asking it.
+Tried as a curious user would: through every page of the menu, and by typing addresses, the portal's
+and the API's, that name others' calls. What the portal may show is known from the calls that were
+made, not from asking it.
 """
 
 import json
@@ -60,14 +61,18 @@ class Visit:
         """Type in an address of the portal; what the page holds once it has all it asks for."""
         self.page.goto(address)
         expect(self.page.locator("main")).to_be_visible()
-        expect(self.page.locator("main :is(h1, table):visible").first).to_be_visible()  # what is loaded lazily is there
+        # What is loaded lazily is there.
+        expect(self.page.locator("main :is(h1, table):visible").first).to_be_visible()
         self._answered()
         expect(self.page.locator("main [aria-busy=true]")).to_have_count(0)
         expect(self.page.locator("main .skeleton")).to_have_count(0)
         return self.page.content()
 
     def _answered(self) -> None:
-        """Wait until nothing that the page asks for is on its way, and nothing more comes: what is gone away from is not told."""
+        """Wait until nothing that the page asks for is on its way, and nothing more comes.
+
+        What is gone away from is not told.
+        """
         quiet = 0
         while quiet < 3:
             self.page.wait_for_timeout(100)
@@ -95,7 +100,7 @@ def _visiting(browser: Browser, companies: Companies, who: Someone) -> Iterator[
 
 def _client(companies: Companies, who: Someone) -> httpx.Client:
     headers = {"Authorization": f"Bearer {companies.tokens[who]}"}
-    return httpx.Client(base_url=companies.served.address, headers=headers, timeout=30)
+    return httpx.Client(base_url=companies.served.address, headers=headers, timeout=60)
 
 
 def _live(companies: Companies, who: Someone) -> ClientConnection:
@@ -105,12 +110,15 @@ def _live(companies: Companies, who: Someone) -> ClientConnection:
 
 
 def _marks(call: CallReport) -> tuple[str, str]:
-    """What gives a call away wherever it stands: the outside party's number, and the call's name in addresses."""
+    """What gives a call away wherever it stands.
+
+    The outside party's number, and the call's name in addresses.
+    """
     return call.src, call_id(call.pbx, call.linkedid)
 
 
 def _all_texts(body: bytes) -> str:
-    """The text of an answer; of a ZIP (also an Excel file) the texts and names of all that is in it."""
+    """The text of an answer; of a ZIP (also an Excel file) the texts and names of its members."""
     if not body.startswith(b"PK"):
         return body.decode(errors="replace")
     with ZipFile(BytesIO(body)) as packed:
@@ -133,7 +141,7 @@ def test_the_list_has_ones_own_calls_and_no_other(browser: Browser, companies: C
 
 @_EVERYBODY
 def test_no_page_of_the_menu_tells_of_others(browser: Browser, companies: Companies, who: Someone) -> None:
-    """Every page that an administrator's menu leads to is typed in, whether one's own menu has it or not."""
+    """Every page of an administrator's menu is typed in, also where the own menu lacks it."""
     administrator = next(one for one in PEOPLE if one.administrator)
     with _visiting(browser, companies, administrator) as visit:
         pages = {str(link.get_attribute("href")) for link in visit.page.locator("header nav a").all()}
@@ -189,7 +197,9 @@ def test_typed_filters_never_reach_beyond_ones_own(browser: Browser, companies: 
 
 @_EVERYBODY
 def test_every_address_of_the_api_is_mute_about_others(companies: Companies, who: Someone) -> None:
-    """Whatever can be read, as the API itself lists it: what names another's call is 404, everything else tells nothing of it.
+    """Whatever can be read, as the API itself lists it.
+
+    What names another's call is 404, everything else tells nothing of it.
 
     Of a number only a part is typed, as the journal rightly repeats what somebody asked for.
     """
@@ -211,7 +221,8 @@ def test_every_address_of_the_api_is_mute_about_others(companies: Companies, who
                 f"&src={foreign[0].src[:-2]}",
             ):
                 answer = client.get(f"{path}?{_DAYS}{narrowed}")
-                understood = (200, 403, 422) if narrowed else (200, 403)  # the journal has no such filters, and says so
+                # The journal has no such filters, and says so.
+                understood = (200, 403, 422) if narrowed else (200, 403)
                 assert answer.status_code in understood, f"{path}: {answer.status_code} {answer.text[:300]}"
                 said = _all_texts(answer.content)
                 _assert_nothing_of(foreign, said, path)
@@ -243,7 +254,10 @@ def test_figures_count_ones_own_calls_alone(companies: Companies, who: Someone) 
 
 @_EVERYBODY
 def test_a_call_that_goes_on_elsewhere_is_neither_shown_nor_stopped(browser: Browser, companies: Companies, who: Someone) -> None:
-    """Ours arrives over the same line, later: so what had been said of the other's would have been heard by then."""
+    """Ours arrives over the same line, later.
+
+    So what had been said of the other's would have been heard by then.
+    """
     place = PEOPLE.index(who)
     theirs = going_on(80_000 + place, replace(NOT_ASKED, user="777"), src=f"83990000{place}11")
     if who.administrator:
@@ -257,7 +271,7 @@ def test_a_call_that_goes_on_elsewhere_is_neither_shown_nor_stopped(browser: Bro
             companies.served.report(ours)
             heard = ""
             while ours.src not in heard:
-                heard += str(socket.recv(timeout=20))
+                heard += str(socket.recv(timeout=60))
         _assert_nothing_of([theirs], heard, "the live socket")
         mine = visit.page.locator(f"li[data-call='{call_id(ours.pbx, ours.linkedid)}']")
         expect(mine).to_be_visible()
@@ -273,7 +287,7 @@ def test_a_call_that_goes_on_elsewhere_is_neither_shown_nor_stopped(browser: Bro
 
 @_EVERYBODY
 def test_nobody_changes_what_is_not_theirs(browser: Browser, companies: Companies, who: Someone) -> None:
-    """The switch of a user of another company (or, for a user, of anybody), from the page itself."""
+    """The switch of a user of another company (or, for a user, of anybody), from the page."""
     with _visiting(browser, companies, who) as visit:
 
         def asked(method: str, address: str, body: dict[str, object]) -> int:
@@ -326,6 +340,7 @@ def test_of_a_call_with_a_colleague_a_user_gets_their_own_part_alone(companies: 
 
 def test_the_door_is_shut_to_who_is_not_logged_in(browser: Browser, companies: Companies) -> None:
     context = browser.new_context(base_url=companies.served.address, locale="ru-RU")
+    context.set_default_timeout(SLOWEST_MS)
     page = context.new_page()
     for address in ("/", "/now", "/users", f"/?call={call_id(companies.calls[0].pbx, companies.calls[0].linkedid)}"):
         page.goto(address)

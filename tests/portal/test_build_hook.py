@@ -1,4 +1,7 @@
-"""When the portal is built, and when what is there is taken as it is. The build itself is tried by `pip install .`."""
+"""When the portal is built, and when what is there is taken as it is.
+
+The build itself is tried by `pip install .`.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""A large company on a full store (10 000 calls, 300 users, 200 numbers): nothing jumps, overflows or is lost to a keyboard.
+"""A large company on a full store (10 000 calls, 300 users, 200 numbers).
+
+Nothing jumps, overflows or is lost to a keyboard.
 
 Every page that the menu leads to is looked at, whichever they are.
 """
@@ -6,14 +8,14 @@ Every page that the menu leads to is looked at, whichever they are.
 import re
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from api.dependencies.access import COOKIE
 from tests.data.seed import PASSWORD
-from tests.portal.browser import NOTHING_AWAITED, rows, settled
+from tests.portal.browser import NOTHING_AWAITED, SLOWEST_MS, rows, settled
 from tests.portal.served import Served, serving, with_half_a_year
+from tests.support import http
 
 _CALLS, _PEOPLE, _NUMBERS = 10_000, 300, 200
 _MOST_SHIFTED = 0.02  # a fifth of what is called good (web.dev/cls)
@@ -51,9 +53,9 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def desk(browser: Browser, large: Served, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
     """The administrator's browser, at a desk and as a telephone."""
     credentials = {"domain": "acme", "login": "900", "password": PASSWORD}
-    token = httpx.post(f"{large.address}/api/login", json=credentials).raise_for_status().json()["token"]
+    token = http.post(f"{large.address}/api/login", json=credentials).raise_for_status().json()["token"]
     one = browser.new_context(base_url=large.address, viewport=request.param, locale="ru-RU", reduced_motion="reduce")
-    one.set_default_timeout(15_000)
+    one.set_default_timeout(SLOWEST_MS)
     one.add_cookies([{"name": COOKIE, "value": str(token), "url": large.address}])
     one.add_init_script(_LOGGED_IN)
     one.add_init_script(_WATCH_SHIFTS)

@@ -1,4 +1,7 @@
-"""«Нужна помощь»: from the login page and from the menu; said to be sent only when a real mail server took it."""
+"""«Нужна помощь»: from the login page and from the menu.
+
+Said to be sent only when a real mail server took it.
+"""
 
 import pytest
 from playwright.sync_api import Page, expect

@@ -81,7 +81,7 @@ def test_a_call_that_begins_before_the_line_is_up_is_not_missed(
 
 
 def happens_meanwhile(page: Page, served: Served, call: CallReport, seconds: float) -> None:
-    """Report a call when the next list has been read, and let the page wait so long for that answer."""
+    """Report a call when the next list has been read, and delay the answer to the page."""
     held: list[str] = []
 
     def hold(route: Route) -> None:
@@ -99,7 +99,8 @@ def happens_meanwhile(page: Page, served: Served, call: CallReport, seconds: flo
 
 def test_a_call_that_begins_while_the_list_is_read_is_not_missed(admin: Page, served: Served) -> None:
     all_looked(admin)
-    happens_meanwhile(admin, served, ringing("83912000022"), 2)  # longer than the page waits between two looks
+    # Longer than the page waits between two looks.
+    happens_meanwhile(admin, served, ringing("83912000022"), 2)
     admin.get_by_role("button", name="Обновить").click()
     expect(rows(admin).filter(has_text="83912000022")).to_be_visible()
 
@@ -187,7 +188,8 @@ def test_the_line_is_taken_up_again(admin: Page, served: Served) -> None:
         else:
             line.connect_to_server()
 
-    admin.add_init_script("delete window.SharedWorker")  # what a worker asks for cannot be met here: see test_tabs
+    # What a worker asks for cannot be met here: see test_tabs.
+    admin.add_init_script("delete window.SharedWorker")
     admin.route_web_socket("**/api/live", cut_the_first)
     admin.reload()
     whole_list(admin)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.data.seed import PASSWORD
-from tests.portal.browser import log_in, rows, whole_list
+from tests.portal.browser import SLOWEST_MS, log_in, rows, whole_list
 from tests.portal.served import Served
 
 _ROOT = Path(__file__).parents[2]
@@ -69,6 +69,7 @@ def test_the_language_is_switched_and_kept(admin: Page) -> None:
 )
 def test_the_browsers_language_decides_at_first(browser: Browser, served: Served, locale: str, heading: str) -> None:
     context = browser.new_context(base_url=served.address, locale=locale)
+    context.set_default_timeout(SLOWEST_MS)
     page = context.new_page()
     page.goto("/")
     expect(page.get_by_role("heading", name=heading)).to_be_visible()

@@ -1,4 +1,7 @@
-"""What the service's manual promises of the page of calls and no other test of this folder shows (docs/manual-coverage.md)."""
+"""What the service's manual promises of the page of calls and no other test of this folder shows.
+
+Docs/manual-coverage.md.
+"""
 
 from datetime import timedelta
 
@@ -57,7 +60,10 @@ def test_ticking_users_shows_only_theirs(admin: Page) -> None:
 
 
 def test_refresh_loads_what_has_come(admin: Page, served: Served) -> None:
-    """IV: «Обновить». A day that is over does not change by itself; pressed, it has what came late."""
+    """IV: «Обновить».
+
+    A day that is over does not change by itself; pressed, it has what came late.
+    """
     yesterday = served.now - timedelta(days=1)
     with answered(admin):
         admin.get_by_role("button", name="Вчера").click()
@@ -94,7 +100,7 @@ def test_stop_goes_back_to_the_beginning(admin: Page) -> None:
 
 
 def test_the_manuals_way_through_the_portal(page: Page, served: Served) -> None:
-    """V, step by step: log in, set the dates, «Обновить», choose a user, find a recording and hear it, save it."""
+    """V, step by step: log in, set dates and user, find a recording, hear it, save it."""
     log_in(page, "900", PASSWORD)
     days = page.locator(".period input")
     assert days.first.input_value() == days.last.input_value()  # today at first
@@ -105,7 +111,8 @@ def test_the_manuals_way_through_the_portal(page: Page, served: Served) -> None:
         page.get_by_role("button", name="Обновить").click()
     with answered(page):
         page.get_by_role("checkbox", name="Отобразить: 421", exact=False).check()
-    assert set(column(page, "employee")) <= {"Солдатов Н.С.", "Петров П.П."}  # who hands calls to Солдатов and rings him
+    # Who hands calls to Солдатов and rings him.
+    assert set(column(page, "employee")) <= {"Солдатов Н.С.", "Петров П.П."}
     page.locator("td.rec button").first.click()
     page.wait_for_function("() => document.querySelector('audio')?.currentTime > 0.2")
     with page.expect_download() as saved:

@@ -1,4 +1,4 @@
-"""The calls that are going on: who talks to whom, for how long, what is recorded, and the buttons that steer it."""
+"""The page of live calls: the parties, the time, the state of the recording, and the buttons."""
 
 import re
 from collections.abc import Iterator

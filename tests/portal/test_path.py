@@ -1,4 +1,4 @@
-"""A call's path in words: calls of a real Asterisk (as the agent tells them), read in the browser."""
+"""A call's path in words: calls of a real Asterisk, as reported by the agent, in the browser."""
 
 from dataclasses import replace
 from datetime import timedelta

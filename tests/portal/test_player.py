@@ -7,12 +7,16 @@ from playwright.sync_api import Page, expect
 
 from tests.portal.browser import playing_at, whole_list
 
-_TELLS_TIME = "() => document.querySelector('audio')?.currentTime > 0.3"  # the player is loaded when it is first needed
+# The player is loaded when it is first needed.
+_TELLS_TIME = "() => document.querySelector('audio')?.currentTime > 0.3"
 
 
 @pytest.fixture
 def playing(admin: Page) -> Page:
-    """A long enough call of two parts, playing by itself after one click; it need not be among the newest fifty."""
+    """A long enough call of two parts, playing by itself after one click.
+
+    It need not be among the newest fifty.
+    """
     admin.goto("/?limit=200")
     whole_list(admin)
     longest = admin.evaluate(

@@ -1,4 +1,4 @@
-"""«Статистика» (manual, VII): every figure opens as many calls as it says, and Back is at the same report."""
+"""«Статистика» (manual, VII): every figure opens as many calls as it says."""
 
 import re
 from datetime import timedelta
@@ -15,7 +15,8 @@ from tests.portal.reported import admin_token, complete, context, figure, look, 
 from tests.portal.served import Served
 from tests.portal.test_looks import violations
 
-__all__ = ["admin_token", "context", "report", "served"]  # fixtures, which take the place of conftest's
+# Fixtures, which take the place of conftest's.
+__all__ = ["admin_token", "context", "report", "served"]
 
 SERIES = {"out": "Исходящие", "out_failed": "Неуспешные исходящие", "in": "Входящие", "in_missed": "Неотвеченные входящие"}
 _CHART = "() => document.querySelector('.chart-box .chart').chart"
@@ -252,7 +253,8 @@ def test_hovering_gives_the_figures(report: Page, which: str) -> None:
     series = "in" if which == "any" else max(SERIES, key=lambda one: max(row[one] for row in hours))
     row = hours[alone(hours, "in")] if which == "any" else max(hours, key=lambda row: row[series])
     tip = report.locator(".chart-box .chart-tip")
-    for _ in range(20):  # a chart that is drawn anew in this moment takes its tip away: a hand moves on, too
+    # A chart that is drawn anew in this moment takes its tip away: a hand moves on, too.
+    for _ in range(20):
         x, y = spot(report, series, row["hour"])
         report.mouse.move(x + 40, y)
         report.mouse.move(x, y)
@@ -265,7 +267,8 @@ def test_hovering_gives_the_figures(report: Page, which: str) -> None:
 
 
 def test_a_series_is_taken_away_and_back(report: Page) -> None:
-    drawn = f"() => ({_CHART})().getOption().series.filter(one => one).map(one => one.id)"  # one taken away leaves a gap
+    # One taken away leaves a gap.
+    drawn = f"() => ({_CHART})().getOption().series.filter(one => one).map(one => one.id)"
     button = report.locator("button:has(.mark.in)")
     expect(button).to_have_attribute("aria-pressed", "true")
     button.click()

@@ -1,4 +1,7 @@
-"""Every block as a file of every kind, and on paper: it opens, its Cyrillic is right, its figures are the screen's."""
+"""Every block as a file of every kind, and on paper.
+
+It opens, its Cyrillic is right, its figures are the screen's.
+"""
 
 import csv
 import re
@@ -16,7 +19,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.portal.reported import admin_token, context, look, report, served
 from tests.portal.test_statistics import block
 
-__all__ = ["admin_token", "context", "report", "served"]  # fixtures, which take the place of conftest's
+# Fixtures, which take the place of conftest's.
+__all__ = ["admin_token", "context", "report", "served"]
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _HOURLY, _SHARES, _LINES = "График вызовов", "Исходящие. Доли", "Входящие. По номерам"
@@ -58,7 +62,7 @@ def saved(page: Page, name: str, way: str, folder: Path) -> Path:
 
 
 def plain(text: str) -> str:
-    """Without spaces of any kind and signs of their own: `1 234` and `12,5 %` → `1234` and `12,5%`."""
+    """Remove all spaces, and write the plain minus: `1 234` and `12,5 %` → `1234` and `12,5%`."""
     return re.sub(r"\s", "", text).replace("−", "-")
 
 

@@ -1,4 +1,7 @@
-"""The portal's types are those of the API as it is now: CI fails where somebody changed one and not the other."""
+"""The portal's types are those of the API as it is now.
+
+CI fails where somebody changed one and not the other.
+"""
 
 import json
 import os
@@ -14,7 +17,10 @@ _NODE = Path(sys.executable).parent
 
 
 def test_the_description_is_the_apis_own() -> None:
-    """Red? `python -m api.openapi > portal/openapi.json && cd portal && npm run types && npm run check`."""
+    """Red?
+
+    `python -m api.openapi > portal/openapi.json && cd portal && npm run types && npm run check`.
+    """
     written = json.loads((_PORTAL / "openapi.json").read_text(encoding="utf-8"))
     assert written == json.loads(json.dumps(create_app(Configuration()).openapi()))
 

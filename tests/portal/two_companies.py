@@ -1,4 +1,4 @@
-"""Two companies on one installation whose calls are all known, so that whose each is can be told without asking the portal."""
+"""Two companies on one installation; the owner of every call is known without the portal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
-
-import httpx
 
 from fonoteka.core.call_report import CallReport, SegmentReport
 from fonoteka.core.config import Configuration
@@ -19,6 +17,7 @@ from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
 from tests.data.seed import DIRECTORY, PASSWORD, PBX_TOKEN, a_call, but, section, ship, unanswered
 from tests.portal.served import Served, serving_what
+from tests.support import http
 
 # The second company has an administrator and a user of the same logins as the first.
 _DIRECTORY: Final = (
@@ -63,7 +62,10 @@ class Someone:
     administrator: bool
 
     def sees(self, call: CallReport) -> bool:
-        """Whether a call is theirs to see (CONTRACT.md): in their company, and one they took part in unless they administer it."""
+        """Whether a call is theirs to see (CONTRACT.md).
+
+        In their company, and one they took part in unless they administer it.
+        """
         return call.domain == self.domain and (self.administrator or self.login in call.participants)
 
 
@@ -151,9 +153,9 @@ def _listen(companies: Companies, who: Someone) -> None:
     heard = next((call for call in companies.calls if who.sees(call) and call.segments), None)
     if heard is not None:
         address = f"{companies.served.address}/api/calls/{call_id(heard.pbx, heard.linkedid)}/audio"
-        httpx.get(address, headers={"Authorization": f"Bearer {companies.tokens[who]}"}).raise_for_status()
+        http.get(address, headers={"Authorization": f"Bearer {companies.tokens[who]}"}).raise_for_status()
 
 
 def _token(served: Served, who: Someone) -> str:
     login = {"domain": who.domain, "login": who.login, "password": PASSWORD}
-    return str(httpx.post(f"{served.address}/api/login", json=login).raise_for_status().json()["token"])
+    return str(http.post(f"{served.address}/api/login", json=login).raise_for_status().json()["token"])

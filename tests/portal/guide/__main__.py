@@ -1,4 +1,7 @@
-"""`python -m tests.portal.guide [NAME …]`: take the guides' pictures, all or those named, into docs/pictures."""
+"""`python -m tests.portal.guide [NAME …]`.
+
+Take the guides' pictures, all or those named, into docs/pictures.
+"""
 
 import sys
 import tempfile

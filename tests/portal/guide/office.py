@@ -1,6 +1,7 @@
-"""What the guides' pictures show: an office on a Tuesday evening in Krasnoyarsk, half a year of its calls behind it.
+"""The office of the guides' pictures: a Tuesday evening in Krasnoyarsk after half a year of calls.
 
-The clock stands still for the server and the browser alike, so that a picture changes only when the portal does.
+The clock stands still for the server and the browser alike, so that a picture changes only when the
+portal does.
 """
 
 from collections.abc import Iterator
@@ -42,20 +43,29 @@ async def _filled(folder: Path) -> None:
 
 @contextmanager
 def open_office(folder: Path) -> Iterator[Served]:
-    """Serve the portal on that office while the block runs; all of this process is at MOMENT meanwhile."""
+    """Serve the portal on that office while the block runs.
+
+    All of this process is at MOMENT meanwhile.
+    """
     with time_machine.travel(MOMENT, tick=False), serving_what(lambda: _filled(folder), _configuration(folder), MOMENT) as served:
         yield served
 
 
 def _configuration(folder: Path) -> Configuration:
-    """With a mail server named, to which nothing is sent here: so the portal offers to write to support."""
+    """With a mail server named, to which nothing is sent here.
+
+    So the portal offers to write to support.
+    """
     mail = MailSection(smtp="127.0.0.1:587", from_address="fonoteka@acme.example", support=("helpdesk@acme.example",))
     support = ApiSection(support_phone="8-800-77-55-117", support_email="helpdesk@acme.example")
     return Configuration(store=section(folder), api=support, mail=mail)
 
 
 def live_calls() -> tuple[CallReport, ...]:
-    """Four calls that go on at MOMENT: recorded by the rule, on demand and not yet asked for, paused, ringing."""
+    """Four calls that go on at MOMENT.
+
+    Recorded by the rule, on demand and not yet asked for, paused, ringing.
+    """
     return (
         going_on(90_000, BY_RULE, talked_s=247),
         going_on(90_001, NOT_ASKED, src="89029117405", talked_s=64),

@@ -191,7 +191,10 @@ def _password(stage: Stage) -> Shot:
 
 
 def _audit(stage: Stage) -> Shot:
-    """What an administrator has just done: a setting, a recording heard and saved, a call held and let go, and somebody's guess."""
+    """What an administrator has just done.
+
+    A setting, a recording heard and saved, a call held and let go, and somebody's guess.
+    """
     ask = stage.page.request
     ours = {"Sec-Fetch-Site": "same-origin"}
     ask.patch("/api/users/130", data={"record": "in"}, headers=ours)
@@ -259,7 +262,8 @@ def _block_export(stage: Stage) -> Shot:
     return {"x": box["x"] - 8, "y": box["y"] - 8, "width": box["width"] + 16, "height": 300}
 
 
-# In the order they are taken: what goes on would stand at the top of the calls' table in any later one.
+# In the order they are taken: what goes on would stand at the top of the calls' table in any later
+# one.
 AT_A_DESK: Final[dict[str, Callable[[Stage], Shot]]] = {
     "calls": _calls,
     "period": _period,

@@ -33,13 +33,13 @@ def played(kind: Kind, caller: str, callee: str, colleague: str = "") -> Played:
         after_s=1,
         caller_hangs_up=True,
     )
-    lives = {
+    phone_calls = {
         "caller": life(1, 9),
         "callee": life(1, 6, 5 if handed_over else None),
         "asking": life(3, 5.5),
         "colleague": life(3 if kind is Kind.ATTENDED else 7, 9),
     }
-    return Played(planned=planned, started_at=0, lives=lives)
+    return Played(planned=planned, started_at=0, phone_calls=phone_calls)
 
 
 @pytest.mark.parametrize(

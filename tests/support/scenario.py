@@ -1,4 +1,4 @@
-"""A scenario of SCENARIOS.md: a play, and the rows and the sound that it must leave behind."""
+"""A scenario of SCENARIOS.md: a call flow, and the rows and the sound that it must leave."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,21 +7,23 @@ from typing import Any, Final
 import pytest
 
 from lab.base.company import LabCompany
-from lab.scenarios.steps import CALLER, Lives
+from lab.scenarios.steps import CALLER, PhoneCalls
 from lab.tools.installation import Call
 from tests.support.audio_checks import decoded, tones_of
+from tests.support.call_flows import PlayedFlow, PlayedFlows
 
-Length = Callable[[Lives], float]
+Length = Callable[[PhoneCalls], float]
 NEAR_HZ: Final = 30  # a tone that begins or ends is heard that wide
-LATE_S: Final = 0.1
+NEAR_S: Final = 0.1
 LEAKS: Final = 0.35  # Opus at 24 kbit/s lets steady tones through to the other side, speech hardly
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A segment: whose it is, which tones are heard on each side, and how long it lasts (None: nobody's clock tells).
+    """A segment of a recording: its user, the tones on each side, and its length.
 
-    `begins_late_s`: where nothing rings before people talk, the recorder is attached as they begin.
+    `lasts` is None where no telephone measures it. `begins_late_s`: where nothing rings before the
+    talk, the recorder is attached as the talk begins.
     """
 
     user: str
@@ -33,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One row of the portal. Numbers are ACME's; another company has its own for them."""
+    """One row of the portal, with ACME's numbers; another company has its own instead."""
 
     direction: str = "in"
     src: str = CALLER
@@ -45,8 +47,8 @@ class Row:
     reason: str | None = None
     parts: tuple[Part, ...] = ()
 
-    def told(self, company: LabCompany) -> dict[str, Any]:
-        """What the API must say, but for times."""
+    def in_api(self, company: LabCompany) -> dict[str, Any]:
+        """The row as the API must have it, without times."""
         return {
             "direction": self.direction,
             "src": self.src,
@@ -61,70 +63,57 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Played:
-    """What a play left behind: how its telephones lived it, and each row with its recording, the oldest first.
-
-    `held_up_s` is by how much the telephones may have been late themselves, on a machine that others keep busy.
-    """
-
-    company: LabCompany
-    lives: Lives
-    calls: list[Call]
-    audio: list[bytes]
-    held_up_s: float
-
-    def told(self) -> list[dict[str, Any]]:
-        """What the API says of each row, but for times."""
-        return [_told(call) for call in self.calls]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A play by its name (`CALLS`, `PLAYS`), its rows in the order they began, what else is to be heard."""
+    """A call flow by its name, its rows in the order they began, and further assertions."""
 
     name: str
-    play: str
+    flow: str
     rows: tuple[Row, ...]
-    also: Callable[[Played], None] = field(default=lambda _: None)
+    also: Callable[[PlayedFlow], None] = field(default=lambda _: None)
 
 
-def scenario(name: str, play: str, *rows: Row, also: Callable[[Played], None] = lambda _: None) -> Scenario:
-    """A line of a table."""
-    return Scenario(name=name, play=play, rows=rows, also=also)
+def scenario(name: str, flow: str, *rows: Row, also: Callable[[PlayedFlow], None] = lambda _: None) -> Scenario:
+    """Make a line of a table."""
+    return Scenario(name=name, flow=flow, rows=rows, also=also)
 
 
 def part(user: str, left: int, right: int, lasts: str | Length | None, *, begins_late_s: float = 0.0) -> Part:
-    """A segment with one tone on each side; `lasts` may name the telephone whose talk it is."""
+    """Make a segment with one tone on each side; `lasts` may name the talking telephone."""
     length = talk_of(lasts) if isinstance(lasts, str) else lasts
     return Part(user=user, left=(left,), right=(right,), lasts=length, begins_late_s=begins_late_s)
 
 
-def talk_of(who: str, *without: str) -> Length:
-    """How long somebody talked, without the talks of others."""
-    return lambda lives: lives[who].talk_s - sum(lives[other].talk_s for other in without)
+def talk_of(phone: str, *without: str) -> Length:
+    """The length of a telephone's talk, without the talks of other telephones."""
+    return lambda calls: calls[phone].talk_s - sum(calls[other].talk_s for other in without)
 
 
 def unrecorded(reason: str, **row: Any) -> Row:
-    """A row without a recording."""
+    """Make a row without a recording."""
     return Row(state="none", reason=reason, **row)
 
 
 def each(scenarios: Sequence[Scenario]) -> pytest.MarkDecorator:
-    """A test for each line of a table; the stage plays all of them side by side."""
+    """Parametrize a test by a table; all its flows are played side by side.
+
+    `tests.support.call_flows`.
+    """
     return pytest.mark.parametrize("scenario", scenarios, ids=lambda scenario: scenario.name)
 
 
-def assert_as_told(expected: Scenario, played: Played) -> None:
-    """One row per call with everything in it right; every segment as long as its talk, with each party on its side."""
-    assert played.told() == [row.told(played.company) for row in expected.rows]
-    for row, call, audio in zip(expected.rows, played.calls, played.audio, strict=True):
+def assert_as_expected(expected: Scenario, flows: PlayedFlows) -> None:
+    """Check each row, the length of every segment, each party's side, and the empty spool."""
+    played = flows[expected.flow]
+    assert [_in_api(row) for row in played.rows] == [row.in_api(played.company) for row in expected.rows]
+    for row, call, audio in zip(expected.rows, played.rows, played.audio, strict=True):
         assert (call["ended_at"] is not None, call["called_back_at"]) == (True, None)
         if row.parts:
             _assert_heard(row.parts, call["recording"], audio, played)
     expected.also(played)
+    assert not flows.left_of(played), "left in the spool"
 
 
-def _told(call: Call) -> dict[str, Any]:
+def _in_api(call: Call) -> dict[str, Any]:
     return {
         **{name: call[name] for name in ("direction", "src", "dst", "answered_by", "result")},
         "employee": call["employee"] and call["employee"]["login"],
@@ -133,12 +122,12 @@ def _told(call: Call) -> dict[str, Any]:
     }
 
 
-def _assert_heard(parts: Sequence[Part], recording: dict[str, Any], audio: bytes, played: Played) -> None:
+def _assert_heard(parts: Sequence[Part], recording: dict[str, Any], audio: bytes, played: PlayedFlow) -> None:
     segments = recording["segments"]
     lengths = [segment["duration_ms"] / 1000 for segment in segments]
-    near_s = LATE_S + played.held_up_s
+    near_s = NEAR_S + played.late_s
     for place, (part, length_s) in enumerate(zip(parts, lengths, strict=True)):
-        talk_s = part.lasts(played.lives) if part.lasts is not None else length_s
+        talk_s = part.lasts(played.phone_calls) if part.lasts is not None else length_s
         assert talk_s - part.begins_late_s - near_s <= length_s <= talk_s + near_s, (
             f"segment {place}: {lengths}, {talk_s=} ± {near_s}"
         )

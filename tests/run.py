@@ -1,0 +1,62 @@
+"""Run the whole suite in two lanes side by side: `python -m tests.run` (what `make test` calls).
+
+The tests on a real Asterisk mostly wait for telephones; the other lane uses the processors
+meanwhile and yields to them (nice). All parts run, whatever fails; the exit code is 1 if any part
+failed. Each part writes `build/junit-PART.xml`, which holds the time of every test.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+_ROOT: Final = Path(__file__).parents[1]
+_REPORTS: Final = _ROOT / "build"
+_TWO_WORKERS: Final = ("--numprocesses", "2", "--dist", "loadfile")
+_PARTS: Final = {
+    "pbx": ("tests/faults", "tests/lab", "tests/pbx"),
+    "code": (*_TWO_WORKERS, "tests/unit", "tests/docs", "tests/store", "tests/api"),
+    "portal": (*_TWO_WORKERS, "tests/portal"),
+}
+_LANES: Final = (("pbx",), ("code", "portal"))
+_YIELDING: Final = frozenset({"code", "portal"})
+_NICENESS: Final = 10
+
+
+def _run(part: str) -> tuple[str, int, str]:
+    """Run a part and print its output line by line; returns its name, exit code and last line."""
+    reports = f"--junitxml={_REPORTS / f'junit-{part}.xml'}"
+    command = [sys.executable, "-m", "pytest", "--durations=50", reports, *_PARTS[part]]
+    niced = ["nice", "-n", str(_NICENESS)] if part in _YIELDING else []
+    last = "no output"
+    with subprocess.Popen(
+        [*niced, *command], cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(f"{part:<6} | {line}", end="", flush=True)
+            last = line.strip() or last
+    return part, process.returncode, last
+
+
+def _run_lane(parts: tuple[str, ...]) -> list[tuple[str, int, str]]:
+    return [_run(part) for part in parts]
+
+
+def main() -> int:
+    """Run all parts, print how each ended; returns the exit code."""
+    _REPORTS.mkdir(exist_ok=True)
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(_LANES)) as lanes:
+        ends = [end for lane in lanes.map(_run_lane, _LANES) for end in lane]
+    print(f"\nAfter {time.monotonic() - began:.0f} s on {os.cpu_count()} processors:")
+    for part, code, last in ends:
+        print(f"{part:<6} {'passed' if code == 0 else f'FAILED ({code})'}: {last.strip('= ')}")
+    return int(any(code != 0 for _, code, _ in ends))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
