@@ -16,6 +16,7 @@ from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
 from tests.api.conftest import Site, put_recording, report, ship
 from tests.data import seed
+from tests.support.eventually import eventually
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
 
@@ -39,7 +40,7 @@ async def test_an_agent_learns_all_that_it_decides_by(agent: httpx.AsyncClient) 
 
 
 async def test_a_switch_reaches_a_waiting_agent_at_once(
-    agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It wakes the agent, which is not left to the next regular look."""
     monkeypatch.setattr("api.live.change_watch._POLL_S", 60)
@@ -47,7 +48,7 @@ async def test_a_switch_reaches_a_waiting_agent_at_once(
     for record in ("off", "all", "in"):
         assert settings is not None
         waiting = asyncio.create_task(settings_of(agent, settings.version, wait_s=20))
-        await until_waiting(agent)
+        await until_waiting(site)
         assert (await admin.patch("/api/users/152", json={"record": record})).status_code == 200
         newer = await waiting
         assert newer is not None and newer.version > settings.version
@@ -59,7 +60,7 @@ async def test_a_change_made_elsewhere_reaches_it_too(site: Site, agent: httpx.A
     settings = await settings_of(agent)
     assert settings is not None
     waiting = asyncio.create_task(settings_of(agent, settings.version, wait_s=20))
-    await until_waiting(agent)
+    await until_waiting(site)
     store = await Store.open(site.configuration.store)
     try:
         await apply(store, parse_directory(seed.DIRECTORY.replace('record = "off"', 'record = "out"'), source="x"))
@@ -81,10 +82,9 @@ async def test_flipping_a_switch_to_where_it_stands_wakes_nobody(agent: httpx.As
     assert await settings_of(agent, settings.version, wait_s=0.3) is None
 
 
-async def until_waiting(agent: httpx.AsyncClient) -> None:
-    """Give a request that was just begun the time of a few that were begun later."""
-    for _ in range(3):
-        assert (await agent.get("/readyz")).status_code == 200
+async def until_waiting(site: Site) -> None:
+    """Wait until a request waits for settings."""
+    await eventually(lambda: site.services.settings._waiting)
 
 
 CHANGES: list[tuple[str, str, dict[str, Any], int]] = [

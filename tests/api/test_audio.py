@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from sqlalchemy import Row, select
 
-from api.audio import conversion as audio_recipe
+from api.audio import conversion
 from api.audio.cache import AudioCache
 from api.audio.join import Source, write_joined
-from api.audio.peaks import StoredPeaks, Stretch, joined
-from api.audit.trail import AuditTrail, Entry
+from api.audio.peaks import SegmentPeaks, StoredPeaks, joined
+from api.audit.trail import AuditEvent, AuditTrail
 from fonoteka.core.errors import ConversionAbandoned, StoreError, TooManyConversions
 from fonoteka.core.manifest import AudioFormat, Layout
 from fonoteka.core.naming import call_id
@@ -30,6 +30,7 @@ from store.database.store import Store
 from store.selection.scope import Scope
 from tests.api.conftest import Site, ship
 from tests.data import seed
+from tests.support.eventually import eventually
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
 AUDIO = seed.tone(5000)
@@ -240,9 +241,9 @@ def test_decoding_ends_when_nobody_waits(tmp_path: Path) -> None:
 
 
 def test_peaks_lie_where_their_audio_is() -> None:
-    first = Stretch(peaks=StoredPeaks(per_second=10, left=[1, 2, 3], right=[4, 5, 6]), duration_ms=250)
-    short = Stretch(peaks=StoredPeaks(per_second=10, left=[7], right=[8]), duration_ms=300)
-    finer = Stretch(peaks=StoredPeaks(per_second=20, left=[1, 9, 2, 1], right=[]), duration_ms=200)
+    first = SegmentPeaks(peaks=StoredPeaks(per_second=10, left=[1, 2, 3], right=[4, 5, 6]), duration_ms=250)
+    short = SegmentPeaks(peaks=StoredPeaks(per_second=10, left=[7], right=[8]), duration_ms=300)
+    finer = SegmentPeaks(peaks=StoredPeaks(per_second=20, left=[1, 9, 2, 1], right=[]), duration_ms=200)
     found = joined([first, short, finer])
     assert (found.duration_ms, found.per_second) == (750, 10)
     assert found.left == [1, 2, 3, 7, 0, 0, 9, 2]
@@ -257,20 +258,20 @@ async def test_the_cache_makes_each_file_once_and_stays_small(tmp_path: Path) ->
         made.append(draft.name)
         draft.write_bytes(b"x" * 100)
 
-    found = await asyncio.gather(*(cache.get("a.ogg", make, who=1) for _ in range(5)))
+    found = await asyncio.gather(*(cache.get("a.ogg", make, owner=1) for _ in range(5)))
     assert [oct(path.stat().st_mode)[-3:] for path in (found[0].parent, found[0])] == ["700", "600"]
     assert (len(made), set(found)) == (1, {tmp_path / "cache" / "a.ogg"})
-    await cache.get("b.ogg", make, who=1)
-    await cache.get("a.ogg", make, who=1)
-    await cache.get("c.ogg", make, who=1)
+    await cache.get("b.ogg", make, owner=1)
+    await cache.get("a.ogg", make, owner=1)
+    await cache.get("c.ogg", make, owner=1)
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["a.ogg", "c.ogg"]
 
     def broken(_draft: Path, _abandoned: Callable[[], bool]) -> None:
         raise EOFError
 
     with pytest.raises(EOFError):
-        await cache.get("d.ogg", broken, who=1)
-    assert (await cache.get("d.ogg", make, who=1)).exists()
+        await cache.get("d.ogg", broken, owner=1)
+    assert (await cache.get("d.ogg", make, owner=1)).exists()
 
 
 class Slow:
@@ -292,19 +293,19 @@ class Slow:
 
 
 async def happens(semaphore: Semaphore) -> None:
-    assert await asyncio.to_thread(semaphore.acquire, timeout=10)
+    assert await asyncio.to_thread(semaphore.acquire, timeout=60)
 
 
 async def test_what_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
     cache, slow = AudioCache(tmp_path / "cache", limit_bytes=250), Slow()
     cache.prepare()
-    first, second = (asyncio.create_task(cache.get("a.ogg", slow, who=who)) for who in (1, 2))
+    first, second = (asyncio.create_task(cache.get("a.ogg", slow, owner=owner)) for owner in (1, 2))
     await happens(slow.begun)
     first.cancel()
     await asyncio.wait([first])
     second.cancel()
     await happens(slow.given_up)
-    again, other = (asyncio.create_task(cache.get("a.ogg", slow, who=who)) for who in (1, 2))
+    again, other = (asyncio.create_task(cache.get("a.ogg", slow, owner=owner)) for owner in (1, 2))
     await happens(slow.begun)
     again.cancel()
     await asyncio.wait([again])
@@ -317,21 +318,21 @@ async def test_nobody_waits_for_more_than_two_at_a_time(tmp_path: Path) -> None:
     cache, slow = AudioCache(tmp_path / "cache", limit_bytes=10 * SIZE), Slow()
     cache.prepare()
     wanted = [("a", 1), ("a", 1), ("b", 1), ("b", 2), ("c", 2)]
-    asked = [asyncio.create_task(cache.get(key, slow, who=who)) for key, who in wanted]
+    asked = [asyncio.create_task(cache.get(key, slow, owner=owner)) for key, owner in wanted]
     await happens(slow.begun)
     await happens(slow.begun)
-    for who in (1, 2):
+    for owner in (1, 2):
         with pytest.raises(TooManyConversions):
-            await cache.get("d", slow, who=who)
+            await cache.get("d", slow, owner=owner)
     slow.finish.set()
-    assert [path.name for path in await asyncio.gather(*asked, cache.get("d", slow, who=3))] == ["a", "a", "b", "b", "c", "d"]
-    assert (await cache.get("e", slow, who=1)).exists()
+    assert [path.name for path in await asyncio.gather(*asked, cache.get("d", slow, owner=3))] == ["a", "a", "b", "b", "c", "d"]
+    assert (await cache.get("e", slow, owner=1)).exists()
 
 
 async def test_head_makes_nothing(admin: httpx.AsyncClient, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Slow()
     slow.finish.set()
-    monkeypatch.setattr(audio_recipe, "write_joined", slow)
+    monkeypatch.setattr(conversion, "write_joined", slow)
     before = await admin.head(call, params={"format": "mp3"})
     assert (before.status_code, before.headers["content-type"], "content-length" in before.headers) == (200, "audio/mpeg", False)
     assert not slow.begun.acquire(blocking=False)
@@ -367,9 +368,8 @@ async def test_who_listened_is_written_down_once_for_each_time(site: Site, call:
                 await user.request(method, call + query, headers=headers)
             assert (await stranger.get(call)).status_code == 404
         expected = [words for *_, words in HEARD if words]
-        async with asyncio.timeout(10):
-            while len(rows := await audited(store)) < len(expected):
-                await asyncio.sleep(0.01)
+        await eventually(lambda: count_is(store, len(expected)))
+        rows = await audited(store)
     finally:
         await store.close()
     assert [" ".join([row.action, *row.detail.values()]) for row in rows] == expected
@@ -382,7 +382,7 @@ async def test_what_is_not_yet_written_down_is_kept(site: Site, monkeypatch: pyt
         trail = AuditTrail(store)
         by = Actor(login="152", address="127.0.0.1")
         for call in ("first", "second"):
-            trail.tell(Entry(at=BEGIN, scope=Scope(domain_id=1, login=None), by=by, action="listened", call=call, detail={}))
+            trail.add(AuditEvent(at=BEGIN, scope=Scope(domain_id=1, login=None), by=by, action="listened", call=call, detail={}))
         with monkeypatch.context() as failing:
             failing.setattr(store, "_writer", Full())
             with pytest.raises(StoreError):
@@ -404,6 +404,11 @@ class Full:
         """Was never entered."""
 
 
+async def count_is(store: Store, count: int) -> bool:
+    """Whether the audit has so many entries."""
+    return len(await audited(store)) >= count
+
+
 async def audited(store: Store) -> Sequence[Row[Any]]:
     async with store.reading() as connection:
         heard = select(audit).where(audit.c.action.in_(("listened", "downloaded", "exported")))
@@ -414,7 +419,7 @@ async def test_a_listener_who_leaves_makes_room(
     agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = Slow()
-    monkeypatch.setattr(audio_recipe, "write_joined", slow)
+    monkeypatch.setattr(conversion, "write_joined", slow)
     paths = []
     for number in range(3):
         one = seed.a_call(number, BEGIN)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from api.http.body_limit import most_bytes
+from api.http.body_limit import max_bytes
 from fonoteka.core.config import split_address
 from tests.api.conftest import Site
 from tests.data import seed
@@ -16,7 +16,7 @@ MIB = 1024**2
 
 def test_what_agents_ship_may_be_longer() -> None:
     paths = ("/api/login", "/agent/v1/calls", "/agent/v1/recordings/x", "/agent/v1/settings", "/agent/v1/calls/", "/")
-    assert [most_bytes(path) for path in paths] == [64 * 1024, 4 * MIB, 1024 * MIB, 64 * 1024, 64 * 1024, 64 * 1024]
+    assert [max_bytes(path) for path in paths] == [64 * 1024, 4 * MIB, 1024 * MIB, 64 * 1024, 64 * 1024, 64 * 1024]
 
 
 TOO_MUCH = [

@@ -28,6 +28,7 @@ from tests.api.conftest import Site, report, ship
 from tests.api.test_audio import audited, heard
 from tests.data import seed
 from tests.data.many_calls import repeat
+from tests.support.eventually import eventually
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 987000, tzinfo=UTC)
 DAY = "from=2026-11-22&to=2026-11-22"
@@ -287,7 +288,7 @@ def test_more_rows_than_a_sheet_holds_go_on_on_the_next(tmp_path: Path) -> None:
         for number in range(7):
             book.add([seed.but(one, duration_s=number)])  # type: ignore[type-var]
         book.finish()
-        book.abandon()
+        book.close()
     sheets = openpyxl.load_workbook(tmp_path / "book.xlsx").worksheets
     assert [sheet.title for sheet in sheets] == ["Звонки", "Звонки 2", "Звонки 3"]
     assert [[row[8] for row in sheet.iter_rows(values_only=True)] for sheet in sheets] == [
@@ -395,9 +396,8 @@ async def test_each_export_is_written_down_once(site: Site, filled: object) -> N
     ]
     store = await Store.open(site.configuration.store)
     try:
-        async with asyncio.timeout(10):
-            while len(rows := await audited(store)) < len(expected):
-                await asyncio.sleep(0.01)
+        await eventually(lambda: count_is(store, len(expected)))
+        rows = await audited(store)
     finally:
         await store.close()
     assert [row.detail for row in rows] == expected
@@ -436,6 +436,19 @@ def left(site: Site) -> list[str]:
     return [path.name for path in Path(site.configuration.store.objects.removeprefix("file://") + "-exports").iterdir()]
 
 
+async def accepts(client: httpx.AsyncClient) -> bool:
+    return (await client.get(f"/api/calls.csv?{DAY}")).status_code == 200
+
+
+async def refuses(client: httpx.AsyncClient) -> bool:
+    return not await accepts(client)
+
+
+async def count_is(store: Store, count: int) -> bool:
+    """Whether the audit has so many entries."""
+    return len(await audited(store)) >= count
+
+
 class Slow:
     """Stands in for a part of the work, which does not go on before `finish` is set."""
 
@@ -444,7 +457,7 @@ class Slow:
 
     def __call__(self, *given: Any, **named: Any) -> Any:
         self.begun.set()
-        assert self.finish.wait(20)
+        assert self.finish.wait(120)
         return self._work(*given, **named)
 
 
@@ -455,10 +468,9 @@ async def test_who_goes_away_leaves_no_file_and_makes_room(
     with monkeypatch.context() as patch:
         patch.setattr(CallWorkbook, "add", lambda *given: slow(*given))
         asked = [asyncio.create_task(admin.get(f"/api/calls.xlsx?{DAY}")) for _ in range(2)]
-        assert await asyncio.to_thread(slow.begun.wait, 10)
-        async with asyncio.timeout(10):
-            while (answer := await admin.get(f"/api/calls.csv?{DAY}")).status_code == 200:
-                await asyncio.sleep(0.01)
+        await eventually(slow.begun.is_set)
+        await eventually(lambda: refuses(admin))
+        answer = await admin.get(f"/api/calls.csv?{DAY}")
         assert (answer.status_code, answer.json()["type"], answer.headers["retry-after"]) == (
             429,
             "/problems/too-many-exports",
@@ -471,9 +483,8 @@ async def test_who_goes_away_leaves_no_file_and_makes_room(
             one.cancel()
         await asyncio.wait(asked)
         slow.finish.set()
-        async with asyncio.timeout(10):
-            while left(site) or (await admin.get(f"/api/calls.csv?{DAY}")).status_code != 200:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not left(site))
+        await eventually(lambda: accepts(admin))
     assert len(read_xlsx(await got(admin, "xlsx"))[1]) == 6
 
 
@@ -522,9 +533,8 @@ async def test_who_stops_reading_stops_the_work(long_history: int, site: Site, a
                 break
     store = await Store.open(site.configuration.store)
     try:
-        async with asyncio.timeout(10):
-            while len(rows := await audited(store)) < 2:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: count_is(store, 2))
+        rows = await audited(store)
     finally:
         await store.close()
     assert [int(row.detail["calls"]) > 0 for row in rows] == [True, True]

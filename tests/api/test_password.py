@@ -40,6 +40,7 @@ async def test_the_new_one_counts_and_the_other_sessions_end(
     assert [(one["login"], one["address"], one["subject"]) for one in found] == [("152", "127.0.0.1", "152")]
 
 
+@pytest.mark.usefixtures("stopped_login_clock")
 async def test_who_does_not_know_it_cannot_change_it(site: Site, admin: httpx.AsyncClient) -> None:
     async with await site.log_in("152") as client:
         answer = await client.post("/api/me/password", json=WRONG)

@@ -95,7 +95,7 @@ OF_WHAT_IS_THERE: Final = _description("positive", every_edge=False).include(_sp
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The API on a store with calls of every kind and their audio. The PBX of the call that goes on is soon given up."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("api.routes.live._ANSWERED_WITHIN_S", _ASKED_OF_A_PBX_S)
+        patch.setattr("api.routes.live._TAKEN_WITHIN_S", _ASKED_OF_A_PBX_S)
         with serving(tmp_path_factory.mktemp("api") / "store", count=_CALLS) as one:
             yield one
 

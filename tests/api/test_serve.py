@@ -158,7 +158,7 @@ def test_alone_it_logs_one_event_a_line(tmp_path: Path) -> None:
     line = serving.stderr.readline()
     serving.kill()
     serving.communicate()
-    assert "level=info part=api event=api_listens" in line
+    assert "level=info part=api event=api.listens" in line
 
 
 def test_the_document_that_the_portal_is_built_from_is_the_newest(capsys: pytest.CaptureFixture[str]) -> None:

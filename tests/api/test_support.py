@@ -13,11 +13,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from api.limits.rate_limit import RateLimit
 from fonoteka.cli.doctor import mail as doctor_mail
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.core.config import Configuration, MailSection, MailSecurity
 from tests.api.conftest import Site, free_port, serving
+from tests.support.eventually import eventually
 from tests.support.mail_server import FROM, SECOND, SUPPORT, mail_section, mail_server, mute_server
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # so aiosmtpd; some servers do
@@ -149,7 +149,7 @@ async def test_a_wrong_password_is_the_operators_business(folder: Path) -> None:
             with capture_logs() as logs:
                 answer = await ask(site)
     assert (answer.status_code, answer.json()["type"], server.taken) == (502, "/problems/mail-refused", [])
-    assert "535" in next(line["error"] for line in logs if line["event"] == "help_not_sent")
+    assert "535" in next(line["error"] for line in logs if line["event"] == "help.not_sent")
     assert "mail-secret" not in str(logs)
 
 
@@ -170,21 +170,19 @@ async def test_starttls_is_never_done_without(folder: Path) -> None:
 async def test_a_server_that_says_nothing_is_waited_for_so_long(folder: Path) -> None:
     with mute_server(folder) as section:
         async with serving(folder, mail=section) as site:
-            began = asyncio.get_running_loop().time()
             answer = await ask(site)
-            took_s = asyncio.get_running_loop().time() - began
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/mail-unreachable")
-    assert 1.9 < took_s < 4
 
 
 async def test_many_at_once_do_not_pile_up(folder: Path) -> None:
     with mute_server(folder) as section:
-        async with serving(folder, mail=section) as site:
-            answers = await asyncio.gather(*(ask(site) for _ in range(12)))
-    kinds = Counter(answer.json()["type"].removeprefix("/problems/") for answer in answers)
-    assert kinds["mail-unreachable"] in (4, 5) and kinds["busy"] + kinds["too-many-requests"] == 12 - kinds["mail-unreachable"], (
-        kinds
-    )
+        async with serving(folder, mail=section.model_copy(update={"timeout": 60.0})) as site:
+            requests = [asyncio.create_task(ask(site)) for _ in range(12)]
+            await eventually(lambda: sum(request.done() for request in requests) == 8)
+            first = await asyncio.gather(*(request for request in requests if request.done()))
+    kinds = Counter(answer.json()["type"].removeprefix("/problems/") for answer in first)
+    assert kinds == {"busy": 8}
+    await asyncio.gather(*requests, return_exceptions=True)
 
 
 async def test_a_server_that_is_not_there(folder: Path) -> None:
@@ -213,18 +211,6 @@ async def test_so_many_an_hour_from_everywhere(folder: Path) -> None:
             async with httpx.AsyncClient(base_url=site.address, transport=transport) as client:
                 statuses += [(await ask(site, client=client)).status_code for _ in range(5)]
     assert (statuses, len(server.taken)) == ([204] * 60 + [429] * 5, 60)
-
-
-def test_times_are_forgotten_one_by_one() -> None:
-    limit, now = RateLimit[str](most=2, within=timedelta(minutes=10)), datetime(2026, 11, 22, tzinfo=UTC)
-    limit.count("x", now)
-    limit.count("x", now + timedelta(minutes=4))
-    assert limit.wait("x", now + timedelta(minutes=5)) == timedelta(minutes=5)
-    assert (limit.wait("y", now), limit.wait("x", now + timedelta(minutes=10))) == (timedelta(), timedelta())
-    limit.count("x", now + timedelta(minutes=10))
-    assert limit.wait("x", now + timedelta(minutes=11)) == timedelta(minutes=3)
-    limit.take_back("x")
-    assert limit.wait("x", now + timedelta(minutes=11)) == timedelta()
 
 
 async def test_another_site_cannot_ask_for_somebody(folder: Path) -> None:
