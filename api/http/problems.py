@@ -102,7 +102,7 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
 
 async def _on_mapped(request: Request, error: Exception) -> Response:
     status, type_ = next(_BY_EXCEPTION[kind] for kind in type(error).__mro__ if kind in _BY_EXCEPTION)
-    log.error("request.failed", path=request.url.path, problem=type_, error=str(error))
+    log.error("request.failed", path=request.url.path, reason=type_, error=str(error))
     # Agents log the detail for their operator; the error text of the index is not for clients.
     return answer(status, type_, None if type_ == "store-unavailable" else str(error))
 
