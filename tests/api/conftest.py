@@ -1,4 +1,4 @@
-"""A real server on a free port, on a seeded SQLite store, and clients that are logged in."""
+"""A real server with a seeded SQLite store, and clients that are logged in."""
 
 import asyncio
 import json
@@ -45,12 +45,12 @@ class Site:
     services: Services
 
     def client(self, token: str | None = None, **headers: str) -> httpx.AsyncClient:
-        """A program's client: it has no cookies but those it is given."""
+        """Return the client of a program; it keeps no cookies of its own."""
         authorization = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.AsyncClient(base_url=self.address, headers=authorization | headers, timeout=60)
 
     async def log_in(self, login: str, domain: str = "acme", password: str = seed.PASSWORD) -> httpx.AsyncClient:
-        """A program that has logged in."""
+        """Return the client of a program that has logged in."""
         async with self.client() as client:
             answer = await client.post("/api/login", json={"domain": domain, "login": login, "password": password})
         assert answer.status_code == 200, answer.text
@@ -59,7 +59,7 @@ class Site:
 
 @asynccontextmanager
 async def serving(folder: Path, *, behind: tuple[str, ...] = (), mail: MailSection | None = None) -> AsyncIterator[Site]:
-    """The API on the store in a folder, perhaps behind proxies."""
+    """Serve the API with the store in a folder, perhaps behind proxies."""
     listen = f"127.0.0.1:{free_port()}"
     api = ApiSection(listen=listen, forwarded_allow_ips=behind, support_phone="8-800-77-55-117")
     configuration = Configuration(store=seed.section(folder), api=api, mail=mail or MailSection())
@@ -114,7 +114,7 @@ def stopped_login_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the seed's domains, users and PBX, and no calls; to be copied."""
+    """A store with the seed's domains, users and PBX, without calls, for tests to copy."""
     folder = tmp_path_factory.mktemp("seeded")
 
     async def fill() -> None:
@@ -122,7 +122,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         await seed.seed(store, count=0)
         await store.close()
 
-    # In a loop of its own, which the tests' loops do not run yet or stand still for.
+    # In an event loop of its own, as fixtures of this scope have none.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, fill()).result()
     return folder
@@ -130,7 +130,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def site(seeded: Path, tmp_path: Path) -> AsyncIterator[Site]:
-    """The API on a store of its own with no calls."""
+    """The API with a store without calls, one for each test."""
     shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
     async with serving(tmp_path) as running:
         yield running
@@ -138,7 +138,7 @@ async def site(seeded: Path, tmp_path: Path) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def site_behind_proxy(seeded: Path, tmp_path: Path) -> AsyncIterator[Site]:
-    """The same behind a proxy on this machine."""
+    """The same, behind a proxy on this machine."""
     shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
     async with serving(tmp_path, behind=("127.0.0.1",)) as running:
         yield running

@@ -1,4 +1,4 @@
-"""The agent's side: settings that reach it at once, calls and recordings taken with receipts."""
+"""The protocol of the agents: settings at once, receipts for calls and recordings."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ async def test_an_agent_learns_all_that_it_decides_by(agent: httpx.AsyncClient) 
 async def test_a_switch_reaches_a_waiting_agent_at_once(
     site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It wakes the agent, which is not left to the next regular look."""
+    """The change wakes the agent before the next regular poll of the version."""
     monkeypatch.setattr("api.live.change_watch._POLL_S", 60)
     settings = await settings_of(agent)
     for record in ("off", "all", "in"):
@@ -64,7 +64,7 @@ async def test_a_change_made_elsewhere_reaches_it_too(site: Site, agent: httpx.A
     store = await Store.open(site.configuration.store)
     try:
         await apply(store, parse_directory(seed.DIRECTORY.replace('record = "off"', 'record = "out"'), source="x"))
-        assert await waiting is not None, "it comes with one of the regular looks"
+        assert await waiting is not None, "found by one of the regular polls"
     finally:
         await store.close()
 
@@ -144,8 +144,8 @@ BROKEN: list[tuple[Any, str]] = [
 
 
 async def test_one_bad_report_never_fails_the_others(agent: httpx.AsyncClient) -> None:
-    whole = TypeAdapter(CallReport)
-    good = [whole.dump_python(seed.a_call(number, BEGIN), mode="json") for number in range(2)]
+    reports = TypeAdapter(CallReport)
+    good = [reports.dump_python(seed.a_call(number, BEGIN), mode="json") for number in range(2)]
     for change, words in BROKEN:
         bad = good[0] | change if isinstance(change, dict) else change
         answer = await agent.put("/agent/v1/calls", json=[good[0], bad, good[1]])
@@ -173,8 +173,8 @@ async def test_a_recording_gets_a_receipt_that_names_what_was_stored(agent: http
         len(audio),
     )
     assert await ship(agent, call, 5000) == [receipt]
-    found = (await admin.get(f"/api/calls/{call_id('pbx1', call.linkedid)}")).json()
-    assert found["recording"]["state"] == RecordingState.READY
+    listed = (await admin.get(f"/api/calls/{call_id('pbx1', call.linkedid)}")).json()
+    assert listed["recording"]["state"] == RecordingState.READY
 
 
 CONCAT = b"ffconcat version 1.0\nfile /etc/hostname\n"

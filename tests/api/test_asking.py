@@ -1,4 +1,4 @@
-"""Calls that go on, and what is asked of their recording: who may see and do what, and how the agent's answer comes back."""
+"""Calls in progress and the control of their recording: rights, and the answers of the agent."""
 
 import asyncio
 from collections.abc import Sequence
@@ -37,11 +37,11 @@ IS_OFF = side("130", OFF, Reason.USER_OFF)
 
 
 def going_on(number: int, *sides: Side, began: datetime = BEGIN, **fields: Any) -> CallReport:
-    """A call from outside in which these users talk."""
+    """Return a call from outside in which these users talk."""
     call = seed.a_call(number, began)
-    parties = (Party(who=call.src, login=None), *(Party(who=one.user, login=one.user) for one in sides))
+    parties = (Party(who=call.src, login=None), *(Party(who=side.user, login=side.user) for side in sides))
     live = LiveReport(parties=parties, talking_since=call.answered_at if sides else None, sides=sides)
-    logins = tuple(one.user for one in sides)
+    logins = tuple(side.user for side in sides)
     return seed.but(call, ended_at=None, path=call.path[:3], live=live, participants=logins, segments=(), **fields)
 
 
@@ -71,9 +71,9 @@ VIEWS: list[tuple[tuple[Side, ...], str, tuple[RecorderState, Reason | None, lis
 
 
 async def test_everybody_is_offered_what_they_may_do(site: Site, agent: httpx.AsyncClient) -> None:
-    told = [going_on(number, *sides) for number, (sides, _, _) in enumerate(VIEWS)]
-    await report(agent, *told)
-    for call, (_, login, (recorder, reason, actions)) in zip(told, VIEWS, strict=True):
+    calls = [going_on(number, *sides) for number, (sides, _, _) in enumerate(VIEWS)]
+    await report(agent, *calls)
+    for call, (_, login, (recorder, reason, actions)) in zip(calls, VIEWS, strict=True):
         async with await site.log_in(login) as client:
             live = (await live_of(client))[public_id(call)]
             assert (live["recorder"], live["reason"], live["actions"]) == (recorder, reason, actions)
@@ -88,18 +88,18 @@ async def test_it_tells_who_talks_and_since_when_until_the_end(agent: httpx.Asyn
     assert live["parties"] == [{"who": "89131234567", "name": None}, {"who": "152", "name": "Петров П.П."}]
     assert datetime.fromisoformat(live["talking_since"]) == call.answered_at
     ended = seed.but(call, ended_at=BEGIN + timedelta(minutes=1), revision=call.revision + 1)
-    await report(agent, ended)  # even if it says that somebody talks
+    await report(agent, ended)  # although its sides still talk
     assert await live_of(admin) == {}
     assert (await admin.get(f"/api/calls/{public_id(call)}")).json()["live"] is None
 
 
 async def test_only_ones_own_calls_are_there_and_none_that_never_ended(site: Site, agent: httpx.AsyncClient) -> None:
-    mine, theirs = going_on(1, BY_RULE), going_on(2, NOT_ASKED)
+    own, of_colleague = going_on(1, BY_RULE), going_on(2, NOT_ASKED)
     foreign = going_on(3, side("900", ON), domain="other")
     lost = going_on(4, BY_RULE, began=BEGIN - timedelta(days=1, minutes=1))
-    await report(agent, mine, theirs, foreign, lost)
-    newest_first = [public_id(theirs), public_id(mine)]
-    expected = {"152": [public_id(mine)], "777": [public_id(theirs)], "421": [], "900": newest_first}
+    await report(agent, own, of_colleague, foreign, lost)
+    newest_first = [public_id(of_colleague), public_id(own)]
+    expected = {"152": [public_id(own)], "777": [public_id(of_colleague)], "421": [], "900": newest_first}
     for login, ids in expected.items():
         async with await site.log_in(login) as client:
             assert list(await live_of(client)) == ids
@@ -107,7 +107,7 @@ async def test_only_ones_own_calls_are_there_and_none_that_never_ended(site: Sit
         assert list(await live_of(stranger)) == [public_id(foreign)]
     async with site.client() as nobody:
         assert (await nobody.get("/api/live/calls")).status_code == 401
-        assert (await ask(nobody, mine)).status_code == 401
+        assert (await ask(nobody, own)).status_code == 401
 
 
 async def ask(client: httpx.AsyncClient, call: CallReport, action: str = "pause") -> httpx.Response:
@@ -173,7 +173,7 @@ async def test_what_another_replica_was_asked_reaches_the_agent_too(
     try:
         waiting = asyncio.create_task(asked_of(agent, command.id, wait_s=20))
         elsewhere = await commands.ask(store, pbx="pbx1", linkedid=call.linkedid, action=STOP, login=None, now=datetime.now(UTC))
-        assert [one.id for one in await waiting] == [elsewhere]
+        assert [command.id for command in await waiting] == [elsewhere]
     finally:
         await store.close()
 
@@ -244,8 +244,8 @@ async def test_what_is_not_theirs_or_over_is_not_asked_for(site: Site, agent: ht
     await report(agent, call, ended)
     async with await site.log_in("421") as colleague, await site.log_in("900", "other") as stranger:
         for client in (colleague, stranger):
-            for one in (call, ended):
-                assert (await ask(client, one)).status_code == 404
+            for asked_call in (call, ended):
+                assert (await ask(client, asked_call)).status_code == 404
     async with await site.log_in("152") as mine:
         over = await ask(mine, ended)
         assert (over.status_code, over.json()["type"]) == (409, "/problems/call-is-over")
@@ -302,7 +302,7 @@ async def test_every_try_is_written_down(site: Site, agent: httpx.AsyncClient) -
 
 
 async def test_a_long_call_is_no_obstacle_to_the_answer(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
-    """What was done must not be told as undone because the call's path is long."""
+    """A long path of the call must not make the outcome too large for the API."""
     steps = tuple(PathStep(at=BEGIN, what="ring", who="152" * 5, by="") for _ in range(1000))
     call = replace(going_on(1, BY_RULE), path=steps)
     await report(agent, call)
@@ -329,14 +329,14 @@ async def test_who_asks_too_much_at_once_is_refused_and_nobody_else(
     call = going_on(1, BY_RULE, NOT_ASKED)
     await report(agent, call)
     async with await site.log_in("152") as client, await site.log_in("777") as colleague:
-        of_client = [asyncio.create_task(ask(client, call)) for _ in range(12)]
-        of_colleague = asyncio.create_task(ask(colleague, call))
-        await eventually(lambda: sum(task.done() for task in of_client) == 4)
+        requests = [asyncio.create_task(ask(client, call)) for _ in range(12)]
+        request_of_colleague = asyncio.create_task(ask(colleague, call))
+        await eventually(lambda: sum(task.done() for task in requests) == 4)
         await eventually(lambda: site.services.recording_commands.in_use == 9)
         finish.set()
-        answers, theirs = await asyncio.gather(*of_client), await of_colleague
+        answers, answer_of_colleague = await asyncio.gather(*requests), await request_of_colleague
         refused = [answer for answer in answers if answer.status_code == 429]
         assert (len(refused), {answer.status_code for answer in answers}) == (4, {504, 429})
         assert {(answer.json()["type"], answer.headers["retry-after"]) for answer in refused} == {("/problems/too-many-asked", "5")}
-        assert theirs.status_code == 504, "asked, though nobody answers here"
+        assert answer_of_colleague.status_code == 504, "asked, though nobody answers here"
         assert (await ask(client, call)).status_code == 504, "the places are free again"

@@ -1,4 +1,4 @@
-"""Bodies that are too long are not read, whoever sends them."""
+"""Request bodies that are too large are not read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -60,9 +60,9 @@ async def test_a_body_that_is_too_long_is_a_problem(
 async def test_the_answer_comes_before_a_byte_of_the_body(site: Site, head: str, status: int) -> None:
     reader, writer = await asyncio.open_connection(*split_address(site.address.removeprefix("http://")))
     content_type = "multipart/form-data; boundary=x" if "recordings" in head else "application/json"
-    asked = f"{head.format(token=seed.PBX_TOKEN)}\r\nHost: x\r\nContent-Type: {content_type}\r\n\r\n"
+    request = f"{head.format(token=seed.PBX_TOKEN)}\r\nHost: x\r\nContent-Type: {content_type}\r\n\r\n"
     try:
-        writer.write(asked.encode())
+        writer.write(request.encode())
         answered = await asyncio.wait_for(reader.readline(), 10)
     finally:
         writer.close()

@@ -1,4 +1,4 @@
-"""The exports: the same calls as the list, in three kinds of files, whoever wrote what into them; bounded, and gone in time."""
+"""Exports have the same calls as the list, in three formats, with safe text and bounded memory."""
 
 import asyncio
 import csv
@@ -40,7 +40,7 @@ def minutes(count: float) -> timedelta:
 
 
 def table() -> dict[str, CallReport]:
-    """Calls of every kind, by a letter each; `a` and `b` have audio."""
+    """Return calls of every kind by a letter; `a` and `b` have audio."""
     out: dict[str, Any] = {"direction": Direction.OUT, "number": None, "segments": (), "reason": Reason.USER_OFF}
     both = seed.a_call(2, BEGIN + minutes(1), talk_ms=5000)
     later = seed.but(both.segments[0], name="later", user="421", started_at=both.segments[0].started_at + timedelta(seconds=3))
@@ -63,7 +63,7 @@ def table() -> dict[str, CallReport]:
 
 @pytest.fixture
 async def filled(agent: httpx.AsyncClient) -> dict[str, CallReport]:
-    """The table, shipped."""
+    """The calls of the table, shipped with their audio."""
     calls = table()
     await report(agent, *calls.values())
     await ship(agent, calls["a"], 5000)
@@ -72,20 +72,20 @@ async def filled(agent: httpx.AsyncClient) -> dict[str, CallReport]:
 
 
 def as_listed(call: dict[str, Any], language: Language = Language.RU) -> tuple[Any, ...]:
-    """What a row of an export must say of a call of `/api/calls`."""
+    """Return the row of an export that a call of `/api/calls` must give."""
     words, recording, at = WORDS[language], call["recording"], datetime.fromisoformat(call["started_at"])
     result = words.result[call["result"]]
     if call["ended_at"] is None:
         result = words.talking if call["answered_at"] else words.ringing
-    said = words.reason[recording["reason"]] if recording["reason"] else words.state[recording["state"]]
+    text = words.reason[recording["reason"]] if recording["reason"] else words.state[recording["state"]]
     if recording["duration_ms"] is not None:
         length = f"{recording['duration_ms'] // 60000}:{recording['duration_ms'] // 1000 % 60:02}"
-        said = length if recording["state"] == "ready" else f"{length} ({words.partial}: {said[0].lower()}{said[1:]})"
+        text = length if recording["state"] == "ready" else f"{length} ({words.partial}: {text[0].lower()}{text[1:]})"
     elif call["live"] and call["live"]["recorder"] == "paused":
-        said = words.paused
+        text = words.paused
     return (
         (call["employee"] or {"name": ""})["name"], words.direction[call["direction"]], result, call["src"], call["dst"],
-        call["answered_by"] or "", at.date(), at.time().replace(microsecond=0), call["duration_s"], said,
+        call["answered_by"] or "", at.date(), at.time().replace(microsecond=0), call["duration_s"], text,
     )  # fmt: skip
 
 
@@ -96,18 +96,18 @@ async def listed(client: httpx.AsyncClient, query: str, language: Language = Lan
 
 
 def read_csv(content: bytes, delimiter: str = ";", day: str = "%d.%m.%Y") -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Titles and rows, dates and lengths as such."""
+    """Return titles and rows, with parsed dates and durations."""
     assert content.startswith(b"\xef\xbb\xbf") and content.endswith(b"\r\n")
-    titles, *rows = csv.reader(StringIO(content.decode("utf-8-sig"), newline=""), delimiter=delimiter, strict=True)
-    found = [
+    titles, *texts = csv.reader(StringIO(content.decode("utf-8-sig"), newline=""), delimiter=delimiter, strict=True)
+    rows = [
         (*row[:6], datetime.strptime(row[6], day).date(), time.fromisoformat(row[7]), int(row[8]), *row[9:])  # noqa: DTZ007
-        for row in rows
+        for row in texts
     ]
-    return titles, found
+    return titles, rows
 
 
 def read_xlsx(content: bytes) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Titles and rows of the first sheet."""
+    """Return titles and rows of the first sheet."""
     lines: list[tuple[Any, ...]] = list(openpyxl.load_workbook(BytesIO(content)).worksheets[0].iter_rows(values_only=True))
     return list(lines[0]), [(*(cell or "" for cell in row[:6]), row[6].date(), *row[7:]) for row in lines[1:]]
 
@@ -129,7 +129,7 @@ async def got(client: httpx.AsyncClient, kind: str, query: str = DAY, **headers:
 
 
 def without_lengths(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """A call that goes on is longer at each look."""
+    """Remove durations: a call in progress grows between two requests."""
     return [(*row[:8], row[8] if row[2] != RU.talking else None, *row[9:]) for row in rows]
 
 
@@ -278,7 +278,7 @@ async def test_dates_times_and_lengths_are_numbers_and_the_sheet_is_handy(filled
 
 
 def test_more_rows_than_a_sheet_holds_go_on_on_the_next(tmp_path: Path) -> None:
-    one = Row(
+    template = Row(
         employee="Е", direction="Входящий", result="Занят", src="1", dst="2", answered_by="", started_at=datetime(2026, 11, 22),  # noqa: DTZ001
         duration_s=0, recording="",
     )  # fmt: skip
@@ -286,7 +286,7 @@ def test_more_rows_than_a_sheet_holds_go_on_on_the_next(tmp_path: Path) -> None:
     with (tmp_path / "book.xlsx").open("w+b") as target:
         book = CallWorkbook(target, tmp_path / "work", RU, rows_of_a_sheet=3)
         for number in range(7):
-            book.add([seed.but(one, duration_s=number)])  # type: ignore[type-var]
+            book.add([seed.but(template, duration_s=number)])  # type: ignore[type-var]
         book.finish()
         book.close()
     sheets = openpyxl.load_workbook(tmp_path / "book.xlsx").worksheets
@@ -346,8 +346,8 @@ async def test_what_is_damaged_or_gone_is_named_and_the_rest_is_there(
     by_name = {path.name: path for path in stored}
     by_name["pbx1-1-1.opus"].unlink()
     by_name["later.opus"].write_bytes(by_name["later.opus"].read_bytes()[:-9] + b"\0" * 9)
-    whole = by_name["pbx1-8-1.opus"].read_bytes()
-    by_name["pbx1-8-1.opus"].write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    intact = by_name["pbx1-8-1.opus"].read_bytes()
+    by_name["pbx1-8-1.opus"].write_bytes(intact[:-1] + bytes([intact[-1] ^ 1]))
     files, rows = read_zip(await got(admin, "zip", f"{DAY}&sort=started_at"))
     assert [heard(content).duration_ms for content in files.values()] == [2000]
     reasons = {row[7].minute: row[11] for row in rows}
@@ -387,11 +387,11 @@ async def test_each_export_is_written_down_once(site: Site, filled: object) -> N
             await got(user, kind, f"{DAY}&user=152&user=421&kind=in&lang=en")
         await got(user, "csv", "to=2026-11-22T23:45&src=913")
         assert (await user.get("/api/calls.csv?kind=some")).status_code == 422
-    asked = {"from": "2026-11-22", "to": "2026-11-22", "user": "152, 421", "kind": "in"}
+    parameters = {"from": "2026-11-22", "to": "2026-11-22", "user": "152, 421", "kind": "in"}
     expected = [
-        asked | {"format": "csv", "calls": "4"},
-        asked | {"format": "xlsx", "calls": "4"},
-        asked | {"format": "zip", "calls": "4", "recordings": "2"},
+        parameters | {"format": "csv", "calls": "4"},
+        parameters | {"format": "xlsx", "calls": "4"},
+        parameters | {"format": "zip", "calls": "4", "recordings": "2"},
         {"format": "csv", "calls": "2", "from": "2026-11-22T00:00:00+07:00", "to": "2026-11-22T23:45", "src": "913"},
     ]
     store = await Store.open(site.configuration.store)
@@ -425,14 +425,14 @@ async def test_the_answers_head_and_its_refusals(site: Site, admin: httpx.AsyncC
     async with site.client() as nobody:
         answer = await nobody.get(f"/api/calls.{kind}")
         assert (answer.status_code, answer.json()["type"]) == (401, "/problems/not-logged-in")
-    told = (await admin.get("/api/openapi.json")).json()["paths"][f"/api/calls.{kind}"]["get"]
-    assert list(told["responses"]["200"]["content"]) == [media_type.partition(";")[0]]
-    assert {"401", "422", "429"} <= set(told["responses"])
-    assert {"from", "kind", "sort", "lang"} <= {parameter["name"] for parameter in told["parameters"]}
+    operation = (await admin.get("/api/openapi.json")).json()["paths"][f"/api/calls.{kind}"]["get"]
+    assert list(operation["responses"]["200"]["content"]) == [media_type.partition(";")[0]]
+    assert {"401", "422", "429"} <= set(operation["responses"])
+    assert {"from", "kind", "sort", "lang"} <= {parameter["name"] for parameter in operation["parameters"]}
 
 
 def left(site: Site) -> list[str]:
-    """What lies in the folder for exports."""
+    """Return the files in the folder for exports."""
     return [path.name for path in Path(site.configuration.store.objects.removeprefix("file://") + "-exports").iterdir()]
 
 
@@ -450,7 +450,7 @@ async def count_is(store: Store, count: int) -> bool:
 
 
 class Slow:
-    """Stands in for a part of the work, which does not go on before `finish` is set."""
+    """A function that waits for `finish` before it runs."""
 
     def __init__(self, work: Callable[..., Any]) -> None:
         self.begun, self.finish, self._work = Event(), Event(), work
@@ -467,7 +467,7 @@ async def test_who_goes_away_leaves_no_file_and_makes_room(
     slow = Slow(CallWorkbook.add)
     with monkeypatch.context() as patch:
         patch.setattr(CallWorkbook, "add", lambda *given: slow(*given))
-        asked = [asyncio.create_task(admin.get(f"/api/calls.xlsx?{DAY}")) for _ in range(2)]
+        requests = [asyncio.create_task(admin.get(f"/api/calls.xlsx?{DAY}")) for _ in range(2)]
         await eventually(slow.begun.is_set)
         await eventually(lambda: refuses(admin))
         answer = await admin.get(f"/api/calls.csv?{DAY}")
@@ -479,9 +479,9 @@ async def test_who_goes_away_leaves_no_file_and_makes_room(
         async with await site.log_in("152") as other:
             assert (await other.get(f"/api/calls.csv?{DAY}")).status_code == 200
         assert left(site)
-        for one in asked:
-            one.cancel()
-        await asyncio.wait(asked)
+        for request in requests:
+            request.cancel()
+        await asyncio.wait(requests)
         slow.finish.set()
         await eventually(lambda: not left(site))
         await eventually(lambda: accepts(admin))
@@ -490,7 +490,7 @@ async def test_who_goes_away_leaves_no_file_and_makes_room(
 
 @pytest.fixture
 async def long_history(site: Site, agent: httpx.AsyncClient) -> AsyncIterator[int]:
-    """20,000 calls, one each second."""
+    """20,000 calls, a second apart."""
     call = seed.a_call(1, BEGIN)
     await ship(agent, call, 5000)
     store = await Store.open(site.configuration.store)
@@ -517,11 +517,11 @@ async def test_a_long_history_needs_no_more_memory_than_a_short_one(
 
     for kind in ("csv", "xlsx", "zip"):
         short_query = f"{LONG}&src=89130001&sort=started_at"  # 1000 of them
-        await got(admin, kind, short_query)  # what is loaded and kept at the first time
+        await got(admin, kind, short_query)  # loads modules and fills caches
         _, short = await peak_of(kind, short_query)
         lines, long = await peak_of(kind, LONG)
         assert kind == "xlsx" or lines > long_history - 20, "a line's end may lie between two pieces"
-        # 20,000 rows held at once would be some 40 MB.
+        # 20,000 rows in memory would be some 40 MB.
         assert long - short < 3_000_000, (kind, short, long)
     assert left(site) == []
 
@@ -538,7 +538,7 @@ async def test_who_stops_reading_stops_the_work(long_history: int, site: Site, a
     finally:
         await store.close()
     assert [int(row.detail["calls"]) > 0 for row in rows] == [True, True]
-    assert int(rows[0].detail["calls"]) < long_history, "what was not sent is not said to be exported"
+    assert int(rows[0].detail["calls"]) < long_history, "rows that were not sent are not counted"
     assert left(site) == []
     assert (await admin.get(f"/api/calls.csv?{DAY}&src=nobody")).status_code == 200
 

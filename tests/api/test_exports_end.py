@@ -1,4 +1,4 @@
-"""An export is for whoever is logged in, from the portal's own page, and as long as that is so."""
+"""An export needs a session that lasts, and a request from the portal's own page."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ _COUNT = 40_000
 
 @pytest.fixture
 async def history(site: Site, agent: httpx.AsyncClient) -> AsyncIterator[Store]:
-    """More calls than sockets hold as CSV."""
+    """More calls than socket buffers hold as CSV."""
     call = seed.a_call(1, datetime(2026, 11, 22, 12, tzinfo=UTC))
     await ship(agent, call, 5000)
     store = await Store.open(site.configuration.store)
@@ -47,7 +47,7 @@ async def test_it_breaks_off_when_the_session_ends(
                     come += piece
     assert come.count(b"\r\n") < _COUNT
     (entry,) = await awaited(admin, 1, action="exported")
-    assert 0 < int(entry["detail"]["calls"]) < _COUNT, "what was taken is told all the same"
+    assert 0 < int(entry["detail"]["calls"]) < _COUNT, "the rows that were sent are counted"
 
 
 async def test_who_stays_logged_in_gets_all_of_it(history: Store, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,11 +60,11 @@ async def test_who_stays_logged_in_gets_all_of_it(history: Store, site: Site, mo
 @pytest.mark.parametrize("kind", ["csv", "xlsx", "zip"])
 async def test_another_sites_link_exports_nothing(site: Site, admin: httpx.AsyncClient, kind: str) -> None:
     cookie = {"Cookie": f"fonoteka_session={admin.headers['authorization'].removeprefix('Bearer ')}"}
-    for site_told, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), (None, 200)):
-        told = {} if site_told is None else {"Sec-Fetch-Site": site_told}
-        async with site.client(**cookie, **told) as browser:
+    for fetch_site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), (None, 200)):
+        headers = {} if fetch_site is None else {"Sec-Fetch-Site": fetch_site}
+        async with site.client(**cookie, **headers) as browser:
             answer = await browser.get(f"/api/calls.{kind}")
-        assert answer.status_code == status, site_told
+        assert answer.status_code == status, fetch_site
         if status == 403:
             assert answer.json()["type"] == "/problems/cross-site"
     assert len(await awaited(admin, 3, action="exported")) == 3

@@ -1,4 +1,4 @@
-"""Whoever sends a head without end is hung up on: nothing of a stranger's is held without bound."""
+"""A connection with an endless request line, header or trailer is closed."""
 
 import asyncio
 from contextlib import suppress
@@ -34,7 +34,7 @@ async def test_a_head_without_end_is_not_held(site: Site, begin: bytes, more: by
             sent += len(more)
             await asyncio.sleep(0)
     writer.close()
-    assert sent < 8 * _MIB, "what the sockets between hold is not the server's"
+    assert sent < 8 * _MIB, "the rest is in socket buffers"
 
 
 async def test_a_long_selection_and_a_long_body_are_taken(site: Site, admin: httpx.AsyncClient) -> None:

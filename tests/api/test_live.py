@@ -1,4 +1,4 @@
-"""Being told of calls as they happen, inside one's own scope."""
+"""The live socket: changes of calls, for those in the scope of the account."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ async def test_a_call_is_told_as_it_grows(site: Site, agent: httpx.AsyncClient, 
 
 async def test_everybody_hears_of_their_own_calls_alone(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     call = seed.a_call(1, BEGIN)
-    theirs = seed.but(seed.a_call(2, BEGIN), participants=("421",), employee="421", segments=())
+    of_colleague = seed.but(seed.a_call(2, BEGIN), participants=("421",), employee="421", segments=())
     foreign = seed.but(seed.a_call(3, BEGIN), domain="other", participants=("900",), segments=())
     last = seed.but(seed.a_call(4, BEGIN), participants=("152", "421"), segments=())
     async with (
@@ -65,12 +65,12 @@ async def test_everybody_hears_of_their_own_calls_alone(site: Site, agent: httpx
         listening(site, stranger) as other,
         listening(site, admin) as every,
     ):
-        for one in (call, theirs, foreign, last):
-            await report(agent, one)
+        for changed_call in (call, of_colleague, foreign, last):
+            await report(agent, changed_call)
         assert [(await next_message(mine))["call"]["linkedid"] for _ in range(2)] == [call.linkedid, last.linkedid]
         assert [(await next_message(every))["call"]["linkedid"] for _ in range(3)] == [
             call.linkedid,
-            theirs.linkedid,
+            of_colleague.linkedid,
             last.linkedid,
         ]
         assert (await next_message(other))["call"]["linkedid"] == foreign.linkedid
@@ -79,22 +79,22 @@ async def test_everybody_hears_of_their_own_calls_alone(site: Site, agent: httpx
 async def test_a_call_that_became_part_of_another_is_told_to_be_gone(
     site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
-    whole = seed.but(seed.a_call(1, BEGIN), ended_at=None, segments=(), participants=("152", "421"))
+    call = seed.but(seed.a_call(1, BEGIN), ended_at=None, segments=(), participants=("152", "421"))
     part = seed.but(seed.a_call(2, BEGIN), ended_at=None, segments=(), participants=("421",))
-    await report(agent, whole, part)
+    await report(agent, call, part)
     async with (
         await site.log_in("421") as own,
         await site.log_in("130") as stranger,
-        listening(site, admin) as every,
-        listening(site, own) as mine,
-        listening(site, stranger) as theirs,
+        listening(site, admin) as of_admin,
+        listening(site, own) as of_user,
+        listening(site, stranger) as of_stranger,
     ):
-        await report(agent, seed.but(part, revision=part.revision + 1, merged_into=whole.linkedid))
+        await report(agent, seed.but(part, revision=part.revision + 1, merged_into=call.linkedid))
         gone = {"type": "gone", "id": call_id("pbx1", part.linkedid)}
-        assert await next_message(every) == await next_message(mine) == gone
+        assert await next_message(of_admin) == await next_message(of_user) == gone
         last = seed.but(seed.a_call(3, BEGIN), segments=(), participants=("130",))
         await report(agent, last)
-        assert (await next_message(theirs))["call"]["linkedid"] == last.linkedid  # and nothing of the others' call
+        assert (await next_message(of_stranger))["call"]["linkedid"] == last.linkedid  # and nothing of the call of others
 
 
 async def test_who_was_only_rung_hears_that_another_took_it(site: Site, agent: httpx.AsyncClient) -> None:
@@ -136,8 +136,8 @@ async def test_a_session_that_ends_ends_it(site: Site, agent: httpx.AsyncClient)
 
 async def test_whatever_the_client_says_is_not_read(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     async with listening(site, admin) as socket:
-        for said in (b"\xff\0", "text", b""):
-            await socket.send(said)
+        for message in (b"\xff\0", "text", b""):
+            await socket.send(message)
         await report(agent, seed.a_call(1, BEGIN))
         assert (await next_message(socket))["type"] == "call"
 
@@ -224,12 +224,12 @@ async def test_a_session_that_ends_closes_its_sockets_at_once(site: Site, monkey
 
 
 async def test_a_pbx_has_so_many_long_polls_and_no_more(site: Site, agent: httpx.AsyncClient) -> None:
-    known = (await agent.get("/agent/v1/settings")).json()["version"]
+    version = (await agent.get("/agent/v1/settings")).json()["version"]
     paths = ("/agent/v1/settings", "/agent/v1/commands")
     async with site.client(seed.PBX_TOKEN) as patient:
         polls = [
             asyncio.create_task(
-                patient.get(paths[number % 2], params={"wait_s": 60} | ({"known": known} if number % 2 == 0 else {}))
+                patient.get(paths[number % 2], params={"wait_s": 60} | ({"known": version} if number % 2 == 0 else {}))
             )
             for number in range(16)
         ]

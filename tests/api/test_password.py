@@ -1,4 +1,4 @@
-"""Changing one's own password."""
+"""Changing the own password."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ async def test_the_new_one_counts_and_the_other_sessions_end(
         listening(site, there) as socket,
     ):
         assert (await here.post("/api/me/password", json=RIGHT)).status_code == 204
-        assert [(await one.get("/api/me")).status_code for one in (here, there, colleague)] == [200, 401, 200]
+        assert [(await client.get("/api/me")).status_code for client in (here, there, colleague)] == [200, 401, 200]
         await report(agent, seed.a_call(1, datetime.now(UTC)))
         with pytest.raises(ConnectionClosedError):
             await next_message(socket)
@@ -36,8 +36,8 @@ async def test_the_new_one_counts_and_the_other_sessions_end(
         assert (await client.post("/api/login", json=who)).status_code == 401
         assert (await client.post("/api/login", json=who | {"password": NEW})).status_code == 200
         assert (await client.post("/api/login", json=who | {"login": "421"})).status_code == 200
-    found = await entries(admin, action="password_changed")
-    assert [(one["login"], one["address"], one["subject"]) for one in found] == [("152", "127.0.0.1", "152")]
+    changes = await entries(admin, action="password_changed")
+    assert [(entry["login"], entry["address"], entry["subject"]) for entry in changes] == [("152", "127.0.0.1", "152")]
 
 
 @pytest.mark.usefixtures("stopped_login_clock")
@@ -49,7 +49,7 @@ async def test_who_does_not_know_it_cannot_change_it(site: Site, admin: httpx.As
         assert statuses == [403] * 9 + [429]
         assert (await client.post("/api/me/password", json=RIGHT)).status_code == 429
         assert (await client.get("/api/me")).status_code == 200
-    async with site.client() as client:  # nor guess on at the login
+    async with site.client() as client:  # the login is throttled too
         answer = await client.post("/api/login", json={"domain": "acme", "login": "152", "password": "wrong"})
     assert (answer.status_code, int(answer.headers["retry-after"]) >= 1) == (429, True)
     assert await entries(admin, action="password_changed") == []
@@ -65,9 +65,9 @@ async def test_a_short_one_is_refused(site: Site, new: str | None) -> None:
 
 
 async def test_of_two_changes_at_once_one_counts(site: Site) -> None:
-    async with await site.log_in("152") as one, await site.log_in("152") as other:
+    async with await site.log_in("152") as first, await site.log_in("152") as second:
         answers = await asyncio.gather(
-            one.post("/api/me/password", json=RIGHT), other.post("/api/me/password", json=RIGHT | {"new": "another one"})
+            first.post("/api/me/password", json=RIGHT), second.post("/api/me/password", json=RIGHT | {"new": "another one"})
         )
     assert sorted(answer.status_code for answer in answers) in ([204, 401], [204, 403])
 

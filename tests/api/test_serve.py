@@ -1,4 +1,4 @@
-"""Starting and stopping the server, and what it serves beside the API."""
+"""Starting and stopping the server, and serving the portal."""
 
 import asyncio
 import gzip
@@ -34,7 +34,7 @@ async def test_a_store_that_cannot_be_opened_is_told_as_it_is() -> None:
 
 
 async def test_a_connection_outlives_the_pause_of_whoever_holds_it(site: Site) -> None:
-    """httpx keeps one for five seconds, nginx for sixty: were we first to close it, their next request would be lost on its way."""
+    """httpx keeps an idle connection for 5 s: if the server closes it first, a request is lost."""
     address = httpx.URL(site.address)
     reader, writer = await asyncio.open_connection(address.host, address.port)
     for pause_s in (6, 0):
@@ -47,7 +47,7 @@ async def test_a_connection_outlives_the_pause_of_whoever_holds_it(site: Site) -
 
 @pytest.fixture
 def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder from which the portal is served; beside it lies a file that is nobody's business."""
+    """The folder of the portal; a secret file is in the folder above."""
     (tmp_path / "secret").write_text("secret")
     monkeypatch.setattr(portal, "STATIC", tmp_path / "static")
     return tmp_path / "static"
@@ -58,7 +58,7 @@ PAGE = "<title>page</title>"
 
 @pytest.fixture
 def built(static: Path) -> Path:
-    """The portal, built."""
+    """The built portal."""
     (static / "assets").mkdir(parents=True)
     (static / "index.html").write_text(PAGE)
     (static / "assets" / "app-1234.js").write_text("code")
@@ -67,13 +67,13 @@ def built(static: Path) -> Path:
 
 @pytest.fixture
 def compressed(built: Path) -> None:
-    """What it was compressed to, told from the rest by its words."""
+    """The compressed files, recognizable by their content."""
     for name in ("index.html", "assets/app-1234.js"):
         (built / f"{name}.gz").write_bytes(gzip.compress(b"compressed"))
 
 
 async def get_as_typed(site: Site, target: str) -> httpx.Response:
-    """Ask for exactly this target: httpx by itself would tidy it up."""
+    """Request exactly this target: httpx by itself normalizes it."""
     async with site.client() as stranger:
         return await stranger.send(httpx.Request("GET", site.address, extensions={"target": target.encode()}))
 
@@ -87,8 +87,8 @@ async def test_where_the_portal_is_not_built_the_page_says_so(static: Path, site
 async def test_the_portal_is_served_with_its_state_in_the_address(built: Path, site: Site) -> None:
     async with site.client() as browser:
         paths = ("/", "/calls/x?kind=missed", "/index.html", "/assets/app-1234.js")
-        found = {path: await browser.get(path) for path in paths}
-    assert {path: (answer.text, answer.headers["cache-control"]) for path, answer in found.items()} == {
+        answers = {path: await browser.get(path) for path in paths}
+    assert {path: (answer.text, answer.headers["cache-control"]) for path, answer in answers.items()} == {
         "/": (PAGE, "no-cache"),
         "/calls/x?kind=missed": (PAGE, "no-cache"),
         "/index.html": (PAGE, "no-cache"),

@@ -1,4 +1,4 @@
-"""Logging in and out, and what must not be learnt or done from outside."""
+"""Logging in and out, throttling, cross-site requests, security headers."""
 
 import asyncio
 from collections import Counter
@@ -49,8 +49,8 @@ async def test_where_no_proxy_is_configured_none_is_believed(site: Site) -> None
     async with site.client(**{"X-Forwarded-Proto": "https"}) as browser:
         assert "; secure" not in (await browser.post("/api/login", json=RIGHT)).headers["set-cookie"].lower()
         wrong = RIGHT | {"password": "wrong"}
-        told = [{"X-Forwarded-For": f"192.0.2.{number}"} for number in range(11)]
-        answers = [await browser.post("/api/login", json=wrong, headers=headers) for headers in told]
+        forwarded = [{"X-Forwarded-For": f"192.0.2.{number}"} for number in range(11)]
+        answers = [await browser.post("/api/login", json=wrong, headers=headers) for headers in forwarded]
     assert [answer.status_code for answer in answers] == [401] * 10 + [429]
 
 
@@ -157,7 +157,7 @@ def test_who_guesses_from_everywhere_is_slowed_too() -> None:
     throttle, now = LoginThrottle(), datetime(2026, 11, 22, tzinfo=UTC)
 
     def attempts(domain: str = "acme", login: str = "152", address: str = "192.0.2.{}") -> int:
-        """How many of 150 get through."""
+        """Return how many of 150 attempts are not delayed."""
         return sum(
             not throttle.begin(LoginAttempt(domain=domain, login=login.format(n), address=address.format(n)), now)
             for n in range(150)

@@ -1,4 +1,4 @@
-"""«Нужна помощь»: a real SMTP server takes it, or the asker is told that it was not sent."""
+"""«Нужна помощь» is delivered to a real SMTP server, or the answer says that it was not sent."""
 
 import asyncio
 import shutil
@@ -20,7 +20,7 @@ from tests.api.conftest import Site, free_port, serving
 from tests.support.eventually import eventually
 from tests.support.mail_server import FROM, SECOND, SUPPORT, mail_section, mail_server, mute_server
 
-pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # so aiosmtpd; some servers do
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # of aiosmtpd; some servers do so
 
 ASKED = {"name": "Пётр Петров", "contact": "petr@acme.example", "message": "Не помню пароль.\n.\nПерезвоните."}
 BOSS = "boss@acme.example"
@@ -28,22 +28,22 @@ BOSS = "boss@acme.example"
 
 @pytest.fixture
 def folder(seeded: Path, tmp_path: Path) -> Path:
-    """A store of its own."""
+    """The folder of a seeded store."""
     shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
 @asynccontextmanager
 async def desk(folder: Path, **options: Any) -> AsyncIterator[tuple[Any, Site]]:
-    """The API with a mail server beside it."""
+    """Serve the API with a mail server."""
     with mail_server(folder, **options) as (server, section):
         async with serving(folder, mail=section) as site:
             yield server, site
 
 
-async def ask(site: Site, said: Mapping[str, object] = {}, client: httpx.AsyncClient | None = None) -> httpx.Response:
+async def ask(site: Site, fields: Mapping[str, object] = {}, client: httpx.AsyncClient | None = None) -> httpx.Response:
     async with site.client() as stranger:
-        return await (client or stranger).post("/api/support", json=ASKED | dict(said))
+        return await (client or stranger).post("/api/support", json=ASKED | dict(fields))
 
 
 @pytest.mark.parametrize(("security", "login"), [("none", False), ("none", True), ("starttls", True), ("tls", True)])
@@ -69,10 +69,10 @@ async def test_the_domain_is_told_too_and_a_stranger_learns_nothing_of_it(folder
         async with await site.log_in("152") as client:
             answers.append(await ask(site, {"domain": "other"}, client))
     assert {(answer.status_code, answer.content) for answer in answers} == {(204, b"")}
-    everybody = (SUPPORT, SECOND)
-    assert [one.recipients for one in server.taken] == [(*everybody, BOSS), everybody, everybody, everybody, (*everybody, BOSS)]
-    said, *_, logged_in = [one.message.get_content() for one in server.taken]
-    assert "Домен (со слов): acme" in said
+    support, with_copy = (SUPPORT, SECOND), (SUPPORT, SECOND, BOSS)
+    assert [message.recipients for message in server.taken] == [with_copy, support, support, support, with_copy]
+    text, *_, logged_in = [message.message.get_content() for message in server.taken]
+    assert "Домен (со слов): acme" in text
     assert "Вошёл как: 152, домен acme" in logged_in and "other" not in logged_in
 
 
@@ -89,9 +89,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("said", HOSTILE)
-async def test_what_is_typed_never_becomes_a_header_or_a_recipient(folder: Path, said: dict[str, str]) -> None:
+async def test_what_is_typed_never_becomes_a_header_or_a_recipient(folder: Path, fields: dict[str, str]) -> None:
     async with desk(folder) as (server, site):
-        answer = await ask(site, said)
+        answer = await ask(site, fields)
     assert answer.status_code == 204, answer.text
     (taken,) = server.taken
     assert taken.recipients == (SUPPORT, SECOND)
@@ -100,7 +100,7 @@ async def test_what_is_typed_never_becomes_a_header_or_a_recipient(folder: Path,
     assert set(names) - {"x-peer", "x-mailfrom", "x-rcptto"} <= usual and max(Counter(names).values()) == 1
     assert taken.message["to"] == f"{SUPPORT}, {SECOND}"
     if reply := taken.message["reply-to"]:
-        assert [one.addr_spec for one in reply.addresses] == ["petr@acme.example"]
+        assert [address.addr_spec for address in reply.addresses] == ["petr@acme.example"]
 
 
 @pytest.mark.parametrize("contact", ["8-913-123-45-67", "petr", "пётр@acme.example", "petr@"])
@@ -120,7 +120,7 @@ async def test_what_is_missing_is_said(folder: Path) -> None:
     async with desk(folder) as (server, site):
         answers = [await ask(site, wrong) for wrong in INVALID]
         assert {answer.status_code for answer in answers} == {422}
-        assert (await ask(site)).status_code == 204  # what was not sent was not counted
+        assert (await ask(site)).status_code == 204  # invalid requests are not counted
     assert len(server.taken) == 1
 
 
@@ -187,7 +187,7 @@ async def test_many_at_once_do_not_pile_up(folder: Path) -> None:
 
 async def test_a_server_that_is_not_there(folder: Path) -> None:
     async with serving(folder, mail=mail_section(free_port(), folder)) as site:
-        answers = [await ask(site) for _ in range(7)]  # none of which was sent, so none is held against anybody
+        answers = [await ask(site) for _ in range(7)]  # not sent, so not counted
     assert {(answer.status_code, answer.json()["type"]) for answer in answers} == {(503, "/problems/mail-unreachable")}
 
 
@@ -223,8 +223,8 @@ async def test_without_a_mail_server_the_page_is_told_whom_to_ring(site: Site) -
     answer = await ask(site)
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/mail-not-configured")
     async with site.client() as stranger:
-        told = (await stranger.get("/api/portal")).json()
-    assert told == {"support_phone": "8-800-77-55-117", "support_email": None, "can_send_help": False}
+        contacts = (await stranger.get("/api/portal")).json()
+    assert contacts == {"support_phone": "8-800-77-55-117", "support_email": None, "can_send_help": False}
 
 
 async def test_with_one_the_page_is_told_that_help_can_be_sent(folder: Path) -> None:
@@ -233,15 +233,15 @@ async def test_with_one_the_page_is_told_that_help_can_be_sent(folder: Path) -> 
 
 
 async def checked(section: MailSection) -> Finding:
-    (finding,) = [one async for one in doctor_mail.check(Configuration(mail=section))]
+    (finding,) = [finding async for finding in doctor_mail.check(Configuration(mail=section))]
     return finding
 
 
 async def test_the_doctor_looks_whether_it_could_be_sent(folder: Path) -> None:
-    assert [one async for one in doctor_mail.check(Configuration())] == []
+    assert [finding async for finding in doctor_mail.check(Configuration())] == []
     with mail_server(folder, security=MailSecurity.STARTTLS, login=True) as (server, section):
-        found = await checked(section)
-        assert (found.ok, "security starttls, logged in" in found.detail) == (True, True)
+        reachable = await checked(section)
+        assert (reachable.ok, "security starttls, logged in" in reachable.detail) == (True, True)
         refused = await checked(section.model_copy(update={"user": "somebody"}))
         assert (refused.ok, "mail.password" in refused.mend) == (False, True)
         untrusted = await checked(section.model_copy(update={"ca_file": None}))
