@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api", responses=_FOR_ADMINISTRATORS)
 
 @router.put("/calls/{id}/hold", operation_id="holdCall", tags=["calls"], responses=NOT_FOUND)
 async def set_legal_hold(
-    id: str, change: models.HoldRequest, account: Administrator, request: Request, services: Shared
+    id: str, change: models.LegalHoldRequest, account: Administrator, request: Request, services: Shared
 ) -> models.CallWithPath:
     """Place a call under legal hold, or release it. `note` is the reason, for the audit."""
     now, by = datetime.now(UTC), actor(request, account)

@@ -141,7 +141,7 @@ class RecordingRequest(_Model):
     action: Action
 
 
-class HoldRequest(_Model):
+class LegalHoldRequest(_Model):
     """Whether a call is under legal hold, and the reason for the change."""
 
     hold: bool

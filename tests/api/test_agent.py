@@ -29,7 +29,7 @@ async def settings_of(agent: httpx.AsyncClient, known: int = 0, wait_s: float = 
     return TypeAdapter(DomainSettings).validate_json(answer.content)
 
 
-async def test_an_agent_learns_all_that_it_decides_by(agent: httpx.AsyncClient) -> None:
+async def test_an_agent_gets_all_settings(agent: httpx.AsyncClient) -> None:
     settings = await settings_of(agent)
     assert settings is not None
     acme, other = settings.domains
@@ -69,13 +69,13 @@ async def test_a_change_made_elsewhere_reaches_it_too(site: Site, agent: httpx.A
         await store.close()
 
 
-async def test_an_agent_that_knows_more_than_a_restored_store_learns_what_is_there(agent: httpx.AsyncClient) -> None:
+async def test_an_agent_with_a_newer_version_than_a_restored_store_gets_the_settings(agent: httpx.AsyncClient) -> None:
     settings = await settings_of(agent)
     assert settings is not None
     assert await settings_of(agent, settings.version + 5) == settings
 
 
-async def test_flipping_a_switch_to_where_it_stands_wakes_nobody(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_a_change_without_effect_wakes_no_agent(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     settings = await settings_of(agent)
     assert settings is not None
     assert (await admin.patch("/api/users/152", json={"record": "all"})).status_code == 200
@@ -99,7 +99,7 @@ CHANGES: list[tuple[str, str, dict[str, Any], int]] = [
 ]
 
 
-async def test_who_may_change_whom(site: Site) -> None:
+async def test_rights_to_change_users(site: Site) -> None:
     for login, whom, change, status in CHANGES:
         async with await site.log_in(login) as client:
             assert (await client.patch(f"/api/users/{whom}", json=change)).status_code == status, (login, whom, change)
@@ -122,7 +122,7 @@ async def test_without_the_token_of_a_pbx_nothing_is_taken(site: Site, admin: ht
                 assert (answer.status_code, answer.json()["type"]) == (401, "/problems/unknown-pbx"), path
 
 
-async def test_calls_get_receipts_one_by_one(agent: httpx.AsyncClient) -> None:
+async def test_each_call_gets_its_own_receipt(agent: httpx.AsyncClient) -> None:
     good, bad = seed.a_call(1, BEGIN), seed.but(seed.a_call(2, BEGIN), domain="nobody")
     receipts = (await report(agent, good, bad, good)).receipts
     assert [(receipt.linkedid, receipt.revision, receipt.refused is None) for receipt in receipts] == [
@@ -143,7 +143,7 @@ BROKEN: list[tuple[Any, str]] = [
 ]
 
 
-async def test_one_bad_report_never_fails_the_others(agent: httpx.AsyncClient) -> None:
+async def test_an_invalid_report_does_not_fail_the_others(agent: httpx.AsyncClient) -> None:
     reports = TypeAdapter(CallReport)
     good = [reports.dump_python(seed.a_call(number, BEGIN), mode="json") for number in range(2)]
     for change, words in BROKEN:

@@ -235,7 +235,7 @@ def test_no_more_is_decoded_than_there_should_be(tmp_path: Path) -> None:
     assert heard((tmp_path / "joined").read_bytes()).duration_ms == pytest.approx(3000, abs=70)
 
 
-def test_decoding_ends_when_nobody_waits(tmp_path: Path) -> None:
+def test_decoding_ends_when_it_is_abandoned(tmp_path: Path) -> None:
     complete = source(tmp_path / "x.ogg", AUDIO, 5000)
     with pytest.raises(ConversionAbandoned):
         write_joined(
@@ -299,7 +299,7 @@ async def happens(semaphore: Semaphore) -> None:
     assert await asyncio.to_thread(semaphore.acquire, timeout=60)
 
 
-async def test_what_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
+async def test_a_conversion_without_waiting_requests_is_cancelled(tmp_path: Path) -> None:
     cache, slow = AudioCache(tmp_path / "cache", limit_bytes=250), Slow()
     cache.prepare()
     first, second = (asyncio.create_task(cache.get("a.ogg", slow, owner=owner)) for owner in (1, 2))
@@ -317,7 +317,7 @@ async def test_what_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["a.ogg"]
 
 
-async def test_nobody_waits_for_more_than_two_at_a_time(tmp_path: Path) -> None:
+async def test_an_account_waits_for_two_conversions_at_most(tmp_path: Path) -> None:
     cache, slow = AudioCache(tmp_path / "cache", limit_bytes=10 * SIZE), Slow()
     cache.prepare()
     wanted = [("a", 1), ("a", 1), ("b", 1), ("b", 2), ("c", 2)]
@@ -332,7 +332,7 @@ async def test_nobody_waits_for_more_than_two_at_a_time(tmp_path: Path) -> None:
     assert (await cache.get("e", slow, owner=1)).exists()
 
 
-async def test_head_makes_nothing(admin: httpx.AsyncClient, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_head_converts_nothing(admin: httpx.AsyncClient, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Slow()
     slow.finish.set()
     monkeypatch.setattr(conversion, "write_joined", slow)
@@ -363,7 +363,7 @@ HEARD: list[tuple[str, str, dict[str, str], str | None]] = [
 ]
 
 
-async def test_who_listened_is_written_down_once_for_each_time(site: Site, call: str) -> None:
+async def test_each_playback_is_audited_once(site: Site, call: str) -> None:
     store = await Store.open(site.configuration.store)
     try:
         async with await site.log_in("152") as user, await site.log_in("900", "other") as stranger:
@@ -379,7 +379,7 @@ async def test_who_listened_is_written_down_once_for_each_time(site: Site, call:
     assert {(row.login, row.address, row.subject) for row in rows} == {("152", "127.0.0.1", call.split("/")[3])}
 
 
-async def test_what_is_not_yet_written_down_is_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_entries_that_could_not_be_written_are_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     store = await Store.open(site.configuration.store)
     try:
         trail = AuditTrail(store)
@@ -418,7 +418,7 @@ async def audited(store: Store) -> Sequence[Row[Any]]:
         return (await connection.execute(heard.order_by(audit.c.id))).all()
 
 
-async def test_a_listener_who_leaves_makes_room(
+async def test_a_client_that_disconnects_frees_its_slots(
     agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = Slow()

@@ -56,7 +56,7 @@ async def test_it_is_for_administrators_alone_and_of_their_domain(site: Site, ad
     assert [entry["login"] for entry in await entries(admin, action="logged_in")] == ["900", "152"]
 
 
-async def test_what_happens_is_told_with_the_call(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_entries_name_the_call(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     call = seed.a_call(1, NOW)
     await ship(agent, call, 5000)
     public_id = call_id("pbx1", call.linkedid)
@@ -116,7 +116,7 @@ async def test_filters_and_pages(site: Site, admin: httpx.AsyncClient) -> None:
     assert (names, sizes) == ([f"имя {number}" for number in range(6, -1, -1)], [3, 3, 1])
 
 
-async def test_entries_of_one_moment_are_told_once_each(site: Site, admin: httpx.AsyncClient) -> None:
+async def test_entries_of_the_same_time_are_listed_once_each(site: Site, admin: httpx.AsyncClient) -> None:
     store = await Store.open(site.configuration.store)
     try:
         rows = [
@@ -151,11 +151,11 @@ WRONG: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("query", WRONG)
-async def test_what_is_not_understood_is_said(admin: httpx.AsyncClient, query: dict[str, Any]) -> None:
+async def test_invalid_parameters_are_refused(admin: httpx.AsyncClient, query: dict[str, Any]) -> None:
     assert (await admin.get("/api/audit", params=query)).status_code == 422
 
 
-async def test_failed_logins_are_told_and_counted(site: Site, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_logins_are_audited_and_counted(site: Site, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failed_logins, "_BATCH_EACH_S", 3600.0)  # the first batch is written at once
     wrong = {"domain": "acme", "login": "152", "password": "wrong"}
     async with site.client() as client:
@@ -185,7 +185,7 @@ def test_guessing_does_not_fill_the_audit() -> None:
     assert (batch[-1].domain_id, batch[-1].count) == (2, 1)
 
 
-async def test_what_the_operator_changes_is_told_without_a_password(site: Site, admin: httpx.AsyncClient) -> None:
+async def test_changes_of_the_operator_are_audited_without_passwords(site: Site, admin: httpx.AsyncClient) -> None:
     store = await Store.open(site.configuration.store)
     try:
         await set_password(store, "acme", "152", "a new secret")
@@ -211,7 +211,7 @@ HOLDS: list[tuple[dict[str, object], bool, list[tuple[str, dict[str, str]]]]] = 
 ]
 
 
-async def test_a_call_is_held_and_let_go(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_a_legal_hold_is_placed_and_released(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     call = seed.a_call(1, NOW)
     await report(agent, call)
     path = f"/api/calls/{call_id('pbx1', call.linkedid)}"
@@ -224,7 +224,9 @@ async def test_a_call_is_held_and_let_go(site: Site, agent: httpx.AsyncClient, a
         assert [(entry["action"], entry["detail"]) for entry in await entries(admin, action=["held", "released"])] == expected
 
 
-async def test_who_may_not_hold(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_only_administrators_of_the_domain_place_legal_holds(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
     call = seed.a_call(1, NOW)
     await report(agent, call)
     path = f"/api/calls/{call_id('pbx1', call.linkedid)}/hold"

@@ -189,7 +189,7 @@ SEEN = [
 ]
 
 
-async def test_nobody_reaches_what_is_not_theirs(site: Site, agent: httpx.AsyncClient) -> None:
+async def test_calls_of_others_are_not_found(site: Site, agent: httpx.AsyncClient) -> None:
     own = seed.a_call(1, BEGIN)
     both = seed.a_call(3, BEGIN)
     later = seed.but(both.segments[0], name="later", user="421", started_at=both.segments[0].started_at + timedelta(seconds=3))

@@ -30,7 +30,7 @@ async def history(site: Site, agent: httpx.AsyncClient) -> AsyncIterator[Store]:
 
 
 @pytest.mark.parametrize("how", ["logout", "password"])
-async def test_it_breaks_off_when_the_session_ends(
+async def test_an_export_ends_with_its_session(
     history: Store, site: Site, admin: httpx.AsyncClient, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "_SESSION_CHECKED_EACH_S", 0.0)
@@ -50,7 +50,7 @@ async def test_it_breaks_off_when_the_session_ends(
     assert 0 < int(entry["detail"]["calls"]) < _COUNT, "the rows that were sent are counted"
 
 
-async def test_who_stays_logged_in_gets_all_of_it(history: Store, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_that_lasts_gets_all_rows(history: Store, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "_SESSION_CHECKED_EACH_S", 0.0)
     async with await site.log_in("152") as client:
         answer = await client.get(f"/api/calls.csv?{_LONG}", timeout=120)
@@ -70,7 +70,7 @@ async def test_another_sites_link_exports_nothing(site: Site, admin: httpx.Async
     assert len(await awaited(admin, 3, action="exported")) == 3
 
 
-async def test_what_was_asked_is_told_shortly(site: Site, admin: httpx.AsyncClient) -> None:
+async def test_long_parameters_are_cut_in_the_audit(site: Site, admin: httpx.AsyncClient) -> None:
     many = "&".join(f"user={number:030}" for number in range(1000))
     assert (await admin.get(f"/api/calls.csv?{many}&number=2458888")).status_code == 200
     (entry,) = await awaited(admin, 1, action="exported")

@@ -22,7 +22,7 @@ _MIB = 1024**2
     ],
     ids=["address", "header", "headers", "trailer"],
 )
-async def test_a_head_without_end_is_not_held(site: Site, begin: bytes, more: bytes) -> None:
+async def test_an_endless_head_is_not_kept(site: Site, begin: bytes, more: bytes) -> None:
     host, port = site.address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     sent = 0
@@ -37,7 +37,7 @@ async def test_a_head_without_end_is_not_held(site: Site, begin: bytes, more: by
     assert sent < 8 * _MIB, "the rest is in socket buffers"
 
 
-async def test_a_long_selection_and_a_long_body_are_taken(site: Site, admin: httpx.AsyncClient) -> None:
+async def test_a_long_selection_and_a_long_body_are_accepted(site: Site, admin: httpx.AsyncClient) -> None:
     many = "&".join(f"user=somebody.with.a.long.name.{number}" for number in range(1000))
     assert (await admin.get(f"/api/calls?{many}")).status_code == 200
 

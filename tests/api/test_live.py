@@ -37,7 +37,7 @@ async def next_message(socket: ClientConnection) -> dict[str, Any]:
     return message
 
 
-async def test_a_call_is_told_as_it_grows(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_each_change_of_a_call_is_sent(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     call = seed.a_call(1, BEGIN)
     async with listening(site, admin) as socket:
         await report(agent, seed.but(call, revision=call.revision - 1, ended_at=None))
@@ -53,7 +53,7 @@ async def test_a_call_is_told_as_it_grows(site: Site, agent: httpx.AsyncClient, 
     assert (ready["type"], ready["id"], ready["recording"]["state"]) == ("recording", began["call"]["id"], "ready")
 
 
-async def test_everybody_hears_of_their_own_calls_alone(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_each_user_gets_only_their_own_calls(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     call = seed.a_call(1, BEGIN)
     of_colleague = seed.but(seed.a_call(2, BEGIN), participants=("421",), employee="421", segments=())
     foreign = seed.but(seed.a_call(3, BEGIN), domain="other", participants=("900",), segments=())
@@ -76,9 +76,7 @@ async def test_everybody_hears_of_their_own_calls_alone(site: Site, agent: httpx
         assert (await next_message(other))["call"]["linkedid"] == foreign.linkedid
 
 
-async def test_a_call_that_became_part_of_another_is_told_to_be_gone(
-    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_a_merged_call_is_sent_as_gone(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     call = seed.but(seed.a_call(1, BEGIN), ended_at=None, segments=(), participants=("152", "421"))
     part = seed.but(seed.a_call(2, BEGIN), ended_at=None, segments=(), participants=("421",))
     await report(agent, call, part)
@@ -97,7 +95,7 @@ async def test_a_call_that_became_part_of_another_is_told_to_be_gone(
         assert (await next_message(of_stranger))["call"]["linkedid"] == last.linkedid  # and nothing of the call of others
 
 
-async def test_who_was_only_rung_hears_that_another_took_it(site: Site, agent: httpx.AsyncClient) -> None:
+async def test_a_user_who_was_only_rung_gets_gone(site: Site, agent: httpx.AsyncClient) -> None:
     rings = seed.but(seed.unanswered(seed.a_call(1, BEGIN)), revision=1, ended_at=None, employee=None, participants=("152", "421"))
     async with await site.log_in("421") as own, listening(site, own) as mine:
         await report(agent, rings)
@@ -134,7 +132,7 @@ async def test_a_session_that_ends_ends_it(site: Site, agent: httpx.AsyncClient)
             await next_message(socket)
 
 
-async def test_whatever_the_client_says_is_not_read(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_messages_of_the_client_are_ignored(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     async with listening(site, admin) as socket:
         for message in (b"\xff\0", "text", b""):
             await socket.send(message)
@@ -142,7 +140,7 @@ async def test_whatever_the_client_says_is_not_read(site: Site, agent: httpx.Asy
         assert (await next_message(socket))["type"] == "call"
 
 
-async def test_where_telling_fails_the_socket_is_closed(
+async def test_when_sending_fails_the_socket_is_closed(
     site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def crash(*_: object) -> None:
@@ -174,7 +172,7 @@ def changed(number: int, *, is_new: bool = False) -> CallChange:
     )
 
 
-async def test_changes_that_nobody_has_read_yet_become_one() -> None:
+async def test_changes_that_were_not_taken_become_one() -> None:
     hub = LiveHub()
     with hub.listening(1) as listener:
         hub.publish(changed(1), recording_only=True)
@@ -189,7 +187,7 @@ async def test_changes_that_nobody_has_read_yet_become_one() -> None:
         assert (len(pending), overflowed) == (500, True)
 
 
-async def test_an_account_has_so_many_sockets_and_no_more(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_the_sockets_of_an_account_are_limited(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(listening(site, admin)) for _ in range(20)]
         await asyncio.gather(*[asyncio.wait_for(await socket.ping(), 60) for socket in sockets])
@@ -223,7 +221,7 @@ async def test_a_session_that_ends_closes_its_sockets_at_once(site: Site, monkey
         await asyncio.wait_for(await stays.ping(), 60)
 
 
-async def test_a_pbx_has_so_many_long_polls_and_no_more(site: Site, agent: httpx.AsyncClient) -> None:
+async def test_the_long_polls_of_a_pbx_are_limited(site: Site, agent: httpx.AsyncClient) -> None:
     version = (await agent.get("/agent/v1/settings")).json()["version"]
     paths = ("/agent/v1/settings", "/agent/v1/commands")
     async with site.client(seed.PBX_TOKEN) as patient:

@@ -17,7 +17,7 @@ WRONG = {"current": "wrong", "new": NEW}
 RIGHT = {"current": seed.PASSWORD, "new": NEW}
 
 
-async def test_the_new_one_counts_and_the_other_sessions_end(
+async def test_the_new_password_is_valid_and_the_other_sessions_end(
     site: Site, admin: httpx.AsyncClient, agent: httpx.AsyncClient
 ) -> None:
     async with (
@@ -41,7 +41,7 @@ async def test_the_new_one_counts_and_the_other_sessions_end(
 
 
 @pytest.mark.usefixtures("stopped_login_clock")
-async def test_who_does_not_know_it_cannot_change_it(site: Site, admin: httpx.AsyncClient) -> None:
+async def test_a_wrong_current_password_is_refused_and_throttled(site: Site, admin: httpx.AsyncClient) -> None:
     async with await site.log_in("152") as client:
         answer = await client.post("/api/me/password", json=WRONG)
         assert (answer.status_code, answer.json()["type"]) == (403, "/problems/wrong-password")
@@ -56,7 +56,7 @@ async def test_who_does_not_know_it_cannot_change_it(site: Site, admin: httpx.As
 
 
 @pytest.mark.parametrize("new", ["", "1234567", "x" * 1001, None])
-async def test_a_short_one_is_refused(site: Site, new: str | None) -> None:
+async def test_a_password_of_a_wrong_length_is_refused(site: Site, new: str | None) -> None:
     async with await site.log_in("152") as client:
         assert (await client.post("/api/me/password", json=RIGHT | {"new": new})).status_code == 422
         await client.post("/api/logout")
@@ -64,7 +64,7 @@ async def test_a_short_one_is_refused(site: Site, new: str | None) -> None:
         assert (await client.get("/api/me")).status_code == 200
 
 
-async def test_of_two_changes_at_once_one_counts(site: Site) -> None:
+async def test_of_two_concurrent_changes_the_second_is_refused(site: Site) -> None:
     async with await site.log_in("152") as first, await site.log_in("152") as second:
         answers = await asyncio.gather(
             first.post("/api/me/password", json=RIGHT), second.post("/api/me/password", json=RIGHT | {"new": "another one"})

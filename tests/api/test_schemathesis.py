@@ -140,7 +140,7 @@ _the_same_each_time = settings(
 
 @EVERY_EDGE.parametrize()
 @_the_same_each_time
-def test_every_edge_by_who_may(case: Case[Any], served: Served, asked_by: Asked) -> None:
+def test_every_limit(case: Case[Any], served: Served, asked_by: Asked) -> None:
     ask(case, served, asked_by("agent" if case.path.startswith("/agent/") else "administrator"))
 
 

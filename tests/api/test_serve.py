@@ -20,20 +20,20 @@ from tests.api.conftest import Site
 from tests.data import seed
 
 
-async def test_a_port_in_use_is_told_in_one_line(tmp_path: Path) -> None:
+async def test_a_port_in_use_is_a_configuration_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         listen = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(ConfigurationError, match=f"^api.listen = '{listen}': Address already in use; choose another"):
             await run(Configuration(store=seed.section(tmp_path), api=ApiSection(listen=listen)))
 
 
-async def test_a_store_that_cannot_be_opened_is_told_as_it_is() -> None:
+async def test_a_store_that_cannot_be_opened_is_a_configuration_error() -> None:
     store = StoreSection(database="sqlite:////proc/nowhere/x.db")
     with pytest.raises(ConfigurationError, match=r"store\.database"):
         await run(Configuration(store=store, api=ApiSection(listen="127.0.0.1:0")))
 
 
-async def test_a_connection_outlives_the_pause_of_whoever_holds_it(site: Site) -> None:
+async def test_an_idle_connection_is_kept_longer_than_clients_keep_it(site: Site) -> None:
     """httpx keeps an idle connection for 5 s: if the server closes it first, a request is lost."""
     address = httpx.URL(site.address)
     reader, writer = await asyncio.open_connection(address.host, address.port)
@@ -111,7 +111,7 @@ async def test_the_portal_is_served_with_its_state_in_the_address(built: Path, s
         ("x-gzip-not", False),
     ],
 )
-async def test_who_takes_gzip_gets_what_was_compressed_when_it_was_built(site: Site, accepted: str, so: bool) -> None:
+async def test_clients_that_accept_gzip_get_the_compressed_files(site: Site, accepted: str, so: bool) -> None:
     kinds = {"/": "text/html", "/calls/x": "text/html", "/assets/app-1234.js": "text/javascript"}
     async with site.client() as browser:
         for path, kind in kinds.items():
@@ -146,7 +146,7 @@ async def test_no_address_leads_out_of_the_portal(built: Path, site: Site, targe
     assert answer.text == PAGE or status != 200
 
 
-def test_alone_it_logs_one_event_a_line(tmp_path: Path) -> None:
+def test_the_api_command_logs_one_event_per_line(tmp_path: Path) -> None:
     config = tmp_path / "fonoteka.toml"
     config.write_text(
         f'[store]\ndatabase = "sqlite:///{tmp_path}/x.db"\nobjects = "file://{tmp_path}/objects"\n[api]\nlisten = "127.0.0.1:0"'

@@ -71,7 +71,7 @@ WRONG = [
 ]
 
 
-async def test_whatever_was_wrong_the_answer_is_the_same(site: Site) -> None:
+async def test_the_answer_to_wrong_credentials_does_not_tell_which_part_is_wrong(site: Site) -> None:
     async with site.client() as client:
         answers = [await client.post("/api/login", json=wrong) for wrong in WRONG]
     assert {(answer.status_code, answer.text) for answer in answers} == {
@@ -133,7 +133,7 @@ async def test_attempts_sent_at_once_are_counted_before_any_is_looked_at(site: S
         assert (await colleague.post("/api/login", json=RIGHT)).status_code == 200
 
 
-async def test_a_rush_is_sent_away_instead_of_queueing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_logins_are_limited(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     finish = asyncio.Event()
 
     async def slow(*arguments: Any, **options: Any) -> object:
@@ -153,7 +153,7 @@ async def test_a_rush_is_sent_away_instead_of_queueing(site: Site, monkeypatch: 
         assert (await client.post("/api/login", json=RIGHT)).status_code == 200
 
 
-def test_who_guesses_from_everywhere_is_slowed_too() -> None:
+def test_guesses_from_many_addresses_are_throttled() -> None:
     throttle, now = LoginThrottle(), datetime(2026, 11, 22, tzinfo=UTC)
 
     def attempts(domain: str = "acme", login: str = "152", address: str = "192.0.2.{}") -> int:
@@ -207,7 +207,7 @@ async def test_another_site_cannot_log_somebody_in(site: Site) -> None:
 NEEDS_LOGIN = ["/api/me", "/api/calls", "/api/calls/x", "/api/calls/x/audio", "/api/calls/x/peaks", "/api/users", "/api/numbers"]
 
 
-async def test_nothing_is_told_to_strangers(site: Site) -> None:
+async def test_requests_without_a_session_are_refused(site: Site) -> None:
     for token, path in product((None, "wrong", seed.PBX_TOKEN), NEEDS_LOGIN):
         async with site.client(token) as stranger:
             answer = await stranger.get(path)

@@ -47,7 +47,7 @@ async def ask(site: Site, fields: Mapping[str, object] = {}, client: httpx.Async
 
 
 @pytest.mark.parametrize(("security", "login"), [("none", False), ("none", True), ("starttls", True), ("tls", True)])
-async def test_a_stranger_is_heard(folder: Path, security: str, login: bool) -> None:
+async def test_a_request_without_a_session_is_sent(folder: Path, security: str, login: bool) -> None:
     async with desk(folder, security=MailSecurity(security), login=login) as (server, site):
         answer = await ask(site)
         assert (answer.status_code, answer.content) == (204, b"")
@@ -63,7 +63,7 @@ async def test_a_stranger_is_heard(folder: Path, security: str, login: bool) -> 
     assert text == ("Имя: Пётр Петров\nКонтакт: petr@acme.example\nАдрес: 127.0.0.1\n\nНе помню пароль.\n.\nПерезвоните.\n")
 
 
-async def test_the_domain_is_told_too_and_a_stranger_learns_nothing_of_it(folder: Path) -> None:
+async def test_the_domain_gets_a_copy_and_the_answer_does_not_tell_if_it_exists(folder: Path) -> None:
     async with desk(folder) as (server, site):
         answers = [await ask(site, {"domain": domain}) for domain in ("acme", "other", "nowhere", "")]
         async with await site.log_in("152") as client:
@@ -89,7 +89,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("said", HOSTILE)
-async def test_what_is_typed_never_becomes_a_header_or_a_recipient(folder: Path, fields: dict[str, str]) -> None:
+async def test_input_never_becomes_a_header_or_a_recipient(folder: Path, fields: dict[str, str]) -> None:
     async with desk(folder) as (server, site):
         answer = await ask(site, fields)
     assert answer.status_code == 204, answer.text
@@ -104,7 +104,7 @@ async def test_what_is_typed_never_becomes_a_header_or_a_recipient(folder: Path,
 
 
 @pytest.mark.parametrize("contact", ["8-913-123-45-67", "petr", "пётр@acme.example", "petr@"])
-async def test_what_is_no_address_can_be_read_but_not_replied_to(folder: Path, contact: str) -> None:
+async def test_a_contact_that_is_no_e_mail_address_is_only_in_the_text(folder: Path, contact: str) -> None:
     async with desk(folder) as (server, site):
         assert (await ask(site, {"contact": contact})).status_code == 204
     assert server.taken[0].message["reply-to"] is None
@@ -116,7 +116,7 @@ INVALID: list[dict[str, object]] = [
 ]  # fmt: skip
 
 
-async def test_what_is_missing_is_said(folder: Path) -> None:
+async def test_invalid_requests_are_refused(folder: Path) -> None:
     async with desk(folder) as (server, site):
         answers = [await ask(site, wrong) for wrong in INVALID]
         assert {answer.status_code for answer in answers} == {422}
@@ -142,7 +142,7 @@ async def test_it_is_sent_where_support_gets_it(folder: Path, behaviour: dict[st
         assert (answer.json()["type"], answer.json()["detail"]) == ("/problems/mail-refused", "the mail server did not take it")
 
 
-async def test_a_wrong_password_is_the_operators_business(folder: Path) -> None:
+async def test_a_wrong_mail_password_is_logged_and_not_answered(folder: Path) -> None:
     with mail_server(folder, login=True) as (server, section):
         wrong = section.model_copy(update={"password": mail_section(1, folder, login=True).password, "user": "somebody"})
         async with serving(folder, mail=wrong) as site:
@@ -153,28 +153,28 @@ async def test_a_wrong_password_is_the_operators_business(folder: Path) -> None:
     assert "mail-secret" not in str(logs)
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(folder: Path) -> None:
+async def test_an_unknown_certificate_is_not_trusted(folder: Path) -> None:
     with mail_server(folder, security=MailSecurity.STARTTLS, login=True) as (server, section):
         async with serving(folder, mail=section.model_copy(update={"ca_file": None})) as site:
             answer = await ask(site)
     assert (answer.status_code, answer.json()["type"], server.taken) == (503, "/problems/mail-unreachable", [])
 
 
-async def test_starttls_is_never_done_without(folder: Path) -> None:
+async def test_starttls_is_required(folder: Path) -> None:
     with mail_server(folder) as (server, section):
         async with serving(folder, mail=section.model_copy(update={"security": MailSecurity.STARTTLS})) as site:
             answer = await ask(site)
     assert (answer.status_code, server.taken) == (502, [])
 
 
-async def test_a_server_that_says_nothing_is_waited_for_so_long(folder: Path) -> None:
+async def test_a_silent_mail_server_times_out(folder: Path) -> None:
     with mute_server(folder) as section:
         async with serving(folder, mail=section) as site:
             answer = await ask(site)
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/mail-unreachable")
 
 
-async def test_many_at_once_do_not_pile_up(folder: Path) -> None:
+async def test_concurrent_deliveries_are_limited(folder: Path) -> None:
     with mute_server(folder) as section:
         async with serving(folder, mail=section.model_copy(update={"timeout": 60.0})) as site:
             requests = [asyncio.create_task(ask(site)) for _ in range(12)]
@@ -185,13 +185,13 @@ async def test_many_at_once_do_not_pile_up(folder: Path) -> None:
     await asyncio.gather(*requests, return_exceptions=True)
 
 
-async def test_a_server_that_is_not_there(folder: Path) -> None:
+async def test_an_absent_mail_server(folder: Path) -> None:
     async with serving(folder, mail=mail_section(free_port(), folder)) as site:
         answers = [await ask(site) for _ in range(7)]  # not sent, so not counted
     assert {(answer.status_code, answer.json()["type"]) for answer in answers} == {(503, "/problems/mail-unreachable")}
 
 
-async def test_so_many_an_hour_from_one_address(folder: Path) -> None:
+async def test_five_requests_an_hour_from_one_address(folder: Path) -> None:
     async with desk(folder) as (server, site):
         answers = [await ask(site) for _ in range(6)]
         assert [answer.status_code for answer in answers] == [204] * 5 + [429]
@@ -203,7 +203,7 @@ async def test_so_many_an_hour_from_one_address(folder: Path) -> None:
     assert len(server.taken) == 6
 
 
-async def test_so_many_an_hour_from_everywhere(folder: Path) -> None:
+async def test_sixty_requests_an_hour_from_all_addresses(folder: Path) -> None:
     async with desk(folder) as (server, site):
         statuses = []
         for host in range(2, 15):
@@ -213,7 +213,7 @@ async def test_so_many_an_hour_from_everywhere(folder: Path) -> None:
     assert (statuses, len(server.taken)) == ([204] * 60 + [429] * 5, 60)
 
 
-async def test_another_site_cannot_ask_for_somebody(folder: Path) -> None:
+async def test_another_site_cannot_send_a_request(folder: Path) -> None:
     async with desk(folder) as (server, site), site.client(Origin="https://evil.example") as client:
         assert (await ask(site, client=client)).status_code == 403
     assert server.taken == []
@@ -227,7 +227,7 @@ async def test_without_a_mail_server_the_page_is_told_whom_to_ring(site: Site) -
     assert contacts == {"support_phone": "8-800-77-55-117", "support_email": None, "can_send_help": False}
 
 
-async def test_with_one_the_page_is_told_that_help_can_be_sent(folder: Path) -> None:
+async def test_with_a_mail_server_help_can_be_sent(folder: Path) -> None:
     async with desk(folder) as (_, site), site.client() as stranger:
         assert (await stranger.get("/api/portal")).json()["can_send_help"] is True
 
@@ -237,7 +237,7 @@ async def checked(section: MailSection) -> Finding:
     return finding
 
 
-async def test_the_doctor_looks_whether_it_could_be_sent(folder: Path) -> None:
+async def test_the_doctor_checks_the_mail_server(folder: Path) -> None:
     assert [finding async for finding in doctor_mail.check(Configuration())] == []
     with mail_server(folder, security=MailSecurity.STARTTLS, login=True) as (server, section):
         reachable = await checked(section)

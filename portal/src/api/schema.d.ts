@@ -1110,19 +1110,6 @@ export interface components {
             name: string;
         };
         /**
-         * HoldRequest
-         * @description Whether a call is under legal hold, and the reason for the change.
-         */
-        HoldRequest: {
-            /** Hold */
-            hold: boolean;
-            /**
-             * Note
-             * @default
-             */
-            note: string;
-        };
-        /**
          * HourCounts
          * @description Calls that began in one hour of the day, in the domain's time zone.
          */
@@ -1223,6 +1210,19 @@ export interface components {
          * @enum {string}
          */
         Language: "ru" | "en";
+        /**
+         * LegalHoldRequest
+         * @description Whether a call is under legal hold, and the reason for the change.
+         */
+        LegalHoldRequest: {
+            /** Hold */
+            hold: boolean;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+        };
         /**
          * Live
          * @description A call in progress. `recorder` and `actions` are for the sides that the viewer may control.
@@ -2699,7 +2699,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["HoldRequest"];
+                "application/json": components["schemas"]["LegalHoldRequest"];
             };
         };
         responses: {

@@ -70,7 +70,7 @@ VIEWS: list[tuple[tuple[Side, ...], str, tuple[RecorderState, Reason | None, lis
 ]
 
 
-async def test_everybody_is_offered_what_they_may_do(site: Site, agent: httpx.AsyncClient) -> None:
+async def test_each_viewer_is_offered_the_allowed_actions(site: Site, agent: httpx.AsyncClient) -> None:
     calls = [going_on(number, *sides) for number, (sides, _, _) in enumerate(VIEWS)]
     await report(agent, *calls)
     for call, (_, login, (recorder, reason, actions)) in zip(calls, VIEWS, strict=True):
@@ -81,7 +81,7 @@ async def test_everybody_is_offered_what_they_may_do(site: Site, agent: httpx.As
             assert row["live"] == live
 
 
-async def test_it_tells_who_talks_and_since_when_until_the_end(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_parties_and_talk_time_are_listed_until_the_end(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     call = going_on(1, BY_RULE)
     await report(agent, call)
     (live,) = (await live_of(admin)).values()
@@ -93,7 +93,7 @@ async def test_it_tells_who_talks_and_since_when_until_the_end(agent: httpx.Asyn
     assert (await admin.get(f"/api/calls/{public_id(call)}")).json()["live"] is None
 
 
-async def test_only_ones_own_calls_are_there_and_none_that_never_ended(site: Site, agent: httpx.AsyncClient) -> None:
+async def test_a_user_sees_only_their_own_calls_and_no_lost_ones(site: Site, agent: httpx.AsyncClient) -> None:
     own, of_colleague = going_on(1, BY_RULE), going_on(2, NOT_ASKED)
     foreign = going_on(3, side("900", ON), domain="other")
     lost = going_on(4, BY_RULE, began=BEGIN - timedelta(days=1, minutes=1))
@@ -125,7 +125,7 @@ async def answered(agent: httpx.AsyncClient, command: int, refusal: Refusal | No
     assert (await agent.post(f"/agent/v1/commands/{command}", content=body, headers=headers)).status_code == 204
 
 
-async def test_what_is_asked_reaches_the_agent_and_its_answer_comes_back(site: Site, agent: httpx.AsyncClient) -> None:
+async def test_a_command_reaches_the_agent_and_its_outcome_the_client(site: Site, agent: httpx.AsyncClient) -> None:
     call = going_on(1, BY_RULE)
     await report(agent, call)
     assert call.live is not None
@@ -143,7 +143,7 @@ async def test_what_is_asked_reaches_the_agent_and_its_answer_comes_back(site: S
             assert (answer.json()["live"]["recorder"], answer.json()["path"][0]["what"]) == ("paused", "arrive")
 
 
-async def test_asking_and_answering_wait_for_no_regular_look(
+async def test_commands_and_outcomes_do_not_wait_for_the_regular_poll(
     agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without being woken, the requests would last longer than the client waits."""
@@ -159,7 +159,7 @@ async def test_asking_and_answering_wait_for_no_regular_look(
     assert (await asking).status_code == 200
 
 
-async def test_what_another_replica_was_asked_reaches_the_agent_too(
+async def test_a_command_of_another_replica_reaches_the_agent(
     site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
     call = going_on(1, BY_RULE)
@@ -179,7 +179,7 @@ async def test_what_another_replica_was_asked_reaches_the_agent_too(
 
 
 @pytest.mark.parametrize("refusal", Refusal)
-async def test_a_refusal_is_told_with_its_reason(agent: httpx.AsyncClient, admin: httpx.AsyncClient, refusal: Refusal) -> None:
+async def test_a_refusal_is_answered_with_its_reason(agent: httpx.AsyncClient, admin: httpx.AsyncClient, refusal: Refusal) -> None:
     call = going_on(1, BY_RULE)
     await report(agent, call)
     asking = asyncio.create_task(ask(admin, call))
@@ -195,7 +195,7 @@ async def test_a_refusal_is_told_with_its_reason(agent: httpx.AsyncClient, admin
     assert problem["detail"]
 
 
-async def test_a_pbx_that_does_not_answer_is_said_so_and_will_not_do_it_later(
+async def test_a_command_that_no_agent_takes_is_withdrawn(
     agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.routes.live._TAKEN_WITHIN_S", 0.2)
@@ -206,7 +206,7 @@ async def test_a_pbx_that_does_not_answer_is_said_so_and_will_not_do_it_later(
     assert await asked_of(agent, wait_s=0) == []
 
 
-async def test_what_the_pbx_has_taken_is_never_said_to_be_undone(
+async def test_a_command_that_the_pbx_took_is_never_answered_as_withdrawn(
     agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The agent takes the command at the last moment, when the API is about to withdraw it."""
@@ -239,7 +239,7 @@ async def test_what_the_pbx_has_taken_is_never_said_to_be_undone(
     assert (answer.status_code, answer.json()["type"]) == (504, "/problems/pbx-did-not-say")
 
 
-async def test_what_is_not_theirs_or_over_is_not_asked_for(site: Site, agent: httpx.AsyncClient) -> None:
+async def test_calls_of_others_and_ended_calls_get_no_command(site: Site, agent: httpx.AsyncClient) -> None:
     call, ended = going_on(1, BY_RULE), seed.a_call(2, BEGIN)
     await report(agent, call, ended)
     async with await site.log_in("421") as colleague, await site.log_in("900", "other") as stranger:
@@ -256,7 +256,9 @@ async def test_what_is_not_theirs_or_over_is_not_asked_for(site: Site, agent: ht
     assert await asked_of(agent, wait_s=0) == []
 
 
-async def test_another_pbx_neither_sees_nor_answers_it(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_another_pbx_neither_gets_nor_answers_a_command(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
     call = going_on(1, BY_RULE)
     await report(agent, call)
     store = await Store.open(site.configuration.store)
@@ -279,7 +281,7 @@ async def test_another_pbx_neither_sees_nor_answers_it(site: Site, agent: httpx.
     assert (await asking).status_code == 200
 
 
-async def test_every_try_is_written_down(site: Site, agent: httpx.AsyncClient) -> None:
+async def test_every_command_is_audited(site: Site, agent: httpx.AsyncClient) -> None:
     call = going_on(1, BY_RULE)
     await report(agent, call)
     async with await site.log_in("152") as client:
@@ -301,7 +303,9 @@ async def test_every_try_is_written_down(site: Site, agent: httpx.AsyncClient) -
     ]
 
 
-async def test_a_long_call_is_no_obstacle_to_the_answer(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_the_outcome_of_a_call_with_a_long_path_is_accepted(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
     """A long path of the call must not make the outcome too large for the API."""
     steps = tuple(PathStep(at=BEGIN, what="ring", who="152" * 5, by="") for _ in range(1000))
     call = replace(going_on(1, BY_RULE), path=steps)
@@ -315,7 +319,7 @@ async def test_a_long_call_is_no_obstacle_to_the_answer(site: Site, agent: httpx
     assert (await agent.post(f"/agent/v1/commands/{command.id}", content=b"{}")).status_code == 422
 
 
-async def test_who_asks_too_much_at_once_is_refused_and_nobody_else(
+async def test_concurrent_commands_are_limited_by_account(
     site: Site, agent: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     withdraw, finish = commands.withdraw, asyncio.Event()
