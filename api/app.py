@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api.dependencies.services import opened
-from api.described_api import DescribedApi
+from api.description import DescribedApi
 from api.http import problems
 from api.http.body_limit import BodyLimit
 from api.http.security_headers import SecurityHeaders
