@@ -47,7 +47,7 @@ async def test_a_switch_reaches_a_waiting_agent_at_once(
     settings = await settings_of(agent)
     for record in ("off", "all", "in"):
         assert settings is not None
-        waiting = asyncio.create_task(settings_of(agent, settings.version, wait_s=20))
+        waiting = asyncio.create_task(settings_of(agent, settings.version, wait_s=50))
         await until_waiting(site)
         assert (await admin.patch("/api/users/152", json={"record": record})).status_code == 200
         newer = await waiting
@@ -59,7 +59,7 @@ async def test_a_switch_reaches_a_waiting_agent_at_once(
 async def test_a_change_made_elsewhere_reaches_it_too(site: Site, agent: httpx.AsyncClient) -> None:
     settings = await settings_of(agent)
     assert settings is not None
-    waiting = asyncio.create_task(settings_of(agent, settings.version, wait_s=20))
+    waiting = asyncio.create_task(settings_of(agent, settings.version, wait_s=50))
     await until_waiting(site)
     store = await Store.open(site.configuration.store)
     try:

@@ -63,7 +63,7 @@ async def test_the_answer_comes_before_a_byte_of_the_body(site: Site, head: str,
     request = f"{head.format(token=seed.PBX_TOKEN)}\r\nHost: x\r\nContent-Type: {content_type}\r\n\r\n"
     try:
         writer.write(request.encode())
-        answered = await asyncio.wait_for(reader.readline(), 10)
+        answered = await asyncio.wait_for(reader.readline(), 60)
     finally:
         writer.close()
     assert answered.split()[1] == str(status).encode()

@@ -72,7 +72,7 @@ async def test_without_parameters_it_is_today(agent: httpx.AsyncClient, admin: h
     await report(agent, in_progress, seed.a_call(2, now - timedelta(days=2)))
     (row,) = (await admin.get("/api/calls")).json()["items"]
     assert (row["linkedid"], row["ended_at"], row["employee"]) == (in_progress.linkedid, None, None)
-    assert 2 <= row["duration_s"] < 30
+    assert 2 <= row["duration_s"] < 600
 
 
 # `test_call_queries` tests the effect of each parameter; this test, that each reaches the store.

@@ -152,7 +152,7 @@ async def test_commands_and_outcomes_do_not_wait_for_the_regular_poll(
         monkeypatch.setattr(f"api.routes.live.{patience}", 3600)
     call = going_on(1, BY_RULE)
     await report(agent, call)
-    waiting = asyncio.create_task(asked_of(agent, wait_s=60))
+    waiting = asyncio.create_task(asked_of(agent, wait_s=50))
     asking = asyncio.create_task(ask(admin, call))
     (command,) = await waiting
     await answered(agent, command.id)
@@ -171,7 +171,7 @@ async def test_a_command_of_another_replica_reaches_the_agent(
     assert (await asking).status_code == 200
     store = await Store.open(site.configuration.store)
     try:
-        waiting = asyncio.create_task(asked_of(agent, command.id, wait_s=20))
+        waiting = asyncio.create_task(asked_of(agent, command.id, wait_s=50))
         elsewhere = await commands.ask(store, pbx="pbx1", linkedid=call.linkedid, action=STOP, login=None, now=datetime.now(UTC))
         assert [command.id for command in await waiting] == [elsewhere]
     finally:
@@ -224,7 +224,7 @@ async def test_a_command_that_the_pbx_took_is_never_answered_as_withdrawn(
     call = going_on(1, BY_RULE)
     await report(agent, call)
     asking = asyncio.create_task(ask(admin, call))
-    (command,) = await asked_of(agent, wait_s=60)
+    (command,) = await asked_of(agent, wait_s=50)
     taken.set()
     await kept.wait()
     assert not asking.done()
@@ -233,7 +233,7 @@ async def test_a_command_that_the_pbx_took_is_never_answered_as_withdrawn(
     monkeypatch.setattr("api.routes.live._DONE_WITHIN_S", 0.05)
     taken.clear()
     asking = asyncio.create_task(ask(admin, call))
-    assert len(await asked_of(agent, after=command.id, wait_s=60)) == 1
+    assert len(await asked_of(agent, after=command.id, wait_s=50)) == 1
     taken.set()
     answer = await asking
     assert (answer.status_code, answer.json()["type"]) == (504, "/problems/pbx-did-not-say")
