@@ -1,4 +1,7 @@
-"""Prints the OpenAPI document, from which the portal's types are made: `python -m api.openapi > portal/openapi.json`."""
+"""Print the OpenAPI document, the source of the portal's types.
+
+Run `python -m api.openapi > portal/openapi.json`, then `npm run types` in `portal/`.
+"""
 
 import json
 import sys
@@ -8,7 +11,7 @@ from fonoteka.core.config import Configuration
 
 
 def main() -> None:
-    """The document, on stdout."""
+    """Print the document on stdout."""
     json.dump(create_app(Configuration()).openapi(), sys.stdout, indent=2, ensure_ascii=False, sort_keys=True)
     sys.stdout.write("\n")
 

@@ -1,4 +1,4 @@
-"""Serving the application with uvicorn, as one coroutine among others."""
+"""Serve the application with uvicorn, as a coroutine."""
 
 import asyncio
 import gc
@@ -11,41 +11,44 @@ import structlog
 import uvicorn
 
 from api.app import create_app
-from api.http.head_limit import BoundedHead
+from api.http.head_limit import HeadLimitProtocol
 from fonoteka.core.config import Configuration, split_address
 from fonoteka.core.errors import ConfigurationError
 
 _LAST_REQUESTS_S: Final = 3
-# Longer than nginx, our Caddyfile (60) and httpx (5) keep an idle connection: who closes first loses a request on its way.
+# Longer than nginx, our Caddyfile (60) and httpx (5) keep an idle connection: if the server closes
+# it first, a request that was just sent is lost.
 _IDLE_S: Final = 75
-_MOST_AT_ONCE: Final = 2000  # connections; most are live sockets of open portals. Beyond: 503, before memory or files run out
+# Most connections are live sockets of open portals. Beyond the limit the answer is 503, before
+# memory or file descriptors run out.
+_MAX_CONNECTIONS: Final = 2000
 
 log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
-    """Leaves the process's signals to whoever runs us."""
+    """A server that leaves the signals of the process to its caller."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Captures none."""
+        """Capture no signals."""
         yield
 
 
 async def run(configuration: Configuration) -> None:
-    """Serve until cancelled; then running requests get a few seconds. Raises ConfigurationError where it cannot begin."""
+    """Serve until cancelled; running requests may take a few seconds. Raises ConfigurationError."""
     listening = listen(configuration)
     app = create_app(configuration)
     settings = uvicorn.Config(
         app,
-        http=BoundedHead,
+        http=HeadLimitProtocol,
         log_config=None,
         access_log=False,
-        lifespan="off",  # ours is entered here, so that what it raises comes out as it is
+        lifespan="off",  # entered below, so that its exceptions are raised unchanged
         server_header=False,
         proxy_headers=bool(configuration.api.forwarded_allow_ips),
         forwarded_allow_ips=list(configuration.api.forwarded_allow_ips),
-        limit_concurrency=_MOST_AT_ONCE,
+        limit_concurrency=_MAX_CONNECTIONS,
         ws_max_size=64 * 1024,
         timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=_LAST_REQUESTS_S,
@@ -53,9 +56,9 @@ async def run(configuration: Configuration) -> None:
     server = _Server(settings)
     with listening:
         async with app.router.lifespan_context(app):
-            gc.freeze()  # what was imported stays: looking through it again makes some requests wait for tens of milliseconds
+            gc.freeze()  # collecting the imported objects makes some requests wait for tens of milliseconds
             gc.set_threshold(10_000)
-            log.info("api_listens", address=configuration.api.listen)
+            log.info("api.listens", address=configuration.api.listen)
             serving = asyncio.create_task(server.serve(sockets=[listening]), name="api")
             try:
                 await asyncio.shield(serving)
@@ -67,10 +70,11 @@ async def run(configuration: Configuration) -> None:
 
 
 def listen(configuration: Configuration) -> socket.socket:
-    """The socket of `api.listen`. Raises ConfigurationError, for example where another program has it."""
+    """Open the socket of `api.listen`. Raises ConfigurationError, such as for an address in use."""
     host, port = split_address(configuration.api.listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named in full: only for a socket that says it is TCP does asyncio send at once, else each answer waits 40 ms for an ACK.
+    # asyncio sets TCP_NODELAY only if the protocol is given; without it each answer waits 40 ms for
+    # an ACK.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

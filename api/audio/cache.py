@@ -1,6 +1,7 @@
-"""Audio that was joined or converted for somebody, kept for the next who asks.
+"""Cache joined and converted audio.
 
-A bounded folder beside the objects: anything in it can be deleted at any time and is made again.
+The cache is a bounded folder beside the objects: any file in it may be deleted at any time, and is
+made again on request.
 """
 
 import asyncio
@@ -13,18 +14,22 @@ from threading import Event
 from typing import Final
 from uuid import uuid4
 
+from api.limits.concurrency_limit import ConcurrencyLimit
 from fonoteka.core.errors import ConfigurationError, TooManyConversions
 
-_AT_ONCE: Final = 2
-_MOST_EACH: Final = 2
+_CONVERSIONS: Final = 2
+_CONVERSIONS_OF_AN_OWNER: Final = 2
 
 Make = Callable[[Path, Callable[[], bool]], None]
-"""Writes the draft it is given, in a thread; should give up, by raising anything, once the function says that nobody waits."""
+"""Write the given draft, in a thread; raise anything once the given function returns True.
+
+The function returns True when no request waits for the file any longer.
+"""
 
 
 @dataclass(kw_only=True, slots=True)
-class _Making:
-    """A file on its way; `waiting` are those who asked for it, each as often as they did."""
+class _Conversion:
+    """A file that is being made; `waiting` has its owner once for each waiting request."""
 
     task: asyncio.Task[Path]
     abandoned: Event
@@ -32,16 +37,16 @@ class _Making:
 
 
 class AudioCache:
-    """Files by key; the least recently used go first when there are more than `limit_bytes`."""
+    """Files by key; beyond `limit_bytes` the least recently used are deleted."""
 
     def __init__(self, root: Path, *, limit_bytes: int) -> None:
         self._root = root
         self._limit = limit_bytes
-        self._making: dict[str, _Making] = {}
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._conversions: dict[str, _Conversion] = {}
+        self._running = ConcurrencyLimit[None](_CONVERSIONS)
 
     def prepare(self) -> None:
-        """Make the folder and sweep unfinished files. Raises ConfigurationError."""
+        """Make the folder and delete unfinished files. Raises ConfigurationError."""
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for draft in self._root.glob(".*"):
@@ -50,38 +55,40 @@ class AudioCache:
             raise ConfigurationError(f"the cache folder {str(self._root)!r} cannot be written: {error.strerror}") from error
 
     async def find(self, key: str) -> Path | None:
-        """The file of a key, if it is there."""
+        """Return the file of a key, None if it is not cached."""
         path = self._root / key
         return path if await asyncio.to_thread(_used, path) else None
 
-    async def get(self, key: str, make: Make, *, who: Hashable) -> Path:
-        """The file of a key, made if it is not there; asked for twice at once, it is made once. Cancelled by all who asked,
-        it is given up.
+    async def get(self, key: str, make: Make, *, owner: Hashable) -> Path:
+        """Return the file of a key; make it if it is not cached.
 
-        `key` must be safe as a file's name. Whatever `make` raises is raised to everybody who waits. Raises TooManyConversions.
+        Concurrent requests for one file make it once; if all of them are cancelled, so is the
+        making. `key` must be safe as a file name. An exception of `make` is raised to every waiting
+        request. Raises TooManyConversions if the owner waits for two other files.
         """
         if path := await self.find(key):
             return path
-        making = self._making.get(key)
-        if sum(who in other.waiting for other in self._making.values() if other is not making) >= _MOST_EACH:
+        conversion = self._conversions.get(key)
+        others = sum(owner in other.waiting for other in self._conversions.values() if other is not conversion)
+        if others >= _CONVERSIONS_OF_AN_OWNER:
             raise TooManyConversions
-        if making is None:
+        if conversion is None:
             abandoned = Event()
             task = asyncio.create_task(self._make(self._root / key, make, abandoned), name=f"audio {key}")
-            making = self._making[key] = _Making(task=task, abandoned=abandoned)
-        making.waiting.append(who)
+            conversion = self._conversions[key] = _Conversion(task=task, abandoned=abandoned)
+        conversion.waiting.append(owner)
         try:
-            return await asyncio.shield(making.task)
+            return await asyncio.shield(conversion.task)
         finally:
-            making.waiting.remove(who)
-            if not making.waiting:
-                making.abandoned.set()
-                making.task.cancel()
-            if self._making.get(key) is making and (making.task.done() or not making.waiting):
-                del self._making[key]
+            conversion.waiting.remove(owner)
+            if not conversion.waiting:
+                conversion.abandoned.set()
+                conversion.task.cancel()
+            if self._conversions.get(key) is conversion and (conversion.task.done() or not conversion.waiting):
+                del self._conversions[key]
 
     async def _make(self, path: Path, make: Make, abandoned: Event) -> Path:
-        async with self._room:
+        async with self._running.enter(None):
             await asyncio.to_thread(_publish, path, make, abandoned)
             await asyncio.to_thread(_trim, self._root, self._limit, keep=path)
         return path
@@ -89,7 +96,7 @@ class AudioCache:
 
 def _used(path: Path) -> bool:
     try:
-        os.utime(path, ns=(time.time_ns(), time.time_ns()))  # by itself the kernel counts in steps of 4 ms
+        os.utime(path, ns=(time.time_ns(), time.time_ns()))  # the kernel's own clock has steps of 4 ms
     except FileNotFoundError:
         return False
     return True
@@ -97,7 +104,7 @@ def _used(path: Path) -> bool:
 
 def _publish(path: Path, make: Make, abandoned: Event) -> None:
     draft = path.with_name(f".{uuid4().hex}{path.suffix}")
-    draft.touch(mode=0o600, exist_ok=False)  # before the codec makes it, for everybody to read
+    draft.touch(mode=0o600, exist_ok=False)  # else the codec makes it, readable by all users
     try:
         make(draft, abandoned.is_set)
         _used(draft)
@@ -107,9 +114,9 @@ def _publish(path: Path, make: Make, abandoned: Event) -> None:
 
 
 def _trim(root: Path, limit_bytes: int, *, keep: Path) -> None:
-    there = [(entry.stat(), Path(entry.path)) for entry in os.scandir(root) if not entry.name.startswith(".")]
-    total = sum(stat.st_size for stat, _ in there)
-    for stat, path in sorted(there, key=lambda found: found[0].st_mtime_ns):
+    files = [(entry.stat(), Path(entry.path)) for entry in os.scandir(root) if not entry.name.startswith(".")]
+    total = sum(stat.st_size for stat, _ in files)
+    for stat, path in sorted(files, key=lambda file: file[0].st_mtime_ns):
         if total <= limit_bytes:
             return
         if path != keep:

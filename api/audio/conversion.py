@@ -1,4 +1,4 @@
-"""How what somebody may hear of a call becomes one file: as it is stored, or joined and converted."""
+"""Decide how the recordings of a call become one file: as stored, or joined and converted."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ EXTENSIONS: Final = {AudioFormat.OPUS: "ogg", AudioFormat.MP3: "mp3", AudioForma
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
-    """`key` tells this audio from any other, as long as its bytes are the same; `make` is None where it is stored so."""
+class Conversion:
+    """How to make a file. `key` identifies its bytes; `make` is None if the stored file is used."""
 
     key: str
     make: Make | None
@@ -25,18 +25,18 @@ class Recipe:
 
     @property
     def file(self) -> str:
-        """Its name in the cache."""
+        """The file's name in the cache."""
         return f"{self.key}.{self.extension}"
 
 
-def recipe(where: Callable[[str], Path], parts: Sequence[StoredAudio], wanted: AudioFormat) -> Recipe:
-    """One or more parts as one file of a format; `where` tells where an object lies."""
-    extension = EXTENSIONS[wanted]
-    if len(parts) == 1 and parts[0].format is wanted:
-        return Recipe(key=parts[0].sha256, make=None, extension=extension)
-    sources = [Source(path=where(part.object_key), format=part.format, duration_ms=part.duration_ms) for part in parts]
-    key = hashlib.sha256(" ".join([wanted, *(part.sha256 for part in parts)]).encode()).hexdigest()
+def conversion(path_of: Callable[[str], Path], parts: Sequence[StoredAudio], target: AudioFormat) -> Conversion:
+    """Return how one or more parts become one file; `path_of` gives the path of an object key."""
+    extension = EXTENSIONS[target]
+    if len(parts) == 1 and parts[0].format is target:
+        return Conversion(key=parts[0].sha256, make=None, extension=extension)
+    sources = [Source(path=path_of(part.object_key), format=part.format, duration_ms=part.duration_ms) for part in parts]
+    key = hashlib.sha256(" ".join([target, *(part.sha256 for part in parts)]).encode()).hexdigest()
     layout = Layout.STEREO if any(part.layout is Layout.STEREO for part in parts) else Layout.MONO
     rate_hz = max(part.rate_hz for part in parts)
-    make = partial(write_joined, sources, audio_format=wanted, layout=layout, rate_hz=rate_hz)
-    return Recipe(key=key, make=make, extension=extension)
+    make = partial(write_joined, sources, audio_format=target, layout=layout, rate_hz=rate_hz)
+    return Conversion(key=key, make=make, extension=extension)

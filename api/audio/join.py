@@ -1,7 +1,8 @@
-"""Several segments as one file, or a file in another format: decoded and encoded again, block by block.
+"""Join segments into one file, or convert a file, by decoding and encoding it block by block.
 
-Opus packets are not simply strung together: the pre-skip at a stream's start and the padding of its last packet can be cut
-only at the ends of a file, so each joint would add up to 66 ms and the parts' offsets would lie. (RFC 7845, 4.2 and 4.4)
+Opus packets cannot simply be concatenated: the pre-skip at the start of a stream and the padding of
+its last packet can be cut only at the ends of a file, so each joint would add up to 66 ms and the
+offsets of the segments would be wrong (RFC 7845, 4.2 and 4.4).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,15 +27,15 @@ _ENCODERS: Final = {
 }
 _CONTAINERS: Final = {AudioFormat.OPUS: "ogg", AudioFormat.MP3: "mp3", AudioFormat.FLAC: "flac", AudioFormat.WAV: "wav"}
 _CODECS: Final = {AudioFormat.OPUS: "opus", AudioFormat.MP3: "mp3", AudioFormat.FLAC: "flac", AudioFormat.WAV: "pcm_s16le"}
-_FASTER_LAME: Final = {"compression_level": "7"}  # than the mixer's 5: half the time for what nobody hears in 8 kHz
-_LONGER_BY_S: Final = 1.0
+_FASTER_LAME: Final = {"compression_level": "7"}  # the mixer's 5 takes twice as long; inaudible at 8 kHz
+_DURATION_TOLERANCE_S: Final = 1.0
 
 Samples = np.ndarray[tuple[int, int], np.dtype[np.int16]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """A stored recording: where it is, and what the index says of it. An agent made the file, so it is not trusted."""
+    """A stored recording, and the format and length in the index. The file is not trusted."""
 
     path: Path
     format: AudioFormat
@@ -50,10 +51,11 @@ def write_joined(
     layout: Layout,
     rate_hz: int,
 ) -> None:
-    """Encode the sources one after the other into `draft`; its length is the sum of theirs, to the sample.
+    """Encode the sources, in order, into `draft`; its length is their sum, exact to the sample.
 
-    `rate_hz` and `layout` are those of the richest source. The same sources give the same bytes. Raises StoreError if a
-    source is missing, damaged or not what the index says, and ConversionAbandoned once `abandoned` is true.
+    `rate_hz` and `layout` are those of the richest source. The same sources give the same bytes.
+    Raises StoreError if a source is missing, damaged or not of its format by the index, and
+    ConversionAbandoned once `abandoned` returns True.
     """
     rate = next_rate_hz(rate_hz)
     try:
@@ -88,30 +90,30 @@ def _settings(audio_format: AudioFormat, rate: int, channels: int) -> CodecSetti
 
 
 def _decoded(source: Source, layout: Layout, rate: int) -> Iterator[av.AudioFrame]:
-    """Frames of 16-bit samples, together exactly as long as the source (rounded to a sample of `rate`).
+    """Yield frames of 16-bit samples, together exactly as long as the source, rounded to a sample.
 
-    FFmpeg is not let guess what the file is: some formats are lists of other files to be read. Nor does it decode on and
-    on what is longer than it was said to be: a few bytes can be hours of silence.
+    FFmpeg does not guess the format: some formats are lists of other files to read. Decoding stops
+    at the length by the index: a few bytes can be hours of silence.
     """
     resampler = av.AudioResampler(format="s16", layout=layout.value, rate=rate)
     seconds, written = 0.0, 0
     with av.open(str(source.path), format=_CONTAINERS[source.format]) as container:
         if [stream.codec_context.codec.canonical_name for stream in container.streams] != [_CODECS[source.format]]:
-            raise StoreError(f"{source.path.name} holds something else than {source.format}")
+            raise StoreError(f"{source.path.name} is not in the format {source.format}")
         for frame in container.decode(audio=0):
             seconds += frame.samples / frame.sample_rate
-            if seconds > source.duration_ms / 1000 + _LONGER_BY_S:
+            if seconds > source.duration_ms / 1000 + _DURATION_TOLERANCE_S:
                 break
             for block in resampler.resample(frame):
                 written += block.samples
                 yield block
     if not seconds:
-        raise StoreError(f"{source.path.name} holds no sound")
-    # The resampler holds back a few samples, and may give one more or less than there are.
+        raise StoreError(f"{source.path.name} has no sound")
+    # The resampler holds back a few samples, and its output may differ by one sample.
     channels = 2 if layout is Layout.STEREO else 1
     held_back = [cast(Samples, block.to_ndarray()) for block in resampler.resample(None)]
     rest = np.concatenate([*held_back, np.zeros((1, channels), np.int16)], axis=1)
-    wanted = (round(seconds * rate) - written) * channels
-    if wanted > 0:
-        fitted = np.pad(rest, ((0, 0), (0, max(0, wanted - rest.shape[1]))))[:, :wanted]
+    missing = (round(seconds * rate) - written) * channels
+    if missing > 0:
+        fitted = np.pad(rest, ((0, 0), (0, max(0, missing - rest.shape[1]))))[:, :missing]
         yield av.AudioFrame.from_ndarray(fitted, format="s16", layout=layout.value)

@@ -1,4 +1,4 @@
-"""The waveform of joined segments: pure."""
+"""The waveform of joined segments. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _Peak = Annotated[int, Field(ge=0, le=255)]
 
 
 class StoredPeaks(BaseModel):
-    """What the mixer writes beside a recording; `right` is empty for mono."""
+    """The peaks file of a recording, as the mixer writes it; `right` is empty for mono."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -22,29 +22,29 @@ class StoredPeaks(BaseModel):
     right: list[_Peak]
 
     def fit(self, duration_ms: int) -> bool:
-        """Whether there are no more than audio of this length has."""
+        """Whether there are no more peaks than audio of this length has."""
         return max(len(self.left), len(self.right)) <= duration_ms * self.per_second // 1000 + 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stretch:
-    """The peaks of one segment and its length."""
+class SegmentPeaks:
+    """The peaks of a segment, and its length."""
 
     peaks: StoredPeaks
     duration_ms: int
 
 
-def joined(stretches: Sequence[Stretch]) -> models.Peaks:
-    """The peaks of all stretches in order, each where its audio is, at the first one's rate. Mono counts for both sides."""
-    per_second = stretches[0].peaks.per_second
-    stereo = any(stretch.peaks.right for stretch in stretches)
+def joined(segments: Sequence[SegmentPeaks]) -> models.Peaks:
+    """Join the peaks of segments, at the rate of the first segment. Mono counts for both sides."""
+    per_second = segments[0].peaks.per_second
+    stereo = any(segment.peaks.right for segment in segments)
     left: list[int] = []
     right: list[int] = []
     end_ms = 0
-    for stretch in stretches:
-        end_ms += stretch.duration_ms
+    for segment in segments:
+        end_ms += segment.duration_ms
         count = -(-end_ms * per_second // 1000) - len(left)
-        peaks = stretch.peaks
+        peaks = segment.peaks
         left += _fitted(peaks.left, count, per_second, peaks.per_second)
         if stereo:
             right += _fitted(peaks.right or peaks.left, count, per_second, peaks.per_second)
@@ -52,7 +52,7 @@ def joined(stretches: Sequence[Stretch]) -> models.Peaks:
 
 
 def _fitted(values: Sequence[int], count: int, per_second: int, given_per_second: int) -> list[int]:
-    """`count` values at `per_second`: the highest of those that fall into each place, silence where there are none."""
+    """Resample peaks to `count` values: the highest of each interval, silence if there is none."""
     if per_second == given_per_second:
         return [*values[:count], *[0] * (count - len(values))]
     edges = [place * given_per_second // per_second for place in range(count + 1)]

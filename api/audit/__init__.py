@@ -1,1 +1,1 @@
-"""Writing the audit log beside a response that does not wait."""
+"""Write the audit log in the background."""

@@ -1,4 +1,4 @@
-"""Who listened and who downloaded: written down beside the answer, which does not wait for it."""
+"""Write audit entries in the background: an answer does not wait for its entry."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """Somebody did something to a call."""
+class AuditEvent:
+    """An action of an actor on a call."""
 
     at: datetime
     scope: Scope
@@ -27,37 +27,45 @@ class Entry:
 
 
 class AuditTrail:
-    """Entries on their way into the index, in order. What cannot be written now is kept and tried again."""
+    """Events that are not written yet, in order. After a failure they are written later."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._pending: list[Entry] = []
-        self._some = asyncio.Event()
+        self._pending: list[AuditEvent] = []
+        self._has_events = asyncio.Event()
 
-    def tell(self, entry: Entry) -> None:
-        """Have an entry written. Never waits."""
-        self._pending.append(entry)
-        self._some.set()
+    def add(self, event: AuditEvent) -> None:
+        """Have an event written. Never waits."""
+        self._pending.append(event)
+        self._has_events.set()
 
-    async def write(self) -> None:
-        """Write whatever comes. Runs until cancelled; raises StoreError where the index fails, to be begun again."""
+    async def run(self) -> None:
+        """Write events until cancelled. Raises StoreError; may then be run again."""
         while True:
             await self.flush()
-            await self._some.wait()
+            await self._has_events.wait()
 
     async def close(self) -> None:
-        """Write what is left; where that fails, say so: it is lost."""
+        """Write the last events; if that fails, log that they are lost."""
         try:
             await self.flush()
         except StoreError as error:
-            log.error("audit_lost", entries=len(self._pending), error=str(error))
+            log.error("audit.lost", entries=len(self._pending), error=str(error))
 
     async def flush(self) -> None:
-        """Write what is there. Raises StoreError."""
-        self._some.clear()
-        if not (entries := list(self._pending)):
+        """Write all pending events. Raises StoreError."""
+        self._has_events.clear()
+        if not (events := list(self._pending)):
             return
         async with self._store.writing() as connection:
-            for one in entries:
-                await write_entry(connection, one.scope, one.by, action=one.action, subject=one.call, detail=one.detail, now=one.at)
-        del self._pending[: len(entries)]
+            for event in events:
+                await write_entry(
+                    connection,
+                    event.scope,
+                    event.by,
+                    action=event.action,
+                    subject=event.call,
+                    detail=event.detail,
+                    now=event.at,
+                )
+        del self._pending[: len(events)]

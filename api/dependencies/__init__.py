@@ -1,1 +1,1 @@
-"""What routes ask FastAPI for: the session, services, metrics."""
+"""Dependencies of routes: authentication, services, metrics."""

@@ -1,4 +1,4 @@
-"""Who is asking, and whether the request may be theirs at all (cookie, bearer token, cross-site)."""
+"""Authenticate requests (session cookie, bearer token) and refuse cross-site ones."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,15 +16,15 @@ from store.audit.write import Actor
 from store.people.accounts import Account, Pbx, account_of, pbx_of
 
 COOKIE: Final = "fonoteka_session"
-# For the description alone (OpenAPI): who asks is found out by the functions below.
-BROWSER: Final = APIKeyCookie(name=COOKIE, scheme_name="session", auto_error=False, description="a browser that has logged in")
-_PROGRAM: Final = HTTPBearer(scheme_name="token", auto_error=False, description="the `token` that login returns")
-_AGENT: Final = HTTPBearer(scheme_name="pbx", auto_error=False, description="the token of a PBX, as `fonoteka pbx add` prints it")
+# Only for the OpenAPI document: the functions below authenticate.
+BROWSER: Final = APIKeyCookie(name=COOKIE, scheme_name="session", auto_error=False, description="session of a browser")
+_PROGRAM: Final = HTTPBearer(scheme_name="token", auto_error=False, description="`token` of the login's answer")
+_AGENT: Final = HTTPBearer(scheme_name="pbx", auto_error=False, description="token of a PBX, printed by `fonoteka pbx add`")
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_same_origin(headers: Mapping[str, str]) -> bool | None:
-    """Whether our own page sent this; None if the browser does not say (or it is no browser)."""
+    """Whether a page of the portal sent the request; None if the client does not say."""
     if (site := headers.get("sec-fetch-site")) is not None:
         return site == "same-origin"
     if (origin := headers.get("origin")) is not None:
@@ -32,40 +32,46 @@ def is_same_origin(headers: Mapping[str, str]) -> bool | None:
     return None
 
 
-def own_navigation(connection: HTTPConnection) -> None:
-    """For what is costly, or told of in the audit, though it is a GET: another site's link carries the cookie too (SameSite=Lax).
+def refuse_cross_site(connection: HTTPConnection) -> None:
+    """Refuse requests from another site. Raises Problem 403.
 
-    What somebody types, or a program sends, comes from no site. Raises Problem 403 where another site sent it.
+    For GET requests that are costly or written to the audit: a link on another site carries the
+    cookie too (SameSite=Lax). An address typed by a user, and a program, come from no site.
     """
     if not bearer(connection.headers) and connection.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise Problem(403, "cross-site", "this request did not come from the portal's own page")
+        raise cross_site()
+
+
+def cross_site() -> Problem:
+    """The answer to a request that another site sent."""
+    return Problem(403, "cross-site", "this request did not come from the portal's own page")
 
 
 def _host(origin: str) -> str | None:
     try:
         return urlsplit(origin).netloc or None
-    except ValueError:  # such as an address in brackets that do not close
+    except ValueError:  # such as an address without its closing bracket
         return None
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:
-    """The token of `Authorization: Bearer`, None if there is none."""
+    """Return the token of `Authorization: Bearer`, None if there is none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def session_token(connection: HTTPConnection) -> str | None:
-    """A program's token, else a browser's cookie.
+    """Return the session token: the bearer token of a program, else the cookie of a browser.
 
-    A browser sends the cookie by itself, so anything that changes something, and a WebSocket, must come from our own page.
-    Raises Problem where it does not.
+    A browser sends the cookie by itself, so a request that changes data, and a WebSocket, must come
+    from a page of the portal. Raises Problem 403 if it does not.
     """
     if token := bearer(connection.headers):
         return token
     token = connection.cookies.get(COOKIE)
     unsafe = connection.scope["type"] == "websocket" or connection.scope["method"] not in _SAFE
     if token and unsafe and not is_same_origin(connection.headers):
-        raise Problem(403, "cross-site", "this request did not come from the portal's own page")
+        raise cross_site()
     return token
 
 
@@ -75,7 +81,7 @@ async def logged_in(
     _program: Annotated[object, Security(_PROGRAM)],
     _browser: Annotated[object, Security(BROWSER)],
 ) -> Account:
-    """The person asking. Raises Problem 401."""
+    """Return the account that is logged in. Raises Problem 401."""
     account = await account_by(services, session_token(connection))
     if account is None:
         raise not_logged_in()
@@ -83,19 +89,19 @@ async def logged_in(
 
 
 async def account_by(services: Services, token: str | None) -> Account | None:
-    """Whose token it is, if anybody's."""
+    """Return the account of a session token, None if the session is over or unknown."""
     return await account_of(services.store, token, datetime.now(UTC)) if token else None
 
 
 async def administrator(account: Annotated[Account, Depends(logged_in)]) -> Account:
-    """The person asking, who must be an administrator. Raises Problem 403."""
+    """Return the account that is logged in, an administrator. Raises Problem 401, 403."""
     if account.role is not Role.ADMIN:
         raise Problem(403, "administrators-only", "only an administrator of the domain may do this")
     return account
 
 
-async def known_pbx(connection: HTTPConnection, services: Shared, _agent: Annotated[object, Security(_AGENT)]) -> Pbx:
-    """The PBX whose agent is asking. Raises Problem 401."""
+async def pbx_of_agent(connection: HTTPConnection, services: Shared, _agent: Annotated[object, Security(_AGENT)]) -> Pbx:
+    """Return the PBX of the agent. Raises Problem 401."""
     token = bearer(connection.headers)
     pbx = await pbx_of(services.store, token) if token else None
     if pbx is None:
@@ -105,15 +111,15 @@ async def known_pbx(connection: HTTPConnection, services: Shared, _agent: Annota
 
 
 def actor(connection: HTTPConnection, account: Account) -> Actor:
-    """Who did it, for the audit."""
+    """Return the account and its address, for the audit."""
     return Actor(login=account.login, address=address_of(connection))
 
 
 def address_of(connection: HTTPConnection) -> str:
-    """Where a request came from (behind a trusted proxy: what the proxy says)."""
+    """Return the IP address of the client; behind a trusted proxy, the one that the proxy names."""
     return connection.client.host if connection.client else "unknown"
 
 
-Person = Annotated[Account, Depends(logged_in)]
+CurrentAccount = Annotated[Account, Depends(logged_in)]
 Administrator = Annotated[Account, Depends(administrator)]
-Agent = Annotated[Pbx, Depends(known_pbx)]
+Agent = Annotated[Pbx, Depends(pbx_of_agent)]

@@ -1,4 +1,4 @@
-"""What Prometheus is told of (CONTRACT.md, metrics)."""
+"""Metrics for Prometheus (CONTRACT.md, metrics)."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -15,7 +15,7 @@ _AUDIBLE: Final = frozenset({RecordingState.READY, RecordingState.PARTIAL})
 
 
 class Metrics:
-    """Counters of one application."""
+    """The metrics of one application."""
 
     def __init__(self, *, live_sockets: Callable[[], int] = lambda: 0) -> None:
         self.registry = CollectorRegistry()
@@ -33,7 +33,7 @@ class Metrics:
         )
 
     def count(self, change: CallChange, now: datetime) -> None:
-        """Count what a change completes: the call's end once, its recording once when both are settled."""
+        """Count the end of a call once, and its recording once, when both are final."""
         if change.ended_at is None:
             return
         since_hangup_s = max(0.0, (now - change.ended_at).total_seconds())
@@ -47,5 +47,5 @@ class Metrics:
                 self._ready.observe(since_hangup_s)
 
     def text(self) -> bytes:
-        """In Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -1,1 +1,1 @@
-"""Selections as files: what becomes of a call's row (`columns`), in which words, as CSV, as a workbook, as an archive of sound."""
+"""Exports: selections of calls as CSV, as an Excel workbook, as a ZIP archive with recordings."""

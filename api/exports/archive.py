@@ -1,7 +1,8 @@
-"""The recordings of a selection as a ZIP: sent while it is made, nothing of it held but the names.
+"""Send the recordings of a selection as a ZIP archive while it is made; only file names are kept.
 
-The sound is stored as it is, being compressed already. What is damaged or gone does not break the archive: `index.csv`, the
-last file in it, has a row for each call, with the file's name or the reason why there is none.
+Audio is stored without further compression. A damaged or missing recording does not break the
+archive: `index.csv`, its last file, has a row for each call, with the name of the audio file or the
+reason why there is none.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import structlog
 from zipstream import ZipStream
 
 from api.audio.cache import AudioCache
-from api.audio.conversion import recipe
+from api.audio.conversion import conversion
 from api.exports.columns import Row, has_audio, row
 from api.exports.csv_format import line, titles
 from api.exports.labels import Words
@@ -35,7 +36,10 @@ log = structlog.get_logger()
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Archive:
-    """An archive on its way. `index` is an empty file that the caller closes; `recordings` counts what is in the archive."""
+    """An archive that is being sent; `recordings` counts its audio files.
+
+    `index` is an empty file; the caller closes it.
+    """
 
     objects: ObjectFolder
     cache: AudioCache
@@ -47,10 +51,10 @@ class Archive:
     _names: Counter[str] = field(default_factory=Counter)
 
     async def pieces(self, calls: AsyncIterator[Sequence[tuple[SeenCall, Sequence[StoredAudio]]]]) -> AsyncIterator[bytes]:
-        """The archive's bytes. Raises StoreError where the index fails (and the archive then has no end)."""
+        """Yield the archive's bytes. Raises StoreError if the index fails, and ends incomplete."""
         self.index.write(titles(self.words, self.words.file, self.words.no_file))
-        async for some in calls:
-            for seen, parts in some:
+        async for batch in calls:
+            for seen, parts in batch:
                 async for piece in self._call(seen, parts):
                     yield piece
         size = self.index.tell()
@@ -60,15 +64,15 @@ class Archive:
             yield piece
 
     async def _call(self, seen: SeenCall, parts: Sequence[StoredAudio]) -> AsyncIterator[bytes]:
-        name, why = "", ""
+        name, reason = "", ""
         if not parts or not has_audio(seen):
-            why = self._row(seen).recording
+            reason = self._row(seen).recording
         else:
             try:
-                file, extension = await self._opened(parts)
+                file, extension = await self._open(parts)
             except StoreError as error:
-                log.error("recording_not_exported", call=seen.public_id, error=str(error))
-                why = self.words.object_missing if isinstance(error, ObjectMissing) else self.words.object_damaged
+                log.error("recording.not_exported", call=seen.public_id, error=str(error))
+                reason = self.words.object_missing if isinstance(error, ObjectMissing) else self.words.object_damaged
             else:
                 with file:
                     name = self._name(seen, extension)
@@ -76,20 +80,20 @@ class Archive:
                     async for piece in _pulled(self._zip.all_files()):
                         yield piece
                 self.recordings += 1
-        self.index.write(line(self._row(seen), self.words, name, why))
+        self.index.write(line(self._row(seen), self.words, name, reason))
 
-    async def _opened(self, parts: Sequence[StoredAudio]) -> tuple[IO[bytes], str]:
-        """The sound of a call, to be closed by the caller, and its extension. Raises StoreError."""
-        how = recipe(self.objects.path, parts, parts[0].format)
-        if how.make is None:
-            return await asyncio.to_thread(_intact, self.objects.path(parts[0].object_key), parts[0].sha256), how.extension
+    async def _open(self, parts: Sequence[StoredAudio]) -> tuple[IO[bytes], str]:
+        """Return the open audio file of a call, and its extension. Raises StoreError."""
+        target = conversion(self.objects.path, parts, parts[0].format)
+        if target.make is None:
+            return await asyncio.to_thread(_open_intact, self.objects.path(parts[0].object_key), parts[0].sha256), target.extension
         for part in parts:
-            (await asyncio.to_thread(_intact, self.objects.path(part.object_key), part.sha256)).close()
+            (await asyncio.to_thread(_open_intact, self.objects.path(part.object_key), part.sha256)).close()
         while True:
-            path = await self.cache.get(how.file, how.make, who=self)
+            path = await self.cache.get(target.file, target.make, owner=self)
             try:
-                return await asyncio.to_thread(path.open, "rb"), how.extension
-            except FileNotFoundError:  # another's took its place in the cache meanwhile
+                return await asyncio.to_thread(path.open, "rb"), target.extension
+            except FileNotFoundError:  # deleted from the cache in between
                 continue
 
     def _name(self, seen: SeenCall, extension: str) -> str:
@@ -101,12 +105,12 @@ class Archive:
         return row(seen, self.zone, self.words)
 
 
-def _intact(path: Path, sha256: str) -> IO[bytes]:
-    """An object, opened, at its beginning. Raises ObjectMissing and ObjectDamaged."""
+def _open_intact(path: Path, sha256: str) -> IO[bytes]:
+    """Open an object and check its SHA-256. Raises ObjectMissing and ObjectDamaged."""
     try:
         file = path.open("rb")
     except FileNotFoundError as error:
-        raise ObjectMissing(f"{path} is not there") from error
+        raise ObjectMissing(f"{path} does not exist") from error
     except OSError as error:
         raise ObjectDamaged(f"{path} cannot be read: {error.strerror}") from error
     try:
@@ -117,7 +121,7 @@ def _intact(path: Path, sha256: str) -> IO[bytes]:
         file.close()
         raise ObjectDamaged(f"{path} cannot be read: {error.strerror}") from error
     file.close()
-    raise ObjectDamaged(f"{path} is not what was stored: its SHA-256 is another")
+    raise ObjectDamaged(f"{path} is not the file that was stored: its SHA-256 differs")
 
 
 def _size(file: IO[bytes]) -> int:
@@ -132,18 +136,18 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 async def _pulled(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """What a generator that reads files gives, read in a thread, a good piece at a time."""
+    """Run a generator that reads files in a thread, a block at a time."""
     source = iter(pieces)
-    while piece := await asyncio.to_thread(_some, source):
-        yield piece
+    while block := await asyncio.to_thread(_next_block, source):
+        yield block
 
 
-def _some(source: Iterator[bytes]) -> bytes:
-    together: list[bytes] = []
+def _next_block(source: Iterator[bytes]) -> bytes:
+    block: list[bytes] = []
     size = 0
     for piece in source:
-        together.append(piece)
+        block.append(piece)
         size += len(piece)
         if size >= _BLOCK:
             break
-    return b"".join(together)
+    return b"".join(block)

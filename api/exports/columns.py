@@ -1,4 +1,7 @@
-"""A call as the row of a table on paper: the manual's ten columns, in the words the portal shows (manual, IV). Pure."""
+"""Format a call as an exported row: the manual's ten columns, in the portal's words (manual, IV).
+
+Pure.
+"""
 
 import re
 from dataclasses import dataclass
@@ -11,14 +14,14 @@ from api.presenters.live_call import live
 from fonoteka.core.call_report import RecorderState, RecordingState
 from store.queries.calls import SeenCall
 
-# Line ends and other control characters, and what no XML may hold: none of it belongs into a cell.
-_NO_TEXT: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")
-_LONGEST: Final = 1000
+# Control characters, including line ends, and characters that XML does not allow.
+_NOT_IN_A_CELL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")
+_MAX_LENGTH: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """`started_at` is a naive time on the domain's clock, in whole seconds, as the portal shows it."""
+    """A row; `started_at` is a naive time in the domain's time zone, in whole seconds."""
 
     employee: str
     direction: str
@@ -32,7 +35,7 @@ class Row:
 
 
 def row(seen: SeenCall, zone: ZoneInfo, words: Words) -> Row:
-    """What the portal's table says of a call; where that has a dash, the cell is empty."""
+    """Format a call as in the portal's table; where the table has a dash, the cell is empty."""
     return Row(
         employee=one_line(seen.employee_name or seen.employee or ""),
         direction=words.direction[seen.direction],
@@ -47,13 +50,13 @@ def row(seen: SeenCall, zone: ZoneInfo, words: Words) -> Row:
 
 
 def has_audio(seen: SeenCall) -> bool:
-    """Whether there is anything to hear."""
+    """Whether the call has a recording that can be played."""
     return seen.recording.state in (RecordingState.READY, RecordingState.PARTIAL)
 
 
 def one_line(text: str) -> str:
-    """Text as a cell may hold it: what was no text is a space, and of what no telephone can show the beginning is enough."""
-    return _NO_TEXT.sub(" ", text).strip()[:_LONGEST]
+    """Replace characters that a cell cannot hold with spaces, and cut overlong text."""
+    return _NOT_IN_A_CELL.sub(" ", text).strip()[:_MAX_LENGTH]
 
 
 def _result(seen: SeenCall, words: Words) -> str:
@@ -63,21 +66,21 @@ def _result(seen: SeenCall, words: Words) -> str:
 
 
 def _recording(seen: SeenCall, zone: ZoneInfo, words: Words) -> str:
-    """How long it is where there is sound, else why there is none."""
+    """Return the length of the recording, or the reason why there is none."""
     recording = seen.recording
     if has_audio(seen):
         length = _length(recording.duration_ms or 0)
         if recording.state is RecordingState.READY:
             return length
-        why = f": {_in_a_sentence(words.reason[recording.reason])}" if recording.reason else ""
-        return f"{length} ({words.partial}{why})"
-    if (going := live(seen, zone)) is not None and going.recorder is RecorderState.PAUSED:
+        reason = f": {_lower_first(words.reason[recording.reason])}" if recording.reason else ""
+        return f"{length} ({words.partial}{reason})"
+    if (state := live(seen, zone)) is not None and state.recorder is RecorderState.PAUSED:
         return words.paused
     return words.reason[recording.reason] if recording.reason else words.state[recording.state]
 
 
-def _in_a_sentence(said: str) -> str:
-    return said[:1].lower() + said[1:]
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _length(milliseconds: int) -> str:

@@ -1,9 +1,10 @@
-"""Rows as CSV that spreadsheets open at a double click (RFC 4180; UTF-8 with a mark, which Excel needs to see Cyrillic).
+"""Write rows as CSV for spreadsheets (RFC 4180; UTF-8 with a BOM, which Excel needs for Cyrillic).
 
-Russian Excel takes `;` for the end of a cell, English `,`. Whoever calls chooses the text of some cells, and a spreadsheet
-takes what begins with `=`, `+`, `-` or `@` for a formula, to be run: such a cell gets an apostrophe in front, which spreadsheets
-take for «this is text». So does a piece behind anything that some program might take for the end of a cell, as a file
-for Russian Excel may be opened by an English one. `+79131234567` alone is no formula but a number, and stays as it is.
+Excel separates cells with `;` in Russian, with `,` in English. Callers choose the text of some
+cells, and a spreadsheet runs text that begins with `=`, `+`, `-` or `@` as a formula. Such text
+gets an apostrophe in front, which marks it as text. So does text behind any character that some
+program takes for a separator: a Russian file may be opened in English Excel. `+79131234567` is a
+number, no formula, and stays as it is.
 """
 
 import csv
@@ -17,32 +18,32 @@ from api.exports.labels import Words
 
 BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()
 _NUMBER: Final = re.compile(r"\+[0-9]{1,40}", re.ASCII)
-# The wide ones become the plain ones in some Asian versions of Excel.
+# Some Asian versions of Excel treat fullwidth characters as the plain ones.
 _FORMULA: Final = re.compile(r"""(^|[;,\t\r\n"])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
 
 
 def disarmed(text: str) -> str:
-    """Text of which no spreadsheet makes a formula."""
+    """Mark text that a spreadsheet would run as a formula."""
     return text if _NUMBER.fullmatch(text) else _FORMULA.sub(r"\1\2'", text)
 
 
 def titles(words: Words, *more: str) -> bytes:
-    """The first line, with the mark in front."""
+    """Return the BOM and the header line; `more` are further columns."""
     return BOM + _lines([(*words.columns, *more)], words)
 
 
 def lines(rows: Iterable[Row], words: Words) -> bytes:
-    """Rows as lines."""
+    """Return rows as lines."""
     return _lines((cells(row, words) for row in rows), words)
 
 
 def line(row: Row, words: Words, *more: str) -> bytes:
-    """One row with more cells behind it."""
+    """Return a row as a line; `more` are further cells."""
     return _lines([(*cells(row, words), *(disarmed(text) for text in more))], words)
 
 
 def cells(row: Row, words: Words) -> tuple[str | int, ...]:
-    """The ten cells of a row; a length is a number."""
+    """Return the ten cells of a row; the duration is a number."""
     return (
         disarmed(row.employee),
         row.direction,

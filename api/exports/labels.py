@@ -1,4 +1,4 @@
-"""The words of the exports: the portal's own (`portal/src/i18n`; a test holds them together), in the two languages it speaks."""
+"""Words of the exports, in Russian and English. A test compares them with `portal/src/i18n`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from fonoteka.core.call_report import Direction, Reason, RecordingState, Result
 
 
 class Language(StrEnum):
-    """What the portal speaks."""
+    """Languages of the portal."""
 
     RU = "ru"
     EN = "en"
@@ -17,7 +17,7 @@ class Language(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Words:
-    """`columns`: the manual's ten, from left to right. The dates are as strftime and as Excel want to be told."""
+    """Words of one language. Dates are formats of strftime and of Excel."""
 
     columns: tuple[str, ...]
     direction: Mapping[Direction, str]
@@ -131,16 +131,16 @@ WORDS: Final[Mapping[Language, Words]] = {Language.RU: _RU, Language.EN: _EN}
 
 
 def preferred(accept_language: str | None) -> Language:
-    """The one of our languages that `Accept-Language` likes best (RFC 9110, 12.5.4); Russian where it likes neither."""
-    liked: dict[Language, float] = {}
+    """Return the language that `Accept-Language` prefers (RFC 9110, 12.5.4), by default Russian."""
+    weights: dict[Language, float] = {}
     for item in (accept_language or "").split(","):
         tag, *parameters = (part.strip().lower() for part in item.split(";"))
-        spoken = tag.partition("-")[0]
-        if spoken in Language.__members__.values():
-            language = Language(spoken)
-            liked[language] = max(liked.get(language, 0.0), _weight(parameters))
-    best = max(liked, key=lambda language: liked[language], default=Language.RU)
-    return best if liked.get(best) else Language.RU
+        primary = tag.partition("-")[0]
+        if primary in Language.__members__.values():
+            language = Language(primary)
+            weights[language] = max(weights.get(language, 0.0), _weight(parameters))
+    best = max(weights, key=lambda language: weights[language], default=Language.RU)
+    return best if weights.get(best) else Language.RU
 
 
 def _weight(parameters: list[str]) -> float:

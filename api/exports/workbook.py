@@ -1,4 +1,4 @@
-"""Rows as a workbook of Excel: texts are texts, whatever they begin with; dates, times and lengths are numbers."""
+"""Write rows as an Excel workbook: text is never a formula; dates and times are numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from xlsxwriter import Workbook
 from api.exports.columns import Row
 from api.exports.labels import Words
 
-ROWS_OF_A_SHEET: Final = 1_048_575  # 2^20 with the titles
+MAX_ROWS_OF_A_SHEET: Final = 1_048_575  # 2^20 with the titles
 _WIDTHS: Final = (26, 13, 14, 18, 18, 18, 11, 10, 14, 30)
 _OPTIONS: Final = {
     "constant_memory": True,
@@ -21,12 +21,12 @@ _OPTIONS: Final = {
 
 
 class CallWorkbook:
-    """Written row by row into files of `folder`, at last into `target`; for one thread at a time.
+    """A workbook that is written row by row into files in `folder`, at last into `target`.
 
-    End it with `finish`, and with `abandon` whatever happened.
+    Not thread-safe. Call `finish` at the end, then `close` in any case.
     """
 
-    def __init__(self, target: IO[bytes], folder: Path, words: Words, *, rows_of_a_sheet: int = ROWS_OF_A_SHEET) -> None:
+    def __init__(self, target: IO[bytes], folder: Path, words: Words, *, rows_of_a_sheet: int = MAX_ROWS_OF_A_SHEET) -> None:
         self._book = Workbook(target, _OPTIONS | {"tmpdir": str(folder)})
         self._words = words
         self._rows_of_a_sheet = rows_of_a_sheet
@@ -37,7 +37,7 @@ class CallWorkbook:
         self._next_sheet()
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Write rows, on the next sheet where one is full. Raises OSError."""
+        """Write rows; begin a new sheet when one is full. Raises OSError."""
         for row in rows:
             if self._at > self._rows_of_a_sheet:
                 self._finish_sheet()
@@ -46,12 +46,12 @@ class CallWorkbook:
             self._at += 1
 
     def finish(self) -> None:
-        """Put the file together. Raises OSError."""
+        """Write the sheets into the target. Raises OSError."""
         self._finish_sheet()
         self._book.close()
 
-    def abandon(self) -> None:
-        """Let go of the files it writes, if it still holds any; they are the caller's to delete."""
+    def close(self) -> None:
+        """Close the files in `folder` that are still open; the caller deletes them."""
         for sheet in self._book.worksheets():
             sheet._opt_close()
 
@@ -75,7 +75,7 @@ class CallWorkbook:
         texts = (row.employee, row.direction, row.result, row.src, row.dst, row.answered_by)
         for column, text in enumerate(texts):
             if text:
-                # Marked as text, a number stays one when somebody edits the cell.
+                # In a cell of text, a telephone number stays as it is when the cell is edited.
                 self._sheet.write_string(at, column, text, self._text if column > 2 else None)
         self._sheet.write_datetime(at, 6, row.started_at.date(), self._date)
         self._sheet.write_datetime(at, 7, row.started_at.time(), self._time)

@@ -1,1 +1,1 @@
-"""HTTP itself: headers, limits of size, parameters, problem documents."""
+"""HTTP: headers, size limits, query parameters, problem documents."""

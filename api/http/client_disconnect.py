@@ -1,4 +1,4 @@
-"""Work for a client who may go away meanwhile, of which nobody tells who does not listen."""
+"""Cancel work when the client disconnects: ASGI reports that only to a reader of the request."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,21 +11,24 @@ from api.http.problems import Problem
 T = TypeVar("T")
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What the work gives; cancelled, and waited for, when the client goes. Raises what the work raises."""
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of the work; cancel the work, and wait for its end, if the client leaves.
+
+    Raises the exceptions of the work.
+    """
     working = asyncio.create_task(work, name=f"working: {request.url.path}")
-    leaving = asyncio.create_task(_gone(request), name="leaving")
+    disconnect = asyncio.create_task(_wait_for_disconnect(request), name="client disconnect")
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working, disconnect), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise Problem(408, "client-gone")  # which nobody hears
+            raise Problem(408, "client-gone")  # never received
         return working.result()
     finally:
         working.cancel()
-        leaving.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
+        disconnect.cancel()
+        await asyncio.gather(working, disconnect, return_exceptions=True)
 
 
-async def _gone(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""Where a page begins, as text for an address: opaque to clients, checked when it comes back."""
+"""Encode the start of a page as an opaque cursor, and check cursors that clients send back."""
 
 import base64
 import binascii
@@ -19,11 +19,11 @@ _Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 _Milliseconds = Annotated[int, Field(ge=0, lt=2**43)]
-_NOT_OURS: Final = "is not a cursor that an answer gave"
+_INVALID: Final = "is not a cursor that an answer gave"
 M = TypeVar("M", bound=BaseModel)
 
 
-class _WrittenEntry(BaseModel):
+class _AuditCursor(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     at: _Milliseconds
@@ -33,13 +33,13 @@ class _WrittenEntry(BaseModel):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlaceInAudit:
-    """Where a page of the audit begins, and the time of the first page, whose "today" is the later pages' too."""
+    """The start of a page of the audit; `now` is the time of the first page, for "today"."""
 
     place: AuditPlace
     now: datetime
 
 
-class _Written(BaseModel):
+class _CallsCursor(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sort: Sort
@@ -48,36 +48,36 @@ class _Written(BaseModel):
     now: _Milliseconds
 
 
-def written(place: Place) -> str:
-    """A place as a cursor."""
+def encode(place: Place) -> str:
+    """Return a place as a cursor."""
     return _encoded({"sort": place.sort, "value": place.value, "call": place.call_id, "now": milliseconds(place.now)})
 
 
-def written_entry(place: AuditPlace, now: datetime) -> str:
-    """A place in the audit as a cursor."""
+def encode_audit(place: AuditPlace, now: datetime) -> str:
+    """Return a place in the audit as a cursor."""
     return _encoded({"at": milliseconds(place.at), "entry": place.id, "now": milliseconds(now)})
 
 
-def read_entry(cursor: str) -> PlaceInAudit:
-    """A cursor as the place in the audit it stands for. Raises ValueError if it is none of ours."""
-    found = _decoded(cursor, _WrittenEntry)
-    return PlaceInAudit(place=AuditPlace(at=instant(found.at), id=found.entry), now=instant(found.now))
+def decode_audit(cursor: str) -> PlaceInAudit:
+    """Return the place in the audit of a cursor. Raises ValueError if the cursor is not valid."""
+    content = _decoded(cursor, _AuditCursor)
+    return PlaceInAudit(place=AuditPlace(at=instant(content.at), id=content.entry), now=instant(content.now))
 
 
-def read(cursor: str, sort: Sort) -> Place:
-    """A cursor as the place it stands for. Raises ValueError if it is none of ours, or of another order."""
-    found = _decoded(cursor, _Written)
-    if found.sort is not sort:
-        raise ValueError(f"belongs to sort={found.sort}")
-    return Place(sort=found.sort, value=found.value, call_id=found.call, now=instant(found.now))
+def decode(cursor: str, sort: Sort) -> Place:
+    """Return the place of a cursor. Raises ValueError if it is not valid, or of another order."""
+    content = _decoded(cursor, _CallsCursor)
+    if content.sort is not sort:
+        raise ValueError(f"belongs to sort={content.sort}")
+    return Place(sort=content.sort, value=content.value, call_id=content.call, now=instant(content.now))
 
 
 def _encoded(content: Mapping[str, object]) -> str:
     return base64.urlsafe_b64encode(json.dumps(content, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def _decoded(cursor: str, shape: type[M]) -> M:
+def _decoded(cursor: str, model: type[M]) -> M:
     try:
-        return shape.model_validate_json(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        return model.model_validate_json(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValidationError, ValueError):
-        raise ValueError(_NOT_OURS) from None
+        raise ValueError(_INVALID) from None

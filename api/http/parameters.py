@@ -1,4 +1,4 @@
-"""The query parameters of `/api/calls`, and of all that takes the same selection (CONTRACT.md)."""
+"""Query parameters of all routes that take a selection of calls (CONTRACT.md)."""
 
 import re
 from datetime import date, datetime, time
@@ -11,7 +11,7 @@ from fonoteka.core.call_report import Direction, Result
 from store.selection.period import period
 from store.selection.selection import Kind, Selection
 
-_PLUS_AS_SPACE: Final = re.compile(r" (\d\d:?\d\d)$")  # a + that was not escaped in an address
+_PLUS_AS_SPACE: Final = re.compile(r" (\d\d:?\d\d)$")  # a + that a client did not escape
 _YEARS: Final = range(1971, 2200)
 
 
@@ -38,7 +38,7 @@ def _time_of_day(value: Any) -> time:
 
 
 def without_nul(text: str) -> str:
-    """No database column and no caller's name has a NUL in it."""
+    """Return the text. Raises ValueError if it has a NUL, which PostgreSQL cannot store."""
     if "\0" in text:
         raise ValueError("must not hold NUL")
     return text
@@ -52,7 +52,7 @@ Weekday = Annotated[int, Field(ge=1, le=7)]
 
 
 class Parameters(BaseModel):
-    """All parameters are optional and all combine; an unknown one is an error, an empty one is none."""
+    """Optional parameters. An unknown parameter is an error, an empty parameter is ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,13 +63,13 @@ class Parameters(BaseModel):
 
 
 class SelectionQuery(Parameters):
-    """Which calls."""
+    """A selection of calls."""
 
     from_: Moment | None = Field(default=None, alias="from", description="first day or time; default today")
     to: Moment | None = Field(default=None, description="last day, or the time before which; default today")
     time_from: TimeOfDay | None = Field(default=None, description="time of day, inclusive")
-    time_to: TimeOfDay | None = Field(default=None, description="time of day, exclusive; earlier than time_from: over midnight")
-    weekday: list[Weekday] = Field(default=[], max_length=7, description="1 is Monday (ISO 8601), by the domain's clock")
+    time_to: TimeOfDay | None = Field(default=None, description="time of day, exclusive; over midnight if earlier than time_from")
+    weekday: list[Weekday] = Field(default=[], max_length=7, description="1 is Monday (ISO 8601), in the domain's time zone")
     min_s: Seconds | None = Field(default=None, description="shortest duration_s")
     max_s: Seconds | None = Field(default=None, description="longest duration_s")
     talk_min_s: Seconds | None = Field(default=None, description="shortest talk_s")
@@ -77,17 +77,17 @@ class SelectionQuery(Parameters):
     direction: list[Direction] = Field(default=[], max_length=10)
     result: list[Result] = Field(default=[], max_length=10)
     kind: Kind = Kind.ALL
-    user: list[Text] = Field(default=[], max_length=1000, description="login of somebody who took part")
+    user: list[Text] = Field(default=[], max_length=1000, description="login of a user who took part")
     number: list[Text] = Field(default=[], max_length=1000, description="the company's number")
-    src: Text | None = Field(default=None, description="a piece of it")
-    dst: Text | None = Field(default=None, description="a piece of it")
-    answered_by: Text | None = Field(default=None, description="a piece of it")
-    employee: Text | None = Field(default=None, description="a piece of name or login")
-    employee_login: list[Text] = Field(default=[], max_length=1000, description="whose call it is, exactly")
+    src: Text | None = Field(default=None, description="a part of the number")
+    dst: Text | None = Field(default=None, description="a part of the number")
+    answered_by: Text | None = Field(default=None, description="a part of the number")
+    employee: Text | None = Field(default=None, description="a part of the name or login")
+    employee_login: list[Text] = Field(default=[], max_length=1000, description="login of the employee, exact")
     recorded: bool | None = None
 
     def selection(self, zone: ZoneInfo, now: datetime) -> Selection:
-        """As the store takes it; days and hours are the domain's."""
+        """Return the selection for the store; days and hours are in the domain's time zone."""
         return Selection(
             period=period(self.from_, self.to, zone, now),
             zone=zone,

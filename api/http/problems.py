@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents. Raise anything anywhere; this file alone maps it to an answer."""
+"""Answer errors as RFC 9457 problem documents. This file alone maps exceptions to answers."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class Problem(Exception):
-    """An answer that is no success. `type` is the stable last part of the document's `type`."""
+    """An error answer. `type` is the last, stable part of the document's `type`."""
 
     def __init__(self, status: int, type_: str, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail or type_)
@@ -31,22 +31,22 @@ class Problem(Exception):
 
 
 def not_found() -> Problem:
-    """Not there, or not theirs: nobody can tell which."""
+    """The answer if an object does not exist or is not visible: clients cannot tell which."""
     return Problem(404, "not-found")
 
 
 def not_logged_in() -> Problem:
-    """No session, or one that has ended."""
+    """The answer without a session, or with one that has ended."""
     return Problem(401, "not-logged-in", "log in first", headers={"WWW-Authenticate": "Bearer"})
 
 
 def invalid(where: str, message: str) -> RequestValidationError:
-    """A parameter whose meaning is wrong, told as a wrong shape would be."""
+    """An invalid parameter that Pydantic does not detect, answered like one that it detects."""
     return RequestValidationError([{"loc": tuple(where.split(".")), "msg": message, "type": "value_error"}])
 
 
 _BY_STATUS: Final = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
-# An agent sets aside for good what is answered with 422 (or 413), and sends again whatever else went wrong.
+# After 422 or 413 an agent sets the report aside for good; after any other error it sends it again.
 _BY_EXCEPTION: Final[dict[type[Exception], tuple[int, str]]] = {
     IntakeRefused: (422, "intake-refused"),
     IntakeDeferred: (409, "not-yet-taken"),
@@ -57,13 +57,13 @@ _BY_EXCEPTION: Final[dict[type[Exception], tuple[int, str]]] = {
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the application a problem document."""
+    """Answer every error of the application as a problem document."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     for kind in _BY_EXCEPTION:
-        app.add_exception_handler(kind, _on_known)
-    app.add_middleware(_Crashes)
+        app.add_exception_handler(kind, _on_mapped)
+    app.add_middleware(_CrashHandler)
 
 
 def answer(
@@ -74,7 +74,7 @@ def answer(
     errors: list[models.ParameterError] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The document itself."""
+    """Return a problem document."""
     problem = models.Problem(
         type=f"/problems/{type_}", title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors
     )
@@ -95,25 +95,30 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [_parameter(one) for one in error.errors()[:50]]
-    return answer(422, "invalid-parameters", "; ".join(f"{one.where}: {one.message}" for one in errors)[:1000], errors=errors)
+    errors = [_parameter_error(detail) for detail in error.errors()[:50]]
+    text = "; ".join(f"{parameter.where}: {parameter.message}" for parameter in errors)[:1000]
+    return answer(422, "invalid-parameters", text, errors=errors)
 
 
-async def _on_known(request: Request, error: Exception) -> Response:
+async def _on_mapped(request: Request, error: Exception) -> Response:
     status, type_ = next(_BY_EXCEPTION[kind] for kind in type(error).__mro__ if kind in _BY_EXCEPTION)
-    log.error("request_failed", path=request.url.path, problem=type_, error=str(error))
-    # What an agent is told goes into its operator's log; what the index said may be nobody else's business.
+    log.error("request.failed", path=request.url.path, reason=type_, error=str(error))
+    # Agents log the detail for their operator; the error text of the index is not for clients.
     return answer(status, type_, None if type_ == "store-unavailable" else str(error))
 
 
-class _Crashes:
-    """What nobody foresaw. No exception handler: its answer would be sent outside all middleware, without their headers."""
+class _CrashHandler:
+    """Answer 500 to an unexpected exception.
+
+    This is middleware, since an exception handler for it would run outside of all middleware, and
+    its answer would lack their headers.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handle a request."""
         begun = scope["type"] != "http"
 
         async def sending(message: Message) -> None:
@@ -126,10 +131,10 @@ class _Crashes:
         except Exception as error:
             if begun:
                 raise
-            log.error("request_crashed", path=scope["path"], exc_info=error)
+            log.error("request.crashed", path=scope["path"], exc_info=error)
             await answer(500, "internal-error")(scope, receive, send)
 
 
-def _parameter(error: Mapping[str, Any]) -> models.ParameterError:
+def _parameter_error(error: Mapping[str, Any]) -> models.ParameterError:
     where = ".".join(str(part) for part in error["loc"] if part not in ("query", "body", "path"))
     return models.ParameterError(where=where or "body", message=str(error["msg"]))

@@ -1,4 +1,4 @@
-"""Headers that every answer carries."""
+"""Security headers of every answer."""
 
 from typing import Final
 
@@ -34,13 +34,13 @@ _HEADERS: Final = {
 
 
 class SecurityHeaders:
-    """Adds what is not there yet; what tells of calls or people is kept by no cache unless it says otherwise."""
+    """Add the headers that an answer does not have; by default, no cache keeps it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handle a request."""
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":

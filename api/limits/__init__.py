@@ -1,1 +1,1 @@
-"""Limits of rate and of concurrency."""
+"""Limits: how many at a time (`ConcurrencyLimit`), how many in a window of time (`RateLimit`)."""

@@ -1,21 +1,19 @@
-"""Slowing down whoever guesses passwords.
+"""Slow down the guessing of passwords.
 
-An attempt is counted before the password is looked at, and taken back if it was the right one: a hundred sent at once are
-a hundred.
+An attempt is counted before the password is checked, and taken back if the password was right:
+a hundred attempts sent at once count as a hundred.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K")
 
-_MOST_KEYS: Final = 100_000
-_FORGOTTEN_AFTER: Final = timedelta(minutes=15)
-_LONGEST: Final = timedelta(minutes=1)
+_MAX_KEYS: Final = 100_000
+_RESET_AFTER: Final = timedelta(minutes=15)
+_MAX_DELAY: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,35 +22,36 @@ class _Failures:
     last: datetime
 
 
-class Throttle(Generic[K]):
-    """After `free_failures` in a row each further attempt must wait 1, 2, 4, … seconds since the last, at most `longest`.
+class FailureBackoff(Generic[K]):
+    """Delays of 1, 2, 4, … seconds, at most `max_delay`, after `free_failures` failures in a row.
 
-    Memory is bounded: of more keys than can be kept, those that failed longest ago are forgotten.
+    A delay begins with the last failure. Memory is bounded: of too many keys, those that failed
+    longest ago are forgotten.
     """
 
-    def __init__(self, *, free_failures: int, longest: timedelta) -> None:
+    def __init__(self, *, free_failures: int, max_delay: timedelta) -> None:
         self._free = free_failures
-        self._longest = longest
+        self._max_delay = max_delay
         self._failures: OrderedDict[K, _Failures] = OrderedDict()
 
     def wait(self, key: K, now: datetime) -> timedelta:
-        """How long this key has to wait before it may try; zero: it may now."""
+        """Return how long a key must wait until its next attempt; zero if it need not wait."""
         failures = self._failures.get(key)
-        if failures is None or now - failures.last > _FORGOTTEN_AFTER or failures.count < self._free:
+        if failures is None or now - failures.last > _RESET_AFTER or failures.count < self._free:
             return timedelta()
-        pause = min(self._longest, timedelta(seconds=2 ** min(failures.count - self._free, 30)))
-        return max(timedelta(), failures.last + pause - now)
+        delay = min(self._max_delay, timedelta(seconds=2 ** min(failures.count - self._free, 30)))
+        return max(timedelta(), failures.last + delay - now)
 
     def count(self, key: K, now: datetime) -> None:
-        """Count an attempt."""
+        """Count an attempt as failed."""
         before = self._failures.pop(key, None)
-        fresh = before is None or now - before.last > _FORGOTTEN_AFTER
-        self._failures[key] = _Failures(count=1 if fresh or before is None else before.count + 1, last=now)
-        while len(self._failures) > _MOST_KEYS:
+        is_first = before is None or now - before.last > _RESET_AFTER
+        self._failures[key] = _Failures(count=1 if is_first or before is None else before.count + 1, last=now)
+        while len(self._failures) > _MAX_KEYS:
             self._failures.popitem(last=False)
 
     def take_back(self, key: K) -> None:
-        """One attempt was none: it succeeded. Others' failures stay."""
+        """Remove one failure: that attempt succeeded. Other failures of the key stay."""
         failures = self._failures.get(key)
         if failures is not None and failures.count > 1:
             self._failures[key] = replace(failures, count=failures.count - 1)
@@ -60,13 +59,13 @@ class Throttle(Generic[K]):
             self.forget(key)
 
     def forget(self, key: K) -> None:
-        """Forget what went wrong before."""
+        """Remove all failures of a key."""
         self._failures.pop(key, None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Attempt:
-    """Somebody at an address says who they are."""
+class LoginAttempt:
+    """A login from an address."""
 
     domain: str
     login: str
@@ -74,16 +73,16 @@ class Attempt:
 
 
 class LoginThrottle:
-    """Strict with one address at one login, looser with the rest, so that a stranger cannot lock anybody out."""
+    """Strict for one address with one login, looser for each alone: nobody can lock a user out."""
 
     def __init__(self) -> None:
-        self._by_both = Throttle[Attempt](free_failures=10, longest=_LONGEST)
-        self._by_login = Throttle[tuple[str, str]](free_failures=100, longest=_LONGEST)
-        # An office may share one address: what one colleague mistypes must not lock out the others.
-        self._by_address = Throttle[str](free_failures=100, longest=_LONGEST)
+        self._by_both = FailureBackoff[LoginAttempt](free_failures=10, max_delay=_MAX_DELAY)
+        self._by_login = FailureBackoff[tuple[str, str]](free_failures=100, max_delay=_MAX_DELAY)
+        # An office may share one address: the mistakes of one user must not lock out the others.
+        self._by_address = FailureBackoff[str](free_failures=100, max_delay=_MAX_DELAY)
 
-    def begin(self, attempt: Attempt, now: datetime) -> timedelta:
-        """Zero, and the attempt is counted; or how long it has to wait, and it is not."""
+    def begin(self, attempt: LoginAttempt, now: datetime) -> timedelta:
+        """Count the attempt and return zero, or return how long it must wait (then not counted)."""
         login = (attempt.domain, attempt.login)
         wait = max(self._by_both.wait(attempt, now), self._by_login.wait(login, now), self._by_address.wait(attempt.address, now))
         if not wait:
@@ -92,33 +91,14 @@ class LoginThrottle:
             self._by_address.count(attempt.address, now)
         return wait
 
-    def succeeded(self, attempt: Attempt) -> None:
-        """The password was right."""
+    def succeeded(self, attempt: LoginAttempt) -> None:
+        """Take an attempt back whose password was right."""
         self._by_both.forget(attempt)
         self._by_login.take_back((attempt.domain, attempt.login))
         self._by_address.take_back(attempt.address)
 
-    def not_tried(self, attempt: Attempt) -> None:
-        """The password was not looked at after all."""
+    def not_tried(self, attempt: LoginAttempt) -> None:
+        """Take an attempt back whose password was not checked."""
         self._by_both.take_back(attempt)
         self._by_login.take_back((attempt.domain, attempt.login))
         self._by_address.take_back(attempt.address)
-
-
-class WaitingRoom:
-    """Room for so many at a time; whoever comes when it is full is sent away instead of waiting without end."""
-
-    def __init__(self, places: int) -> None:
-        self._free = places
-
-    @contextmanager
-    def entered(self) -> Iterator[bool]:
-        """Have a place while the block runs; yields False where there is none."""
-        if not self._free:
-            yield False
-            return
-        self._free -= 1
-        try:
-            yield True
-        finally:
-            self._free += 1

@@ -1,4 +1,4 @@
-"""So many times within so long, and no more."""
+"""Limit how often something happens within a moving window."""
 
 from collections import OrderedDict, deque
 from datetime import datetime, timedelta
@@ -6,34 +6,39 @@ from typing import Final, Generic, TypeVar
 
 K = TypeVar("K")
 
-_MOST_KEYS: Final = 10_000
+_MAX_KEYS: Final = 10_000
 
 
 class RateLimit(Generic[K]):
-    """At most `most` times `within` any such stretch of time, for each key. Of too many keys the oldest are forgotten."""
+    """At most `limit` hits within any `window` for each key. The number of keys is bounded.
 
-    def __init__(self, *, most: int, within: timedelta) -> None:
-        self._most, self._within = most, within
-        self._times: OrderedDict[K, deque[datetime]] = OrderedDict()
+    The `limits` package does not fit: it reads `time.time()` itself, so that a test would have to
+    sleep; a hit cannot be taken back when the action fails; its memory is not bounded by the number
+    of keys; and it starts a thread for each sweep.
+    """
+
+    def __init__(self, *, limit: int, window: timedelta) -> None:
+        self._limit, self._window = limit, window
+        self._hits: OrderedDict[K, deque[datetime]] = OrderedDict()
 
     def wait(self, key: K, now: datetime) -> timedelta:
-        """How long until this key may again; zero: it may now."""
-        times = self._times.get(key, deque())
-        while times and times[0] <= now - self._within:
-            times.popleft()
-        return times[0] + self._within - now if len(times) >= self._most else timedelta()
+        """Return how long a key must wait until its next hit; zero if it need not wait."""
+        hits = self._hits.get(key, deque())
+        while hits and hits[0] <= now - self._window:
+            hits.popleft()
+        return hits[0] + self._window - now if len(hits) >= self._limit else timedelta()
 
-    def count(self, key: K, now: datetime) -> None:
-        """Count one time."""
-        self._times.setdefault(key, deque()).append(now)
-        self._times.move_to_end(key)
-        while len(self._times) > _MOST_KEYS:
-            self._times.popitem(last=False)
+    def hit(self, key: K, now: datetime) -> None:
+        """Count a hit."""
+        self._hits.setdefault(key, deque()).append(now)
+        self._hits.move_to_end(key)
+        while len(self._hits) > _MAX_KEYS:
+            self._hits.popitem(last=False)
 
     def take_back(self, key: K) -> None:
-        """The last time was none after all."""
-        times = self._times.get(key)
-        if times:
-            times.pop()
-        if not times:
-            self._times.pop(key, None)
+        """Remove the last hit of a key: the action failed."""
+        hits = self._hits.get(key)
+        if hits:
+            hits.pop()
+        if not hits:
+            self._hits.pop(key, None)

@@ -1,7 +1,8 @@
-"""Waking who waits for something in the index to be other than they know: agents for settings and commands, people for answers.
+"""Wake requests that wait for a change in the index, of agents (settings, commands) and of users.
 
-A change made through this process wakes them at once. One made elsewhere (another replica, `fonoteka apply`) is seen by
-reading its mark each quarter of a second — one query however many wait, and none while nobody does.
+A change made by this process wakes them at once. A change made elsewhere (by another replica, by
+`fonoteka apply`) is found by reading a version each quarter of a second: one query for all waiting
+requests, and none if no request waits.
 """
 
 import asyncio
@@ -14,67 +15,70 @@ V = TypeVar("V")
 _POLL_S: Final = 0.25
 
 
-class Watch(Generic[T]):
-    """The mark as last read, and who waits for another one. `read` gives it: any value that changes with what it stands for."""
+class ChangeWatch(Generic[T]):
+    """The version as last read, and the requests that wait for another one.
+
+    `read` returns the version: any value that changes with the watched data.
+    """
 
     def __init__(self, read: Callable[[], Awaitable[T]]) -> None:
         self._read = read
-        self._mark: T | None = None
+        self._version: T | None = None
         self._changed = asyncio.Condition()
-        self._look = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._waiting = 0
         self._closing = False
 
     def wake(self) -> None:
-        """Look at the mark now: it has just been changed here."""
-        self._look.set()
+        """Read the version now: this process has changed the data."""
+        self._wakeup.set()
 
     async def release(self) -> None:
-        """Answer all who wait, now and from now on: the API is about to stop."""
+        """End all waits, now and from now on: the API is about to stop."""
         async with self._changed:
             self._closing = True
             self._changed.notify_all()
 
-    async def other_than(self, known: T, wait_s: float) -> bool:
-        """Whether a mark other than `known` is there, or comes within `wait_s` seconds."""
-        await self._see(await self._read())
-        if self._mark != known:
+    async def has_changed(self, seen: T, wait_s: float) -> bool:
+        """Wait up to `wait_s` s for a version other than `seen`; return whether there is one."""
+        await self._update(await self._read())
+        if self._version != seen:
             return True
         self._waiting += 1
-        self._look.set()
+        self._wakeup.set()
         try:
             async with asyncio.timeout(wait_s), self._changed:
-                await self._changed.wait_for(lambda: self._closing or self._mark != known)
+                await self._changed.wait_for(lambda: self._closing or self._version != seen)
         except TimeoutError:
             return False
         finally:
             self._waiting -= 1
-        return self._mark != known
+        return self._version != seen
 
-    async def until(self, look: Callable[[], Awaitable[V | None]], wait_s: float) -> V | None:
-        """What `look` finds, asked anew with every other mark; None if it found nothing within `wait_s` seconds."""
+    async def first_result(self, query: Callable[[], Awaitable[V | None]], wait_s: float) -> V | None:
+        """Repeat a query with every new version until it has a result; None after `wait_s` s."""
         now = asyncio.get_running_loop().time
         deadline = now() + wait_s
         while True:
-            known = await self._read()
-            found = await look()
-            if found is not None or self._closing or now() >= deadline:
-                return found
-            await self.other_than(known, deadline - now())
+            seen = await self._read()
+            result = await query()
+            if result is not None or self._closing or now() >= deadline:
+                return result
+            await self.has_changed(seen, deadline - now())
 
-    async def watch(self) -> None:
-        """Read the mark whenever woken, and each `_POLL_S` while somebody waits. Runs until cancelled."""
+    async def run(self) -> None:
+        """Read the version when woken, and each `_POLL_S` while requests wait, until cancelled."""
         while True:
-            self._look.clear()
-            await self._see(await self._read())
+            self._wakeup.clear()
+            await self._update(await self._read())
             try:
                 async with asyncio.timeout(_POLL_S if self._waiting else None):
-                    await self._look.wait()
+                    await self._wakeup.wait()
             except TimeoutError:
                 continue
 
-    async def _see(self, mark: T) -> None:
-        if mark != self._mark:
+    async def _update(self, version: T) -> None:
+        if version != self._version:
             async with self._changed:
-                self._mark = mark
+                self._version = version
                 self._changed.notify_all()

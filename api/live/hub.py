@@ -1,7 +1,7 @@
-"""Telling the open portals which calls have changed.
+"""Notify open portals of calls that have changed.
 
-Only keys travel here. Whoever listens reads each call anew inside their own scope, so that what may be seen is decided
-in one place, and several changes of a call that nobody has read yet become one.
+Only ids are passed on. Each listener reads the call in its own scope, so that one place decides
+which calls are visible, and several changes of a call become one if no change was read in between.
 """
 
 import asyncio
@@ -11,33 +11,39 @@ from typing import Final
 
 from store.intake.write_calls import CallChange
 
-_MOST_PENDING: Final = 1000
+_MAX_PENDING: Final = 1000
 
 
 class Listener:
-    """The calls of a domain that have changed since they were last taken; `overflowed`: there were too many to name."""
+    """The calls of a domain that have changed and were not taken yet.
+
+    `overflowed`: the calls were too many to keep, and some changes are lost.
+    """
 
     def __init__(self) -> None:
         self._pending: dict[str, bool] = {}
         self._overflowed = False
-        self._some = asyncio.Event()
+        self._wakeup = asyncio.Event()
 
-    def tell(self, public_id: str, *, recording_only: bool) -> None:
-        """Note a change. Never waits."""
-        if len(self._pending) >= _MOST_PENDING:
+    def add(self, public_id: str, *, recording_only: bool) -> None:
+        """Add a changed call. Never waits."""
+        if len(self._pending) >= _MAX_PENDING:
             self._pending.clear()
             self._overflowed = True
         self._pending[public_id] = recording_only and self._pending.get(public_id, True)
-        self._some.set()
+        self._wakeup.set()
 
     def wake(self) -> None:
-        """Have `take` return, though nothing has changed."""
-        self._some.set()
+        """Make `take` return without a change."""
+        self._wakeup.set()
 
     async def take(self) -> tuple[dict[str, bool], bool]:
-        """Wait for changes: public id → whether only the recording changed; and whether some were lost."""
-        await self._some.wait()
-        self._some.clear()
+        """Wait for changes; return them and `overflowed`.
+
+        The changes are public id → whether only the recording changed.
+        """
+        await self._wakeup.wait()
+        self._wakeup.clear()
         taken, overflowed = self._pending, self._overflowed
         self._pending, self._overflowed = {}, False
         return taken, overflowed
@@ -51,7 +57,7 @@ class LiveHub:
 
     @contextmanager
     def listening(self, domain_id: int) -> Iterator[Listener]:
-        """Hear of a domain's changes while the block runs."""
+        """Add a listener to a domain while the block runs."""
         listener = Listener()
         self._listeners.setdefault(domain_id, set()).add(listener)
         try:
@@ -61,17 +67,17 @@ class LiveHub:
             if not self._listeners[domain_id]:
                 del self._listeners[domain_id]
 
-    def look_again(self, domain_id: int) -> None:
-        """Have everybody of a domain look whether their session still holds."""
+    def check_sessions(self, domain_id: int) -> None:
+        """Make all listeners of a domain check whether their session is still open."""
         for listener in self._listeners.get(domain_id, ()):
             listener.wake()
 
-    def tell_of(self, domain_id: int, public_id: str) -> None:
-        """Pass on that something about a call is other than it was."""
+    def call_changed(self, domain_id: int, public_id: str) -> None:
+        """Notify the listeners of a domain that a call has changed."""
         for listener in self._listeners.get(domain_id, ()):
-            listener.tell(public_id, recording_only=False)
+            listener.add(public_id, recording_only=False)
 
-    def tell(self, change: CallChange, *, recording_only: bool) -> None:
-        """Pass a change on to everybody of its domain; a call that is new is told whole in any case."""
+    def publish(self, change: CallChange, *, recording_only: bool) -> None:
+        """Notify the listeners of a change; for a new call `recording_only` is ignored."""
         for listener in self._listeners.get(change.domain_id, ()):
-            listener.tell(change.public_id, recording_only=recording_only and not change.is_new)
+            listener.add(change.public_id, recording_only=recording_only and not change.is_new)

@@ -1,1 +1,1 @@
-"""From the store's rows to the API's responses."""
+"""Convert values of the store into the API's models."""

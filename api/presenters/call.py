@@ -1,7 +1,6 @@
-"""From the store's values to the API's shapes; times get the domain's offset here."""
+"""Convert calls and accounts into the API's models, with times in the domain's time zone."""
 
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from api.presenters.live_call import live
@@ -11,18 +10,15 @@ from store.intake.facts import whole_seconds
 from store.intake.recording_state import Recording
 from store.people.accounts import Account
 from store.queries.calls import SeenCall
-from store.selection.period import Period, clock_offsets
-
-_YEAR: Final = timedelta(days=366)
 
 
 def call(seen: SeenCall, zone: ZoneInfo) -> models.Call:
-    """A row of the table."""
+    """Return a row of the table."""
     return models.Call(**_fields(seen, zone))
 
 
 def call_with_path(seen: SeenCall, path: tuple[PathStep, ...], zone: ZoneInfo) -> models.CallWithPath:
-    """A row that was opened."""
+    """Return a call with the steps of its path."""
     steps = [
         models.PathStep(at=step.at.astimezone(zone), what=step.what, who=step.who, by=step.by, reason=step.reason) for step in path
     ]
@@ -30,7 +26,7 @@ def call_with_path(seen: SeenCall, path: tuple[PathStep, ...], zone: ZoneInfo) -
 
 
 def recording(seen: Recording, *, held: bool) -> models.Recording:
-    """What became of a call's recording."""
+    """Return the state and the segments of a recording."""
     segments = [
         models.Segment(
             user=part.user,
@@ -43,14 +39,9 @@ def recording(seen: Recording, *, held: bool) -> models.Recording:
     return models.Recording(state=seen.state, reason=seen.reason, duration_ms=seen.duration_ms, held=held, segments=segments)
 
 
-def me(account: Account, now: datetime) -> models.Me:
-    """Whoever is logged in."""
-    zone = ZoneInfo(account.timezone)
-    clock = [
-        models.ClockOffset(offset_s=offset // timedelta(seconds=1), until=stretch.end.astimezone(zone))
-        for stretch, offset in clock_offsets(Period(start=now, end=now + _YEAR), zone)
-    ]
-    domain = models.DomainOfMe(name=account.domain, title=account.domain_title, timezone=account.timezone, clock=clock)
+def me(account: Account) -> models.Me:
+    """Return the account that is logged in."""
+    domain = models.DomainOfMe(name=account.domain, title=account.domain_title, timezone=account.timezone)
     return models.Me(login=account.login, name=account.name, role=account.role, domain=domain)
 
 

@@ -1,6 +1,7 @@
-"""A call that goes on as one viewer sees it: whether it is recorded, and what they may ask for (decided here alone).
+"""Convert a call in progress for a viewer: the recorder's state and the allowed actions.
 
-The agent on the PBX has the last word (`agent.rules.on_demand_rules`): what is offered here may have become impossible meanwhile.
+Only this module decides which actions are offered. The agent on the PBX has the last word
+(`agent.rules.on_demand_rules`): an offered action may have become impossible in between.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action, RecorderState, UserRecordingStatus
 from store.queries.calls import SeenCall
 
-_WORDS: Final = {
+_DETAILS: Final = {
     Refusal.CALL_IS_OVER: "the call is over",
     Refusal.NOT_TALKING: "nobody whose recording you may control talks in this call now",
     Refusal.ALREADY_RECORDING: "this talk is being recorded already",
@@ -29,19 +30,19 @@ _WORDS: Final = {
 
 
 def live(seen: SeenCall, zone: ZoneInfo) -> models.Live | None:
-    """What is told of a call that goes on; None once it is over."""
-    told = seen.live
-    if told is None:
+    """Return the state of a call in progress for its viewer; None if the call has ended."""
+    report = seen.live
+    if report is None:
         return None
-    mine = [side for side in told.sides if seen.viewer in (None, side.user)]
-    states = {side.recorder for side in mine}
+    sides = [side for side in report.sides if seen.viewer in (None, side.user)]
+    states = {side.recorder for side in sides}
     recorder = next((state for state in (RecorderState.ON, RecorderState.PAUSED) if state in states), RecorderState.OFF)
     return models.Live(
-        parties=[models.Party(who=party.who, name=seen.names.get(party.login or "")) for party in told.parties],
-        talking_since=told.talking_since.astimezone(zone) if told.talking_since is not None else None,
+        parties=[models.Party(who=party.who, name=seen.names.get(party.login or "")) for party in report.parties],
+        talking_since=report.talking_since.astimezone(zone) if report.talking_since is not None else None,
         recorder=recorder,
-        reason=next((side.reason for side in mine), None) if recorder is RecorderState.OFF else None,
-        actions=list(_actions(mine, administrator=seen.viewer is None)),
+        reason=next((side.reason for side in sides), None) if recorder is RecorderState.OFF else None,
+        actions=list(_actions(sides, administrator=seen.viewer is None)),
     )
 
 
@@ -56,6 +57,6 @@ def _actions(sides: Sequence[UserRecordingStatus], *, administrator: bool) -> It
         yield Action.RESUME
 
 
-def refused(why: Refusal) -> Problem:
-    """The answer to what cannot be done."""
-    return Problem(409, why.value, _WORDS[why])
+def refused(refusal: Refusal) -> Problem:
+    """Return the answer to an action that the agent refused."""
+    return Problem(409, refusal.value, _DETAILS[refusal])

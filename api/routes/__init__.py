@@ -1,1 +1,1 @@
-"""The API's routes, one file for each thing they speak of."""
+"""Routes of the API, one file for each resource."""

@@ -1,4 +1,4 @@
-"""`/agent/v1`: what agents say to the store (`fonoteka.core.agent_protocol`)."""
+"""`/agent/v1`: the protocol between agents and the store (`fonoteka.core.agent_protocol`)."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -29,26 +29,26 @@ T = TypeVar("T")
 
 _TOO_MANY: Final[Responses] = {429: {"model": models.Problem}}
 _BLOCK_BYTES: Final = 256 * 1024
-_MOST_REPORTS: Final = 200
+_MAX_REPORTS: Final = 200
 _REPORT: Final = TypeAdapter(CallReport)
 _MANIFEST: Final = TypeAdapter(Manifest)
 _MIXED: Final = TypeAdapter(Mixed)
 _OUTCOME: Final = TypeAdapter(CommandOutcome)
 _PEAKS: Final = TypeAdapter(StoredPeaks)
-_PAPERS: Final = ("manifest", "mixed", "peaks")
+_DOCUMENTS: Final = ("manifest", "mixed", "peaks")
 _REPORTS: Final[dict[str, Any]] = {
     "required": True,
     "content": {
         "application/json": {
             "schema": {
                 "type": "array",
-                "maxItems": _MOST_REPORTS,
-                "items": {"title": "CallReport", "description": "read each for itself: what is none gets a receipt that says so"},
+                "maxItems": _MAX_REPORTS,
+                "items": {"title": "CallReport", "description": "an invalid report gets a receipt with `refused`"},
             },
         }
     },
 }
-_TOLD: Final[dict[str, Any]] = {
+_OUTCOME_BODY: Final[dict[str, Any]] = {
     "required": True,
     "content": {"application/json": {"schema": {"type": "object", "title": "CommandOutcome"}}},
 }
@@ -58,8 +58,8 @@ _FORM: Final[dict[str, Any]] = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "required": [*_PAPERS, "audio"],
-                "properties": {name: {"type": "string", "contentMediaType": "application/json"} for name in _PAPERS}
+                "required": [*_DOCUMENTS, "audio"],
+                "properties": {name: {"type": "string", "contentMediaType": "application/json"} for name in _DOCUMENTS}
                 | {"audio": {"type": "string", "contentMediaType": "application/octet-stream"}},
             }
         }
@@ -67,10 +67,10 @@ _FORM: Final[dict[str, Any]] = {
 }
 
 
-async def _poll(pbx: Agent, services: Shared) -> AsyncIterator[None]:
-    """A place among the long polls of a PBX. Raises Problem 429."""
-    with services.poll_places.entered(pbx.id) as inside:
-        if not inside:
+async def _poll_slot(pbx: Agent, services: Shared) -> AsyncIterator[None]:
+    """Hold one of the PBX's slots for long polls. Raises Problem 429."""
+    async with services.agent_polls.try_enter(pbx.id) as entered:
+        if not entered:
             detail = "this PBX holds too many requests open; is its token used by several agents?"
             raise Problem(429, "too-many-polls", detail, headers={"Retry-After": "10"})
         yield
@@ -80,8 +80,8 @@ async def _poll(pbx: Agent, services: Shared) -> AsyncIterator[None]:
     "/settings",
     operation_id="agentSettings",
     response_model=DomainSettings,
-    dependencies=[Depends(_poll, scope="function")],
-    responses=_TOO_MANY | {204: {"description": "none"}},
+    dependencies=[Depends(_poll_slot, scope="function")],
+    responses=_TOO_MANY | {204: {"description": "no other settings"}},
 )
 async def get_settings(
     _pbx: Agent,
@@ -89,13 +89,13 @@ async def get_settings(
     known: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     wait_s: Annotated[float, Query(ge=0, le=60)] = 0,
 ) -> DomainSettings | Response:
-    """The settings, if their version is another than `known` or becomes so within `wait_s` seconds."""
-    if await services.settings.other_than(known, wait_s):
+    """Return the settings if their version is not `known`, or changes within `wait_s` seconds."""
+    if await services.settings.has_changed(known, wait_s):
         return await domain_settings(services.store)
     return Response(status_code=204)
 
 
-@router.get("/commands", operation_id="agentCommands", dependencies=[Depends(_poll, scope="function")], responses=_TOO_MANY)
+@router.get("/commands", operation_id="agentCommands", dependencies=[Depends(_poll_slot, scope="function")], responses=_TOO_MANY)
 async def get_commands(
     pbx: Agent,
     services: Shared,
@@ -103,45 +103,45 @@ async def get_commands(
     after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     wait_s: Annotated[float, Query(ge=0, le=60)] = 0,
 ) -> Commands:
-    """What is asked of recordings on this PBX, as soon as there is any or after `wait_s` seconds."""
+    """Return commands for recorders of the PBX, as soon as there are any or after `wait_s` s."""
 
-    async def look() -> Sequence[Command] | None:
-        if await request.is_disconnected():  # an agent that died must not be handed what the next one could do
+    async def pending() -> Sequence[Command] | None:
+        if await request.is_disconnected():  # an agent that died must not take commands from the next
             return ()
         return await commands.take(services.store, pbx, after, datetime.now(UTC)) or None
 
-    return Commands(commands=tuple(await services.commands.until(look, wait_s) or ()))
+    return Commands(commands=tuple(await services.commands.first_result(pending, wait_s) or ()))
 
 
-# These bodies are read by hand: FastAPI would read them, however long, before it asks whose they are.
-@router.post("/commands/{id}", operation_id="agentCommandOutcome", status_code=204, openapi_extra={"requestBody": _TOLD})
+# The routes read these bodies themselves: FastAPI would read a long one before it authenticates.
+@router.post("/commands/{id}", operation_id="agentCommandOutcome", status_code=204, openapi_extra={"requestBody": _OUTCOME_BODY})
 async def put_outcome(id: Annotated[int, Path(ge=0, lt=2**63)], pbx: Agent, services: Shared, request: Request) -> None:
-    """Take what came of a command, and the call as it stands after it."""
+    """Store the outcome of a command, and the call after it."""
     try:
         outcome = _OUTCOME.validate_json(await request.body())
     except ValidationError as error:
-        raise invalid("body", _first_words(error)) from error
+        raise invalid("body", _first_error(error)) from error
     if outcome.report is not None:
-        await _take(services, pbx, [outcome.report])
+        await _store_calls(services, pbx, [outcome.report])
     await commands.answer(services.store, pbx, id, outcome.refusal or commands.DONE)
     services.commands.wake()
 
 
 @router.put("/calls", operation_id="agentCalls", openapi_extra={"requestBody": _REPORTS})
 async def put_calls(pbx: Agent, services: Shared, request: Request) -> CallReceipts:
-    """Take reports; what cannot be taken is refused one by one."""
-    read = _reports(await request.body())
-    receipts = iter(await _take(services, pbx, [one for one in read if isinstance(one, CallReport)]))
-    return CallReceipts(receipts=tuple(next(receipts) if isinstance(one, CallReport) else one for one in read))
+    """Store reports of calls; each report gets its own receipt."""
+    reports = _reports(await request.body())
+    receipts = iter(await _store_calls(services, pbx, [report for report in reports if isinstance(report, CallReport)]))
+    return CallReceipts(receipts=tuple(next(receipts) if isinstance(report, CallReport) else report for report in reports))
 
 
-async def _take(services: Services, pbx: Pbx, reports: Sequence[CallReport]) -> tuple[CallReceipt, ...]:
-    taken = await upsert_calls(services.store, pbx, reports)
+async def _store_calls(services: Services, pbx: Pbx, reports: Sequence[CallReport]) -> tuple[CallReceipt, ...]:
+    stored = await upsert_calls(services.store, pbx, reports)
     now = datetime.now(UTC)
-    for change in taken.changes:
+    for change in stored.changes:
         services.metrics.count(change, now)
-        services.live.tell(change, recording_only=False)
-    return taken.receipts
+        services.live.publish(change, recording_only=False)
+    return stored.receipts
 
 
 @router.put(
@@ -151,32 +151,33 @@ async def _take(services: Services, pbx: Pbx, reports: Sequence[CallReport]) -> 
     responses={409: {"model": models.Problem}, 507: {"model": models.Problem}},
 )
 async def put_recording(segment: str, pbx: Agent, services: Shared, request: Request) -> RecordingReceipt:
-    """Take a recording; the receipt says that it is on the disk and in the index."""
+    """Store a recording; a receipt is sent when it is on the disk and in the index."""
     now = datetime.now(UTC)
-    async with request.form(max_files=1, max_fields=len(_PAPERS)) as form:
-        told, made, peaks = _paper(form, "manifest", _MANIFEST), _paper(form, "mixed", _MIXED), _paper(form, "peaks", _PEAKS)
-        if told.name != segment:
-            raise invalid("manifest", f"is of segment {told.name[:80]!r}, not of the one in the address")
-        if not peaks.fit(made.duration_ms):
+    async with request.form(max_files=1, max_fields=len(_DOCUMENTS)) as form:
+        manifest, mixed = _document(form, "manifest", _MANIFEST), _document(form, "mixed", _MIXED)
+        peaks = _document(form, "peaks", _PEAKS)
+        if manifest.name != segment:
+            raise invalid("manifest", f"is of segment {manifest.name[:80]!r}, not of the one in the address")
+        if not peaks.fit(mixed.duration_ms):
             raise invalid("peaks", "are of something longer than the audio")
         content, audio = peaks.model_dump_json().encode(), _blocks(_file(form, "audio"))
-        taken = await store_recording(services.store, pbx, told, made, content, audio, now)
-    if taken.change is not None:
-        services.metrics.count(taken.change, now)
-        services.live.tell(taken.change, recording_only=True)
-    for change in taken.others:
-        services.live.tell(change, recording_only=False)
-    return taken.receipt
+        stored = await store_recording(services.store, pbx, manifest, mixed, content, audio, now)
+    if stored.change is not None:
+        services.metrics.count(stored.change, now)
+        services.live.publish(stored.change, recording_only=True)
+    for change in stored.others:
+        services.live.publish(change, recording_only=False)
+    return stored.receipt
 
 
 def _reports(body: bytes) -> list[CallReport | CallReceipt]:
-    """The reports in a body, each read for itself; for one that is none, the receipt that says so."""
+    """Parse the reports of a body one by one; return a receipt in place of an invalid one."""
     try:
         values = from_json(body)
     except ValueError as error:
         raise invalid("body", f"is no JSON: {error}") from error
-    if not isinstance(values, list) or len(values) > _MOST_REPORTS:
-        raise invalid("body", f"must be a list of at most {_MOST_REPORTS} calls")
+    if not isinstance(values, list) or len(values) > _MAX_REPORTS:
+        raise invalid("body", f"must be a list of at most {_MAX_REPORTS} calls")
     return [_report(value) for value in values]
 
 
@@ -184,16 +185,16 @@ def _report(value: object) -> CallReport | CallReceipt:
     try:
         return _REPORT.validate_python(value)
     except ValidationError as error:
-        said = value if isinstance(value, dict) else {}
-        linkedid, revision = said.get("linkedid"), said.get("revision")
+        fields = value if isinstance(value, dict) else {}
+        linkedid, revision = fields.get("linkedid"), fields.get("revision")
         return CallReceipt(
             linkedid=linkedid if isinstance(linkedid, str) else "",
             revision=revision if isinstance(revision, int) else 0,
-            refused=_first_words(error),
+            refused=_first_error(error),
         )
 
 
-def _first_words(error: ValidationError) -> str:
+def _first_error(error: ValidationError) -> str:
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
@@ -209,11 +210,11 @@ def _file(form: FormData, name: str) -> UploadFile:
     return file
 
 
-def _paper(form: FormData, where: str, shape: TypeAdapter[T]) -> T:
+def _document(form: FormData, where: str, adapter: TypeAdapter[T]) -> T:
     text = form.get(where)
     if not isinstance(text, str):
         raise invalid(where, "is missing")
     try:
-        return shape.validate_json(text)
+        return adapter.validate_json(text)
     except ValidationError as error:
-        raise invalid(where, _first_words(error)) from error
+        raise invalid(where, _first_error(error)) from error

@@ -1,4 +1,4 @@
-"""`/api/audit`: who did what."""
+"""`/api/audit`: the audit log."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -21,30 +21,33 @@ router = APIRouter(prefix="/api", responses=_FOR_ADMINISTRATORS)
 
 
 class AuditQuery(Parameters):
-    """Which entries, and which page of them."""
+    """The selection of entries, and the page."""
 
     from_: Moment | None = Field(default=None, alias="from", description="first day or time; default today")
     to: Moment | None = Field(default=None, description="last day, or the time before which; default today")
     action: list[Text] = Field(default=[], max_length=50)
-    login: Text | None = Field(default=None, description="of who did it")
+    login: Text | None = Field(default=None, description="login of the actor")
     limit: int = Field(default=50, ge=1, le=500)
-    cursor: str | None = Field(default=None, max_length=500, description="`next` of the page before; the rest unchanged")
+    cursor: str | None = Field(default=None, max_length=500, description="`next` of the previous page; the rest unchanged")
 
 
 @router.get("/audit", operation_id="listAudit", tags=["audit"], responses={422: {"model": models.Problem}})
 async def list_audit(query: Annotated[AuditQuery, Query()], account: Administrator, services: Shared) -> models.Audit:
-    """Who logged in, listened, downloaded, exported, changed a setting or a password, held a call; the newest first."""
+    """List audit entries, the newest first.
+
+    Logins, playback, downloads, exports, changes of settings and passwords, legal holds.
+    """
     zone = ZoneInfo(account.timezone)
     try:
-        after = cursor.read_entry(query.cursor) if query.cursor else None
+        after = cursor.decode_audit(query.cursor) if query.cursor else None
     except ValueError as error:
         raise invalid("cursor", str(error)) from error
     now = after.now if after else datetime.now(UTC)
-    within = period(query.from_, query.to, zone, now)
+    selected_period = period(query.from_, query.to, zone, now)
     page = await page_of_audit(
         services.store,
         account.domain_id,
-        within,
+        selected_period,
         actions=tuple(query.action),
         login=query.login,
         after=after.place if after else None,
@@ -52,7 +55,7 @@ async def list_audit(query: Annotated[AuditQuery, Query()], account: Administrat
     )
     return models.Audit(
         items=[_entry(seen, zone) for seen in page.items],
-        next=cursor.written_entry(page.next, now) if page.next else None,
+        next=cursor.encode_audit(page.next, now) if page.next else None,
         total=page.total,
         total_is_exact=page.total_is_exact,
     )

@@ -1,4 +1,4 @@
-"""`/api/calls`, `/api/calls/{id}` and its peaks."""
+"""`/api/calls`, `/api/calls/{id}` and `/api/calls/{id}/peaks`."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -7,14 +7,14 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field, ValidationError
 
-from api.audio.peaks import StoredPeaks, Stretch, joined
-from api.dependencies.access import Person
-from api.dependencies.account_turns import in_turn
+from api.audio.peaks import SegmentPeaks, StoredPeaks, joined
+from api.dependencies.access import CurrentAccount
+from api.dependencies.query_slot import query_slot
 from api.dependencies.services import Shared
 from api.http import cursor
 from api.http.parameters import SelectionQuery
 from api.http.problems import NOT_FOUND, invalid, not_found
-from api.presenters import call as shapes
+from api.presenters.call import call, call_with_path
 from api.schemas import models
 from fonoteka.core.errors import StoreError
 from fonoteka.core.naming import peaks_key
@@ -26,59 +26,59 @@ router = APIRouter(prefix="/api", tags=["calls"], responses={401: {"model": mode
 
 
 class PageQuery(SelectionQuery):
-    """Which calls, in which order, and which page of them."""
+    """The selection, its order, and the page."""
 
     sort: Sort = Sort.STARTED_DOWN
     limit: int = Field(default=50, ge=1, le=500)
     cursor: str | None = Field(
-        default=None, max_length=500, description="`next` of the page before; the other parameters unchanged"
+        default=None, max_length=500, description="`next` of the previous page; the other parameters unchanged"
     )
 
 
 @router.get(
     "/calls",
     operation_id="listCalls",
-    dependencies=[Depends(in_turn, scope="function")],
+    dependencies=[Depends(query_slot, scope="function")],
     responses={422: {"model": models.Problem}},
 )
-async def list_calls(query: Annotated[PageQuery, Query()], account: Person, services: Shared) -> models.Calls:
-    """One page of the calls that fit."""
+async def list_calls(query: Annotated[PageQuery, Query()], account: CurrentAccount, services: Shared) -> models.Calls:
+    """List one page of the selected calls."""
     zone, now = ZoneInfo(account.timezone), datetime.now(UTC)
     try:
-        after = cursor.read(query.cursor, query.sort) if query.cursor else None
+        after = cursor.decode(query.cursor, query.sort) if query.cursor else None
     except ValueError as error:
         raise invalid("cursor", str(error)) from error
-    # "Today" of a later page is the first page's: midnight may pass while somebody turns pages.
+    # "Today" of a later page is that of the first page: midnight may pass in between.
     selection = query.selection(zone, after.now if after else now)
     page = await page_of_calls(services.store, account.scope, selection, sort=query.sort, after=after, limit=query.limit, now=now)
     return models.Calls(
-        items=[shapes.call(seen, zone) for seen in page.items],
-        next=cursor.written(page.next) if page.next else None,
+        items=[call(seen, zone) for seen in page.items],
+        next=cursor.encode(page.next) if page.next else None,
         total=page.total,
         total_is_exact=page.total_is_exact,
     )
 
 
 @router.get("/calls/{id}", operation_id="getCall", responses=NOT_FOUND)
-async def get_call(id: str, account: Person, services: Shared) -> models.CallWithPath:
-    """One call with the stations of its way."""
+async def get_call(id: str, account: CurrentAccount, services: Shared) -> models.CallWithPath:
+    """Return a call with the steps of its path."""
     seen = await call_of(services.store, account.scope, id, datetime.now(UTC))
     if seen is None:
         raise not_found()
-    return shapes.call_with_path(seen, await path_of(services.store, account.scope, id), ZoneInfo(account.timezone))
+    return call_with_path(seen, await path_of(services.store, account.scope, id), ZoneInfo(account.timezone))
 
 
 @router.get("/calls/{id}/peaks", operation_id="getPeaks", responses=NOT_FOUND)
-async def get_peaks(id: str, account: Person, services: Shared) -> models.Peaks:
-    """The waveform of the audio that `/audio` gives."""
+async def get_peaks(id: str, account: CurrentAccount, services: Shared) -> models.Peaks:
+    """Return the waveform of the audio that `/audio` sends."""
     parts = await audio_of(services.store, account.scope, id)
     if not parts:
         raise not_found()
-    stretches = []
+    segments = []
     for part in parts:
         content = await services.store.objects.read(peaks_key(part.object_key))
         try:
-            stretches.append(Stretch(peaks=StoredPeaks.model_validate_json(content), duration_ms=part.duration_ms))
+            segments.append(SegmentPeaks(peaks=StoredPeaks.model_validate_json(content), duration_ms=part.duration_ms))
         except ValidationError as error:
             raise StoreError(f"the peaks of {part.object_key} are damaged: {error}") from error
-    return joined(stretches)
+    return joined(segments)

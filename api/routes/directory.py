@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 
-from api.dependencies.access import Administrator, Person, actor
+from api.dependencies.access import Administrator, CurrentAccount, actor
 from api.dependencies.services import Shared
 from api.http.problems import NOT_FOUND, not_found
 from api.schemas import models
@@ -14,17 +14,17 @@ router = APIRouter(prefix="/api", tags=["directory"], responses={401: {"model": 
 
 
 @router.get("/users", operation_id="listUsers")
-async def list_users(account: Person, services: Shared) -> list[models.User]:
-    """An administrator sees the domain's users, anybody else themself."""
-    return [_user(person) for person in await users_of(services.store, account.scope)]
+async def list_users(account: CurrentAccount, services: Shared) -> list[models.User]:
+    """List the users of the domain; a user who is no administrator sees only their own entry."""
+    return [_user(user) for user in await users_of(services.store, account.scope)]
 
 
 @router.patch("/users/{login}", operation_id="changeUser", responses=NOT_FOUND | {403: {"model": models.Problem}})
 async def change_user(
     login: str, change: models.UserChange, account: Administrator, request: Request, services: Shared
 ) -> models.User:
-    """Switch somebody's recording, or rename them: in force for the next call."""
-    person = await update_user(
+    """Change the recording rule or the name of a user, for calls that begin from now on."""
+    user = await update_user(
         services.store,
         account.scope,
         login,
@@ -33,17 +33,17 @@ async def change_user(
         by=actor(request, account),
         now=datetime.now(UTC),
     )
-    if person is None:
+    if user is None:
         raise not_found()
     services.settings.wake()
-    return _user(person)
+    return _user(user)
 
 
 @router.get("/numbers", operation_id="listNumbers")
-async def list_numbers(account: Person, services: Shared) -> list[models.Number]:
-    """The company's numbers."""
+async def list_numbers(account: CurrentAccount, services: Shared) -> list[models.Number]:
+    """List the numbers of the domain."""
     return [models.Number(number=line.number, label=line.label) for line in await numbers_of(services.store, account.scope)]
 
 
-def _user(person: UserProfile) -> models.User:
-    return models.User(login=person.login, name=person.name, extension=person.extension, role=person.role, record=person.record)
+def _user(user: UserProfile) -> models.User:
+    return models.User(login=user.login, name=user.name, extension=user.extension, role=user.role, record=user.record)

@@ -1,10 +1,10 @@
-"""`/api/calls.csv`, `.xlsx` and `.zip`: a whole selection as a file (manual, IV: «выгрузка»)."""
+"""`/api/calls.csv`, `.xlsx` and `.zip`: export a selection as a file (manual, IV: «выгрузка»)."""
 
 import asyncio
 import errno
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import IO, Annotated, Any, Final
@@ -14,16 +14,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from api.audit.trail import Entry
-from api.dependencies.access import Person, account_by, actor, own_navigation, session_token
+from api.audit.trail import AuditEvent
+from api.dependencies.access import CurrentAccount, account_by, actor, refuse_cross_site, session_token
 from api.dependencies.services import Services, Shared
-from api.exports import csv_format as csv_text
+from api.exports import csv_format
 from api.exports.archive import Archive
 from api.exports.columns import Row, row
 from api.exports.labels import WORDS, Language, Words, preferred
-from api.exports.streaming import Sending
+from api.exports.streaming import FileStream
 from api.exports.workbook import CallWorkbook
-from api.http.client_disconnect import unless_gone
+from api.http.client_disconnect import cancel_on_disconnect
 from api.http.parameters import SelectionQuery
 from api.http.problems import Responses
 from api.schemas import models
@@ -35,35 +35,35 @@ from store.queries.calls import SeenCall
 from store.queries.export_reader import all_calls
 from store.selection.selection import Selection, Sort
 
-router = APIRouter(prefix="/api", tags=["exports"], dependencies=[Depends(own_navigation)])
+router = APIRouter(prefix="/api", tags=["exports"], dependencies=[Depends(refuse_cross_site)])
 
 CSV: Final = "text/csv; charset=utf-8"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP: Final = "application/zip"
 _BLOCK: Final = 256 * 1024
 _SESSION_CHECKED_EACH_S: Final = 10.0
-_LONGEST_TOLD: Final = 500  # of a parameter, in the audit
+_MAX_LENGTH_IN_AUDIT: Final = 500  # of a parameter
 
 
 class ExportQuery(SelectionQuery):
-    """Which calls, in which order and language."""
+    """The selection, its order and language."""
 
     sort: Sort = Sort.STARTED_DOWN
-    lang: Language | None = Field(default=None, description="of titles and words; default by Accept-Language, else ru")
+    lang: Language | None = Field(default=None, description="language of the file; default by Accept-Language, else ru")
 
 
-Asked = Annotated[ExportQuery, Query()]
+RequestedExport = Annotated[ExportQuery, Query()]
 
 
-def _answers(media_type: str, what: str) -> Responses:
+def _responses(media_type: str, description: str) -> Responses:
     content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
     refused: Responses = {status: {"model": models.Problem} for status in (401, 403, 422, 429)}
-    return {200: {"content": content, "description": what}} | refused
+    return {200: {"content": content, "description": description}} | refused
 
 
 @dataclass(kw_only=True, slots=True)
 class Export:
-    """One export on its way: what was asked by whom, and how many calls it holds so far."""
+    """An export that is being made; `calls` counts the calls that it has so far."""
 
     services: Services
     account: Account
@@ -75,28 +75,28 @@ class Export:
     token: str | None
     calls: int = 0
 
-    async def stretches(self) -> AsyncGenerator[tuple[SeenCall, ...], None]:
-        """The calls, counted."""
+    async def batches(self) -> AsyncGenerator[tuple[SeenCall, ...], None]:
+        """Yield the calls, and count them."""
         scope = self.account.scope
-        async for some in all_calls(self.services.store, scope, self.selection, sort=self.sort, now=self.now):
-            self.calls += len(some)
-            yield some
+        async for batch in all_calls(self.services.store, scope, self.selection, sort=self.sort, now=self.now):
+            self.calls += len(batch)
+            yield batch
 
     async def rows(self) -> AsyncGenerator[list[Row], None]:
-        """The same as rows of the table."""
-        async for some in self.stretches():
-            yield await asyncio.to_thread(self._rows, some)
+        """Yield the calls as rows of the table."""
+        async for batch in self.batches():
+            yield await asyncio.to_thread(self._rows, batch)
 
-    async def sounds(self) -> AsyncGenerator[list[tuple[SeenCall, Sequence[StoredAudio]]], None]:
-        """The same, each with what this person may hear of it."""
-        async for some in self.stretches():
-            audio = await audio_of_calls(self.services.store, self.account.scope, [seen.call_id for seen in some])
-            yield [(seen, audio.get(seen.call_id, ())) for seen in some]
+    async def with_audio(self) -> AsyncGenerator[list[tuple[SeenCall, Sequence[StoredAudio]]], None]:
+        """Yield the calls, each with the recordings that the account may hear."""
+        async for batch in self.batches():
+            audio = await audio_of_calls(self.services.store, self.account.scope, [seen.call_id for seen in batch])
+            yield [(seen, audio.get(seen.call_id, ())) for seen in batch]
 
     async def while_allowed(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """The same pieces, as long as the session holds and sees what it saw. Raises SessionEnded.
+        """Yield the pieces while the session lasts and its scope is the same. Raises SessionEnded.
 
-        A client that reads slowly makes an export last for days, and gets what has come meanwhile.
+        A slow client can make an export last for days.
         """
         checked = time.monotonic()
         async for piece in pieces:
@@ -107,18 +107,18 @@ class Export:
                 checked = time.monotonic()
             yield piece
 
-    def name(self, extension: str) -> str:
-        """What the file is called."""
+    def file_name(self, extension: str) -> str:
+        """Return the name of the file."""
         period = self.selection.period
         last = (period.end - timedelta(microseconds=1)).astimezone(self.zone).date()
         first = min(period.start.astimezone(self.zone).date(), last)
         return f"{export_name(self.account.domain, first, last)}.{extension}"
 
-    def _rows(self, some: Sequence[SeenCall]) -> list[Row]:
-        return [row(seen, self.zone, self.words) for seen in some]
+    def _rows(self, batch: Sequence[SeenCall]) -> list[Row]:
+        return [row(seen, self.zone, self.words) for seen in batch]
 
 
-def _begun(query: ExportQuery, request: Request, account: Account, services: Services) -> Export:
+def _export(query: ExportQuery, request: Request, account: Account, services: Services) -> Export:
     zone, now = ZoneInfo(account.timezone), datetime.now(UTC)
     language = query.lang or preferred(request.headers.get("accept-language"))
     return Export(
@@ -134,111 +134,129 @@ def _begun(query: ExportQuery, request: Request, account: Account, services: Ser
 
 
 @router.get(
-    "/calls.csv", operation_id="exportCsv", response_class=Response, responses=_answers("text/csv", "UTF-8 with a byte order mark")
+    "/calls.csv",
+    operation_id="exportCsv",
+    response_class=Response,
+    responses=_responses("text/csv", "UTF-8 with a byte order mark"),
 )
-async def export_csv(query: Asked, request: Request, account: Person, services: Shared) -> Response:
-    """The table of calls as CSV: `;` between the cells in Russian, `,` in English. What begins a formula gets an apostrophe."""
-    with ExitStack() as ending:
-        ending.enter_context(services.exports.entered(account.user_id))
-        export = _begun(query, request, account, services)
-        pieces = await _first_made(export.while_allowed(_csv(export)))
-        ending.callback(_written_down, export, request, "csv")
-        return Sending(pieces, name=export.name("csv"), media_type=CSV, ending=ending.pop_all())
+async def export_csv(query: RequestedExport, request: Request, account: CurrentAccount, services: Shared) -> Response:
+    """Export the table of calls as CSV, separated by `;` in Russian, by `,` in English.
+
+    Text that a spreadsheet would run as a formula begins with an apostrophe.
+    """
+    async with AsyncExitStack() as cleanup:
+        await cleanup.enter_async_context(services.exports.export_of(account.user_id))
+        export = _export(query, request, account, services)
+        pieces = await _with_first_piece(export.while_allowed(_csv(export)))
+        cleanup.callback(_audit, export, request, "csv")
+        return FileStream(pieces, name=export.file_name("csv"), media_type=CSV, cleanup=cleanup.pop_all())
 
 
-@router.get("/calls.xlsx", operation_id="exportXlsx", response_class=Response, responses=_answers(XLSX, "a workbook of Excel"))
-async def export_xlsx(query: Asked, request: Request, account: Person, services: Shared) -> Response:
-    """The table of calls as a workbook of Excel. It is made whole first, some 13 s of a processor for 100,000 calls."""
-    with ExitStack() as ending:
-        ending.enter_context(services.exports.entered(account.user_id))
-        export = _begun(query, request, account, services)
-        file = ending.enter_context(services.exports.nameless_file())
-        await unless_gone(request, _write_workbook(export, file))
+@router.get("/calls.xlsx", operation_id="exportXlsx", response_class=Response, responses=_responses(XLSX, "an Excel workbook"))
+async def export_xlsx(query: RequestedExport, request: Request, account: CurrentAccount, services: Shared) -> Response:
+    """Export the table of calls as an Excel workbook.
+
+    The workbook is complete before the answer begins: some 13 s of a processor for 100,000 calls.
+    """
+    async with AsyncExitStack() as cleanup:
+        await cleanup.enter_async_context(services.exports.export_of(account.user_id))
+        export = _export(query, request, account, services)
+        file = cleanup.enter_context(services.exports.nameless_file())
+        await cancel_on_disconnect(request, _write_workbook(export, file))
         size = file.seek(0, 2)
         file.seek(0)
-        ending.callback(_written_down, export, request, "xlsx")
-        return Sending(
-            export.while_allowed(_file(file)), name=export.name("xlsx"), media_type=XLSX, size=size, ending=ending.pop_all()
-        )
+        cleanup.callback(_audit, export, request, "xlsx")
+        pieces, name = export.while_allowed(_blocks(file)), export.file_name("xlsx")
+        return FileStream(pieces, name=name, media_type=XLSX, size=size, cleanup=cleanup.pop_all())
 
 
-@router.get("/calls.zip", operation_id="exportZip", response_class=Response, responses=_answers(ZIP, "recordings, and index.csv"))
-async def export_zip(query: Asked, request: Request, account: Person, services: Shared) -> Response:
-    """What this person may hear of the calls, and `index.csv`: a row for each call, with its file or why it has none."""
-    with ExitStack() as ending:
-        ending.enter_context(services.exports.entered(account.user_id))
-        export = _begun(query, request, account, services)
-        index = ending.enter_context(services.exports.nameless_file())
+@router.get(
+    "/calls.zip",
+    operation_id="exportZip",
+    response_class=Response,
+    responses=_responses(ZIP, "recordings, and index.csv"),
+)
+async def export_zip(query: RequestedExport, request: Request, account: CurrentAccount, services: Shared) -> Response:
+    """Export the recordings that the account may hear, as a ZIP archive.
+
+    Its file `index.csv` has a row for each call, with the file name or the reason why it is absent.
+    """
+    async with AsyncExitStack() as cleanup:
+        await cleanup.enter_async_context(services.exports.export_of(account.user_id))
+        export = _export(query, request, account, services)
+        index = cleanup.enter_context(services.exports.nameless_file())
         archive = Archive(objects=services.store.objects, cache=services.audio, zone=export.zone, words=export.words, index=index)
-        pieces = await _first_made(export.while_allowed(archive.pieces(export.sounds())))
-        ending.callback(_written_down, export, request, "zip", archive)
-        return Sending(pieces, name=export.name("zip"), media_type=ZIP, ending=ending.pop_all())
+        pieces = await _with_first_piece(export.while_allowed(archive.pieces(export.with_audio())))
+        cleanup.callback(_audit, export, request, "zip", archive)
+        return FileStream(pieces, name=export.file_name("zip"), media_type=ZIP, cleanup=cleanup.pop_all())
 
 
 async def _csv(export: Export) -> AsyncIterator[bytes]:
-    before = csv_text.titles(export.words)
+    header = csv_format.titles(export.words)
     async for rows in export.rows():
-        yield before + await asyncio.to_thread(csv_text.lines, rows, export.words)
-        before = b""
-    if before:
-        yield before
+        yield header + await asyncio.to_thread(csv_format.lines, rows, export.words)
+        header = b""
+    if header:
+        yield header
 
 
 async def _write_workbook(export: Export, target: IO[bytes]) -> None:
-    """Raises StoreError."""
+    """Write the workbook into the target. Raises StoreError."""
     try:
-        async with export.services.exports.desk() as folder:
+        async with export.services.exports.workbook_folder() as folder:
             workbook = CallWorkbook(target, folder, export.words)
             try:
                 async for rows in export.rows():
-                    await _to_its_end(workbook.add, rows)
-                await _to_its_end(workbook.finish)
+                    await _finish_in_thread(workbook.add, rows)
+                await _finish_in_thread(workbook.finish)
             finally:
-                workbook.abandon()
+                workbook.close()
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ObjectsFull("no space is left to make the export in: free space beside store.objects") from error
         raise StoreError(f"an export cannot be written: {error}") from error
 
 
-async def _to_its_end(work: Any, *given: object) -> None:
-    """Work in a thread that is waited for even when nobody wants it any more: its files are deleted next."""
-    working = asyncio.create_task(asyncio.to_thread(work, *given))
+async def _finish_in_thread(function: Any, *arguments: object) -> None:
+    """Run a function in a thread; when cancelled, wait for its end: its files are deleted next."""
+    task = asyncio.create_task(asyncio.to_thread(function, *arguments))
     try:
-        await asyncio.shield(working)
+        await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([working])
+        await asyncio.wait([task])
         raise
 
 
-async def _first_made(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """The same pieces, the first of them made already: what fails until then can still be told as a problem."""
+async def _with_first_piece(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Wait for the first piece, so that an error before it is still answered as a problem."""
     first = await anext(pieces)
 
-    async def all_of_them() -> AsyncGenerator[bytes, None]:
+    async def all_pieces() -> AsyncGenerator[bytes, None]:
         yield first
         async for piece in pieces:
             yield piece
 
-    return all_of_them()
+    return all_pieces()
 
 
-async def _file(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+async def _blocks(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
     while block := await asyncio.to_thread(file.read, _BLOCK):
         yield block
 
 
-def _written_down(export: Export, request: Request, form: str, archive: Archive | None = None) -> None:
-    """Into the audit, when the export has ended: how many calls have left the house is only known then."""
-    period = export.selection.period
-    detail = {"format": form, "calls": str(export.calls)}
+def _audit(export: Export, request: Request, file_format: str, archive: Archive | None = None) -> None:
+    """Write the export to the audit at its end, when the number of exported calls is final."""
+    period, account, parameters = export.selection.period, export.account, request.query_params
+    detail = {"format": file_format, "calls": str(export.calls)}
     if archive is not None:
         detail["recordings"] = str(archive.recordings)
     detail |= {"from": period.start.astimezone(export.zone).isoformat(), "to": period.end.astimezone(export.zone).isoformat()}
-    asked = ((name, ", ".join(filter(None, request.query_params.getlist(name)))) for name in request.query_params if name != "lang")
-    # A thousand users' names are as much again in every entry: an index can be filled with them.
-    detail |= {name: value if len(value) <= _LONGEST_TOLD else f"{value[:_LONGEST_TOLD]}…" for name, value in asked if value}
-    account = export.account
-    by = actor(request, account)
-    entry = Entry(at=export.now, scope=account.scope, by=by, action="exported", call="calls", detail=detail)
-    export.services.audit.tell(entry)
+    given = ((name, ", ".join(filter(None, parameters.getlist(name)))) for name in parameters if name != "lang")
+    # The logins of a thousand users in each entry would fill the index.
+    detail |= {
+        name: value if len(value) <= _MAX_LENGTH_IN_AUDIT else f"{value[:_MAX_LENGTH_IN_AUDIT]}…" for name, value in given if value
+    }
+    event = AuditEvent(
+        at=export.now, scope=account.scope, by=actor(request, account), action="exported", call="calls", detail=detail
+    )
+    export.services.audit.add(event)

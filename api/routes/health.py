@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics`: for whoever operates this."""
+"""`/healthz`, `/readyz`, `/metrics`: for operators."""
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
@@ -12,18 +12,18 @@ router = APIRouter(tags=["operations"])
 
 @router.get("/healthz", operation_id="healthz", response_class=PlainTextResponse)
 async def healthz() -> str:
-    """The process answers."""
+    """Answer as long as the process runs."""
     return "ok"
 
 
 @router.get("/readyz", operation_id="readyz", response_class=PlainTextResponse)
 async def readyz(services: Shared) -> str:
-    """The index answers too; 503 while it does not."""
+    """Answer if the index answers, else 503."""
     await version_of(services.store)
     return "ready"
 
 
 @router.get("/metrics", operation_id="metrics", response_class=PlainTextResponse)
 async def metrics(services: Shared) -> Response:
-    """Prometheus' text format."""
+    """Return the metrics in Prometheus' text format."""
     return Response(services.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""`/api/calls/{id}/hold`: a call that is kept whatever its age."""
+"""`/api/calls/{id}/hold`: legal hold, which keeps a call beyond its retention period."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from api.dependencies.access import Administrator, actor
 from api.dependencies.services import Shared
 from api.http.problems import NOT_FOUND, Responses, not_found
-from api.presenters import call as shapes
+from api.presenters.call import call_with_path
 from api.schemas import models
 from store.queries.calls import call_of, path_of
 from store.retention.legal_hold import set_legal_hold
@@ -19,14 +19,14 @@ router = APIRouter(prefix="/api", responses=_FOR_ADMINISTRATORS)
 
 @router.put("/calls/{id}/hold", operation_id="holdCall", tags=["calls"], responses=NOT_FOUND)
 async def hold_call(
-    id: str, wanted: models.HoldRequest, account: Administrator, request: Request, services: Shared
+    id: str, change: models.LegalHoldRequest, account: Administrator, request: Request, services: Shared
 ) -> models.CallWithPath:
-    """Keep a call whatever its age, or no longer. `note` says why, and stands in the audit."""
+    """Place a call under legal hold, or release it. `note` is the reason, for the audit."""
     now, by = datetime.now(UTC), actor(request, account)
-    if not await set_legal_hold(services.store, account.scope, id, legal_hold=wanted.hold, why=wanted.note, by=by, now=now):
+    if not await set_legal_hold(services.store, account.scope, id, legal_hold=change.hold, why=change.note, by=by, now=now):
         raise not_found()
-    services.live.tell_of(account.domain_id, id)
+    services.live.call_changed(account.domain_id, id)
     seen = await call_of(services.store, account.scope, id, now)
     if seen is None:
         raise not_found()
-    return shapes.call_with_path(seen, await path_of(services.store, account.scope, id), ZoneInfo(account.timezone))
+    return call_with_path(seen, await path_of(services.store, account.scope, id), ZoneInfo(account.timezone))

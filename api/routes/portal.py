@@ -1,4 +1,4 @@
-"""Everything that is not the API: the portal, as Vite built it into `api/static`, compressed where the browser takes it so."""
+"""Serve the portal, which Vite builds into `api/static`, compressed if the browser accepts it."""
 
 from mimetypes import guess_type
 from pathlib import Path
@@ -11,7 +11,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from api.http.problems import not_found
 
 STATIC: Final = Path(__file__).parents[1] / "static"
-_OURS: Final = ("api", "agent", "assets")  # below these nothing is a page
+_NO_PAGES: Final = ("api", "agent", "assets")
 _PAGE: Final = "index.html"
 _NOT_BUILT: Final = (
     "The portal is not built. Run `npm ci && npm run build` in portal/, install the package, or restart the API if it was "
@@ -20,57 +20,58 @@ _NOT_BUILT: Final = (
 
 
 class _Page(StringConvertor):
-    """Any path but those below `_OURS`: these are looked for no further, so a wrong method there is told as one (405)."""
+    """Any path except below `_NO_PAGES`, so that a wrong method there is answered with 405."""
 
-    regex = rf"(?!(?:{'|'.join(_OURS)})(?:/|$)).*"
+    regex = rf"(?!(?:{'|'.join(_NO_PAGES)})(?:/|$)).*"
 
 
 register_url_convertor("page", _Page())
 
 
 def portal_in(static: Path) -> APIRouter:
-    """The routes of the portal whose files lie in `static` now.
+    """Return the routes of the portal whose files are in `static` now.
 
-    They are listed once, and an address is only ever looked up in that list: no path is made of what a stranger typed.
+    The files are listed once and requests are looked up in that list: no path on the disk is made
+    from the address of a request.
     """
-    listed = {file.relative_to(static).as_posix(): file for file in static.rglob("*") if file.is_file()}
-    compressed = {name.removesuffix(".gz"): file for name, file in listed.items() if name.endswith(".gz")}
-    files = {name: file for name, file in listed.items() if not name.endswith(".gz")}
+    all_files = {file.relative_to(static).as_posix(): file for file in static.rglob("*") if file.is_file()}
+    compressed = {name.removesuffix(".gz"): file for name, file in all_files.items() if name.endswith(".gz")}
+    files = {name: file for name, file in all_files.items() if not name.endswith(".gz")}
     router = APIRouter(include_in_schema=False)
 
-    def sent(name: str, request: Request, kept: str) -> FileResponse:
-        headers, file = {"Cache-Control": kept}, files[name]
+    def send(name: str, request: Request, cache_control: str) -> FileResponse:
+        headers, file = {"Cache-Control": cache_control}, files[name]
         if name in compressed:
             headers["Vary"] = "Accept-Encoding"
-            if _takes_gzip(request.headers.get("accept-encoding", "")):
+            if _accepts_gzip(request.headers.get("accept-encoding", "")):
                 headers["Content-Encoding"], file = "gzip", compressed[name]
         return FileResponse(file, headers=headers, media_type=guess_type(name)[0])
 
     @router.head("/assets/{name:path}")
     @router.get("/assets/{name:path}")
     async def asset(name: str, request: Request) -> Response:
-        """A file into whose name Vite wrote a hash of its content."""
+        """Send a file whose name has a hash of its content."""
         if f"assets/{name}" not in files:
             raise not_found()
-        return sent(f"assets/{name}", request, "public, max-age=31536000, immutable")
+        return send(f"assets/{name}", request, "public, max-age=31536000, immutable")
 
     @router.head("/{path:page}")
     @router.get("/{path:page}")
     async def portal(path: str, request: Request) -> Response:
-        """A file of the portal, or for any other address its page: the state is in the address."""
+        """Send a file of the portal, for any other address its page, which reads the address."""
         if path in files:
-            return sent(path, request, "no-cache")
+            return send(path, request, "no-cache")
         if _PAGE not in files:
             return PlainTextResponse(_NOT_BUILT, status_code=503 if path else 200)
-        return sent(_PAGE, request, "no-cache")
+        return send(_PAGE, request, "no-cache")
 
     return router
 
 
-def _takes_gzip(accepted: str) -> bool:
-    """Whether an Accept-Encoding (RFC 9110, 12.5.3) names gzip or anything, and does not refuse it."""
-    for one in accepted.lower().split(","):
-        coding, _, weight = one.replace(" ", "").partition(";q=")
+def _accepts_gzip(accept_encoding: str) -> bool:
+    """Whether an Accept-Encoding header accepts gzip (RFC 9110, 12.5.3)."""
+    for item in accept_encoding.lower().split(","):
+        coding, _, weight = item.replace(" ", "").partition(";q=")
         if coding in {"gzip", "*"}:
             return weight.strip("0.") != "" or not weight
     return False

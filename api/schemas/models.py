@@ -1,4 +1,4 @@
-"""What the API says, as JSON: the shapes of CONTRACT.md. The portal's types are generated from these."""
+"""Requests and responses of the API (CONTRACT.md). The portal's types are generated from them."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -15,26 +15,26 @@ Moment = Annotated[
 ]
 
 
-class _Shape(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Employee(_Shape):
-    """The person of the company whose call it is; `name` is the login where the user is not known (any more)."""
+class Employee(_Model):
+    """The user of a call; `name` is the login if the user does not exist any more."""
 
     login: str
     name: str
 
 
-class MutedSpan(_Shape):
-    """A pause, counted from the start of its segment."""
+class MutedSpan(_Model):
+    """A pause, in milliseconds from the start of its segment."""
 
     from_ms: int
     to_ms: int
 
 
-class Segment(_Shape):
-    """A part of the joined audio."""
+class Segment(_Model):
+    """A part of the joined recording."""
 
     user: str
     offset_ms: int
@@ -42,8 +42,8 @@ class Segment(_Shape):
     muted: list[MutedSpan]
 
 
-class Recording(_Shape):
-    """`reason` is null exactly in the states ready, recording and processing."""
+class Recording(_Model):
+    """The recording of a call; `reason` is null in the states ready, recording and processing."""
 
     state: RecordingState
     reason: Reason | None
@@ -52,12 +52,13 @@ class Recording(_Shape):
     segments: list[Segment]
 
 
-class PathStep(_Shape):
-    """A station of the call's way; `who` and `by` are extensions or numbers, empty if unknown.
+class PathStep(_Model):
+    """A step of the call's path; `who` and `by` are extensions or numbers, empty if unknown.
 
-    What `who` does: answer, back, hold, resume, join, leave, give_up. What befalls `who`: arrive, ring (perhaps by
-    somebody), busy, no_answer, fail. What `by` does to `who`: forward, transfer, park, fetch, pick_up. What is recorded by
-    the setting of `who`: record, no_record (`reason` says why), pause_record, resume_record, stop_record. At last: end.
+    `what` is one of the following. Actions of `who`: answer, back, hold, resume, join, leave,
+    give_up. Events at `who`: arrive, ring (perhaps caused by `by`), busy, no_answer, fail. Actions
+    of `by` on `who`: forward, transfer, park, fetch, pick_up. Recording by the rule of `who`:
+    record, no_record (with `reason`), pause_record, resume_record, stop_record. The last step: end.
     """
 
     at: Moment
@@ -67,17 +68,18 @@ class PathStep(_Shape):
     reason: Reason | None
 
 
-class Party(_Shape):
-    """One who talks now; `name` is null for who is not of the company."""
+class Party(_Model):
+    """A party that talks now; `name` is null if it is not a user of the domain."""
 
     who: str
     name: str | None
 
 
-class Live(_Shape):
-    """A call while it goes on. `recorder` and `actions` are the viewer's: of their own side, an administrator's of all sides.
+class Live(_Model):
+    """A call in progress. `recorder` and `actions` are for the sides that the viewer may control.
 
-    `parties` is empty, and `talking_since` null, while it rings. `reason` tells why the recorder is off, if a user talks.
+    A user may control their own side, an administrator all sides. While the call rings, `parties`
+    is empty and `talking_since` null. `reason` is why the recorder is off while a user talks.
     """
 
     parties: list[Party]
@@ -87,8 +89,8 @@ class Live(_Shape):
     actions: list[Action]
 
 
-class Call(_Shape):
-    """A row of the table. While the call goes on `ended_at` is null and `duration_s` is the seconds so far."""
+class Call(_Model):
+    """A row of the table. In progress, `ended_at` is null and `duration_s` the time so far."""
 
     id: str
     pbx: str
@@ -113,13 +115,13 @@ class Call(_Shape):
 
 
 class CallWithPath(Call):
-    """A call and the stations of its way."""
+    """A call with the steps of its path."""
 
     path: list[PathStep]
 
 
-class Calls(_Shape):
-    """A page. `total` is exact up to 10 000 and stays there beyond."""
+class Calls(_Model):
+    """A page of calls. `total` is exact up to 10 000, and 10 000 beyond."""
 
     items: list[Call]
     next: str | None
@@ -127,37 +129,38 @@ class Calls(_Shape):
     total_is_exact: bool
 
 
-class LiveCalls(_Shape):
-    """The calls that are going on, the newest first."""
+class LiveCalls(_Model):
+    """The calls in progress, the newest first."""
 
     items: list[CallWithPath]
 
 
-class RecordingRequest(_Shape):
-    """What is asked of the recording of a call that is going on."""
+class RecordingRequest(_Model):
+    """An action on the recording of a call in progress."""
 
     action: Action
 
 
-class HoldRequest(_Shape):
-    """Whether a call is to be kept whatever its age, and why (or why no longer)."""
+class LegalHoldRequest(_Model):
+    """Whether a call is under legal hold, and the reason for the change."""
 
     hold: bool
     note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
 
 
-class AuditedCall(_Shape):
-    """The call that an entry is about, as far as it tells which one."""
+class AuditedCall(_Model):
+    """The call of an audit entry, for recognition."""
 
     src: str
     dst: str
     started_at: Moment
 
 
-class AuditEntry(_Shape):
-    """Somebody did something. `login` is empty for the operator of the machine, `name` null for whom the domain does not know.
+class AuditEntry(_Model):
+    """An audit entry. `login` is empty for the operator of the server; `name` is null if unknown.
 
-    `subject` is a call's id, a login or a number; `call` is null unless it is a call that is still there.
+    `subject` is the id of a call, a login or a number; `call` is null unless the subject is a call
+    that still exists.
     """
 
     at: Moment
@@ -170,8 +173,8 @@ class AuditEntry(_Shape):
     call: AuditedCall | None
 
 
-class Audit(_Shape):
-    """A page, the newest first. `total` is exact up to 10 000 and stays there beyond."""
+class Audit(_Model):
+    """A page of entries, the newest first. `total` is exact up to 10 000, and 10 000 beyond."""
 
     items: list[AuditEntry]
     next: str | None
@@ -179,8 +182,8 @@ class Audit(_Shape):
     total_is_exact: bool
 
 
-class Peaks(_Shape):
-    """The waveform of the joined audio, `per_second` values a second; `right` is empty if all of it is mono."""
+class Peaks(_Model):
+    """The waveform of the joined recording, in values per second; `right` is empty for mono."""
 
     duration_ms: int
     per_second: int
@@ -188,24 +191,16 @@ class Peaks(_Shape):
     right: list[int]
 
 
-class ClockOffset(_Shape):
-    """How far a clock is ahead of UTC, and until when."""
-
-    offset_s: int
-    until: Moment
-
-
-class DomainOfMe(_Shape):
-    """The company of whoever is logged in. `clock` is how its clock goes for a year: two lines more where there is summer time."""
+class DomainOfMe(_Model):
+    """The domain of the account that is logged in; `timezone` is an IANA name."""
 
     name: str
     title: str
     timezone: str
-    clock: list[ClockOffset]
 
 
-class Me(_Shape):
-    """Whoever is logged in."""
+class Me(_Model):
+    """The account that is logged in."""
 
     login: str
     name: str
@@ -213,38 +208,38 @@ class Me(_Shape):
     domain: DomainOfMe
 
 
-class Credentials(_Shape):
-    """The three fields of the login form."""
+class Credentials(_Model):
+    """The fields of the login form."""
 
     domain: str = Field(max_length=200)
     login: str = Field(max_length=200)
     password: str = Field(max_length=1000)
 
 
-class PasswordChange(_Shape):
-    """One's own password, the present one and the new one."""
+class PasswordChange(_Model):
+    """The current and the new password of the account."""
 
     current: str = Field(max_length=1000)
     new: str = Field(min_length=8, max_length=1000)
 
 
-class LoggedIn(_Shape):
-    """`token` is for programs (`Authorization: Bearer`); a browser has its cookie."""
+class LoggedIn(_Model):
+    """A new session. Programs send `token` (`Authorization: Bearer`), browsers the cookie."""
 
     token: str
     me: Me
 
 
-class Portal(_Shape):
-    """What the login page may tell anybody: whom to turn to (null where that is not configured), whether help can be sent."""
+class Portal(_Model):
+    """Contacts of support (null if not configured), and whether help can be requested."""
 
     support_phone: str | None
     support_email: str | None
     can_send_help: bool
 
 
-class SupportRequest(_Shape):
-    """«Нужна помощь». `contact` is how to answer: an e-mail address or a telephone number."""
+class SupportRequest(_Model):
+    """«Нужна помощь». `contact` is an e-mail address or a telephone number, for the answer."""
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
     contact: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -252,7 +247,7 @@ class SupportRequest(_Shape):
     domain: str | None = Field(default=None, max_length=200)
 
 
-class User(_Shape):
+class User(_Model):
     """A user of the domain."""
 
     login: str
@@ -262,29 +257,29 @@ class User(_Shape):
     record: RecordRule
 
 
-class UserChange(_Shape):
-    """What is absent or null stays as it is."""
+class UserChange(_Model):
+    """A change of a user; a field that is absent or null stays as it is."""
 
     record: RecordRule | None = None
     name: str | None = Field(default=None, min_length=1, max_length=200)
 
 
-class Number(_Shape):
-    """A number of the company."""
+class Number(_Model):
+    """A number of the domain."""
 
     number: str
     label: str
 
 
-class ParameterError(_Shape):
-    """One value that was not understood."""
+class ParameterError(_Model):
+    """An invalid parameter."""
 
     where: str
     message: str
 
 
-class Problem(_Shape):
-    """RFC 9457. `type` is stable, the words are not."""
+class Problem(_Model):
+    """A problem document (RFC 9457). `type` is stable, the texts are not."""
 
     type: str
     title: str
@@ -293,29 +288,29 @@ class Problem(_Shape):
     errors: list[ParameterError] | None = None
 
 
-class LiveCall(_Shape):
-    """A call began, changed or ended."""
+class LiveCall(_Model):
+    """Message: a call began, changed or ended."""
 
     type: Literal["call"] = "call"
     call: Call
 
 
-class LiveRecording(_Shape):
-    """A call's recording changed its state."""
+class LiveRecording(_Model):
+    """Message: the recording of a call changed its state."""
 
     type: Literal["recording"] = "recording"
     id: str
     recording: Recording
 
 
-class LiveGone(_Shape):
-    """A call is no longer to be shown: it became a part of another one, or was taken by somebody else's telephone."""
+class LiveGone(_Model):
+    """Message: a call is no longer visible, as it was merged or another user answered it."""
 
     type: Literal["gone"] = "gone"
     id: str
 
 
-class LiveResync(_Shape):
-    """More happened than could be told one by one: read the list again."""
+class LiveResync(_Model):
+    """Message: some changes were lost; read the list again."""
 
     type: Literal["resync"] = "resync"

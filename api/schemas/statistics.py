@@ -1,13 +1,13 @@
-"""What `/api/stats/…` says, as JSON. Every figure is the `total` of the `/api/calls` selection that it opens (CONTRACT.md)."""
+"""Responses of `/api/stats/…`; each count is the `total` of a selection of calls (CONTRACT.md)."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class _Shape(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class _Counts(_Shape):
+class _Counts(_Model):
     out: int = Field(description="outgoing, answered")
     out_failed: int = Field(description="outgoing, not answered")
     in_: int = Field(alias="in", description="incoming, answered")
@@ -15,30 +15,30 @@ class _Counts(_Shape):
 
 
 class HourCounts(_Counts):
-    """The calls that began in one hour of the domain's clock."""
+    """Calls that began in one hour of the day, in the domain's time zone."""
 
     hour: int = Field(ge=0, le=23)
 
 
-class Hourly(_Shape):
-    """All 24 hours. The four counts are disjoint and add up to all calls with the outside."""
+class Hourly(_Model):
+    """All 24 hours. The four counts are disjoint and add up to all external calls."""
 
     rows: list[HourCounts]
 
 
 class WeekHourCounts(HourCounts):
-    """The calls that began in one hour of one weekday; 1 is Monday (ISO 8601)."""
+    """Calls that began in one hour of one weekday; 1 is Monday (ISO 8601)."""
 
     weekday: int = Field(ge=1, le=7)
 
 
-class WeekHours(_Shape):
+class WeekHours(_Model):
     """All 168 hours of a week, Monday first."""
 
     rows: list[WeekHourCounts]
 
 
-class IncomingTotals(_Shape):
+class IncomingTotals(_Model):
     """`in`: all incoming calls; `busy`: result busy; `missed`: the other unanswered ones."""
 
     in_: int = Field(alias="in")
@@ -47,14 +47,14 @@ class IncomingTotals(_Shape):
 
 
 class IncomingOfNumber(IncomingTotals):
-    """The incoming calls to one of the company's numbers; `label` is empty for one that is not (any longer) in its list."""
+    """Incoming calls to a number; `label` is empty if the number is not in the domain's list."""
 
     number: str
     label: str
 
 
-class IncomingOfEmployee(_Shape):
-    """The incoming calls that somebody of the company took; `name` is the login where the user is not known (any more)."""
+class IncomingOfEmployee(_Model):
+    """Incoming calls that a user answered; `name` is the login of a user who was deleted."""
 
     login: str
     name: str
@@ -62,16 +62,16 @@ class IncomingOfEmployee(_Shape):
     talk_s: int
 
 
-class Incoming(_Shape):
-    """Incoming calls: in all, by the company's number, by who took them; the most first."""
+class Incoming(_Model):
+    """Incoming calls: all, by number, by the user who answered; the highest counts first."""
 
     totals: IncomingTotals
     by_number: list[IncomingOfNumber]
     by_employee: list[IncomingOfEmployee]
 
 
-class OutgoingTotals(_Shape):
-    """All outgoing calls, and those of them that were answered."""
+class OutgoingTotals(_Model):
+    """All outgoing calls, and those that were answered."""
 
     calls: int
     answered: int
@@ -82,51 +82,51 @@ class _OutgoingOf(OutgoingTotals):
 
 
 class OutgoingOfNumber(_OutgoingOf):
-    """The outgoing calls by one of the company's numbers."""
+    """Outgoing calls from a number."""
 
     number: str
     label: str
 
 
 class OutgoingOfEmployee(_OutgoingOf):
-    """The outgoing calls of somebody of the company."""
+    """Outgoing calls of a user."""
 
     login: str
     name: str
 
 
-class Outgoing(_Shape):
-    """Outgoing calls: by the company's number, by employee; the most first."""
+class Outgoing(_Model):
+    """Outgoing calls: all, by number, by user; the highest counts first."""
 
     totals: OutgoingTotals
     by_number: list[OutgoingOfNumber]
     by_employee: list[OutgoingOfEmployee]
 
 
-class DurationBand(_Shape):
-    """Outgoing calls with talk_s from `from_s` up to, not including, `to_s` (null: however long)."""
+class DurationBand(_Model):
+    """Outgoing calls with from_s <= talk_s < to_s; `to_s` null is no upper limit."""
 
     from_s: int
     to_s: int | None
     calls: int
 
 
-class LongerThan(_Shape):
-    """Outgoing calls with talk_s of more than `seconds`."""
+class LongerThan(_Model):
+    """Outgoing calls with talk_s > `seconds`."""
 
     seconds: int
     calls: int
 
 
-class Durations(_Shape):
-    """All outgoing calls by the length of their talk; one that nobody answered has talked for 0 seconds."""
+class Durations(_Model):
+    """All outgoing calls by talk time; an unanswered call has 0 seconds."""
 
     rows: list[DurationBand]
     longer_than: LongerThan | None
 
 
-class CallBacks(_Shape):
-    """Missed calls and what became of them; `median_wait_s` from the missed call to the answer of the one that called back."""
+class CallBacks(_Model):
+    """Missed calls; `median_wait_s` is from a missed call to the answer of the call back."""
 
     missed: int
     called_back: int

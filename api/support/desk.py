@@ -1,59 +1,60 @@
-"""Taking «Нужна помощь» to support: so many an hour, a few at a time, and said to be sent only when it was."""
+"""Send «Нужна помощь» to support, within limits; it counts as sent when the mail server took it."""
 
 from datetime import datetime, timedelta
 from typing import Final
 
-from api.limits.login_throttle import WaitingRoom
+from api.limits.concurrency_limit import ConcurrencyLimit
 from api.limits.rate_limit import RateLimit
-from api.support.request import HelpRequest, letter
+from api.support.request import HelpRequest, message_of
 from fonoteka.core.config import MailSection
 from fonoteka.core.email_address import mailbox_or_none
 from fonoteka.core.mail import connected, send
 
-_EACH_ADDRESS: Final = 5
-_ALL: Final = 60
-_WITHIN: Final = timedelta(hours=1)
-_AT_ONCE: Final = 4
+_REQUESTS_OF_AN_ADDRESS: Final = 5
+_REQUESTS: Final = 60
+_WINDOW: Final = timedelta(hours=1)
+_DELIVERIES: Final = 4
 
 
-class HelpDesk:
-    """The way to support, and who has gone it lately."""
+class SupportDesk:
+    """The e-mail addresses of support, and the limits of requests to them."""
 
     def __init__(self, mail: MailSection) -> None:
         self._mail = mail
-        self._by_address = RateLimit[str](most=_EACH_ADDRESS, within=_WITHIN)
-        self._all = RateLimit[None](most=_ALL, within=_WITHIN)
-        self._room = WaitingRoom(_AT_ONCE)
+        self._by_address = RateLimit[str](limit=_REQUESTS_OF_AN_ADDRESS, window=_WINDOW)
+        self._all = RateLimit[None](limit=_REQUESTS, window=_WINDOW)
+        self._deliveries = ConcurrencyLimit[None](_DELIVERIES)
 
     @property
     def is_open(self) -> bool:
-        """Whether anything can be sent at all."""
+        """Whether a mail server is configured."""
         return self._mail.smtp is not None
 
     def wait(self, address: str, now: datetime) -> timedelta:
-        """How long who asks from an address must wait; zero: not at all."""
+        """Return how long an address must wait; zero if it need not wait."""
         return max(self._by_address.wait(address, now), self._all.wait(None, now))
 
-    async def send(self, asked: HelpRequest, notify_email: str | None) -> bool:
-        """Have it taken by the mail server; False where too many are being sent. Raises MailError: it was not sent, nor counted.
+    async def send(self, request: HelpRequest, notify_email: str | None) -> bool:
+        """Deliver a request to the mail server; return False if too many are being delivered.
 
-        The domain's copy goes the same way: that takes no longer, so nobody learns whether there is such a domain.
+        The copy for the domain goes in the same delivery: the time does not tell if the domain
+        exists. Raises MailError; the request is then neither sent nor counted.
         """
-        with self._room.entered() as inside:
-            if not inside:
+        async with self._deliveries.try_enter(None) as entered:
+            if not entered:
                 return False
-            self._by_address.count(asked.address, asked.at)  # before the wait: a hundred sent at once are a hundred
-            self._all.count(None, asked.at)
+            self._by_address.hit(request.address, request.at)  # before the delivery, as others may come meanwhile
+            self._all.hit(None, request.at)
             try:
-                await self._deliver(asked, mailbox_or_none(notify_email))
+                await self._deliver(request, mailbox_or_none(notify_email))
             except BaseException:
-                self._by_address.take_back(asked.address)
+                self._by_address.take_back(request.address)
                 self._all.take_back(None)
                 raise
             return True
 
-    async def _deliver(self, asked: HelpRequest, copy_to: str | None) -> None:
+    async def _deliver(self, request: HelpRequest, copy_to: str | None) -> None:
         assert self._mail.from_address is not None
-        mail = letter(asked, sender=self._mail.from_address, recipients=self._mail.support, copy_to=copy_to)
+        mail = message_of(request, sender=self._mail.from_address, recipients=self._mail.support, copy_to=copy_to)
         async with connected(self._mail) as client:
             await send(client, mail, self._mail.from_address, self._mail.support, copy_to)

@@ -1,4 +1,4 @@
-"""«Нужна помощь» as an e-mail (manual, III). What a stranger wrote is in the body, and cannot become a header."""
+"""«Нужна помощь» as an e-mail (manual, III). Text of a stranger cannot become a header."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,13 +10,13 @@ from typing import Final
 
 from fonoteka.core.email_address import mailbox_or_none
 
-_SEVEN_BIT: Final = SMTP.clone(cte_type="7bit")  # which any server on the way takes
-_LONGEST_NAME_IN_SUBJECT: Final = 80
+_SEVEN_BIT: Final = SMTP.clone(cte_type="7bit")  # accepted by every mail server
+_MAX_LENGTH_IN_SUBJECT: Final = 80
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HelpRequest:
-    """What somebody asks, and what is known of them: `login` and `domain` only where they are logged in, else what they said."""
+    """A request for help; `login` is set, and `domain` verified, only with a session."""
 
     name: str
     contact: str
@@ -27,33 +27,33 @@ class HelpRequest:
     at: datetime
 
 
-def letter(asked: HelpRequest, *, sender: str, recipients: tuple[str, ...], copy_to: str | None) -> EmailMessage:
-    """The e-mail; it can be answered at once where the contact is an address, else the contact stands in the text alone."""
-    name = one_line(asked.name)
+def message_of(request: HelpRequest, *, sender: str, recipients: tuple[str, ...], copy_to: str | None) -> EmailMessage:
+    """Return the e-mail; it has Reply-To if the contact is an e-mail address."""
+    name = one_line(request.name)
     mail = EmailMessage(policy=_SEVEN_BIT)
-    mail["Subject"] = f"Нужна помощь: {name[:_LONGEST_NAME_IN_SUBJECT]}"
+    mail["Subject"] = f"Нужна помощь: {name[:_MAX_LENGTH_IN_SUBJECT]}"
     mail["From"] = Address("Fonoteka", addr_spec=sender)
     mail["To"] = ", ".join(recipients)
     if copy_to is not None:
         mail["Cc"] = copy_to
-    if (contact := mailbox_or_none(asked.contact.strip())) is not None:
+    if (contact := mailbox_or_none(request.contact.strip())) is not None:
         mail["Reply-To"] = Address(name, addr_spec=contact)
-    mail["Date"] = format_datetime(asked.at)
+    mail["Date"] = format_datetime(request.at)
     mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
-    mail.set_content(_text(asked, name))
+    mail.set_content(_text(request, name))
     return mail
 
 
 def one_line(text: str) -> str:
-    """Without line ends and whatever else is no letter to be seen."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    """Replace line ends and other unprintable characters with spaces."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
-def _text(asked: HelpRequest, name: str) -> str:
-    who = [f"Имя: {name}", f"Контакт: {one_line(asked.contact)}"]
-    if asked.login is not None:
-        who.append(f"Вошёл как: {one_line(asked.login)}, домен {one_line(asked.domain or '')}")
-    elif asked.domain:
-        who.append(f"Домен (со слов): {one_line(asked.domain)}")
-    who.append(f"Адрес: {asked.address}")
-    return "\n".join([*who, "", asked.message.replace("\r\n", "\n").replace("\r", "\n"), ""])
+def _text(request: HelpRequest, name: str) -> str:
+    sender = [f"Имя: {name}", f"Контакт: {one_line(request.contact)}"]
+    if request.login is not None:
+        sender.append(f"Вошёл как: {one_line(request.login)}, домен {one_line(request.domain or '')}")
+    elif request.domain:
+        sender.append(f"Домен (со слов): {one_line(request.domain)}")
+    sender.append(f"Адрес: {request.address}")
+    return "\n".join([*sender, "", request.message.replace("\r\n", "\n").replace("\r", "\n"), ""])

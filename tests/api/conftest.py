@@ -1,26 +1,32 @@
-"""A real server on a free port, on a seeded SQLite store, and clients that are logged in."""
+"""A real server with a seeded SQLite store, and clients that are logged in."""
 
 import asyncio
 import json
 import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import TypeAdapter
 
-from api.serve import run
+from api import serve
+from api.app import create_app as create_api
+from api.dependencies.services import Services
 from fonoteka.core.agent_protocol import CallReceipts, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.config import ApiSection, Configuration, MailSection
 from fonoteka.core.manifest import Manifest, Mixed
 from store.database.store import Store
 from tests.data import seed
+from tests.support.cheap_passwords import cheap_passwords
+from tests.support.eventually import eventually
 
 
 def free_port() -> int:
@@ -36,14 +42,15 @@ class Site:
 
     address: str
     configuration: Configuration
+    services: Services
 
     def client(self, token: str | None = None, **headers: str) -> httpx.AsyncClient:
-        """A program's client: it has no cookies but those it is given."""
-        told = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.AsyncClient(base_url=self.address, headers=told | headers, timeout=30)
+        """Return the client of a program; it keeps no cookies of its own."""
+        authorization = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.AsyncClient(base_url=self.address, headers=authorization | headers, timeout=60)
 
     async def log_in(self, login: str, domain: str = "acme", password: str = seed.PASSWORD) -> httpx.AsyncClient:
-        """A program that has logged in."""
+        """Return the client of a program that has logged in."""
         async with self.client() as client:
             answer = await client.post("/api/login", json={"domain": domain, "login": login, "password": password})
         assert answer.status_code == 200, answer.text
@@ -52,30 +59,62 @@ class Site:
 
 @asynccontextmanager
 async def serving(folder: Path, *, behind: tuple[str, ...] = (), mail: MailSection | None = None) -> AsyncIterator[Site]:
-    """The API on the store in a folder, perhaps behind proxies."""
+    """Serve the API with the store in a folder, perhaps behind proxies."""
     listen = f"127.0.0.1:{free_port()}"
     api = ApiSection(listen=listen, forwarded_allow_ips=behind, support_phone="8-800-77-55-117")
     configuration = Configuration(store=seed.section(folder), api=api, mail=mail or MailSection())
-    server = asyncio.create_task(run(configuration))
-    try:
-        async with httpx.AsyncClient(base_url=f"http://{listen}") as client:
-            while True:
-                assert not server.done(), server.exception()
-                try:
-                    if (await client.get("/readyz")).status_code == 200:
-                        break
-                except httpx.TransportError:
-                    await asyncio.sleep(0.01)
-        yield Site(address=f"http://{listen}", configuration=configuration)
-    finally:
-        server.cancel()
-        await asyncio.wait([server])
+    apps: list[FastAPI] = []
+
+    def create_app(given: Configuration) -> FastAPI:
+        apps.append(application := create_api(given))
+        return application
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serve, "create_app", create_app)
+        server = asyncio.create_task(serve.run(configuration))
+        try:
+            async with httpx.AsyncClient(base_url=f"http://{listen}") as client:
+                await eventually(lambda: _is_ready(client, server))
+            yield Site(address=f"http://{listen}", configuration=configuration, services=apps[0].state.services)
+        finally:
+            server.cancel()
+            await asyncio.wait([server])
     assert server.cancelled()
+
+
+async def _is_ready(client: httpx.AsyncClient, server: asyncio.Task[None]) -> bool:
+    assert not server.done(), server.exception()
+    try:
+        return (await client.get("/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    with cheap_passwords():
+        yield
+
+
+class StoppedClock(datetime):
+    """A datetime whose `now` never moves on."""
+
+    _NOW = datetime.now(UTC)
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return cls._NOW.astimezone(tz)
+
+
+@pytest.fixture
+def stopped_login_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no time pass for the login throttle, however long the requests take."""
+    monkeypatch.setattr("api.routes.session.datetime", StoppedClock)
 
 
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the seed's domains, users and PBX, and no calls; to be copied."""
+    """A store with the seed's domains, users and PBX, without calls, for tests to copy."""
     folder = tmp_path_factory.mktemp("seeded")
 
     async def fill() -> None:
@@ -83,7 +122,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         await seed.seed(store, count=0)
         await store.close()
 
-    # In a loop of its own, which the tests' loops do not run yet or stand still for.
+    # In an event loop of its own, as fixtures of this scope have none.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, fill()).result()
     return folder
@@ -91,7 +130,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def site(seeded: Path, tmp_path: Path) -> AsyncIterator[Site]:
-    """The API on a store of its own with no calls."""
+    """The API with a store without calls, one for each test."""
     shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
     async with serving(tmp_path) as running:
         yield running
@@ -99,7 +138,7 @@ async def site(seeded: Path, tmp_path: Path) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def site_behind_proxy(seeded: Path, tmp_path: Path) -> AsyncIterator[Site]:
-    """The same behind a proxy on this machine."""
+    """The same, behind a proxy on this machine."""
     shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
     async with serving(tmp_path, behind=("127.0.0.1",)) as running:
         yield running
@@ -130,13 +169,13 @@ async def report(agent: httpx.AsyncClient, *calls: CallReport) -> CallReceipts:
 async def put_recording(
     agent: httpx.AsyncClient, manifest: Manifest, mixed: Mixed, audio: bytes, *, peaks: bytes | None = None, **wrong: object
 ) -> httpx.Response:
-    """Ship a recording as an agent does; `wrong` are fields of the manifest that a `Manifest` would not take."""
-    papers = {
+    """Ship a recording as an agent does; `wrong` are invalid fields of the manifest."""
+    documents = {
         "manifest": json.dumps(TypeAdapter(Manifest).dump_python(manifest, mode="json") | wrong).encode(),
         "mixed": TypeAdapter(Mixed).dump_json(mixed),
         "peaks": peaks or seed.peaks(mixed.duration_ms),
     }
-    fields = {name: (None, content, "application/json") for name, content in papers.items()}
+    fields = {name: (None, content, "application/json") for name, content in documents.items()}
     files = fields | {"audio": ("audio.opus", audio, "audio/ogg")}
     return await agent.put(f"/agent/v1/recordings/{manifest.name}", files=files)
 

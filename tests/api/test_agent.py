@@ -1,4 +1,4 @@
-"""The agent's side: settings that reach it at once, calls and recordings taken with receipts."""
+"""The protocol of the agents: settings at once, receipts for calls and recordings."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
 from tests.api.conftest import Site, put_recording, report, ship
 from tests.data import seed
+from tests.support.eventually import eventually
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
 
@@ -28,7 +29,7 @@ async def settings_of(agent: httpx.AsyncClient, known: int = 0, wait_s: float = 
     return TypeAdapter(DomainSettings).validate_json(answer.content)
 
 
-async def test_an_agent_learns_all_that_it_decides_by(agent: httpx.AsyncClient) -> None:
+async def test_an_agent_gets_all_settings(agent: httpx.AsyncClient) -> None:
     settings = await settings_of(agent)
     assert settings is not None
     acme, other = settings.domains
@@ -39,15 +40,15 @@ async def test_an_agent_learns_all_that_it_decides_by(agent: httpx.AsyncClient) 
 
 
 async def test_a_switch_reaches_a_waiting_agent_at_once(
-    agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It wakes the agent, which is not left to the next regular look."""
+    """The change wakes the agent before the next regular poll of the version."""
     monkeypatch.setattr("api.live.change_watch._POLL_S", 60)
     settings = await settings_of(agent)
     for record in ("off", "all", "in"):
         assert settings is not None
-        waiting = asyncio.create_task(settings_of(agent, settings.version, wait_s=20))
-        await until_waiting(agent)
+        waiting = asyncio.create_task(settings_of(agent, settings.version, wait_s=50))
+        await until_waiting(site)
         assert (await admin.patch("/api/users/152", json={"record": record})).status_code == 200
         newer = await waiting
         assert newer is not None and newer.version > settings.version
@@ -58,33 +59,32 @@ async def test_a_switch_reaches_a_waiting_agent_at_once(
 async def test_a_change_made_elsewhere_reaches_it_too(site: Site, agent: httpx.AsyncClient) -> None:
     settings = await settings_of(agent)
     assert settings is not None
-    waiting = asyncio.create_task(settings_of(agent, settings.version, wait_s=20))
-    await until_waiting(agent)
+    waiting = asyncio.create_task(settings_of(agent, settings.version, wait_s=50))
+    await until_waiting(site)
     store = await Store.open(site.configuration.store)
     try:
         await apply(store, parse_directory(seed.DIRECTORY.replace('record = "off"', 'record = "out"'), source="x"))
-        assert await waiting is not None, "it comes with one of the regular looks"
+        assert await waiting is not None, "found by one of the regular polls"
     finally:
         await store.close()
 
 
-async def test_an_agent_that_knows_more_than_a_restored_store_learns_what_is_there(agent: httpx.AsyncClient) -> None:
+async def test_an_agent_with_a_newer_version_than_a_restored_store_gets_the_settings(agent: httpx.AsyncClient) -> None:
     settings = await settings_of(agent)
     assert settings is not None
     assert await settings_of(agent, settings.version + 5) == settings
 
 
-async def test_flipping_a_switch_to_where_it_stands_wakes_nobody(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_a_change_without_effect_wakes_no_agent(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     settings = await settings_of(agent)
     assert settings is not None
     assert (await admin.patch("/api/users/152", json={"record": "all"})).status_code == 200
     assert await settings_of(agent, settings.version, wait_s=0.3) is None
 
 
-async def until_waiting(agent: httpx.AsyncClient) -> None:
-    """Give a request that was just begun the time of a few that were begun later."""
-    for _ in range(3):
-        assert (await agent.get("/readyz")).status_code == 200
+async def until_waiting(site: Site) -> None:
+    """Wait until a request waits for settings."""
+    await eventually(lambda: site.services.settings._waiting)
 
 
 CHANGES: list[tuple[str, str, dict[str, Any], int]] = [
@@ -99,7 +99,7 @@ CHANGES: list[tuple[str, str, dict[str, Any], int]] = [
 ]
 
 
-async def test_who_may_change_whom(site: Site) -> None:
+async def test_rights_to_change_users(site: Site) -> None:
     for login, whom, change, status in CHANGES:
         async with await site.log_in(login) as client:
             assert (await client.patch(f"/api/users/{whom}", json=change)).status_code == status, (login, whom, change)
@@ -122,7 +122,7 @@ async def test_without_the_token_of_a_pbx_nothing_is_taken(site: Site, admin: ht
                 assert (answer.status_code, answer.json()["type"]) == (401, "/problems/unknown-pbx"), path
 
 
-async def test_calls_get_receipts_one_by_one(agent: httpx.AsyncClient) -> None:
+async def test_each_call_gets_its_own_receipt(agent: httpx.AsyncClient) -> None:
     good, bad = seed.a_call(1, BEGIN), seed.but(seed.a_call(2, BEGIN), domain="nobody")
     receipts = (await report(agent, good, bad, good)).receipts
     assert [(receipt.linkedid, receipt.revision, receipt.refused is None) for receipt in receipts] == [
@@ -143,9 +143,9 @@ BROKEN: list[tuple[Any, str]] = [
 ]
 
 
-async def test_one_bad_report_never_fails_the_others(agent: httpx.AsyncClient) -> None:
-    whole = TypeAdapter(CallReport)
-    good = [whole.dump_python(seed.a_call(number, BEGIN), mode="json") for number in range(2)]
+async def test_an_invalid_report_does_not_fail_the_others(agent: httpx.AsyncClient) -> None:
+    reports = TypeAdapter(CallReport)
+    good = [reports.dump_python(seed.a_call(number, BEGIN), mode="json") for number in range(2)]
     for change, words in BROKEN:
         bad = good[0] | change if isinstance(change, dict) else change
         answer = await agent.put("/agent/v1/calls", json=[good[0], bad, good[1]])
@@ -173,8 +173,8 @@ async def test_a_recording_gets_a_receipt_that_names_what_was_stored(agent: http
         len(audio),
     )
     assert await ship(agent, call, 5000) == [receipt]
-    found = (await admin.get(f"/api/calls/{call_id('pbx1', call.linkedid)}")).json()
-    assert found["recording"]["state"] == RecordingState.READY
+    listed = (await admin.get(f"/api/calls/{call_id('pbx1', call.linkedid)}")).json()
+    assert listed["recording"]["state"] == RecordingState.READY
 
 
 CONCAT = b"ffconcat version 1.0\nfile /etc/hostname\n"

@@ -1,6 +1,5 @@
-"""Who did what: written down, told to administrators alone, page by page."""
+"""The audit: entries are written, and listed for administrators of the domain only, in pages."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +8,7 @@ import httpx
 import pytest
 
 from api.limits import failed_logins
-from api.limits.failed_logins import MANY, Tally
+from api.limits.failed_logins import ANY, FailureCounts
 from fonoteka.core.naming import call_id
 from store.database.schema import audit
 from store.database.store import Store
@@ -18,13 +17,14 @@ from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
 from tests.api.conftest import Site, report, ship
 from tests.data import seed
+from tests.support.eventually import eventually
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 ALWAYS = {"from": "2020-01-01", "to": "2100-01-01"}
 
 
 async def entries(client: httpx.AsyncClient, **query: object) -> list[dict[str, Any]]:
-    """The entries that fit, the oldest first."""
+    """Return the selected entries, the oldest first."""
     answer = await client.get("/api/audit", params=ALWAYS | {"limit": 500} | query)  # type: ignore[arg-type]
     assert answer.status_code == 200, answer.text
     items: list[dict[str, Any]] = answer.json()["items"]
@@ -32,15 +32,19 @@ async def entries(client: httpx.AsyncClient, **query: object) -> list[dict[str, 
 
 
 async def awaited(client: httpx.AsyncClient, count: int, **query: object) -> list[dict[str, Any]]:
-    """The same, once there are so many."""
-    async with asyncio.timeout(10):
-        while len(found := await entries(client, **query)) < count:
-            await asyncio.sleep(0.02)
-    return found
+    """Return the selected entries once there are `count`."""
+
+    async def complete() -> list[dict[str, Any]] | None:
+        rows = await entries(client, **query)
+        return rows if len(rows) >= count else None
+
+    rows: list[dict[str, Any]] | None = await eventually(complete)
+    assert rows is not None
+    return rows
 
 
-def said(found: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
-    return [(one["login"], one["name"], one["action"], one["subject"], one["detail"]) for one in found]
+def summary(rows: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
+    return [(entry["login"], entry["name"], entry["action"], entry["subject"], entry["detail"]) for entry in rows]
 
 
 async def test_it_is_for_administrators_alone_and_of_their_domain(site: Site, admin: httpx.AsyncClient) -> None:
@@ -48,11 +52,11 @@ async def test_it_is_for_administrators_alone_and_of_their_domain(site: Site, ad
         answer = await user.get("/api/audit")
         assert (answer.status_code, answer.json()["type"]) == (403, "/problems/administrators-only")
         assert (await nobody.get("/api/audit")).status_code == 401
-        assert said(await entries(stranger, action="logged_in")) == [("900", "Чужой Админ", "logged_in", "900", {})]
-    assert [one["login"] for one in await entries(admin, action="logged_in")] == ["900", "152"]
+        assert summary(await entries(stranger, action="logged_in")) == [("900", "Чужой Админ", "logged_in", "900", {})]
+    assert [entry["login"] for entry in await entries(admin, action="logged_in")] == ["900", "152"]
 
 
-async def test_what_happens_is_told_with_the_call(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_entries_name_the_call(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     call = seed.a_call(1, NOW)
     await ship(agent, call, 5000)
     public_id = call_id("pbx1", call.linkedid)
@@ -62,25 +66,25 @@ async def test_what_happens_is_told_with_the_call(site: Site, agent: httpx.Async
         await admin.patch("/api/users/152", json={"record": "off"})
         await admin.put(f"/api/calls/{public_id}/hold", json={"hold": True, "note": " спор с клиентом "})
         await user.post(f"/api/live/{public_id}/recording", json={"action": "start"})
-    found = await awaited(admin, 5, action=["listened", "downloaded", "user_changed", "held", "recording_asked"])
-    told = {one["action"]: one for one in found}
-    asked = {"action": "start", "answer": "call_is_over"}
-    assert sorted(said(found), key=str) == sorted(
+    rows = await awaited(admin, 5, action=["listened", "downloaded", "user_changed", "held", "recording_asked"])
+    by_action = {entry["action"]: entry for entry in rows}
+    recording_detail = {"action": "start", "answer": "call_is_over"}
+    assert sorted(summary(rows), key=str) == sorted(
         [
             ("152", "Петров П.П.", "listened", public_id, {}),
             ("900", "Директор Е.М.", "downloaded", public_id, {"format": "mp3"}),
             ("900", "Директор Е.М.", "user_changed", "152", {"record": {"from": "all", "to": "off"}}),
             ("900", "Директор Е.М.", "held", public_id, {"note": "спор с клиентом"}),
-            ("152", "Петров П.П.", "recording_asked", public_id, told["recording_asked"]["detail"]),
+            ("152", "Петров П.П.", "recording_asked", public_id, by_action["recording_asked"]["detail"]),
         ],
         key=str,
     )
-    assert told["recording_asked"]["detail"].keys() == asked.keys()
-    which = {"src": call.src, "dst": call.dst, "started_at": told["held"]["call"]["started_at"]}
-    assert told["listened"]["call"] == told["held"]["call"] == which
-    assert datetime.fromisoformat(which["started_at"]) == call.started_at and which["started_at"].endswith("+07:00")
-    assert told["user_changed"]["call"] is None
-    assert {one["address"] for one in found} == {"127.0.0.1"}
+    assert by_action["recording_asked"]["detail"].keys() == recording_detail.keys()
+    audited_call = {"src": call.src, "dst": call.dst, "started_at": by_action["held"]["call"]["started_at"]}
+    assert by_action["listened"]["call"] == by_action["held"]["call"] == audited_call
+    assert datetime.fromisoformat(audited_call["started_at"]) == call.started_at and audited_call["started_at"].endswith("+07:00")
+    assert by_action["user_changed"]["call"] is None
+    assert {entry["address"] for entry in rows} == {"127.0.0.1"}
 
 
 async def test_a_subject_names_no_other_domains_call(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
@@ -89,8 +93,8 @@ async def test_a_subject_names_no_other_domains_call(site: Site, agent: httpx.As
     public_id = call_id("pbx1", foreign.linkedid)
     async with site.client() as client:
         await client.post("/api/login", json={"domain": "acme", "login": public_id, "password": "wrong"})
-    (found,) = await awaited(admin, 1, action="login_failed")
-    assert (found["subject"], found["call"]) == (public_id, None)
+    (entry,) = await awaited(admin, 1, action="login_failed")
+    assert (entry["subject"], entry["call"]) == (public_id, None)
 
 
 async def test_filters_and_pages(site: Site, admin: httpx.AsyncClient) -> None:
@@ -98,26 +102,26 @@ async def test_filters_and_pages(site: Site, admin: httpx.AsyncClient) -> None:
         await admin.patch("/api/users/421", json={"name": f"имя {number}"})
     async with await site.log_in("421") as user:
         await user.get("/api/me")
-    assert [one["login"] for one in await entries(admin, login="421")] == ["421"]
+    assert [entry["login"] for entry in await entries(admin, login="421")] == ["421"]
     assert await entries(admin, login="42") == []
     assert len(await entries(admin, action=["user_changed", "logged_in"])) == 9
     names, cursor, sizes = [], "", []
     while cursor is not None:
         query: dict[str, str | int] = {"action": "user_changed", "limit": 3, "cursor": cursor}
         page = (await admin.get("/api/audit", params=query)).json()
-        names += [one["detail"]["name"]["to"] for one in page["items"]]
+        names += [entry["detail"]["name"]["to"] for entry in page["items"]]
         sizes.append(len(page["items"]))
         assert (page["total"], page["total_is_exact"]) == (7, True)
         cursor = page["next"]
     assert (names, sizes) == ([f"имя {number}" for number in range(6, -1, -1)], [3, 3, 1])
 
 
-async def test_entries_of_one_moment_are_told_once_each(site: Site, admin: httpx.AsyncClient) -> None:
+async def test_entries_of_the_same_time_are_listed_once_each(site: Site, admin: httpx.AsyncClient) -> None:
     store = await Store.open(site.configuration.store)
     try:
         rows = [
-            {"domain_id": 1, "at": NOW, "login": "900", "address": "", "action": "exported", "subject": str(one), "detail": {}}
-            for one in range(25)
+            {"domain_id": 1, "at": NOW, "login": "900", "address": "", "action": "exported", "subject": str(number), "detail": {}}
+            for number in range(25)
         ]
         async with store.writing() as connection:
             await connection.execute(audit.insert(), rows)
@@ -126,9 +130,9 @@ async def test_entries_of_one_moment_are_told_once_each(site: Site, admin: httpx
     subjects, cursor = [], ""
     while cursor is not None:
         page = (await admin.get("/api/audit", params=ALWAYS | {"action": "exported", "limit": 10, "cursor": cursor})).json()
-        subjects += [one["subject"] for one in page["items"]]
+        subjects += [entry["subject"] for entry in page["items"]]
         cursor = page["next"]
-    assert subjects == [str(one) for one in range(24, -1, -1)]
+    assert subjects == [str(number) for number in range(24, -1, -1)]
 
 
 async def test_the_period_is_the_domains_days(site: Site, admin: httpx.AsyncClient) -> None:
@@ -147,12 +151,12 @@ WRONG: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("query", WRONG)
-async def test_what_is_not_understood_is_said(admin: httpx.AsyncClient, query: dict[str, Any]) -> None:
+async def test_invalid_parameters_are_refused(admin: httpx.AsyncClient, query: dict[str, Any]) -> None:
     assert (await admin.get("/api/audit", params=query)).status_code == 422
 
 
-async def test_failed_logins_are_told_and_counted(site: Site, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failed_logins, "_WRITTEN_EACH_S", 1.0)
+async def test_failed_logins_are_audited_and_counted(site: Site, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failed_logins, "_BATCH_EACH_S", 3600.0)  # the first batch is written at once
     wrong = {"domain": "acme", "login": "152", "password": "wrong"}
     async with site.client() as client:
         await client.post("/api/login", json=wrong)
@@ -160,26 +164,28 @@ async def test_failed_logins_are_told_and_counted(site: Site, admin: httpx.Async
         for login in ("152", "152", "nobody", "152"):
             await client.post("/api/login", json=wrong | {"login": login})
         await client.post("/api/login", json=wrong | {"domain": "nowhere"})
-    found = await awaited(admin, 3, action="login_failed")
+    await site.services.failed_logins.flush()
+    rows = await awaited(admin, 3, action="login_failed")
     assert (first["login"], first["name"], first["detail"]) == ("152", "Петров П.П.", {"count": 1})
-    assert said(found[1:]) == [
+    assert summary(rows[1:]) == [
         ("152", "Петров П.П.", "login_failed", "152", {"count": 3}),
         ("nobody", None, "login_failed", "nobody", {"count": 1}),
     ]
 
 
 def test_guessing_does_not_fill_the_audit() -> None:
-    tally = Tally()
+    counts = FailureCounts()
     for number in range(1000):
-        tally.count(1, f"login-{number}", f"192.0.2.{number}", NOW)
-    tally.count(2, "152", "192.0.2.1", NOW)
-    found = list(tally)
-    assert len(found) == 22
-    assert [(one.by.login, one.by.address, one.count) for one in found if one.by.login == MANY] == [(MANY, MANY, 980)]
-    assert (found[-1].domain_id, found[-1].count) == (2, 1)
+        counts.count(1, f"login-{number}", f"192.0.2.{number}", NOW)
+    counts.count(2, "152", "192.0.2.1", NOW)
+    batch = list(counts)
+    assert len(batch) == 22
+    others = [failures for failures in batch if failures.by.login == ANY]
+    assert [(failures.by.address, failures.count) for failures in others] == [(ANY, 980)]
+    assert (batch[-1].domain_id, batch[-1].count) == (2, 1)
 
 
-async def test_what_the_operator_changes_is_told_without_a_password(site: Site, admin: httpx.AsyncClient) -> None:
+async def test_changes_of_the_operator_are_audited_without_passwords(site: Site, admin: httpx.AsyncClient) -> None:
     store = await Store.open(site.configuration.store)
     try:
         await set_password(store, "acme", "152", "a new secret")
@@ -188,7 +194,7 @@ async def test_what_the_operator_changes_is_told_without_a_password(site: Site, 
     finally:
         await store.close()
     changed = await entries(admin, action=["password_changed", "user_changed", "domain_changed"])
-    assert said(changed) == [
+    assert summary(changed) == [
         ("", None, "password_changed", "152", {}),
         ("", None, "domain_changed", "acme", {"retention_days": {"from": 180, "to": 90}}),
         ("", None, "user_changed", "152", {"name": {"from": "Петров П.П.", "to": "Петров Пётр"}, "password": "changed"}),
@@ -205,20 +211,22 @@ HOLDS: list[tuple[dict[str, object], bool, list[tuple[str, dict[str, str]]]]] = 
 ]
 
 
-async def test_a_call_is_held_and_let_go(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_a_legal_hold_is_placed_and_released(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     call = seed.a_call(1, NOW)
     await report(agent, call)
     path = f"/api/calls/{call_id('pbx1', call.linkedid)}"
     expected: list[tuple[str, dict[str, str]]] = []
-    for wanted, held, told in HOLDS:
+    for wanted, held, new_entries in HOLDS:
         answer = await admin.put(f"{path}/hold", json=wanted)
         assert (answer.status_code, answer.json()["recording"]["held"]) == (200, held)
         assert (await admin.get(path)).json() == answer.json()
-        expected += told
-        assert [(one["action"], one["detail"]) for one in await entries(admin, action=["held", "released"])] == expected
+        expected += new_entries
+        assert [(entry["action"], entry["detail"]) for entry in await entries(admin, action=["held", "released"])] == expected
 
 
-async def test_who_may_not_hold(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_only_administrators_of_the_domain_place_legal_holds(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
     call = seed.a_call(1, NOW)
     await report(agent, call)
     path = f"/api/calls/{call_id('pbx1', call.linkedid)}/hold"

@@ -1,4 +1,4 @@
-"""An export is for whoever is logged in, from the portal's own page, and as long as that is so."""
+"""An export needs a session that lasts, and a request from the portal's own page."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ _COUNT = 40_000
 
 @pytest.fixture
 async def history(site: Site, agent: httpx.AsyncClient) -> AsyncIterator[Store]:
-    """More calls than sockets hold as CSV."""
+    """More calls than socket buffers hold as CSV."""
     call = seed.a_call(1, datetime(2026, 11, 22, 12, tzinfo=UTC))
     await ship(agent, call, 5000)
     store = await Store.open(site.configuration.store)
@@ -30,7 +30,7 @@ async def history(site: Site, agent: httpx.AsyncClient) -> AsyncIterator[Store]:
 
 
 @pytest.mark.parametrize("how", ["logout", "password"])
-async def test_it_breaks_off_when_the_session_ends(
+async def test_an_export_ends_with_its_session(
     history: Store, site: Site, admin: httpx.AsyncClient, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "_SESSION_CHECKED_EACH_S", 0.0)
@@ -47,10 +47,10 @@ async def test_it_breaks_off_when_the_session_ends(
                     come += piece
     assert come.count(b"\r\n") < _COUNT
     (entry,) = await awaited(admin, 1, action="exported")
-    assert 0 < int(entry["detail"]["calls"]) < _COUNT, "what was taken is told all the same"
+    assert 0 < int(entry["detail"]["calls"]) < _COUNT, "the rows that were sent are counted"
 
 
-async def test_who_stays_logged_in_gets_all_of_it(history: Store, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_that_lasts_gets_all_rows(history: Store, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "_SESSION_CHECKED_EACH_S", 0.0)
     async with await site.log_in("152") as client:
         answer = await client.get(f"/api/calls.csv?{_LONG}", timeout=120)
@@ -60,17 +60,17 @@ async def test_who_stays_logged_in_gets_all_of_it(history: Store, site: Site, mo
 @pytest.mark.parametrize("kind", ["csv", "xlsx", "zip"])
 async def test_another_sites_link_exports_nothing(site: Site, admin: httpx.AsyncClient, kind: str) -> None:
     cookie = {"Cookie": f"fonoteka_session={admin.headers['authorization'].removeprefix('Bearer ')}"}
-    for site_told, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), (None, 200)):
-        told = {} if site_told is None else {"Sec-Fetch-Site": site_told}
-        async with site.client(**cookie, **told) as browser:
+    for fetch_site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), (None, 200)):
+        headers = {} if fetch_site is None else {"Sec-Fetch-Site": fetch_site}
+        async with site.client(**cookie, **headers) as browser:
             answer = await browser.get(f"/api/calls.{kind}")
-        assert answer.status_code == status, site_told
+        assert answer.status_code == status, fetch_site
         if status == 403:
             assert answer.json()["type"] == "/problems/cross-site"
     assert len(await awaited(admin, 3, action="exported")) == 3
 
 
-async def test_what_was_asked_is_told_shortly(site: Site, admin: httpx.AsyncClient) -> None:
+async def test_long_parameters_are_cut_in_the_audit(site: Site, admin: httpx.AsyncClient) -> None:
     many = "&".join(f"user={number:030}" for number in range(1000))
     assert (await admin.get(f"/api/calls.csv?{many}&number=2458888")).status_code == 200
     (entry,) = await awaited(admin, 1, action="exported")

@@ -1,4 +1,4 @@
-"""Whoever sends a head without end is hung up on: nothing of a stranger's is held without bound."""
+"""A connection with an endless request line, header or trailer is closed."""
 
 import asyncio
 from contextlib import suppress
@@ -22,7 +22,7 @@ _MIB = 1024**2
     ],
     ids=["address", "header", "headers", "trailer"],
 )
-async def test_a_head_without_end_is_not_held(site: Site, begin: bytes, more: bytes) -> None:
+async def test_an_endless_head_is_not_kept(site: Site, begin: bytes, more: bytes) -> None:
     host, port = site.address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     sent = 0
@@ -30,14 +30,14 @@ async def test_a_head_without_end_is_not_held(site: Site, begin: bytes, more: by
         writer.write(begin)
         while sent < 16 * _MIB and not reader.at_eof():
             writer.write(more)
-            await asyncio.wait_for(writer.drain(), 10)
+            await asyncio.wait_for(writer.drain(), 60)
             sent += len(more)
             await asyncio.sleep(0)
     writer.close()
-    assert sent < 8 * _MIB, "what the sockets between hold is not the server's"
+    assert sent < 8 * _MIB, "the rest is in socket buffers"
 
 
-async def test_a_long_selection_and_a_long_body_are_taken(site: Site, admin: httpx.AsyncClient) -> None:
+async def test_a_long_selection_and_a_long_body_are_accepted(site: Site, admin: httpx.AsyncClient) -> None:
     many = "&".join(f"user=somebody.with.a.long.name.{number}" for number in range(1000))
     assert (await admin.get(f"/api/calls?{many}")).status_code == 200
 

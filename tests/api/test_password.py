@@ -1,4 +1,4 @@
-"""Changing one's own password."""
+"""Changing the own password."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ WRONG = {"current": "wrong", "new": NEW}
 RIGHT = {"current": seed.PASSWORD, "new": NEW}
 
 
-async def test_the_new_one_counts_and_the_other_sessions_end(
+async def test_the_new_password_is_valid_and_the_other_sessions_end(
     site: Site, admin: httpx.AsyncClient, agent: httpx.AsyncClient
 ) -> None:
     async with (
@@ -27,7 +27,7 @@ async def test_the_new_one_counts_and_the_other_sessions_end(
         listening(site, there) as socket,
     ):
         assert (await here.post("/api/me/password", json=RIGHT)).status_code == 204
-        assert [(await one.get("/api/me")).status_code for one in (here, there, colleague)] == [200, 401, 200]
+        assert [(await client.get("/api/me")).status_code for client in (here, there, colleague)] == [200, 401, 200]
         await report(agent, seed.a_call(1, datetime.now(UTC)))
         with pytest.raises(ConnectionClosedError):
             await next_message(socket)
@@ -36,11 +36,12 @@ async def test_the_new_one_counts_and_the_other_sessions_end(
         assert (await client.post("/api/login", json=who)).status_code == 401
         assert (await client.post("/api/login", json=who | {"password": NEW})).status_code == 200
         assert (await client.post("/api/login", json=who | {"login": "421"})).status_code == 200
-    found = await entries(admin, action="password_changed")
-    assert [(one["login"], one["address"], one["subject"]) for one in found] == [("152", "127.0.0.1", "152")]
+    changes = await entries(admin, action="password_changed")
+    assert [(entry["login"], entry["address"], entry["subject"]) for entry in changes] == [("152", "127.0.0.1", "152")]
 
 
-async def test_who_does_not_know_it_cannot_change_it(site: Site, admin: httpx.AsyncClient) -> None:
+@pytest.mark.usefixtures("stopped_login_clock")
+async def test_a_wrong_current_password_is_refused_and_throttled(site: Site, admin: httpx.AsyncClient) -> None:
     async with await site.log_in("152") as client:
         answer = await client.post("/api/me/password", json=WRONG)
         assert (answer.status_code, answer.json()["type"]) == (403, "/problems/wrong-password")
@@ -48,14 +49,14 @@ async def test_who_does_not_know_it_cannot_change_it(site: Site, admin: httpx.As
         assert statuses == [403] * 9 + [429]
         assert (await client.post("/api/me/password", json=RIGHT)).status_code == 429
         assert (await client.get("/api/me")).status_code == 200
-    async with site.client() as client:  # nor guess on at the login
+    async with site.client() as client:  # the login is throttled too
         answer = await client.post("/api/login", json={"domain": "acme", "login": "152", "password": "wrong"})
     assert (answer.status_code, int(answer.headers["retry-after"]) >= 1) == (429, True)
     assert await entries(admin, action="password_changed") == []
 
 
 @pytest.mark.parametrize("new", ["", "1234567", "x" * 1001, None])
-async def test_a_short_one_is_refused(site: Site, new: str | None) -> None:
+async def test_a_password_of_a_wrong_length_is_refused(site: Site, new: str | None) -> None:
     async with await site.log_in("152") as client:
         assert (await client.post("/api/me/password", json=RIGHT | {"new": new})).status_code == 422
         await client.post("/api/logout")
@@ -63,10 +64,10 @@ async def test_a_short_one_is_refused(site: Site, new: str | None) -> None:
         assert (await client.get("/api/me")).status_code == 200
 
 
-async def test_of_two_changes_at_once_one_counts(site: Site) -> None:
-    async with await site.log_in("152") as one, await site.log_in("152") as other:
+async def test_of_two_concurrent_changes_the_second_is_refused(site: Site) -> None:
+    async with await site.log_in("152") as first, await site.log_in("152") as second:
         answers = await asyncio.gather(
-            one.post("/api/me/password", json=RIGHT), other.post("/api/me/password", json=RIGHT | {"new": "another one"})
+            first.post("/api/me/password", json=RIGHT), second.post("/api/me/password", json=RIGHT | {"new": "another one"})
         )
     assert sorted(answer.status_code for answer in answers) in ([204, 401], [204, 403])
 

@@ -1,7 +1,8 @@
-"""Whatever is asked of a running API, by whomever: each answer is one that its description tells, and no answer is a crash.
+"""Every answer of a running API matches its OpenAPI document, and no request makes it crash.
 
-schemathesis reads the description and asks for every operation in it, with what the schemas allow and with what they forbid;
-routes that come later are tried without a word here. To look longer: `make fuzz`, or FONOTEKA_FUZZ_EXAMPLES=300 for this file.
+Schemathesis reads the document and sends requests to every operation, with values that the schemas
+allow and values that they forbid, so new routes are tested as well. For more examples run
+`make fuzz`, or set FONOTEKA_FUZZ_EXAMPLES=300 for this file.
 """
 
 import os
@@ -34,14 +35,14 @@ from tests.data import seed
 from tests.portal.served import Served, serving
 
 _EXAMPLES: Final = int(os.environ.get("FONOTEKA_FUZZ_EXAMPLES", "4"))
-_CALLS: Final = 24  # the seed's dozen of kinds twice, and one that goes on
+_CALLS: Final = 24  # two of each kind of the seed; one more is in progress
 _ASKED_OF_A_PBX_S: Final = 0.05
 _ASKERS: Final = {"administrator": "900", "user": "152", "agent": None, "nobody": None}
 _FEW: Final = 10
 _LONGEST_ADDRESS: Final = 60_000
 _MEDIA_TYPE: Final = "application/problem+json"
 
-# What is there, by the names that parameters have.
+# Existing values, by the names of the parameters.
 _NOW: Final = datetime.now(UTC)
 _THERE: Final = {
     "id": [call_id("pbx1", seed.a_call(number, _NOW).linkedid) for number in range(_CALLS + 1)],
@@ -59,9 +60,9 @@ _BODIES: Final[dict[str, list[Any]]] = {
 
 
 def _description(mode: str, *, every_edge: bool) -> BaseSchema:
-    """The API's own. `every_edge`: also each parameter at each of its limits, in a fixed list of hundreds of requests.
+    """Return the OpenAPI document; `every_edge` adds a fixed list of requests at all limits.
 
-    Who asks is ours to say; and what a route is told beyond what it knows is nothing to most.
+    Tests choose the session; most routes ignore unknown parameters.
     """
     generation = {"mode": mode, "with-security-parameters": False, "allow-extra-parameters": False}
     config = schemathesis.Config.from_dict({"generation": generation, "phases": {"coverage": {"enabled": every_edge}}})
@@ -74,7 +75,7 @@ def _speaks_of_what_is_there(context: Any) -> bool:
 
 
 def _takes_a_selection(context: Any) -> bool:
-    """A selection of calls has a score of parameters, some of them lists of a thousand: their edges alone take minutes."""
+    """Whether an operation takes a selection: the limits of its parameters alone take minutes."""
     return len(context.operation.definition.raw.get("parameters", ())) > _FEW
 
 
@@ -93,11 +94,11 @@ OF_WHAT_IS_THERE: Final = _description("positive", every_edge=False).include(_sp
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The API on a store with calls of every kind and their audio. The PBX of the call that goes on is soon given up."""
+    """The API with calls of every kind; commands to the PBX are withdrawn soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("api.routes.live._ANSWERED_WITHIN_S", _ASKED_OF_A_PBX_S)
-        with serving(tmp_path_factory.mktemp("api") / "store", count=_CALLS) as one:
-            yield one
+        patch.setattr("api.routes.live._TAKEN_WITHIN_S", _ASKED_OF_A_PBX_S)
+        with serving(tmp_path_factory.mktemp("api") / "store", count=_CALLS) as api:
+            yield api
 
 
 Asked = Callable[[str], requests.Session]
@@ -105,7 +106,7 @@ Asked = Callable[[str], requests.Session]
 
 @pytest.fixture
 def asked_by(served: Served) -> Iterator[Asked]:
-    """Connections of one of those who ask, logged in anew for each operation: `logout` ends the session that asks for it."""
+    """HTTP sessions by role, logged in again for each operation, as `logout` ends a session."""
     with ExitStack() as to_close:
 
         @cache
@@ -139,7 +140,7 @@ _the_same_each_time = settings(
 
 @EVERY_EDGE.parametrize()
 @_the_same_each_time
-def test_every_edge_by_who_may(case: Case[Any], served: Served, asked_by: Asked) -> None:
+def test_every_limit(case: Case[Any], served: Served, asked_by: Asked) -> None:
     ask(case, served, asked_by("agent" if case.path.startswith("/agent/") else "administrator"))
 
 
@@ -164,38 +165,38 @@ def test_what_is_there(case: Case[Any], drawn: st.DataObject, asker: str, served
 
 
 def ask(case: Case[Any], served: Served, session: requests.Session) -> None:
-    """Ask, and judge the answer."""
-    # An address that is longer never reaches the API: the server takes none.
+    """Send the request and check the answer."""
+    # The server refuses longer addresses before they reach the API.
     assume(len(requests.Request("GET", served.address, params=case.query).prepare().url or "") < _LONGEST_ADDRESS)
     if _is_a_wait(case.query.get("wait_s")):
-        case.query["wait_s"] = 0  # it would be waited for
+        case.query["wait_s"] = 0  # else the test waits
     answer = case.call(base_url=served.address, session=session)
     case.validate_response(
         answer,
         additional_checks=[no_crash, refusals_are_problems],
         excluded_checks=[
-            not_a_server_error,  # `no_crash` lets those pass that are described
-            positive_data_acceptance,  # no schema says which cursor an answer gave, or which report an agent may make
+            not_a_server_error,  # `no_crash` allows errors that are described
+            positive_data_acceptance,  # schemas do not describe which cursors and reports are valid
         ],
         transport_kwargs={"session": session, "base_url": served.address},
     )
 
 
-def _is_a_wait(told: object) -> bool:
+def _is_a_wait(value: object) -> bool:
     try:
-        return 0 < float(str(told)) <= 60
+        return 0 < float(str(value)) <= 60
     except ValueError:
         return False
 
 
 def no_crash(_context: CheckContext, answer: Response, case: Case[Any]) -> None:
-    """A status from 500 up is one that the description tells, and never 500 itself."""
+    """Check that a status from 500 is described, and is never 500 itself."""
     described: Mapping[str, Any] = case.operation.definition.raw["responses"]
     assert answer.status_code < 500 or (answer.status_code != 500 and str(answer.status_code) in described), answer.text
 
 
 def refusals_are_problems(_context: CheckContext, answer: Response, _case: Case[Any]) -> None:
-    """What is no success is a problem document (RFC 9457) that says its own status."""
+    """Check that an error is a problem document (RFC 9457) with its own status."""
     if answer.status_code < 400:
         return
     assert answer.headers["content-type"] == [_MEDIA_TYPE], answer.headers

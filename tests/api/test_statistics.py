@@ -1,4 +1,4 @@
-"""The figures of `/api/stats/…`: each is the total of the list of calls that it opens."""
+"""Each count of `/api/stats/…` is the total of the list of calls that it opens."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ _PEOPLE, _LINES = ("152", "421", "130", None), ("2458888", "2458152", None)
 
 
 def calls(count: int = 400) -> Iterator[CallReport]:
-    """Calls of every kind all over a week, none of them by chance."""
+    """Return calls of every kind over a week, without randomness."""
     chance = Random(391)  # noqa: S311 (no secret)
     for number in range(count):
         who, line = chance.choice(_PEOPLE), chance.choice(_LINES)
@@ -33,31 +33,31 @@ def calls(count: int = 400) -> Iterator[CallReport]:
 @pytest.fixture
 async def filled(agent: httpx.AsyncClient) -> None:
     """A week of calls."""
-    told = list(calls())
-    for start in range(0, len(told), 200):
-        await report(agent, *told[start : start + 200])
+    reports = list(calls())
+    for start in range(0, len(reports), 200):
+        await report(agent, *reports[start : start + 200])
 
 
 @pytest.fixture
 async def week(filled: None, admin: httpx.AsyncClient) -> "Figures":
-    """What the administrator is told of it."""
+    """Return a statistic as the administrator gets it."""
     return Figures(admin, WEEK)
 
 
 class Figures:
-    """The figures of a selection, and the list of calls behind each."""
+    """Return the counts of a selection, and the list of calls of each."""
 
     def __init__(self, client: httpx.AsyncClient, selection: dict[str, Any]) -> None:
         self._client, self._selection = client, selection
 
-    async def told(self, name: str, **more: Any) -> dict[str, Any]:
+    async def statistic(self, name: str, **more: Any) -> dict[str, Any]:
         answer = await self._client.get(f"/api/stats/{name}", params=self._selection | more)
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        result: dict[str, Any] = answer.json()
+        return result
 
     async def listed(self, **more: Any) -> int:
-        """How many calls the list has."""
+        """Return the number of calls in the list."""
         answer = await self._client.get("/api/calls", params=self._selection | more)
         assert answer.status_code == 200, answer.text
         total: int = answer.json()["total"]
@@ -74,7 +74,7 @@ _COUNTS: dict[str, dict[str, Any]] = {
 
 
 async def test_each_hour_opens_as_many_calls(week: Figures) -> None:
-    rows = (await week.told("hourly"))["rows"]
+    rows = (await week.statistic("hourly"))["rows"]
     assert [row["hour"] for row in rows] == list(range(24))
     for row in rows:
         hour = {"time_from": f"{row['hour']:02}:00", "time_to": f"{row['hour'] + 1:02}:00"}
@@ -85,7 +85,7 @@ async def test_each_hour_opens_as_many_calls(week: Figures) -> None:
 
 
 async def test_each_hour_of_a_weekday_opens_as_many_calls(week: Figures) -> None:
-    rows = (await week.told("week"))["rows"]
+    rows = (await week.statistic("week"))["rows"]
     assert [(row["weekday"], row["hour"]) for row in rows] == [(day, hour) for day in range(1, 8) for hour in range(24)]
     for row in (row for row in rows if any(row[name] for name in _COUNTS)):
         day = 17 + (row["weekday"] - 2) % 7
@@ -96,7 +96,7 @@ async def test_each_hour_of_a_weekday_opens_as_many_calls(week: Figures) -> None
 
 async def test_a_weekdays_hour_is_a_selection_of_any_period(week: Figures, admin: httpx.AsyncClient) -> None:
     longer = Figures(admin, {"from": "2026-10-25", "to": "2026-12-08"})
-    for row in (row for row in (await longer.told("week"))["rows"] if row["in"] or row["out"]):
+    for row in (row for row in (await longer.statistic("week"))["rows"] if row["in"] or row["out"]):
         hour = {"time_from": f"{row['hour']:02}:00", "time_to": f"{row['hour'] + 1:02}:00", "weekday": row["weekday"]}
         assert row["in"] == await longer.listed(**hour, **_COUNTS["in"]), row
         assert row["out"] == await longer.listed(**hour, **_COUNTS["out"]), row
@@ -106,63 +106,63 @@ async def test_a_weekdays_hour_is_a_selection_of_any_period(week: Figures, admin
 
 
 async def test_incoming(week: Figures) -> None:
-    told = await week.told("incoming")
-    assert told["totals"] == {
+    result = await week.statistic("incoming")
+    assert result["totals"] == {
         "in": await week.listed(direction="in"),
         "busy": await week.listed(direction="in", result="busy"),
         "missed": await week.listed(direction="in", result=["no_answer", "other"]),
     }
-    assert [row["number"] for row in told["by_number"]] == sorted(
-        ("2458888", "2458152"), key=lambda number: -next(row["in"] for row in told["by_number"] if row["number"] == number)
+    assert [row["number"] for row in result["by_number"]] == sorted(
+        ("2458888", "2458152"), key=lambda number: -next(row["in"] for row in result["by_number"] if row["number"] == number)
     )
-    assert {row["label"] for row in told["by_number"]} == {"Главный", "Петров П.П."}
-    for row in told["by_number"]:
+    assert {row["label"] for row in result["by_number"]} == {"Главный", "Петров П.П."}
+    for row in result["by_number"]:
         assert row["in"] == await week.listed(direction="in", number=row["number"])
         assert row["busy"] == await week.listed(direction="in", number=row["number"], result="busy")
         assert row["missed"] == await week.listed(direction="in", number=row["number"], result=["no_answer", "other"])
-    assert len(told["by_employee"]) == 3
-    for row in told["by_employee"]:
+    assert len(result["by_employee"]) == 3
+    for row in result["by_employee"]:
         assert row["calls"] == await week.listed(direction="in", result="answered", employee_login=row["login"])
 
 
 async def test_outgoing(week: Figures) -> None:
-    told = await week.told("outgoing")
-    assert told["totals"]["calls"] == await week.listed(direction="out")
-    assert told["totals"]["answered"] == await week.listed(direction="out", result="answered")
+    result = await week.statistic("outgoing")
+    assert result["totals"]["calls"] == await week.listed(direction="out")
+    assert result["totals"]["answered"] == await week.listed(direction="out", result="answered")
     for group, parameter, key in (("by_number", "number", "number"), ("by_employee", "employee_login", "login")):
-        assert told[group]
-        for row in told[group]:
+        assert result[group]
+        for row in result[group]:
             assert row["calls"] == await week.listed(direction="out", **{parameter: row[key]})
             assert row["answered"] == await week.listed(direction="out", result="answered", **{parameter: row[key]})
 
 
 async def test_lengths(week: Figures) -> None:
-    told = await week.told("durations", longer_than=30)
-    assert [(row["from_s"], row["to_s"]) for row in told["rows"]] == [(0, 30), (30, 60), (60, 180), (180, 600), (600, None)]
-    for row in told["rows"]:
+    result = await week.statistic("durations", longer_than=30)
+    assert [(row["from_s"], row["to_s"]) for row in result["rows"]] == [(0, 30), (30, 60), (60, 180), (180, 600), (600, None)]
+    for row in result["rows"]:
         band = {"talk_min_s": row["from_s"]} | ({} if row["to_s"] is None else {"talk_max_s": row["to_s"] - 1})
         assert row["calls"] == await week.listed(direction="out", **band) > 0, row
-    assert sum(row["calls"] for row in told["rows"]) == await week.listed(direction="out")
-    assert told["longer_than"] == {"seconds": 30, "calls": await week.listed(direction="out", talk_min_s=31)}
-    assert (await week.told("durations"))["longer_than"] is None
+    assert sum(row["calls"] for row in result["rows"]) == await week.listed(direction="out")
+    assert result["longer_than"] == {"seconds": 30, "calls": await week.listed(direction="out", talk_min_s=31)}
+    assert (await week.statistic("durations"))["longer_than"] is None
 
 
 async def test_every_figure_follows_the_filters(filled: None, admin: httpx.AsyncClient) -> None:
     some = {"time_from": "08:00", "time_to": "20:00", "min_s": 30, "number": "2458888", "user": ["152", "421"]}
     narrowed = Figures(admin, WEEK | some)
-    rows = (await narrowed.told("hourly"))["rows"]
+    rows = (await narrowed.statistic("hourly"))["rows"]
     assert sum(row[name] for row in rows for name in _COUNTS) == await narrowed.listed(direction=["in", "out"]) > 5
-    assert (await narrowed.told("incoming"))["totals"]["in"] == await narrowed.listed(direction="in") > 0
-    assert sum(row["calls"] for row in (await narrowed.told("durations"))["rows"]) == await narrowed.listed(direction="out")
+    assert (await narrowed.statistic("incoming"))["totals"]["in"] == await narrowed.listed(direction="in") > 0
+    assert sum(row["calls"] for row in (await narrowed.statistic("durations"))["rows"]) == await narrowed.listed(direction="out")
 
 
 async def test_a_user_counts_their_own_calls_and_another_domain_none(filled: None, site: Site) -> None:
     async with await site.log_in("152") as client:
         own = Figures(client, WEEK)
-        told = await own.told("incoming")
-        assert told["totals"]["in"] == await own.listed(direction="in") > 0
-        assert [row["login"] for row in told["by_employee"]] == ["152"]
+        result = await own.statistic("incoming")
+        assert result["totals"]["in"] == await own.listed(direction="in") > 0
+        assert [row["login"] for row in result["by_employee"]] == ["152"]
     async with await site.log_in("900", domain="other") as client:
         other = Figures(client, WEEK)
-        assert (await other.told("incoming"))["totals"]["in"] == 0
-        assert not any(row[name] for row in (await other.told("hourly"))["rows"] for name in _COUNTS)
+        assert (await other.statistic("incoming"))["totals"]["in"] == 0
+        assert not any(row[name] for row in (await other.statistic("hourly"))["rows"] for name in _COUNTS)

@@ -12,6 +12,7 @@ from tests.data.seed import PASSWORD
 from tests.portal.browser import CHROMIUM, FLAGS, SLOWEST_MS, whole_list
 from tests.portal.served import CALLS, Served, serving
 from tests.support import http
+from tests.support.cheap_passwords import cheap_passwords
 from tests.support.mail_server import MailServer, mail_server
 
 _DESK: ViewportSize = {"width": 1440, "height": 900}
@@ -24,6 +25,12 @@ _MARKED = "expects_console_error"
 def pytest_configure(config: pytest.Config) -> None:
     """Names the one marker of this folder."""
     config.addinivalue_line("markers", f"{_MARKED}(pattern): a console error that the test itself provokes")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    with cheap_passwords():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ export interface paths {
         get?: never;
         /**
          * Put Calls
-         * @description Take reports; what cannot be taken is refused one by one.
+         * @description Store reports of calls; each report gets its own receipt.
          */
         put: operations["agentCalls"];
         post?: never;
@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * Get Commands
-         * @description What is asked of recordings on this PBX, as soon as there is any or after `wait_s` seconds.
+         * @description Return commands for recorders of the PBX, as soon as there are any or after `wait_s` s.
          */
         get: operations["agentCommands"];
         put?: never;
@@ -55,7 +55,7 @@ export interface paths {
         put?: never;
         /**
          * Put Outcome
-         * @description Take what came of a command, and the call as it stands after it.
+         * @description Store the outcome of a command, and the call after it.
          */
         post: operations["agentCommandOutcome"];
         delete?: never;
@@ -74,7 +74,7 @@ export interface paths {
         get?: never;
         /**
          * Put Recording
-         * @description Take a recording; the receipt says that it is on the disk and in the index.
+         * @description Store a recording; a receipt is sent when it is on the disk and in the index.
          */
         put: operations["agentRecording"];
         post?: never;
@@ -93,7 +93,7 @@ export interface paths {
         };
         /**
          * Get Settings
-         * @description The settings, if their version is another than `known` or becomes so within `wait_s` seconds.
+         * @description Return the settings if their version is not `known`, or changes within `wait_s` seconds.
          */
         get: operations["agentSettings"];
         put?: never;
@@ -113,7 +113,9 @@ export interface paths {
         };
         /**
          * List Audit
-         * @description Who logged in, listened, downloaded, exported, changed a setting or a password, held a call; the newest first.
+         * @description List audit entries, the newest first.
+         *
+         *     Logins, playback, downloads, exports, changes of settings and passwords, legal holds.
          */
         get: operations["listAudit"];
         put?: never;
@@ -133,7 +135,7 @@ export interface paths {
         };
         /**
          * List Calls
-         * @description One page of the calls that fit.
+         * @description List one page of the selected calls.
          */
         get: operations["listCalls"];
         put?: never;
@@ -153,7 +155,9 @@ export interface paths {
         };
         /**
          * Export Csv
-         * @description The table of calls as CSV: `;` between the cells in Russian, `,` in English. What begins a formula gets an apostrophe.
+         * @description Export the table of calls as CSV, separated by `;` in Russian, by `,` in English.
+         *
+         *     Text that a spreadsheet would run as a formula begins with an apostrophe.
          */
         get: operations["exportCsv"];
         put?: never;
@@ -173,7 +177,9 @@ export interface paths {
         };
         /**
          * Export Xlsx
-         * @description The table of calls as a workbook of Excel. It is made whole first, some 13 s of a processor for 100,000 calls.
+         * @description Export the table of calls as an Excel workbook.
+         *
+         *     The workbook is complete before the answer begins: some 13 s of a processor for 100,000 calls.
          */
         get: operations["exportXlsx"];
         put?: never;
@@ -193,7 +199,9 @@ export interface paths {
         };
         /**
          * Export Zip
-         * @description What this person may hear of the calls, and `index.csv`: a row for each call, with its file or why it has none.
+         * @description Export the recordings that the account may hear, as a ZIP archive.
+         *
+         *     Its file `index.csv` has a row for each call, with the file name or the reason why it is absent.
          */
         get: operations["exportZip"];
         put?: never;
@@ -213,7 +221,7 @@ export interface paths {
         };
         /**
          * Get Call
-         * @description One call with the stations of its way.
+         * @description Return a call with the steps of its path.
          */
         get: operations["getCall"];
         put?: never;
@@ -233,7 +241,7 @@ export interface paths {
         };
         /**
          * Get Audio
-         * @description The segments this person may hear, in order, as one file. Range is honoured.
+         * @description Send the segments that the account may hear, in order, as one file; Range is supported.
          */
         get: operations["getAudio"];
         put?: never;
@@ -253,8 +261,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Hold Call
-         * @description Keep a call whatever its age, or no longer. `note` says why, and stands in the audit.
+         * Set Legal Hold
+         * @description Place a call under legal hold, or release it. `note` is the reason, for the audit.
          */
         put: operations["holdCall"];
         post?: never;
@@ -273,7 +281,7 @@ export interface paths {
         };
         /**
          * Get Peaks
-         * @description The waveform of the audio that `/audio` gives.
+         * @description Return the waveform of the audio that `/audio` sends.
          */
         get: operations["getPeaks"];
         put?: never;
@@ -293,7 +301,7 @@ export interface paths {
         };
         /**
          * List Live Calls
-         * @description The calls that are going on, the newest first, at most 500.
+         * @description List the calls in progress, the newest first, at most 500.
          */
         get: operations["listLiveCalls"];
         put?: never;
@@ -314,11 +322,12 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask Of Recording
-         * @description Start, stop, pause or resume the recording of a call that is going on: one's own side, as an administrator the whole call.
+         * Control Recording
+         * @description Start, stop, pause or resume the recording of a call in progress.
          *
-         *     Answers once the PBX has done it: 409 with the reason where it cannot be done, 504 if the PBX does not answer: before it has
-         *     taken it (pbx-does-not-answer: nothing was changed) or after that (pbx-did-not-say).
+         *     A user controls their own side, an administrator all sides. The answer is sent when the PBX has
+         *     executed the action: 409 with the reason if it cannot, 504 if it does not answer, either before
+         *     it took the command (`pbx-does-not-answer`: nothing was changed) or after (`pbx-did-not-say`).
          */
         post: operations["askOfRecording"];
         delete?: never;
@@ -338,7 +347,10 @@ export interface paths {
         put?: never;
         /**
          * Login
-         * @description Open a session. 401 says the same whatever was wrong; 429 after repeated failures, 503 in a rush, with Retry-After.
+         * @description Open a session.
+         *
+         *     401 is the same for a wrong domain, login or password. 429 after repeated failures, and 503 when
+         *     too many users log in at once, have Retry-After.
          */
         post: operations["login"];
         delete?: never;
@@ -358,7 +370,7 @@ export interface paths {
         put?: never;
         /**
          * Logout
-         * @description Close the session; without one it is no error.
+         * @description Close the session, if there is one.
          */
         post: operations["logout"];
         delete?: never;
@@ -376,7 +388,7 @@ export interface paths {
         };
         /**
          * Me
-         * @description Whoever is logged in.
+         * @description Return the account that is logged in.
          */
         get: operations["me"];
         put?: never;
@@ -398,9 +410,9 @@ export interface paths {
         put?: never;
         /**
          * Change Own Password
-         * @description Change one's own password; every other session of the user ends.
+         * @description Change the password of the account; all its other sessions end.
          *
-         *     403 (`wrong-password`) if `current` is not the password; guesses count, and are slowed, as at the login.
+         *     403 (`wrong-password`) if `current` is wrong; attempts count, and are slowed down, as at login.
          */
         post: operations["changePassword"];
         delete?: never;
@@ -418,7 +430,7 @@ export interface paths {
         };
         /**
          * List Numbers
-         * @description The company's numbers.
+         * @description List the numbers of the domain.
          */
         get: operations["listNumbers"];
         put?: never;
@@ -438,7 +450,7 @@ export interface paths {
         };
         /**
          * Get Portal
-         * @description Whom to turn to; open to everybody.
+         * @description Return the contacts of support, for the login page.
          */
         get: operations["getPortal"];
         put?: never;
@@ -458,7 +470,7 @@ export interface paths {
         };
         /**
          * Callbacks
-         * @description The missed calls, and whether they were called back.
+         * @description Count missed calls, and those that were called back.
          */
         get: operations["countCallBacks"];
         put?: never;
@@ -478,7 +490,7 @@ export interface paths {
         };
         /**
          * Durations
-         * @description The outgoing calls by the length of their talk.
+         * @description Count outgoing calls by their talk time.
          */
         get: operations["countDurations"];
         put?: never;
@@ -498,7 +510,7 @@ export interface paths {
         };
         /**
          * Hourly
-         * @description The calls with the outside by the hour in which they began.
+         * @description Count external calls by the hour in which they began.
          */
         get: operations["countByHour"];
         put?: never;
@@ -518,7 +530,7 @@ export interface paths {
         };
         /**
          * Incoming
-         * @description The incoming calls: in all, by number, by who took them.
+         * @description Count incoming calls: all, by number, by the employee who answered.
          */
         get: operations["countIncoming"];
         put?: never;
@@ -538,7 +550,7 @@ export interface paths {
         };
         /**
          * Outgoing
-         * @description The outgoing calls: in all, by number, by employee.
+         * @description Count outgoing calls: all, by number, by employee.
          */
         get: operations["countOutgoing"];
         put?: never;
@@ -558,7 +570,7 @@ export interface paths {
         };
         /**
          * Week
-         * @description The calls with the outside by weekday and hour.
+         * @description Count external calls by the weekday and hour in which they began.
          */
         get: operations["countByWeekHour"];
         put?: never;
@@ -579,12 +591,14 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask For Help
-         * @description Ask support for help by e-mail; open to everybody. 204 means that the mail server has taken it.
+         * Send Support Request
+         * @description Send a request for help to support by e-mail; 204 means that the mail server has taken it.
          *
-         *     It goes to the domain's `notify_email` too: of the session, else of `domain`, about which nothing is told.
-         *     429 after five in an hour from one address or sixty from all, 502 where the mail server refuses, 503 where none is configured
-         *     (`mail-not-configured`), none answers (`mail-unreachable`) or too many are being sent (`busy`).
+         *     A copy goes to `notify_email` of the domain: that of the session, else `domain`; the answer does
+         *     not tell if `domain` exists. 429 after five requests in an hour from one address or sixty from
+         *     all. 502 if the mail server refuses the e-mail; 503 if no mail server is configured
+         *     (`mail-not-configured`), it does not answer (`mail-unreachable`), or too many requests are being
+         *     sent (`busy`).
          */
         post: operations["askForHelp"];
         delete?: never;
@@ -602,7 +616,7 @@ export interface paths {
         };
         /**
          * List Users
-         * @description An administrator sees the domain's users, anybody else themself.
+         * @description List the users of the domain; a user who is no administrator sees only their own entry.
          */
         get: operations["listUsers"];
         put?: never;
@@ -628,7 +642,7 @@ export interface paths {
         head?: never;
         /**
          * Change User
-         * @description Switch somebody's recording, or rename them: in force for the next call.
+         * @description Change the recording rule or the name of a user, for calls that begin from now on.
          */
         patch: operations["changeUser"];
         trace?: never;
@@ -642,7 +656,7 @@ export interface paths {
         };
         /**
          * Healthz
-         * @description The process answers.
+         * @description Answer as long as the process runs.
          */
         get: operations["healthz"];
         put?: never;
@@ -662,7 +676,7 @@ export interface paths {
         };
         /**
          * Metrics
-         * @description Prometheus' text format.
+         * @description Return the metrics in Prometheus' text format.
          */
         get: operations["metrics"];
         put?: never;
@@ -682,7 +696,7 @@ export interface paths {
         };
         /**
          * Readyz
-         * @description The index answers too; 503 while it does not.
+         * @description Answer if the index answers, else 503.
          */
         get: operations["readyz"];
         put?: never;
@@ -706,7 +720,7 @@ export interface webhooks {
         put?: never;
         /**
          * Live Message
-         * @description What `/api/live` says over its WebSocket; OpenAPI has no word for those, so the shapes are told here.
+         * @description Message of the WebSocket `/api/live`; OpenAPI does not describe WebSockets.
          */
         post: operations["liveMessage"];
         delete?: never;
@@ -726,7 +740,7 @@ export interface components {
         Action: "start" | "stop" | "pause" | "resume";
         /**
          * Audit
-         * @description A page, the newest first. `total` is exact up to 10 000 and stays there beyond.
+         * @description A page of entries, the newest first. `total` is exact up to 10 000, and 10 000 beyond.
          */
         Audit: {
             /** Items */
@@ -740,9 +754,10 @@ export interface components {
         };
         /**
          * AuditEntry
-         * @description Somebody did something. `login` is empty for the operator of the machine, `name` null for whom the domain does not know.
+         * @description An audit entry. `login` is empty for the operator of the server; `name` is null if unknown.
          *
-         *     `subject` is a call's id, a login or a number; `call` is null unless it is a call that is still there.
+         *     `subject` is the id of a call, a login or a number; `call` is null unless the subject is a call
+         *     that still exists.
          */
         AuditEntry: {
             /** Action */
@@ -768,7 +783,7 @@ export interface components {
         };
         /**
          * AuditedCall
-         * @description The call that an entry is about, as far as it tells which one.
+         * @description The call of an audit entry, for recognition.
          */
         AuditedCall: {
             /** Dst */
@@ -783,7 +798,7 @@ export interface components {
         };
         /**
          * Call
-         * @description A row of the table. While the call goes on `ended_at` is null and `duration_s` is the seconds so far.
+         * @description A row of the table. In progress, `ended_at` is null and `duration_s` the time so far.
          */
         "Call-Input": {
             /** Answered At */
@@ -828,7 +843,7 @@ export interface components {
         };
         /**
          * Call
-         * @description A row of the table. While the call goes on `ended_at` is null and `duration_s` is the seconds so far.
+         * @description A row of the table. In progress, `ended_at` is null and `duration_s` the time so far.
          */
         "Call-Output": {
             /** Answered At */
@@ -872,7 +887,7 @@ export interface components {
         };
         /**
          * CallBacks
-         * @description Missed calls and what became of them; `median_wait_s` from the missed call to the answer of the one that called back.
+         * @description Missed calls; `median_wait_s` is from a missed call to the answer of the call back.
          */
         CallBacks: {
             /** Called Back */
@@ -913,7 +928,7 @@ export interface components {
         };
         /**
          * CallWithPath
-         * @description A call and the stations of its way.
+         * @description A call with the steps of its path.
          */
         CallWithPath: {
             /** Answered At */
@@ -959,7 +974,7 @@ export interface components {
         };
         /**
          * Calls
-         * @description A page. `total` is exact up to 10 000 and stays there beyond.
+         * @description A page of calls. `total` is exact up to 10 000, and 10 000 beyond.
          */
         Calls: {
             /** Items */
@@ -970,19 +985,6 @@ export interface components {
             total: number | null;
             /** Total Is Exact */
             total_is_exact: boolean;
-        };
-        /**
-         * ClockOffset
-         * @description How far a clock is ahead of UTC, and until when.
-         */
-        ClockOffset: {
-            /** Offset S */
-            offset_s: number;
-            /**
-             * Until
-             * @description ISO 8601 with milliseconds and the offset of the domain's time zone
-             */
-            until: string;
         };
         /**
          * Command
@@ -1006,27 +1008,8 @@ export interface components {
             commands: components["schemas"]["Command"][];
         };
         /**
-         * CompanySettings
-         * @description All domains of an installation at one version; any change gives a higher version.
-         */
-        CompanySettings: {
-            /**
-             * Domains
-             * @default []
-             */
-            domains: components["schemas"]["Domain"][];
-            /** Version */
-            version: number;
-        };
-        /**
-         * Converted
-         * @description What a recording can be had as, besides as it is stored.
-         * @enum {string}
-         */
-        Converted: "mp3" | "wav";
-        /**
          * Credentials
-         * @description The three fields of the login form.
+         * @description The fields of the login form.
          */
         Credentials: {
             /** Domain */
@@ -1068,15 +1051,13 @@ export interface components {
             /** Numbers */
             numbers: string[];
             /** Users */
-            users: components["schemas"]["fonoteka__company__User"][];
+            users: components["schemas"]["fonoteka__core__domains__User"][];
         };
         /**
          * DomainOfMe
-         * @description The company of whoever is logged in. `clock` is how its clock goes for a year: two lines more where there is summer time.
+         * @description The domain of the account that is logged in; `timezone` is an IANA name.
          */
         DomainOfMe: {
-            /** Clock */
-            clock: components["schemas"]["ClockOffset"][];
             /** Name */
             name: string;
             /** Timezone */
@@ -1085,8 +1066,21 @@ export interface components {
             title: string;
         };
         /**
+         * DomainSettings
+         * @description All domains of an installation at one version; any change gives a higher version.
+         */
+        DomainSettings: {
+            /**
+             * Domains
+             * @default []
+             */
+            domains: components["schemas"]["Domain"][];
+            /** Version */
+            version: number;
+        };
+        /**
          * DurationBand
-         * @description Outgoing calls with talk_s from `from_s` up to, not including, `to_s` (null: however long).
+         * @description Outgoing calls with from_s <= talk_s < to_s; `to_s` null is no upper limit.
          */
         DurationBand: {
             /** Calls */
@@ -1098,7 +1092,7 @@ export interface components {
         };
         /**
          * Durations
-         * @description All outgoing calls by the length of their talk; one that nobody answered has talked for 0 seconds.
+         * @description All outgoing calls by talk time; an unanswered call has 0 seconds.
          */
         Durations: {
             longer_than: components["schemas"]["LongerThan"] | null;
@@ -1107,7 +1101,7 @@ export interface components {
         };
         /**
          * Employee
-         * @description The person of the company whose call it is; `name` is the login where the user is not known (any more).
+         * @description The user of a call; `name` is the login if the user does not exist any more.
          */
         Employee: {
             /** Login */
@@ -1116,21 +1110,8 @@ export interface components {
             name: string;
         };
         /**
-         * HoldRequest
-         * @description Whether a call is to be kept whatever its age, and why (or why no longer).
-         */
-        HoldRequest: {
-            /** Hold */
-            hold: boolean;
-            /**
-             * Note
-             * @default
-             */
-            note: string;
-        };
-        /**
          * HourCounts
-         * @description The calls that began in one hour of the domain's clock.
+         * @description Calls that began in one hour of the day, in the domain's time zone.
          */
         HourCounts: {
             /** Hour */
@@ -1158,7 +1139,7 @@ export interface components {
         };
         /**
          * Hourly
-         * @description All 24 hours. The four counts are disjoint and add up to all calls with the outside.
+         * @description All 24 hours. The four counts are disjoint and add up to all external calls.
          */
         Hourly: {
             /** Rows */
@@ -1166,7 +1147,7 @@ export interface components {
         };
         /**
          * Incoming
-         * @description Incoming calls: in all, by the company's number, by who took them; the most first.
+         * @description Incoming calls: all, by number, by the user who answered; the highest counts first.
          */
         Incoming: {
             /** By Employee */
@@ -1177,7 +1158,7 @@ export interface components {
         };
         /**
          * IncomingOfEmployee
-         * @description The incoming calls that somebody of the company took; `name` is the login where the user is not known (any more).
+         * @description Incoming calls that a user answered; `name` is the login of a user who was deleted.
          */
         IncomingOfEmployee: {
             /** Calls */
@@ -1191,7 +1172,7 @@ export interface components {
         };
         /**
          * IncomingOfNumber
-         * @description The incoming calls to one of the company's numbers; `label` is empty for one that is not (any longer) in its list.
+         * @description Incoming calls to a number; `label` is empty if the number is not in the domain's list.
          */
         IncomingOfNumber: {
             /** Busy */
@@ -1225,15 +1206,29 @@ export interface components {
         Kind: "all" | "in" | "out" | "internal" | "missed" | "missed_called_back" | "missed_not_called_back" | "recorded";
         /**
          * Language
-         * @description What the portal speaks.
+         * @description Languages of the portal.
          * @enum {string}
          */
         Language: "ru" | "en";
         /**
+         * LegalHoldRequest
+         * @description Whether a call is under legal hold, and the reason for the change.
+         */
+        LegalHoldRequest: {
+            /** Hold */
+            hold: boolean;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+        };
+        /**
          * Live
-         * @description A call while it goes on. `recorder` and `actions` are the viewer's: of their own side, an administrator's of all sides.
+         * @description A call in progress. `recorder` and `actions` are for the sides that the viewer may control.
          *
-         *     `parties` is empty, and `talking_since` null, while it rings. `reason` tells why the recorder is off, if a user talks.
+         *     A user may control their own side, an administrator all sides. While the call rings, `parties`
+         *     is empty and `talking_since` null. `reason` is why the recorder is off while a user talks.
          */
         "Live-Input": {
             /** Actions */
@@ -1247,9 +1242,10 @@ export interface components {
         };
         /**
          * Live
-         * @description A call while it goes on. `recorder` and `actions` are the viewer's: of their own side, an administrator's of all sides.
+         * @description A call in progress. `recorder` and `actions` are for the sides that the viewer may control.
          *
-         *     `parties` is empty, and `talking_since` null, while it rings. `reason` tells why the recorder is off, if a user talks.
+         *     A user may control their own side, an administrator all sides. While the call rings, `parties`
+         *     is empty and `talking_since` null. `reason` is why the recorder is off while a user talks.
          */
         "Live-Output": {
             /** Actions */
@@ -1263,7 +1259,7 @@ export interface components {
         };
         /**
          * LiveCall
-         * @description A call began, changed or ended.
+         * @description Message: a call began, changed or ended.
          */
         LiveCall: {
             call: components["schemas"]["Call-Input"];
@@ -1276,7 +1272,7 @@ export interface components {
         };
         /**
          * LiveCalls
-         * @description The calls that are going on, the newest first.
+         * @description The calls in progress, the newest first.
          */
         LiveCalls: {
             /** Items */
@@ -1284,7 +1280,7 @@ export interface components {
         };
         /**
          * LiveGone
-         * @description A call is no longer to be shown: it became a part of another one, or was taken by somebody else's telephone.
+         * @description Message: a call is no longer visible, as it was merged or another user answered it.
          */
         LiveGone: {
             /** Id */
@@ -1298,7 +1294,7 @@ export interface components {
         };
         /**
          * LiveRecording
-         * @description A call's recording changed its state.
+         * @description Message: the recording of a call changed its state.
          */
         LiveRecording: {
             /** Id */
@@ -1313,7 +1309,7 @@ export interface components {
         };
         /**
          * LiveResync
-         * @description More happened than could be told one by one: read the list again.
+         * @description Message: some changes were lost; read the list again.
          */
         LiveResync: {
             /**
@@ -1325,7 +1321,7 @@ export interface components {
         };
         /**
          * LoggedIn
-         * @description `token` is for programs (`Authorization: Bearer`); a browser has its cookie.
+         * @description A new session. Programs send `token` (`Authorization: Bearer`), browsers the cookie.
          */
         LoggedIn: {
             me: components["schemas"]["Me"];
@@ -1334,7 +1330,7 @@ export interface components {
         };
         /**
          * LongerThan
-         * @description Outgoing calls with talk_s of more than `seconds`.
+         * @description Outgoing calls with talk_s > `seconds`.
          */
         LongerThan: {
             /** Calls */
@@ -1344,7 +1340,7 @@ export interface components {
         };
         /**
          * Me
-         * @description Whoever is logged in.
+         * @description The account that is logged in.
          */
         Me: {
             domain: components["schemas"]["DomainOfMe"];
@@ -1356,7 +1352,7 @@ export interface components {
         };
         /**
          * MutedSpan
-         * @description A pause, counted from the start of its segment.
+         * @description A pause, in milliseconds from the start of its segment.
          */
         MutedSpan: {
             /** From Ms */
@@ -1366,7 +1362,7 @@ export interface components {
         };
         /**
          * Number
-         * @description A number of the company.
+         * @description A number of the domain.
          */
         Number: {
             /** Label */
@@ -1376,7 +1372,7 @@ export interface components {
         };
         /**
          * Outgoing
-         * @description Outgoing calls: by the company's number, by employee; the most first.
+         * @description Outgoing calls: all, by number, by user; the highest counts first.
          */
         Outgoing: {
             /** By Employee */
@@ -1387,7 +1383,7 @@ export interface components {
         };
         /**
          * OutgoingOfEmployee
-         * @description The outgoing calls of somebody of the company.
+         * @description Outgoing calls of a user.
          */
         OutgoingOfEmployee: {
             /** Answered */
@@ -1403,7 +1399,7 @@ export interface components {
         };
         /**
          * OutgoingOfNumber
-         * @description The outgoing calls by one of the company's numbers.
+         * @description Outgoing calls from a number.
          */
         OutgoingOfNumber: {
             /** Answered */
@@ -1419,7 +1415,7 @@ export interface components {
         };
         /**
          * OutgoingTotals
-         * @description All outgoing calls, and those of them that were answered.
+         * @description All outgoing calls, and those that were answered.
          */
         OutgoingTotals: {
             /** Answered */
@@ -1429,7 +1425,7 @@ export interface components {
         };
         /**
          * ParameterError
-         * @description One value that was not understood.
+         * @description An invalid parameter.
          */
         ParameterError: {
             /** Message */
@@ -1439,7 +1435,7 @@ export interface components {
         };
         /**
          * Party
-         * @description One who talks now; `name` is null for who is not of the company.
+         * @description A party that talks now; `name` is null if it is not a user of the domain.
          */
         Party: {
             /** Name */
@@ -1449,7 +1445,7 @@ export interface components {
         };
         /**
          * PasswordChange
-         * @description One's own password, the present one and the new one.
+         * @description The current and the new password of the account.
          */
         PasswordChange: {
             /** Current */
@@ -1459,11 +1455,12 @@ export interface components {
         };
         /**
          * PathStep
-         * @description A station of the call's way; `who` and `by` are extensions or numbers, empty if unknown.
+         * @description A step of the call's path; `who` and `by` are extensions or numbers, empty if unknown.
          *
-         *     What `who` does: answer, back, hold, resume, join, leave, give_up. What befalls `who`: arrive, ring (perhaps by
-         *     somebody), busy, no_answer, fail. What `by` does to `who`: forward, transfer, park, fetch, pick_up. What is recorded by
-         *     the setting of `who`: record, no_record (`reason` says why), pause_record, resume_record, stop_record. At last: end.
+         *     `what` is one of the following. Actions of `who`: answer, back, hold, resume, join, leave,
+         *     give_up. Events at `who`: arrive, ring (perhaps caused by `by`), busy, no_answer, fail. Actions
+         *     of `by` on `who`: forward, transfer, park, fetch, pick_up. Recording by the rule of `who`:
+         *     record, no_record (with `reason`), pause_record, resume_record, stop_record. The last step: end.
          */
         PathStep: {
             /**
@@ -1481,7 +1478,7 @@ export interface components {
         };
         /**
          * Peaks
-         * @description The waveform of the joined audio, `per_second` values a second; `right` is empty if all of it is mono.
+         * @description The waveform of the joined recording, in values per second; `right` is empty for mono.
          */
         Peaks: {
             /** Duration Ms */
@@ -1495,7 +1492,7 @@ export interface components {
         };
         /**
          * Portal
-         * @description What the login page may tell anybody: whom to turn to (null where that is not configured), whether help can be sent.
+         * @description Contacts of support (null if not configured), and whether help can be requested.
          */
         Portal: {
             /** Can Send Help */
@@ -1507,7 +1504,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description RFC 9457. `type` is stable, the words are not.
+         * @description A problem document (RFC 9457). `type` is stable, the texts are not.
          */
         Problem: {
             /** Detail */
@@ -1541,7 +1538,7 @@ export interface components {
         RecorderState: "on" | "paused" | "off";
         /**
          * Recording
-         * @description `reason` is null exactly in the states ready, recording and processing.
+         * @description The recording of a call; `reason` is null in the states ready, recording and processing.
          */
         Recording: {
             /** Duration Ms */
@@ -1567,7 +1564,7 @@ export interface components {
         };
         /**
          * RecordingRequest
-         * @description What is asked of the recording of a call that is going on.
+         * @description An action on the recording of a call in progress.
          */
         RecordingRequest: {
             action: components["schemas"]["Action"];
@@ -1592,7 +1589,7 @@ export interface components {
         Role: "user" | "admin";
         /**
          * Segment
-         * @description A part of the joined audio.
+         * @description A part of the joined recording.
          */
         Segment: {
             /** Duration Ms */
@@ -1612,7 +1609,7 @@ export interface components {
         Sort: "started_at" | "-started_at" | "duration_s" | "-duration_s";
         /**
          * SupportRequest
-         * @description «Нужна помощь». `contact` is how to answer: an e-mail address or a telephone number.
+         * @description «Нужна помощь». `contact` is an e-mail address or a telephone number, for the answer.
          */
         SupportRequest: {
             /** Contact */
@@ -1625,8 +1622,14 @@ export interface components {
             name: string;
         };
         /**
+         * TargetFormat
+         * @description Formats to which a recording can be converted.
+         * @enum {string}
+         */
+        TargetFormat: "mp3" | "wav";
+        /**
          * UserChange
-         * @description What is absent or null stays as it is.
+         * @description A change of a user; a field that is absent or null stays as it is.
          */
         UserChange: {
             /** Name */
@@ -1635,7 +1638,7 @@ export interface components {
         };
         /**
          * WeekHourCounts
-         * @description The calls that began in one hour of one weekday; 1 is Monday (ISO 8601).
+         * @description Calls that began in one hour of one weekday; 1 is Monday (ISO 8601).
          */
         WeekHourCounts: {
             /** Hour */
@@ -1675,7 +1678,7 @@ export interface components {
          * User
          * @description A user of the domain.
          */
-        api__models__User: {
+        api__schemas__models__User: {
             /** Extension */
             extension: string;
             /** Login */
@@ -1689,7 +1692,7 @@ export interface components {
          * User
          * @description A person of a domain. `endpoints` are channel prefixes such as `PJSIP/acme-152`.
          */
-        fonoteka__company__User: {
+        fonoteka__core__domains__User: {
             /** Endpoints */
             endpoints: string[];
             /** Extension */
@@ -2018,10 +2021,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CompanySettings"];
+                    "application/json": components["schemas"]["DomainSettings"];
                 };
             };
-            /** @description none */
+            /** @description no other settings */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2074,10 +2077,10 @@ export interface operations {
                 /** @description last day, or the time before which; default today */
                 to?: string | null;
                 action?: string[];
-                /** @description of who did it */
+                /** @description login of the actor */
                 login?: string | null;
                 limit?: number;
-                /** @description `next` of the page before; the rest unchanged */
+                /** @description `next` of the previous page; the rest unchanged */
                 cursor?: string | null;
             };
             header?: never;
@@ -2142,9 +2145,9 @@ export interface operations {
                 to?: string | null;
                 /** @description time of day, inclusive */
                 time_from?: string | null;
-                /** @description time of day, exclusive; earlier than time_from: over midnight */
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
                 time_to?: string | null;
-                /** @description 1 is Monday (ISO 8601), by the domain's clock */
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
                 weekday?: number[];
                 /** @description shortest duration_s */
                 min_s?: number | null;
@@ -2157,24 +2160,24 @@ export interface operations {
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
-                /** @description login of somebody who took part */
+                /** @description login of a user who took part */
                 user?: string[];
                 /** @description the company's number */
                 number?: string[];
-                /** @description a piece of it */
+                /** @description a part of the number */
                 src?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 dst?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 answered_by?: string | null;
-                /** @description a piece of name or login */
+                /** @description a part of the name or login */
                 employee?: string | null;
-                /** @description whose call it is, exactly */
+                /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
                 sort?: components["schemas"]["Sort"];
                 limit?: number;
-                /** @description `next` of the page before; the other parameters unchanged */
+                /** @description `next` of the previous page; the other parameters unchanged */
                 cursor?: string | null;
             };
             header?: never;
@@ -2230,9 +2233,9 @@ export interface operations {
                 to?: string | null;
                 /** @description time of day, inclusive */
                 time_from?: string | null;
-                /** @description time of day, exclusive; earlier than time_from: over midnight */
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
                 time_to?: string | null;
-                /** @description 1 is Monday (ISO 8601), by the domain's clock */
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
                 weekday?: number[];
                 /** @description shortest duration_s */
                 min_s?: number | null;
@@ -2245,23 +2248,23 @@ export interface operations {
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
-                /** @description login of somebody who took part */
+                /** @description login of a user who took part */
                 user?: string[];
                 /** @description the company's number */
                 number?: string[];
-                /** @description a piece of it */
+                /** @description a part of the number */
                 src?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 dst?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 answered_by?: string | null;
-                /** @description a piece of name or login */
+                /** @description a part of the name or login */
                 employee?: string | null;
-                /** @description whose call it is, exactly */
+                /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
                 sort?: components["schemas"]["Sort"];
-                /** @description of titles and words; default by Accept-Language, else ru */
+                /** @description language of the file; default by Accept-Language, else ru */
                 lang?: components["schemas"]["Language"] | null;
             };
             header?: never;
@@ -2335,9 +2338,9 @@ export interface operations {
                 to?: string | null;
                 /** @description time of day, inclusive */
                 time_from?: string | null;
-                /** @description time of day, exclusive; earlier than time_from: over midnight */
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
                 time_to?: string | null;
-                /** @description 1 is Monday (ISO 8601), by the domain's clock */
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
                 weekday?: number[];
                 /** @description shortest duration_s */
                 min_s?: number | null;
@@ -2350,23 +2353,23 @@ export interface operations {
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
-                /** @description login of somebody who took part */
+                /** @description login of a user who took part */
                 user?: string[];
                 /** @description the company's number */
                 number?: string[];
-                /** @description a piece of it */
+                /** @description a part of the number */
                 src?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 dst?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 answered_by?: string | null;
-                /** @description a piece of name or login */
+                /** @description a part of the name or login */
                 employee?: string | null;
-                /** @description whose call it is, exactly */
+                /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
                 sort?: components["schemas"]["Sort"];
-                /** @description of titles and words; default by Accept-Language, else ru */
+                /** @description language of the file; default by Accept-Language, else ru */
                 lang?: components["schemas"]["Language"] | null;
             };
             header?: never;
@@ -2375,7 +2378,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description a workbook of Excel */
+            /** @description an Excel workbook */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2440,9 +2443,9 @@ export interface operations {
                 to?: string | null;
                 /** @description time of day, inclusive */
                 time_from?: string | null;
-                /** @description time of day, exclusive; earlier than time_from: over midnight */
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
                 time_to?: string | null;
-                /** @description 1 is Monday (ISO 8601), by the domain's clock */
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
                 weekday?: number[];
                 /** @description shortest duration_s */
                 min_s?: number | null;
@@ -2455,23 +2458,23 @@ export interface operations {
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
-                /** @description login of somebody who took part */
+                /** @description login of a user who took part */
                 user?: string[];
                 /** @description the company's number */
                 number?: string[];
-                /** @description a piece of it */
+                /** @description a part of the number */
                 src?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 dst?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 answered_by?: string | null;
-                /** @description a piece of name or login */
+                /** @description a part of the name or login */
                 employee?: string | null;
-                /** @description whose call it is, exactly */
+                /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
                 sort?: components["schemas"]["Sort"];
-                /** @description of titles and words; default by Accept-Language, else ru */
+                /** @description language of the file; default by Accept-Language, else ru */
                 lang?: components["schemas"]["Language"] | null;
             };
             header?: never;
@@ -2597,9 +2600,9 @@ export interface operations {
     getAudio: {
         parameters: {
             query?: {
-                /** @description default: as it is stored */
-                format?: components["schemas"]["Converted"] | null;
-                /** @description as an attachment with a telling name */
+                /** @description default: the stored format */
+                format?: components["schemas"]["TargetFormat"] | null;
+                /** @description as an attachment, named by time and numbers */
                 download?: boolean;
             };
             header?: never;
@@ -2610,7 +2613,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description the whole file */
+            /** @description the complete file */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2622,7 +2625,7 @@ export interface operations {
                     "audio/wav": unknown;
                 };
             };
-            /** @description the part that Range asks for */
+            /** @description the range of the Range header */
             206: {
                 headers: {
                     [name: string]: unknown;
@@ -2696,7 +2699,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["HoldRequest"];
+                "application/json": components["schemas"]["LegalHoldRequest"];
             };
         };
         responses: {
@@ -3308,9 +3311,9 @@ export interface operations {
                 to?: string | null;
                 /** @description time of day, inclusive */
                 time_from?: string | null;
-                /** @description time of day, exclusive; earlier than time_from: over midnight */
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
                 time_to?: string | null;
-                /** @description 1 is Monday (ISO 8601), by the domain's clock */
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
                 weekday?: number[];
                 /** @description shortest duration_s */
                 min_s?: number | null;
@@ -3323,19 +3326,19 @@ export interface operations {
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
-                /** @description login of somebody who took part */
+                /** @description login of a user who took part */
                 user?: string[];
                 /** @description the company's number */
                 number?: string[];
-                /** @description a piece of it */
+                /** @description a part of the number */
                 src?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 dst?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 answered_by?: string | null;
-                /** @description a piece of name or login */
+                /** @description a part of the name or login */
                 employee?: string | null;
-                /** @description whose call it is, exactly */
+                /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
             };
@@ -3392,9 +3395,9 @@ export interface operations {
                 to?: string | null;
                 /** @description time of day, inclusive */
                 time_from?: string | null;
-                /** @description time of day, exclusive; earlier than time_from: over midnight */
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
                 time_to?: string | null;
-                /** @description 1 is Monday (ISO 8601), by the domain's clock */
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
                 weekday?: number[];
                 /** @description shortest duration_s */
                 min_s?: number | null;
@@ -3407,22 +3410,22 @@ export interface operations {
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
-                /** @description login of somebody who took part */
+                /** @description login of a user who took part */
                 user?: string[];
                 /** @description the company's number */
                 number?: string[];
-                /** @description a piece of it */
+                /** @description a part of the number */
                 src?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 dst?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 answered_by?: string | null;
-                /** @description a piece of name or login */
+                /** @description a part of the name or login */
                 employee?: string | null;
-                /** @description whose call it is, exactly */
+                /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
-                /** @description seconds */
+                /** @description in seconds */
                 longer_than?: number | null;
             };
             header?: never;
@@ -3478,9 +3481,9 @@ export interface operations {
                 to?: string | null;
                 /** @description time of day, inclusive */
                 time_from?: string | null;
-                /** @description time of day, exclusive; earlier than time_from: over midnight */
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
                 time_to?: string | null;
-                /** @description 1 is Monday (ISO 8601), by the domain's clock */
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
                 weekday?: number[];
                 /** @description shortest duration_s */
                 min_s?: number | null;
@@ -3493,19 +3496,19 @@ export interface operations {
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
-                /** @description login of somebody who took part */
+                /** @description login of a user who took part */
                 user?: string[];
                 /** @description the company's number */
                 number?: string[];
-                /** @description a piece of it */
+                /** @description a part of the number */
                 src?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 dst?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 answered_by?: string | null;
-                /** @description a piece of name or login */
+                /** @description a part of the name or login */
                 employee?: string | null;
-                /** @description whose call it is, exactly */
+                /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
             };
@@ -3562,9 +3565,9 @@ export interface operations {
                 to?: string | null;
                 /** @description time of day, inclusive */
                 time_from?: string | null;
-                /** @description time of day, exclusive; earlier than time_from: over midnight */
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
                 time_to?: string | null;
-                /** @description 1 is Monday (ISO 8601), by the domain's clock */
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
                 weekday?: number[];
                 /** @description shortest duration_s */
                 min_s?: number | null;
@@ -3577,19 +3580,19 @@ export interface operations {
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
-                /** @description login of somebody who took part */
+                /** @description login of a user who took part */
                 user?: string[];
                 /** @description the company's number */
                 number?: string[];
-                /** @description a piece of it */
+                /** @description a part of the number */
                 src?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 dst?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 answered_by?: string | null;
-                /** @description a piece of name or login */
+                /** @description a part of the name or login */
                 employee?: string | null;
-                /** @description whose call it is, exactly */
+                /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
             };
@@ -3646,9 +3649,9 @@ export interface operations {
                 to?: string | null;
                 /** @description time of day, inclusive */
                 time_from?: string | null;
-                /** @description time of day, exclusive; earlier than time_from: over midnight */
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
                 time_to?: string | null;
-                /** @description 1 is Monday (ISO 8601), by the domain's clock */
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
                 weekday?: number[];
                 /** @description shortest duration_s */
                 min_s?: number | null;
@@ -3661,19 +3664,19 @@ export interface operations {
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
-                /** @description login of somebody who took part */
+                /** @description login of a user who took part */
                 user?: string[];
                 /** @description the company's number */
                 number?: string[];
-                /** @description a piece of it */
+                /** @description a part of the number */
                 src?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 dst?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 answered_by?: string | null;
-                /** @description a piece of name or login */
+                /** @description a part of the name or login */
                 employee?: string | null;
-                /** @description whose call it is, exactly */
+                /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
             };
@@ -3730,9 +3733,9 @@ export interface operations {
                 to?: string | null;
                 /** @description time of day, inclusive */
                 time_from?: string | null;
-                /** @description time of day, exclusive; earlier than time_from: over midnight */
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
                 time_to?: string | null;
-                /** @description 1 is Monday (ISO 8601), by the domain's clock */
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
                 weekday?: number[];
                 /** @description shortest duration_s */
                 min_s?: number | null;
@@ -3745,19 +3748,19 @@ export interface operations {
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
-                /** @description login of somebody who took part */
+                /** @description login of a user who took part */
                 user?: string[];
                 /** @description the company's number */
                 number?: string[];
-                /** @description a piece of it */
+                /** @description a part of the number */
                 src?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 dst?: string | null;
-                /** @description a piece of it */
+                /** @description a part of the number */
                 answered_by?: string | null;
-                /** @description a piece of name or login */
+                /** @description a part of the name or login */
                 employee?: string | null;
-                /** @description whose call it is, exactly */
+                /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
             };
@@ -3905,7 +3908,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["api__models__User"][];
+                    "application/json": components["schemas"]["api__schemas__models__User"][];
                 };
             };
             /** @description Unauthorized */
@@ -3949,7 +3952,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["api__models__User"];
+                    "application/json": components["schemas"]["api__schemas__models__User"];
                 };
             };
             /** @description Bad Request */
