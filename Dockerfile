@@ -3,7 +3,8 @@ FROM python:3.11-slim AS build
 WORKDIR /src
 COPY . .
 RUN python3 -m venv --without-pip /opt/fonoteka \
- && python3 -m pip --python /opt/fonoteka/bin/python3 install --no-cache-dir .
+ && python3 -m pip --python /opt/fonoteka/bin/python3 install --no-cache-dir --require-hashes -r requirements.lock \
+ && python3 -m pip --python /opt/fonoteka/bin/python3 install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim
 # The symbolic link lets `docker compose exec fonoteka fonoteka doctor` find the configuration without being told.

@@ -1,22 +1,25 @@
 # Every target sets up what it needs; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz pictures setup-demo setup-test clean
+.PHONY: help demo test check coverage docs bench fuzz lock setup-demo setup-test clean
 PYTHON ?= python3
 BIN := .venv/bin
 
 help:
-	@echo "make demo    a throw-away Asterisk with phones that call each other, and Fonoteka beside it"
-	@echo "make test    every test: unit, pbx (real Asterisk), store, api, portal (Chromium)"
-	@echo "make check   format, lint, types, unit tests"
-	@echo "make fuzz    asks the API for everything its description allows and forbids, a hundred times as long as the tests do"
-	@echo "make bench   every benchmark; each prints what it measured against a peer"
-	@echo "make pictures  the guides' pictures anew, from the running portal, into docs/pictures"
+	@echo "make demo      a throw-away Asterisk whose telephones call each other, with Fonoteka beside it"
+	@echo "make test      every test: unit, store, API, real Asterisk, portal in Chromium"
+	@echo "make check     format, lint, imports, types, the portal's checks, unit tests"
+	@echo "make coverage  branch coverage of the layers that run in one process"
+	@echo "make docs      check the documents, take the guides' pictures again"
+	@echo "make bench     every benchmark, each against a peer"
+	@echo "make fuzz      a hundred times as many generated API requests as make test"
+	@echo "make lock      write requirements.lock and requirements-dev.lock from pyproject.toml"
 
-.venv/.ready: pyproject.toml portal/build_hook.py portal/package-lock.json
+# Every version and its hash are in the lock file: the same environment on every machine.
+.venv/.ready: requirements-dev.lock pyproject.toml portal/build_hook.py portal/package-lock.json
 	@sh lab/setup.sh python3-venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 setup-demo: .venv/.ready
@@ -39,6 +42,16 @@ check: .venv/.ready
 	cd portal && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
 	$(BIN)/python -m pytest -q tests/unit tests/docs
 
+# The layers that run in this process; the floor is in pyproject.toml.
+coverage: setup-test
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered \
+	tests/unit tests/store tests/api
+
+# Documents: links, names, the form of decisions; then the pictures of the guides.
+docs: setup-test
+	$(BIN)/python -m pytest -q tests/docs
+	$(BIN)/python -m tests.portal.guide
+
 fuzz: setup-test
 	FONOTEKA_FUZZ_EXAMPLES=400 $(BIN)/python -m pytest tests/api/test_schemathesis.py
 
@@ -46,8 +59,12 @@ bench: setup-test
 	@sh lab/setup.sh ffmpeg lame
 	@for script in bench/mixer.py bench/agent.py bench/ready.py bench/load.py bench/portal_queries.py; do $(BIN)/python $$script || exit 1; done
 
-pictures: setup-test
-	$(BIN)/python -m tests.portal.guide
+# Newer versions within the bounds of pyproject.toml: pass UPGRADE=--upgrade.
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(UPGRADE)
+lock: .venv/.ready
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra dev --output-file requirements-dev.lock
 
 clean:
 	rm -rf .venv api/static build dist .mypy_cache .ruff_cache .pytest_cache

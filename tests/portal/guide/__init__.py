@@ -1,1 +1,1 @@
-"""The pictures of the guides (docs/*-guide.*.md), taken of the running portal: `make pictures`."""
+"""The pictures of the guides (docs/*-guide.*.md), taken of the running portal: `make docs`."""
