@@ -501,7 +501,7 @@ async def long_history(site: Site, agent: httpx.AsyncClient, request: pytest.Fix
 LONG = "from=2026-11-01&to=2026-11-22"
 
 
-@pytest.mark.parametrize("long_history", [6_000], indirect=True)  # tracemalloc is slow
+@pytest.mark.parametrize("long_history", [4_000], indirect=True)  # tracemalloc is slow
 async def test_a_long_history_needs_no_more_memory_than_a_short_one(
     long_history: int, site: Site, admin: httpx.AsyncClient
 ) -> None:
@@ -521,7 +521,7 @@ async def test_a_long_history_needs_no_more_memory_than_a_short_one(
         _, short = await peak_of(kind, short_query)
         lines, long = await peak_of(kind, LONG)
         assert kind == "xlsx" or lines > long_history - 20, "a line's end may lie between two pieces"
-        # 6,000 rows in memory would be some 12 MB.
+        # 4,000 rows in memory would be some 8 MB.
         assert long - short < 3_000_000, (kind, short, long)
     assert left(site) == []
 

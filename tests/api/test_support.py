@@ -88,7 +88,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("said", HOSTILE)
+@pytest.mark.parametrize("fields", HOSTILE)
 async def test_input_never_becomes_a_header_or_a_recipient(folder: Path, fields: dict[str, str]) -> None:
     async with desk(folder) as (server, site):
         answer = await ask(site, fields)
