@@ -1,8 +1,7 @@
 import type { Selection } from "../../app/selection";
 import { currentDay, me } from "../../app/session.svelte";
 import { addDays, formatCounted } from "../../i18n/format";
-import { rangeLabel } from "../../i18n/statistics/rangeLabel";
-import { reportWords } from "../../i18n/statistics/words";
+import { rangeLabel, reportWords } from "../../i18n/statistics/words";
 import { formatPeriod } from "../../period/period";
 import { timeRangeLabel } from "./hours";
 
