@@ -25,7 +25,10 @@ interface Title {
   durations: string;
 }
 
-/** The parts of a report's title: «Отчет за день, период с 8:00–20:00 за», «01.02.2017» (manual, VII). */
+/**
+ * The parts of a report's title: «Отчет за день, период с 8:00–20:00 за», «01.02.2017» (manual,
+ * VII).
+ */
 export function titleParts(selection: Selection, today: string): Title {
   const { report } = reportWords();
   const days = dayCount(selection, today);
