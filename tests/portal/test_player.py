@@ -155,7 +155,7 @@ def test_paused_stretches_are_drawn_where_they_are_and_told(playing: Page) -> No
 
 
 def test_the_people_of_a_transferred_call_are_told_apart(playing: Page) -> None:
-    assert playing.locator(".people span").all_inner_texts() == ["Петров П.П. (152)", "Солдатов Н.С. (421)"]
+    assert playing.locator(".users span").all_inner_texts() == ["Петров П.П. (152)", "Солдатов Н.С. (421)"]
     waveform = playing.get_by_role("slider", name="Место в записи")
     expect(waveform).to_have_attribute("aria-valuetext", re.compile(r"Петров П.П. \(152\)$"))
     box = waveform.bounding_box()

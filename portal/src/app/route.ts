@@ -20,7 +20,9 @@ const paths = {
   audit: "/audit",
 } as const;
 
-/** Read a route from an address. Invalid values are ignored; an unknown path is the page of calls. */
+/**
+ * Read a route from an address. Invalid values are ignored; an unknown path is the page of calls.
+ */
 export function parseRoute(url: URL): Route {
   const params = url.searchParams;
   const path = url.pathname.slice(1);

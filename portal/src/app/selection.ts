@@ -135,7 +135,10 @@ export function selectionParams(selection: Selection): URLSearchParams {
   return params;
 }
 
-/** The query for `/api/calls`: only values that filter, as numbers and booleans where the API wants them. */
+/**
+ * The query for `/api/calls`: only values that filter, as numbers and booleans where the API wants
+ * them.
+ */
 export function callQuery(selection: Selection): CallQuery {
   const {
     page: _page,

@@ -30,7 +30,9 @@ export function currentDay(): string {
   return dayOf(api.serverNow());
 }
 
-/** The user who is logged in. Throws if there is none: only call it where the page needs a login. */
+/**
+ * The user who is logged in. Throws if there is none: only call it where the page needs a login.
+ */
 export function me(): Me {
   if (user === null) throw new Error("nobody is logged in");
   return user;

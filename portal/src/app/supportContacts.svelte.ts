@@ -1,7 +1,9 @@
 import * as api from "../api/client";
 import type { Portal } from "../api/model";
 
-/** The support contacts of this installation, loaded once. `value` is null until they are loaded. */
+/**
+ * The support contacts of this installation, loaded once. `value` is null until they are loaded.
+ */
 class SupportContacts {
   value = $state.raw<Portal | null>(null);
 
@@ -10,7 +12,8 @@ class SupportContacts {
     try {
       this.value = await api.portal();
     } catch {
-      // The next dialog that needs the contacts loads them again, and reports an unreachable server.
+      // The next dialog that needs the contacts loads them again, and reports an unreachable
+      // server.
     }
   }
 }

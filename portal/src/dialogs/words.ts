@@ -52,7 +52,7 @@ const ru = {
 
 const en: typeof ru = {
   help: {
-    intro: "Say what has happened. Support will answer by the contact that you give.",
+    intro: "Describe what happened. Support will reply to the contact that you give.",
     name: "Name",
     contact: "Telephone or e-mail",
     message: "Message",
@@ -66,7 +66,7 @@ const en: typeof ru = {
       "mail-not-configured": "The server has no e-mail configured.",
       "mail-refused": "The mail server did not take the message.",
       "mail-unreachable": "The mail server does not answer. Try again later.",
-      busy: "Many are asking at the moment. Try again in a few seconds.",
+      busy: "There are many requests at the moment. Try again in a few seconds.",
       "too-many-requests": "Too many requests within an hour. Try again later.",
       offline: "No connection to the server.",
     },
@@ -91,12 +91,12 @@ const en: typeof ru = {
   hold: {
     hold: "Keep for good",
     release: "Keep no longer",
-    holdHint: "Neither the call nor its recording will be deleted by age until it is let go.",
-    releaseHint: "The call and its recording will again be deleted when their time is over.",
+    holdHint: "The call and its recording will not be deleted by age until they are released.",
+    releaseHint: "The call and its recording will be deleted when their retention period ends.",
     note: "Why (goes into the journal)",
     held: "The call is kept for good",
     released: "The call is kept no longer",
-    failed: "That could not be changed",
+    failed: "The retention could not be changed",
   },
 };
 

@@ -119,7 +119,7 @@ export const en: Words = {
     open: "Show the call's path",
     close: "Hide the call's path",
     linked: "The open call is not part of this selection",
-    gone: "There is no such call, or it is not yours to see",
+    gone: "This call does not exist, or you may not see it",
     count: ["call", "calls", "calls"],
     seconds: "s",
   },
@@ -136,7 +136,7 @@ export const en: Words = {
     muted: "recording paused",
     copy: "Copy a link to this call",
     copied: "Link copied",
-    empty: "The path of this call was not kept",
+    empty: "The path of this call was not stored",
     hidden: "Withheld number",
     andMore: (count) => `and ${count} more`,
     times: ["time", "times", "times"],
@@ -144,11 +144,11 @@ export const en: Words = {
   },
   now: {
     subtitle:
-      "Calls that are going on this minute. Their recording can be controlled while people talk.",
+      "Calls in progress. Their recording can be controlled during the conversation.",
     going: "Calls going on",
     none: "Nobody is talking now",
     noneHint: "A call appears here by itself as soon as it begins.",
-    notFound: "There is no such call going on",
+    notFound: "There is no such call in progress",
     ringing: "Ringing",
     talking: "Talking",
     over: "Ended",
@@ -159,7 +159,7 @@ export const en: Words = {
     actionOf: (action, who) => `${action}: ${who}`,
     refused: {
       "call-is-over": "The call is over",
-      "not-found": "The call is over, or not yours to see",
+      "not-found": "The call is over, or you may not see it",
       "not-talking": "Nobody whose recording you control is talking in this call now",
       "already-recording": "The talk is being recorded already",
       "not-recording": "The talk is not being recorded",
@@ -172,7 +172,7 @@ export const en: Words = {
       "asked-too-often": "The recording of this call was started and paused too often",
       "pbx-failed": "The PBX could not do it. Tell the administrator",
       "pbx-did-not-say":
-        "The PBX did not say whether it was done. See whether it is being recorded",
+        "The PBX did not confirm the change. Check whether the call is being recorded",
       "pbx-does-not-answer": "The PBX does not answer; nothing was changed. Try again",
     },
   },
@@ -195,7 +195,7 @@ export const en: Words = {
     zip: "Recordings (ZIP)",
     holds: (count) => `In the export: ${count}`,
     over: (count) => `more than ${count}`,
-    begun: "The file is being made, its download will begin by itself",
+    begun: "The file is being prepared; the download will start by itself",
   },
   panel: {
     label: "Whom to show",
@@ -221,7 +221,7 @@ export const en: Words = {
   rule: { off: "Off", all: "All calls", in: "Incoming", out: "Outgoing", on_demand: "On demand" },
   users: {
     title: "Users",
-    subtitle: "Whose talks are recorded. A change holds from the next call.",
+    subtitle: "Whose calls are recorded. A change applies from the next call.",
     name: "Name",
     extension: "Extension",
     role: "Rights",

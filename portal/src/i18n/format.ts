@@ -1,7 +1,7 @@
 import { currentLanguage, type Language } from "./words.svelte";
 
 /*
- * Dates are shown as the manual shows them (14.02.2017, 09:43:27) in both languages, and in the time
+ * Dates are shown as in the manual (14.02.2017, 09:43:27) in both languages, and in the time
  * zone of the domain. Each Intl formatter is created once: creating one takes a telephone up to a
  * tenth of a second.
  */

@@ -1,4 +1,6 @@
-/** The portal's words in Russian, with the labels of the manual. The type makes `en.ts` complete. */
+/**
+ * The portal's words in Russian, with the labels of the manual. The type makes `en.ts` complete.
+ */
 export const ru = {
   product: "Fonoteka",
   language: "Язык",

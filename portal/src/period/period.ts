@@ -35,7 +35,9 @@ export function beginsWithDay(text: string): boolean {
   return /^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(Date.parse(text.slice(0, 10)));
 }
 
-/** Read a typed day, `14.02.2017`, `14.2.17` or `14/02/2017`, as `2017-02-14`; null if it is none. */
+/**
+ * Read a typed day, `14.02.2017`, `14.2.17` or `14/02/2017`, as `2017-02-14`; null if it is none.
+ */
 export function parseDay(text: string): string | null {
   const match = /^\s*(\d{1,2})[./-](\d{1,2})[./-](\d{2}|\d{4})\s*$/.exec(text);
   if (match === null) return null;

@@ -4,7 +4,9 @@
  */
 const previous = new Map<string, string | null>();
 
-/** Remember that the page of `cursor` was reached from the page of `from` (null: the first page). */
+/**
+ * Remember that the page of `cursor` was reached from the page of `from` (null: the first page).
+ */
 export function recordPage(cursor: string, from: string | null): void {
   previous.set(cursor, from);
 }

@@ -118,7 +118,9 @@ export class CallList {
     }
   }
 
-  /** Remove a call that is gone, also while the user reads the list: it cannot be opened any more. */
+  /**
+   * Remove a call that is gone, also while the user reads the list: it cannot be opened any more.
+   */
   #remove(id: string): void {
     if (!this.has(id)) return;
     this.items = this.items.filter((call) => call.id !== id);

@@ -1,6 +1,8 @@
 import type { Selection } from "../../app/selection";
 
-/** Whether a selection has a report's filters, which have no field on the page (see Chips.svelte). */
+/**
+ * Whether a selection has a report's filters, which have no field on the page (see Chips.svelte).
+ */
 export function hasHiddenFilters({
   talk_min_s,
   talk_max_s,

@@ -10,7 +10,9 @@ export function hasAudio(recording: Recording): boolean {
   return recording.state === "ready" || recording.state === "partial";
 }
 
-/** The label of a recording: its reason if there is one, otherwise its state; both if it is partial. */
+/**
+ * The label of a recording: its reason if there is one, otherwise its state; both if it is partial.
+ */
 export function recordingLabel(recording: Recording, words: Words): string {
   const state = words.recording.state[recording.state];
   if (recording.reason === null) return state;

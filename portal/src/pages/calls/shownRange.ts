@@ -3,7 +3,9 @@ import { formatCount } from "../../i18n/format";
 import { words } from "../../i18n/words.svelte";
 import type { CallList } from "./callList.svelte";
 
-/** Whether the list shows all calls of the selection, and which ones it shows: `51–100 из 1 234`. */
+/**
+ * Whether the list shows all calls of the selection, and which ones it shows: `51–100 из 1 234`.
+ */
 export function shownRange(
   list: CallList,
   selection: Selection,

@@ -21,7 +21,9 @@ function timeOf(seconds: number): string {
   return `${hour}:${minute}${second === 0 ? "" : `:${twoDigits(second)}`}`;
 }
 
-/** The ranges of a report's time of day. If `time_to` is not after `time_from`, it spans midnight. */
+/**
+ * The ranges of a report's time of day. If `time_to` is not after `time_from`, it spans midnight.
+ */
 function rangesOf(times: Times): Range[] {
   const from = secondsOf(times.time_from);
   const to = secondsOf(times.time_to) % daySeconds;

@@ -1,8 +1,7 @@
 import type { Selection } from "../../app/selection";
 import { currentDay, me } from "../../app/session.svelte";
 import { addDays, formatCounted } from "../../i18n/format";
-import { rangeLabel } from "../../i18n/statistics/rangeLabel";
-import { reportWords } from "../../i18n/statistics/words";
+import { rangeLabel, reportWords } from "../../i18n/statistics/words";
 import { formatPeriod } from "../../period/period";
 import { timeRangeLabel } from "./hours";
 
@@ -26,7 +25,10 @@ interface Title {
   durations: string;
 }
 
-/** The parts of a report's title: «Отчет за день, период с 8:00–20:00 за», «01.02.2017» (manual, VII). */
+/**
+ * The parts of a report's title: «Отчет за день, период с 8:00–20:00 за», «01.02.2017» (manual,
+ * VII).
+ */
 export function titleParts(selection: Selection, today: string): Title {
   const { report } = reportWords();
   const days = dayCount(selection, today);
