@@ -12,16 +12,8 @@ from lab.asterisk.server import LabAsterisk
 from lab.base.ami_witness import AmiWitness
 from lab.base.eventually import LIMIT_S
 from lab.base.lateness import Lateness
-from lab.sip.sipp_phones import (
-    CALLER_HZ,
-    OUTSIDE,
-    OUTSIDE_HZ,
-    PHONE_HZ,
-    answering,
-    call_from_trunk,
-    call_from_user,
-    calls_from_trunk,
-)
+from lab.sip.sipp_calls import call_from_trunk, call_from_user, calls_from_trunk
+from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ, answering
 from tests.support.audio_checks import length_s, silent_start_s, tone_of
 
 NEAR_S = 0.2  # against the nominal time; what counts is what the telephones have measured
