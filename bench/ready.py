@@ -17,7 +17,8 @@ from bench.report import Result, print_result, quantile
 from lab.asterisk.rootfs import find_or_build
 from lab.asterisk.server import LabAsterisk
 from lab.sip.sipp import SipCall
-from lab.sip.sipp_phones import answering, calls_from_trunk
+from lab.sip.sipp_calls import calls_from_trunk
+from lab.sip.sipp_phones import answering
 from lab.tools.installation import Fonoteka, beside
 
 TALK_S = 10.0

@@ -13,7 +13,8 @@ from lab.base.company import LabCompany
 from lab.base.errors import LabError
 from lab.demo.speech import spoken, spoken_menu
 from lab.demo.spoken_dialogues import DIALOGUES, OUTSIDE, Dialogue
-from lab.sip.sipp_phones import Behaviour, answering, call_from_trunk, call_from_user
+from lab.sip.sipp_calls import call_from_trunk, call_from_user
+from lab.sip.sipp_phones import Behaviour, answering
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ class Phone:
     behaviour: Behaviour = Behaviour.ANSWER
     forward_to: str = ""
     status: str | None = None
-    answer_after_s: float = 0.5
+    answer_after_s: float = 0.8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ PhoneCalls = dict[str, SipCall]  # how each telephone lived each of its calls
 
 TALK_S: Final = 1.5
 MARK_S: Final = 0.5
-RINGS_S: Final = 0.4
+RINGS_S: Final = 0.7  # the recorder is attached while it rings
 LONG_DISTANCE: Final = "84951234567"
 CUSTOMER: Final = "customer"
 CALLER: Final = "89131234567"

@@ -28,6 +28,7 @@ from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ
 TRUNK: Final = "trunk"  # a caller from outside
 # RFC 3261 gives up after 32 s; a machine may stand still.
 _RESEND_S: Final = (0.5, 1.0, 2.0, *(4.0,) * 15)
+_HANGS_UP_WITHIN_S: Final = 5.0
 _DESK_HZ: Final = 520  # the first user's tone, the others follow
 _DESK_STEP_HZ: Final = 120
 
@@ -135,6 +136,13 @@ class Handset(asyncio.DatagramProtocol):
         elif message.method != "ACK":
             self.send(message.answered("481 Call/Transaction Does Not Exist", tag=new_tag()))
 
+    async def hang_up(self) -> None:
+        """End the calls that a test has left, so that no later test meets them."""
+        left = [line for line in self._lines.values() if not line.is_over]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HANGS_UP_WITHIN_S):
+                await asyncio.gather(*(line.hang_up() for line in left), return_exceptions=True)
+
     def switch_off(self) -> None:
         """Leave all calls as they are and be gone."""
         for task in self._tasks:
@@ -232,6 +240,8 @@ async def handset(
             await register(pbx.sip_address, endpoint=user, contact=phone.address)
         yield phone
     finally:
+        if pbx.running:
+            await phone.hang_up()
         phone.switch_off()
         if registered and pbx.running:
             with suppress(LabError):  # a PBX that has just been killed need not hear of it

@@ -77,6 +77,11 @@ class Line:
         """Who calls here: the user part of the other party's address."""
         return self.dialog.remote.partition("sip:")[2].partition("@")[0]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the call has ended."""
+        return self._over.is_set()
+
     # What the person at the telephone does.
 
     async def up(self) -> "Line":

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,11 @@ from lab.asterisk.server import LabAsterisk
 from lab.base.ami_witness import AmiWitness
 from lab.base.eventually import LIMIT_S
 from lab.base.lateness import Lateness
-from lab.sip.sipp_phones import (
-    CALLER_HZ,
-    OUTSIDE,
-    OUTSIDE_HZ,
-    PHONE_HZ,
-    answering,
-    call_from_trunk,
-    call_from_user,
-    calls_from_trunk,
-)
+from lab.scenarios.steps import CUSTOMER
+from lab.sip.sipp_calls import call_from_trunk, call_from_user, calls_from_trunk
+from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ, answering
 from tests.support.audio_checks import length_s, silent_start_s, tone_of
+from tests.support.call_flows import PlayedFlows
 
 NEAR_S = 0.2  # against the nominal time; what counts is what the telephones have measured
 
@@ -88,26 +81,11 @@ async def test_the_called_party_hangs_up(pbx: LabAsterisk, lateness: Lateness) -
     assert phone.calls[0].talk_s == pytest.approx(1.0, abs=near_s)
 
 
-@pytest.mark.parametrize(
-    ("name", "database", "forwards"),
-    [
-        ("always", ("CF", "84951234567"), "answer"),
-        ("busy", ("CFB", "84951234567"), "busy"),
-        ("no answer", ("CFU", "84951234567"), "no_answer"),
-        ("by the phone", None, "forward"),
-    ],
-)
-async def test_forwarding_leads_outside(pbx: LabAsterisk, name: str, database: tuple[str, str] | None, forwards: str) -> None:
-    async with AsyncExitStack() as on:
-        if database is not None:
-            await pbx.cli(f"database put {database[0]} 421 {database[1]}")
-            on.push_async_callback(pbx.cli, f"database del {database[0]} 421")
-        outside = await on.enter_async_context(answering(pbx, OUTSIDE))
-        phone = await on.enter_async_context(answering(pbx, "421", behaviour=forwards, forward_to="84951234567"))
-        outcome = await call_from_trunk(pbx, dialled="2458421", talk_s=1.0)
-        assert outcome.answered, name
-        assert [call.answered for call in outside.calls] == [True]
-        assert not any(call.answered for call in phone.calls)
+@pytest.mark.parametrize("flow", ["forward_always", "forward_busy", "forward_no_answer", "phone_302"])
+async def test_forwarding_leads_outside(flows: PlayedFlows, flow: str) -> None:
+    calls = flows[flow].phone_calls
+    assert (calls[CUSTOMER].answered, calls[OUTSIDE].answered) == (True, True)
+    assert "421" not in calls or not calls["421"].answered
 
 
 async def test_pickup_and_parking(pbx: LabAsterisk, lateness: Lateness) -> None:

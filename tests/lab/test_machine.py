@@ -15,7 +15,8 @@ from lab.asterisk.server import LabAsterisk
 from lab.base.company import ACME, apply_text
 from lab.base.errors import LabError
 from lab.sip.sipp import SipCall, read_trace
-from lab.sip.sipp_phones import answering, call_from_trunk
+from lab.sip.sipp_calls import call_from_trunk
+from lab.sip.sipp_phones import answering
 from tests.support.eventually import eventually
 
 TRACE = """\

@@ -18,7 +18,8 @@ from fonoteka.core.errors import AmiActionFailed, AmiRefused, AmiUnreachable, Am
 from lab.asterisk.config import WATCHER
 from lab.asterisk.server import LabAsterisk
 from lab.base.ami_witness import AmiWitness
-from lab.sip.sipp_phones import answering, call_from_trunk
+from lab.sip.sipp_calls import call_from_trunk
+from lab.sip.sipp_phones import answering
 from tests.support.eventually import LIMIT_S
 
 INJECTED = "1\r\n\r\nAction: UserEvent\r\nUserEvent: Injected"

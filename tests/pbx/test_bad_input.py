@@ -69,7 +69,8 @@ async def test_a_wrong_ami_secret(pbx: LabAsterisk, tmp_path: Path) -> None:
 async def test_no_such_host_is_retried_and_says_why(pbx: LabAsterisk, tmp_path: Path) -> None:
     host, port = pbx.ami
     configured(pbx, tmp_path, (f"{host}:{port}", "no-such-host.invalid:5038"))
-    line = await said("agent", folder=tmp_path, until="no-such-host.invalid")
+    line = await said("agent", folder=tmp_path, until="ami.retry")
+    assert "no-such-host.invalid" in line
     assert "retry" in line
     assert "pbx.ami" in line
 
@@ -78,7 +79,8 @@ async def test_nobody_at_the_ami_port_is_retried_and_says_why(pbx: LabAsterisk, 
     host, port = pbx.ami
     nobody = f"127.0.0.1:{free_port()}"
     configured(pbx, tmp_path, (f"{host}:{port}", nobody))
-    line = await said("agent", folder=tmp_path, until=nobody)
+    line = await said("agent", folder=tmp_path, until="ami.retry")
+    assert nobody in line
     assert "retry" in line
 
 

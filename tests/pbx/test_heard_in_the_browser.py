@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 
 import pytest
 from playwright.async_api import Page, async_playwright, expect
@@ -20,9 +21,7 @@ from lab.sip.line import Line
 from lab.tools.installation import Fonoteka
 from tests.portal.browser import CHROMIUM, FLAGS, SLOWEST_MS
 
-CALLER = "89139990001"
-WATCHED = "89139990002"
-COUNTED = "89139990003"
+_NUMBERS = count(89139990001)  # each call has a caller of its own
 
 
 @asynccontextmanager
@@ -56,10 +55,11 @@ async def called_by(pbx: LabAsterisk, number: str) -> AsyncIterator[tuple[Line, 
 
 
 async def test_a_call_just_made_is_found_and_heard(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
+    number = str(next(_NUMBERS))
     with Lateness() as lateness:
         async with administrators_page(fonoteka) as page:
-            row = page.locator("tr.call", has_text=CALLER)
-            async with called_by(pbx, CALLER) as (customer, employee):
+            row = page.locator("tr.call", has_text=number)
+            async with called_by(pbx, number) as (customer, employee):
                 await expect(row).to_contain_text("Идёт запись")  # the row is there while they talk
                 await talk_and_leave(customer, employee)
             await row.locator("td.rec button").click()  # and the button once the recording is
@@ -70,12 +70,12 @@ async def test_a_call_just_made_is_found_and_heard(pbx: LabAsterisk, fonoteka: F
 
 async def test_a_talk_is_watched_and_its_recording_paused(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
     """The page of live calls, its buttons, and the pause in path and player, of one real call."""
-    before = await fonoteka.ids()
+    before, number = await fonoteka.ids(), str(next(_NUMBERS))
     async with administrators_page(fonoteka) as page:
         await page.get_by_role("link", name="Сейчас").click()
-        row = page.locator("li[data-call]", has_text=WATCHED)
+        row = page.locator("li[data-call]", has_text=number)
         async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk:
-            customer = outside.dial("2458152", user=WATCHED)
+            customer = outside.dial("2458152", user=number)
             ringing = await desk.rung()
             await expect(row).to_contain_text("Вызов")
             employee = await ringing.answer()
@@ -90,7 +90,7 @@ async def test_a_talk_is_watched_and_its_recording_paused(pbx: LabAsterisk, fono
         (segment,) = (await fonoteka.settled(before))["recording"]["segments"]
         (pause,) = segment["muted"]
         await page.get_by_role("link", name="Звонки").click()
-        found = page.locator("tr.call", has_text=WATCHED)
+        found = page.locator("tr.call", has_text=number)
         await found.locator("td.rec button").click()
         await expect(page.locator(".sound .muted")).to_have_count(1)
         await found.locator("td.src").click()
@@ -106,8 +106,8 @@ async def test_a_figure_opens_the_calls_that_were_really_made(pbx: LabAsterisk, 
 
     A figure is the number of rows that it opens, and a file of them holds it.
     """
-    before = await fonoteka.ids()
-    async with called_by(pbx, COUNTED) as (customer, employee):
+    before, number = await fonoteka.ids(), str(next(_NUMBERS))
+    async with called_by(pbx, number) as (customer, employee):
         await talk_and_leave(customer, employee)
     call = await fonoteka.settled(before)
     async with administrators_page(fonoteka) as page:
@@ -117,11 +117,11 @@ async def test_a_figure_opens_the_calls_that_were_really_made(pbx: LabAsterisk, 
         assert figure >= 1
         await answered.click()
         await expect(page.locator("tr.call")).to_have_count(figure)
-        await expect(page.locator("tr.call", has_text=COUNTED)).to_have_count(1)
+        await expect(page.locator("tr.call", has_text=number)).to_have_count(1)
         await page.get_by_role("button", name="Выгрузка").click()
         async with page.expect_download() as downloading:
             await page.get_by_role("menuitem", name="CSV").click()
         told = (await (await downloading.value).path()).read_text(encoding="utf-8-sig").splitlines()
     assert len(told) == 1 + figure
-    (mine,) = (line for line in told if COUNTED in line)
+    (mine,) = (line for line in told if number in line)
     assert f'"{call["dst"]}"' in mine

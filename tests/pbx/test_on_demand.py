@@ -23,9 +23,8 @@ from tests.pbx.side_by_side import Left, side_by_side
 from tests.support.audio_checks import decoded, pauses_in
 from tests.support.eventually import LIMIT_S, eventually
 
-# Between what a panel shows and what the PBX did, on a busy machine; what must not be recorded is
-# longer.
-NEAR_MS: Final = 1000
+# Beside the machine's own lateness; what must not be recorded is longer.
+NEAR_MS: Final = 300
 SPOKEN_S: Final = 1.5
 BEEP_MS: Final = 440  # while it is played, who pressed the key hears nothing else
 
@@ -36,7 +35,7 @@ class Panel:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
         self.statuses: list[int] = []
-        self.moments: list[float] = []  # when it was seen that something had been done
+        self.moments: list[Moment] = []  # of each action
 
     async def call(self) -> dict[str, Any]:
         """The call; there is one from its first ring."""
@@ -52,22 +51,36 @@ class Panel:
         live = (await self.call())["live"]
         return live["recorder"], live["reason"], live["actions"]
 
-    async def becomes(self, recorder: str) -> None:
-        """Wait until the panel shows it."""
+    async def becomes(self, recorder: str, since: float | None = None) -> None:
+        """Wait until the panel shows it; `since` is when the action was begun."""
+        began = _now() if since is None else since
 
         async def shown() -> bool:
             return (await self.live())[0] == recorder
 
         await eventually(shown)
-        self.moments.append(asyncio.get_running_loop().time())
+        self.moments.append((began, _now()))
 
     async def click(self, action: str) -> dict[str, Any]:
         """Ask for it; returns what the API answers."""
-        found = await self.call()
+        found, began = await self.call(), _now()
         answer = await self._http.post(f"/api/live/{found['id']}/recording", json={"action": action})
         self.statuses.append(answer.status_code)
-        self.moments.append(asyncio.get_running_loop().time())
+        self.moments.append((began, _now()))
         return dict(answer.json())
+
+
+Moment = tuple[float, float]  # when an action was begun, and when it was seen to be done
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def assert_between(one: Moment, other: Moment, length_ms: float, late_s: float) -> None:
+    """The length is that between the two actions, within the machine's lateness."""
+    near_ms = NEAR_MS + 1000 * late_s
+    assert 1000 * (other[0] - one[1]) - near_ms <= length_ms <= 1000 * (other[1] - one[0]) + near_ms
 
 
 async def spoken() -> None:
@@ -106,8 +119,9 @@ class Flows:
             customer, employee = await answered(far, number, desk, user=CALLER)
             await spoken()
             for recorder in ("on", "off", "on"):
+                began = _now()
                 await employee.press("*3")
-                await panel.becomes(recorder)
+                await panel.becomes(recorder, began)
                 await spoken()
             await talk_and_leave(customer, employee)
 
@@ -148,11 +162,11 @@ class Flows:
         """152 is recorded by rule, pauses by *4 and goes on."""
         async with self._panel(pbx, "152") as panel, customer_with(pbx) as (customer, employee, _):
             self.panels["paused by keys"] = panel
-            await employee.press("*4")
-            await panel.becomes("paused")
-            await spoken()
-            await employee.press("*4")
-            await panel.becomes("on")
+            for recorder in ("paused", "on"):
+                began = _now()
+                await employee.press("*4")
+                await panel.becomes(recorder, began)
+                await spoken()
             await talk_and_leave(customer, employee)
 
     async def paused_by_the_api(self, pbx: LabAsterisk) -> None:
@@ -245,14 +259,14 @@ async def test_the_row(left: Mapping[str, Left], name: str) -> None:
 @pytest.mark.parametrize("name", ["by keys", "by the API"])
 async def test_only_what_was_asked_for_is_recorded(on_demand: Flows, left: Mapping[str, Left], name: str) -> None:
     call = left[name].call
-    near_ms = NEAR_MS + 1000 * left[name].late_s
+    late_s = left[name].late_s
     first, second = (segment["duration_ms"] for segment in call["recording"]["segments"])
     on, off, on_again = on_demand.panels[name].moments
-    assert first == pytest.approx(1000 * (off - on), abs=near_ms)
+    assert_between(on, off, first, late_s)
     began, *_ = (datetime.fromisoformat(step["at"]) for step in call["path"] if step["what"] == "record")
     lasted_s = (datetime.fromisoformat(call["ended_at"]) - began).total_seconds()
-    assert second == pytest.approx(1000 * (lasted_s - (on_again - on)), abs=near_ms)
-    assert first + second < 1000 * (lasted_s - (on_again - off)) + near_ms
+    assert_between(on, on_again, 1000 * lasted_s - second, late_s)
+    assert_between(off, on_again, 1000 * lasted_s - first - second, late_s)
 
 
 @pytest.mark.parametrize("name", ["paused by keys", "paused by the API"])
@@ -266,7 +280,7 @@ async def test_a_pause_keeps_the_length_and_is_marked_where_nothing_is_heard(
     assert segment["duration_ms"] == pytest.approx(1000 * talk_s.total_seconds(), abs=250 + late_ms)
     (marked,) = segment["muted"]
     paused, resumed, *_ = on_demand.panels[name].moments
-    assert marked["to_ms"] - marked["from_ms"] == pytest.approx(1000 * (resumed - paused), abs=NEAR_MS + late_ms)
+    assert_between(paused, resumed, marked["to_ms"] - marked["from_ms"], left[name].late_s)
     samples, rate_hz = decoded(left[name].audio)
     for side in samples:
         ((begin, end),) = (pause for pause in pauses_in(side, rate_hz) if pause[1] - pause[0] > 1)
@@ -318,7 +332,8 @@ async def test_neither_flooded_nor_fooled_in_mid_call(pbx: LabAsterisk, fonoteka
     """
     async with on_demand._panel(pbx, "152") as panel, customer_with(pbx) as (_, employee, _), AsyncExitStack() as trickling:
         await panel.becomes("on")
-        uniqueids = [line.rsplit("!", 1)[1] for line in (await pbx.cli("core show channels concise")).splitlines() if "!" in line]
+        channels = [line.split("!") for line in (await pbx.cli("core show channels concise")).splitlines() if "!" in line]
+        uniqueids = [channel[-1] for channel in channels if channel[0].startswith(("PJSIP/trunk-0", "PJSIP/acme-"))]
         assert len(uniqueids) == 2
         for uniqueid in uniqueids:
             reader, writer = await asyncio.open_connection(*pbx.agi)

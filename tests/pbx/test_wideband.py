@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from lab.asterisk.server import LabAsterisk
+from lab.base.company import LabCompany
 from lab.base.lateness import Lateness
 from lab.scenarios.steps import CALLER, LONG_DISTANCE, answered, customer_with, talk_and_leave
 from lab.sip.handset import TRUNK, handset, tone_hz_of
@@ -60,14 +61,12 @@ BOTH_RATES = "transferred from G.711 to G.722"
 class Flows:
     """The calls, which note how the called telephone lived them."""
 
-    def __init__(self, fonoteka: Fonoteka) -> None:
-        self._fonoteka = fonoteka
+    def __init__(self) -> None:
         self.called: dict[str, SipCall] = {}
 
     async def talk(self, name: str, pbx: LabAsterisk) -> None:
-        """Play a talk of the table; 130, who is not recorded otherwise, is recorded."""
+        """Play a talk of the table."""
         expected = TALKS[name]
-        await self._record(pbx, "130")
         phones = [
             handset(pbx, who, codec=codec_of(expected, who), tone_hz=hz_of(pbx, expected, who))
             for who in (expected.caller, expected.called)
@@ -89,13 +88,6 @@ class Flows:
             await sending
             await talk_and_leave(customer, taken)
 
-    async def _record(self, pbx: LabAsterisk, extension: str) -> None:
-        there = await self._fonoteka.seen_by(pbx.company)
-        changes = self._fonoteka.log().count("event=settings.changed")
-        (await there.http.patch(f"/api/users/{extension}", json={"record": "all"})).raise_for_status()
-        await there.http.aclose()
-        await eventually(lambda: self._fonoteka.log().count("event=settings.changed") > changes)
-
 
 def codec_of(expected: Talk, who: str) -> Codec:
     return Codec.G722 if who in expected.wide else Codec.ALAW
@@ -106,21 +98,29 @@ def hz_of(pbx: LabAsterisk, expected: Talk, who: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def wideband(fonoteka: Fonoteka) -> Flows:
+def wideband() -> Flows:
     """The calls to play."""
-    return Flows(fonoteka)
+    return Flows()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def left(pbx: LabAsterisk, fonoteka: Fonoteka, wideband: Flows) -> AsyncIterator[Mapping[str, Left]]:
-    """Play all of them side by side; then 130 is not recorded again."""
+    """Play all of them side by side; 130, who takes part in the last talk, is recorded meanwhile."""
+    company = pbx.companies[len(TALKS) - 1]
+    await record(fonoteka, company, "130", "all")
     talks = {name: partial(wideband.talk, name) for name in TALKS}
     played = await side_by_side(pbx, fonoteka, {**talks, BOTH_RATES: wideband.of_both_rates})
     yield played
-    for company in pbx.companies:
-        there = await fonoteka.seen_by(company)
-        (await there.http.patch("/api/users/130", json={"record": "off"})).raise_for_status()
-        await there.http.aclose()
+    await record(fonoteka, company, "130", "off")
+
+
+async def record(fonoteka: Fonoteka, company: LabCompany, extension: str, rule: str) -> None:
+    """Change a user's setting and wait until the agent has it."""
+    there = await fonoteka.seen_by(company)
+    changes = fonoteka.log().count("event=settings.changed")
+    (await there.http.patch(f"/api/users/{extension}", json={"record": rule})).raise_for_status()
+    await there.http.aclose()
+    await eventually(lambda: fonoteka.log().count("event=settings.changed") > changes)
 
 
 @pytest.mark.parametrize("name", TALKS)
