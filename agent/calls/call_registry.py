@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from agent.calls.call_state import Call, Channel, Recording, RecordingStage
+from agent.calls.call_state import Call, Channel, PendingDecision, Recording, RecordingStage
 from agent.calls.events import (
     BridgeEntered,
     BridgeLeft,
@@ -20,7 +20,6 @@ from agent.calls.events import (
 )
 from agent.calls.fold import assemble
 from agent.calls.merge import merged
-from agent.rules.recording_rules import Due
 from fonoteka.core.naming import segment_name
 
 BRIDGES_SWEPT_AT: Final = 1000  # which bridges a call was in is not kept: those of forgotten calls are swept now and then
@@ -80,7 +79,7 @@ class Switchboard:
         self.calls[part.linkedid] = part
         self.merged.append(part)
 
-    def decided(self, call: Call, needed: Due, at: datetime) -> tuple[Call, str]:
+    def decided(self, call: Call, needed: PendingDecision, at: datetime) -> tuple[Call, str]:
         """The call with this decision taken, and the name of the recording that is to begin (empty: none)."""
         segment = _next_segment(call, needed.channel) if needed.decision.record else ""
         event = RecordingDecided(
@@ -95,12 +94,12 @@ class Switchboard:
         )
         return self.take(event) or call, segment
 
-    def missed(self, call: Call, needed: Due, at: datetime) -> Call:
+    def missed(self, call: Call, needed: PendingDecision, at: datetime) -> Call:
         """The call, of which a part passed unrecorded before what is due now."""
         uniqueid, segment = needed.channel.uniqueid, _next_segment(call, needed.channel)
         return self.take(TalkMissed(at=at, linkedid=call.linkedid, uniqueid=uniqueid, user=needed.user, segment=segment)) or call
 
-    def handed_over(self, call: Call, known: Recording, needed: Due, at: datetime) -> Call:
+    def handed_over(self, call: Call, known: Recording, needed: PendingDecision, at: datetime) -> Call:
         """The call in which a recording is the user's who picked up its channel; unwanted by their setting, or beside their own."""
         others = (other for other in call.recordings if other.uniqueid == known.uniqueid and other.segment != known.segment)
         if needed.decision.record and not any(other.stage is RecordingStage.RUNNING for other in others):

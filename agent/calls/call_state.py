@@ -115,6 +115,22 @@ class Recording:
         return bool(self.muted) and self.muted[-1].to_ms is None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PendingDecision:
+    """A recording decision that the call needs now and that has not been taken yet.
+
+    `user` is the login on whose behalf the channel is recorded; empty where no user takes part.
+    `asked`: a user requested the recording; `paused`: the recorder starts paused, as the recorder
+    that it replaces was paused.
+    """
+
+    channel: Channel
+    user: str
+    decision: Decision
+    asked: bool = False
+    paused: bool = False
+
+
 class MomentKind(StrEnum):
     """What a call's path tells."""
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from agent.calls.call_registry import Switchboard
-from agent.calls.call_state import Call, Channel, Recording, RecordingStage
+from agent.calls.call_state import Call, Channel, PendingDecision, Recording, RecordingStage
 from agent.calls.events import BridgeEntered, ChannelEnded, Event, Held, PickedUp, RecordingDone, RecordingEnding, RecordingLost
 from agent.monitoring import metrics
 from agent.recording.lifecycle import Recordings, manifest
@@ -23,7 +23,7 @@ from agent.recording.rtp_restart import Holding
 from agent.reporting.settlement import Settling
 from agent.rules.directory import Company, Directory
 from agent.rules.on_demand_rules import Ending
-from agent.rules.recording_rules import Due, due, hearing, inherited, outworn
+from agent.rules.recording_rules import due, hearing, inherited, outworn
 from fonoteka.core.call_report import Reason
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import AmiError, SpoolError
@@ -118,13 +118,13 @@ class Acting:
             metrics.ERRORS.inc()
             _log.exception("event.not_understood", linkedid=event.linkedid, event_type=type(event).__name__)
 
-    def _decide(self, call: Call, needed: Due, at: datetime, after: Recording | None = None) -> Call:
+    def _decide(self, call: Call, needed: PendingDecision, at: datetime, after: Recording | None = None) -> Call:
         call, segment = self._prepared(call, needed, at)
         if segment:
             self._spawn(self._start(call, needed.channel, segment, after))
         return call
 
-    def _prepared(self, call: Call, needed: Due, at: datetime) -> tuple[Call, str]:
+    def _prepared(self, call: Call, needed: PendingDecision, at: datetime) -> tuple[Call, str]:
         """The call with a decision taken, and the name of the recording that may begin now (empty: none)."""
         call, segment = self._calls.decided(call, needed, at)
         told = self._settling.told(call)
@@ -181,7 +181,7 @@ class Acting:
         else:
             self._recordings.refused(now, segment)
 
-    async def begin(self, call: Call, needed: Due, at: datetime) -> str:
+    async def begin(self, call: Call, needed: PendingDecision, at: datetime) -> str:
         """Record while the talk goes on; returns the recording's name, empty where there is none."""
         call, segment = self._prepared(call, needed, at)
         if segment:
@@ -207,7 +207,7 @@ class Acting:
         if not self._recordings.can_stop(known.segment) or len(call.recordings) >= MOST_RECORDINGS:
             return call
         call = self._calls.take(RecordingEnding(at=at, linkedid=call.linkedid, segment=known.segment)) or call
-        needed = Due(
+        needed = PendingDecision(
             channel=call.channels[known.uniqueid], user=known.user, decision=known.decision, asked=known.asked, paused=known.paused
         )
         return self._decide(call, needed, at, after=known)
@@ -222,7 +222,7 @@ class Acting:
                 for known in hearing(call, channel.uniqueid):
                     call = self._renew(call, known, datetime.now(UTC))
 
-    def _hand_over(self, call: Call, known: Recording, needed: Due, at: datetime) -> Call:
+    def _hand_over(self, call: Call, known: Recording, needed: PendingDecision, at: datetime) -> Call:
         """A recorder came with a picked-up channel: it goes on for its new user, or is stopped and forgotten."""
         call = self._calls.handed_over(call, known, needed, at)
         if (now := call.recording(known.segment)) is not None and now.stage is RecordingStage.UNWANTED:

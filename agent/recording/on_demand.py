@@ -8,11 +8,10 @@ from weakref import WeakValueDictionary
 import structlog
 
 from agent.calls.call_registry import Switchboard
-from agent.calls.call_state import Call, Recording, RecordingStage
+from agent.calls.call_state import Call, PendingDecision, Recording, RecordingStage
 from agent.calls.events import Event, RecordingMuted
 from agent.rules.directory import Company
 from agent.rules.on_demand_rules import Ending, Plan, key_pressed, planned
-from agent.rules.recording_rules import Due
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action
 from fonoteka.core.errors import AmiError
@@ -23,7 +22,7 @@ _log = structlog.get_logger()
 class Doing(Protocol):
     """What the agent can do (`agent.recording.coordinator`)."""
 
-    async def begin(self, call: Call, needed: Due, at: datetime) -> str:
+    async def begin(self, call: Call, needed: PendingDecision, at: datetime) -> str:
         """Record while the talk goes on; returns the recording's name, empty where there is none."""
 
     async def end(self, call: Call, ending: Ending, at: datetime) -> None:

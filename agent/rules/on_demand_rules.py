@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.calls.call_state import Call, Recording
+from agent.calls.call_state import Call, PendingDecision, Recording
 from agent.rules.directory import Company
-from agent.rules.recording_rules import Due
 from agent.rules.recording_sides import Stand, stands
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action, Decision, Reason
@@ -35,8 +34,8 @@ class Ending:
 class Plan:
     """What is to be done. `refuse` comes before `end`: those whom their settings would have recorded in its place."""
 
-    begin: tuple[Due, ...] = ()
-    refuse: tuple[Due, ...] = ()
+    begin: tuple[PendingDecision, ...] = ()
+    refuse: tuple[PendingDecision, ...] = ()
     end: tuple[Ending, ...] = ()
     pause: tuple[Recording, ...] = ()
     resume: tuple[Recording, ...] = ()
@@ -81,7 +80,9 @@ def _start(mine: Sequence[Stand]) -> Plan | Refusal:
     able = {stand.talk: stand for stand in reversed(mine) if stand.may_start}  # one of each talk: it has one recorder
     if able:
         wanted = Decision(record=True)
-        return Plan(begin=tuple(Due(channel=one.channel, user=one.user, decision=wanted, asked=True) for one in able.values()))
+        return Plan(
+            begin=tuple(PendingDecision(channel=one.channel, user=one.user, decision=wanted, asked=True) for one in able.values())
+        )
     if any(stand.recording is not None for stand in mine):
         return Refusal.ALREADY_RECORDING
     if any(stand.setting.reason in _FORWARDED for stand in mine):
@@ -101,7 +102,7 @@ def _stop(mine: Sequence[Stand], everybody: Sequence[Stand], *, administrator: b
     recorded = {known.uniqueid for known in running}
     return Plan(
         refuse=tuple(
-            Due(channel=stand.channel, user=stand.user, decision=_STOPPED)
+            PendingDecision(channel=stand.channel, user=stand.user, decision=_STOPPED)
             for stand in by_setting
             if stand.channel.uniqueid not in recorded
         ),

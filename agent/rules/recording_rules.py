@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
-from agent.calls.call_state import Call, Channel, Dial, Recording, RecordingStage
+from agent.calls.call_state import Call, Channel, Dial, PendingDecision, Recording, RecordingStage
 from agent.calls.dial_chain import dial_chain, is_awaited, ringer
 from agent.calls.talk_groups import heard_by, talk_groups
 from agent.rules.directory import Company
@@ -45,20 +45,6 @@ def by_setting(call: Call, channel: Channel, user: User, company: Company) -> De
     return decide(user, direction(call, company), called=_was_rung(call, channel))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Due:
-    """A decision that is due now for a channel: on behalf of which user (a login; empty: of nobody), and what it is.
-
-    `asked`: somebody asked for it; `paused`: the recorder begins paused, like the one in whose place it comes.
-    """
-
-    channel: Channel
-    user: str
-    decision: Decision
-    asked: bool = False
-    paused: bool = False
-
-
 def direction(call: Call, company: Company) -> Direction:
     """Where the call goes, seen from the company: by who began it and whom they rang first (manual, IV)."""
     origin = call.origin
@@ -74,7 +60,7 @@ def direction(call: Call, company: Company) -> Direction:
     return Direction.INTERNAL if inside else Direction.OUT
 
 
-def due(call: Call, company: Company) -> Iterator[Due]:
+def due(call: Call, company: Company) -> Iterator[PendingDecision]:
     """The decisions that this state of the call asks for and that were not taken yet.
 
     While it rings: a recorder is attached before the talk begins, on the phone that is rung, or on the caller's own when a
@@ -92,10 +78,10 @@ def due(call: Call, company: Company) -> Iterator[Due]:
         if decision.record:
             covered.add(candidate.channel.uniqueid)
         login = candidate.user.login if candidate.user is not None else ""
-        yield Due(channel=candidate.channel, user=login, decision=decision)
+        yield PendingDecision(channel=candidate.channel, user=login, decision=decision)
 
 
-def inherited(call: Call, company: Company) -> list[tuple[Recording, Due]]:
+def inherited(call: Call, company: Company) -> list[tuple[Recording, PendingDecision]]:
     """The recordings that came to another user's channel when that user picked it up, judged by this user's setting."""
     where = direction(call, company)
     found = []
@@ -103,7 +89,7 @@ def inherited(call: Call, company: Company) -> list[tuple[Recording, Due]]:
         channel = call.channels.get(known.uniqueid)
         user = company.user(channel)
         if known.stage is RecordingStage.RUNNING and channel is not None and user is not None and user.login != known.user:
-            found.append((known, Due(channel=channel, user=user.login, decision=decide(user, where, called=True))))
+            found.append((known, PendingDecision(channel=channel, user=user.login, decision=decide(user, where, called=True))))
     return found
 
 

@@ -5,12 +5,11 @@ from datetime import datetime
 
 import pytest
 
-from agent.calls.call_state import Call, Recording
+from agent.calls.call_state import Call, PendingDecision, Recording
 from agent.calls.events import Event, RecordingEnding, RecordingLost
 from agent.recording.on_demand import Asked
 from agent.rules.directory import Company
 from agent.rules.on_demand_rules import Ending
-from agent.rules.recording_rules import Due
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action, Reason
 from fonoteka.core.errors import AmiTimeout
@@ -30,7 +29,7 @@ class Pbx:
         self.fails, self.lost = False, False
         self.asked = Asked(self.board, self)
 
-    async def begin(self, call: Call, needed: Due, _now: datetime) -> str:
+    async def begin(self, call: Call, needed: PendingDecision, _now: datetime) -> str:
         await self._work(f"begin {needed.user}")
         call, segment = self.board.decided(call, needed, at(3))
         if self.lost:

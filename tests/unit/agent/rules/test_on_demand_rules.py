@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from agent.calls.call_registry import Switchboard
-from agent.calls.call_state import Call, Mute
+from agent.calls.call_state import Call, Mute, PendingDecision
 from agent.calls.events import Event, RecordingClosed, RecordingEnding, RecordingMuted
 from agent.recording.lifecycle import manifest
 from agent.rules.directory import Company
 from agent.rules.on_demand_rules import MOST_TIMES, Plan, key_pressed, planned
-from agent.rules.recording_rules import Due, due
+from agent.rules.recording_rules import due
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action, MutedSpan, Reason, RecorderState
 from tests.unit.agent.fixtures import DIRECTORY, at, events, play, told
@@ -289,7 +289,9 @@ def test_a_recorder_that_is_renewed_goes_on_paused_and_asked_for() -> None:
     board.ask(PAUSE, "777", 3)
     (known,) = [one for one in board.call.recordings if one.segment]
     board.take(RecordingEnding(at=at(4), linkedid="1", segment=known.segment))
-    again = Due(channel=board.call.channels["p"], user="777", decision=known.decision, asked=known.asked, paused=known.paused)
+    again = PendingDecision(
+        channel=board.call.channels["p"], user="777", decision=known.decision, asked=known.asked, paused=known.paused
+    )
     board.board.decided(board.call, again, at(4))
     assert board.sides()["777"] == (PAUSED, None, False, True)
 
