@@ -15,21 +15,21 @@ from typing import Any, Final
 import structlog
 
 from agent.ami.client import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import SHAPES as LISTED
 from agent.calls.event_reader import SHAPES, WANTED, read_event
-from agent.calls.resync import Comparing
+from agent.calls.resync import Resync
 from agent.monitoring import metrics
 from agent.monitoring.spool_check import spool_trouble
-from agent.recording.announcements import Notices
-from agent.recording.coordinator import Acting
+from agent.recording.announcements import AnnouncementMirror
+from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.feature_codes import FeatureCodes
 from agent.recording.leg_watch import LegWatch
-from agent.recording.lifecycle import Recordings
-from agent.recording.mixmonitor import Recorder
-from agent.recording.on_demand import Asked
-from agent.recording.rtp_restart import Holding
+from agent.recording.lifecycle import RecordingLifecycle
+from agent.recording.mixmonitor import MixMonitor
+from agent.recording.on_demand import OnDemandRequests
+from agent.recording.rtp_restart import RtpRestarts
 from agent.reporting.journal import Journal
 from agent.reporting.settlement import Settling
 from agent.rules.directory import Directory
@@ -61,22 +61,22 @@ class Agent:
         self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, shapes={**SHAPES, **LISTED})
         self._api = Api(configuration.agent.api, require_secret(configuration.agent.token, "agent.token", source))
         self._spool_in_asterisk = PurePosixPath(pbx.spool_in_asterisk or self._spool.root)
-        self._notices = Notices(self._ami)
+        self._notices = AnnouncementMirror(self._ami)
         self._legs = LegWatch()
-        recorder = Recorder(self._ami, self._spool_in_asterisk)
+        recorder = MixMonitor(self._ami, self._spool_in_asterisk)
         journal = Journal(self._spool.calls)
-        self._calls = Switchboard(journal.read())
+        self._calls = CallRegistry(journal.read())
         self._settling = Settling(self._calls, journal, pbx.name)
-        recordings = partial(Recordings, self._spool, recorder, self._legs)
-        self._acting = Acting(self._calls, self._settling, Holding(self._ami), recordings, self._spawn)
-        self._comparing = Comparing(self._ami, self._calls, self._acting.take, self._ended_unheard)
+        recordings = partial(RecordingLifecycle, self._spool, recorder, self._legs)
+        self._acting = RecordingCoordinator(self._calls, self._settling, RtpRestarts(self._ami), recordings, self._spawn)
+        self._comparing = Resync(self._ami, self._calls, self._acting.take, self._ended_unheard)
         self._call_shipper = CallShipper(self._api, self._settling.acknowledged)
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._acting.shipped, self._acting.rejected)
         self._heard = self._spool.root / "heard"  # its time is when we last heard Asterisk
         self._settings_copy = self._spool.root / "settings.json"
         known = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
         self._acting.directory = self._told_of(known)
-        self._asked = Asked(self._calls, self._acting)
+        self._asked = OnDemandRequests(self._calls, self._acting)
         self._feature_codes = FeatureCodes(pbx.agi, self._ami, self._asked)
         self._tasks: asyncio.TaskGroup
 

@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.event_reader import read_event
 from agent.calls.events import Event
 from agent.reporting.call_report import report
-from agent.rules.directory import Company, Directory
-from agent.rules.recording_rules import due
+from agent.rules.directory import Directory, DomainIndex
+from agent.rules.recording_rules import pending_decisions
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
 STREAM = Path(__file__).parents[1] / "tests" / "data" / "streams" / "in_answered.txt"
 USERS = 500
 
 
-def company() -> Company:
+def company() -> DomainIndex:
     """A company of 500 users, one of them the stream's 152."""
     users = tuple(
         User(
@@ -33,7 +33,7 @@ def company() -> Company:
         for number in range(100, 100 + USERS)
     )
     domain = Domain(name="acme", country="RU", area_codes=("391",), users=users, numbers=("2458152",))
-    return Directory(settings=DomainSettings(version=1, domains=(domain,))).companies[0]
+    return Directory(settings=DomainSettings(version=1, domains=(domain,))).domains[0]
 
 
 def real_call() -> list[Event]:
@@ -57,14 +57,14 @@ def cpu_s_per_call(calls: int) -> float:
     """Seconds of CPU for one call: every event folded and judged, and a report made after each."""
     here, call = company(), real_call()
     stream = [event for number in range(calls) for event in renamed(call, number)]
-    board = Switchboard()
+    board = CallRegistry()
     gc.collect()
     begun_s = time.process_time()
     for event in stream:
         after = board.take(event)
         if after is None:
             continue
-        for needed in due(after, here):
+        for needed in pending_decisions(after, here):
             after, _ = board.decided(after, needed, event.at)
         assert report(after, here, "bench").linkedid == after.linkedid
         if after.ended_at is not None:

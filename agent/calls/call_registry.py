@@ -25,7 +25,7 @@ from fonoteka.core.naming import segment_name
 BRIDGES_SWEPT_AT: Final = 1000  # which bridges a call was in is not kept: those of forgotten calls are swept now and then
 
 
-class Switchboard:
+class CallRegistry:
     """All calls that are not settled, by linkedid, and which call each channel, bridge and recording belongs to.
 
     They are looked up, never looked through: while the store is away there may be thousands.

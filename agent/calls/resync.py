@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from agent.ami.client import AmiClient
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import snapshot
 from agent.calls.events import BridgeEntered, BridgeLeft, ChannelStarted, Event
@@ -26,11 +26,11 @@ _log = structlog.get_logger()
 _Difference = tuple[type[Event], tuple[str, ...], str]
 
 
-class Comparing:
+class Resync:
     """`take` folds an event that must have been missed; `ended_at` says when a call ended that ended unheard."""
 
     def __init__(
-        self, ami: AmiClient, calls: Switchboard, take: Callable[[Event], None], ended_at: Callable[[Call], datetime]
+        self, ami: AmiClient, calls: CallRegistry, take: Callable[[Event], None], ended_at: Callable[[Call], datetime]
     ) -> None:
         self._ami, self._calls, self._take, self._ended_at = ami, calls, take, ended_at
         self._doubt = asyncio.Event()

@@ -49,7 +49,7 @@ def _of(domain: Domain) -> Iterator[tuple[str, str]]:
                 yield from ((f"{tree}/{endpoint}", sound) for endpoint in user.endpoints)
 
 
-class Notices:
+class AnnouncementMirror:
     """Keeps AstDB as the settings want it; `run()` in a task of its own."""
 
     def __init__(self, ami: Ami) -> None:

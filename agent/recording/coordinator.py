@@ -14,16 +14,16 @@ from typing import Any, Final
 
 import structlog
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, Channel, PendingDecision, Recording, RecordingStage
 from agent.calls.events import BridgeEntered, ChannelEnded, Event, Held, PickedUp, RecordingDone, RecordingEnding, RecordingLost
 from agent.monitoring import metrics
-from agent.recording.lifecycle import Recordings, manifest
-from agent.recording.rtp_restart import Holding
+from agent.recording.lifecycle import RecordingLifecycle, manifest
+from agent.recording.rtp_restart import RtpRestarts
 from agent.reporting.settlement import Settling
-from agent.rules.directory import Company, Directory
-from agent.rules.on_demand_rules import Ending
-from agent.rules.recording_rules import due, hearing, inherited, outworn
+from agent.rules.directory import Directory, DomainIndex
+from agent.rules.on_demand_rules import RecordingStop
+from agent.rules.recording_rules import pending_decisions, picked_up_recordings, recordings_hearing, stale_recordings
 from fonoteka.core.call_report import Reason
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import AmiError, SpoolError
@@ -36,11 +36,16 @@ Tell = Callable[[Event], None]
 _log = structlog.get_logger()
 
 
-class Acting:
+class RecordingCoordinator:
     """Acts on the switchboard's calls. `directory` says who is who and is replaced when the settings change."""
 
     def __init__(
-        self, calls: Switchboard, settling: Settling, holding: Holding, recordings: Callable[[Tell], Recordings], spawn: Spawn
+        self,
+        calls: CallRegistry,
+        settling: Settling,
+        holding: RtpRestarts,
+        recordings: Callable[[Tell], RecordingLifecycle],
+        spawn: Spawn,
     ) -> None:
         self._calls, self._settling, self._holding, self._spawn = calls, settling, holding, spawn
         self._recordings = recordings(self.take)
@@ -65,9 +70,9 @@ class Acting:
         """Write down what is known of a call now."""
         self._settling.keep(call)
 
-    def company_of(self, call: Call) -> Company | None:
+    def domain_of(self, call: Call) -> DomainIndex | None:
         """The company a call belongs to, None while none can be named."""
-        return self.directory.company_of(call)
+        return self.directory.domain_of(call)
 
     def last_written(self, call: Call) -> datetime | None:
         """When Asterisk last wrote to a recording of this call that goes on; None if to none."""
@@ -78,11 +83,11 @@ class Acting:
 
     def directory_changed(self, directory: Directory) -> None:
         """Judge now the calls of which nobody could say until now whose they are; what was said of them by then is missed."""
-        unnamed = [call for call in self._calls.calls.values() if self.company_of(call) is None]
+        unnamed = [call for call in self._calls.calls.values() if self.domain_of(call) is None]
         self.directory, at = directory, datetime.now(UTC)
         for call in unnamed:
-            company = self.company_of(call)
-            for needed in due(call, company) if company is not None else ():
+            domain = self.domain_of(call)
+            for needed in pending_decisions(call, domain) if domain is not None else ():
                 if needed.decision.record and needed.channel.bridge is not None:
                     call = self._calls.missed(call, needed, at)
                 call = self._decide(call, needed, at)
@@ -93,21 +98,21 @@ class Acting:
             call = self._calls.take(event)
             if call is None:
                 return
-            company = self.company_of(call)
-            for known, needed in inherited(call, company) if company is not None and isinstance(event, PickedUp) else ():
+            domain = self.domain_of(call)
+            for known, needed in picked_up_recordings(call, domain) if domain is not None and isinstance(event, PickedUp) else ():
                 call = self._hand_over(call, known, needed, event.at)
-            for needed in due(call, company) if company is not None else ():
+            for needed in pending_decisions(call, domain) if domain is not None else ():
                 if needed.decision.record and isinstance(event, BridgeEntered) and event.late:
                     call = self._calls.missed(call, needed, event.at)
                 call = self._decide(call, needed, event.at)
-            for known in outworn(call) if isinstance(event, BridgeEntered) else ():
+            for known in stale_recordings(call) if isinstance(event, BridgeEntered) else ():
                 call = self._renew(call, known, event.at)
             if isinstance(event, BridgeEntered):
                 self._spawn(self._recordings.listen(call))
             self._settling.changed(call)
             while self._calls.merged:
                 self._settling.changed(self._calls.merged.pop())
-            if isinstance(event, Held) and hearing(call, event.uniqueid):
+            if isinstance(event, Held) and recordings_hearing(call, event.uniqueid):
                 self._spawn(self._follow_hold(call.channels[event.uniqueid], event.on))
             if isinstance(event, ChannelEnded):
                 self._holding.forget(event.uniqueid)
@@ -151,14 +156,14 @@ class Acting:
             self._beginning.discard(segment)
 
     async def _stop_to_renew(self, call: Call, channel: Channel, after: Recording) -> None:
-        await self._recordings.let_go(call, channel, after.segment)
+        await self._recordings.try_stop(call, channel, after.segment)
         self._spawn(self._recordings.finish(call, after, channel, self._settling.told(call)))
         await self._recordings.forgotten(channel)
 
     async def _record(self, call: Call, channel: Channel, segment: str) -> None:
         """Begin a recording; one that comes in the place of a paused one is paused too."""
-        company = self.company_of(call)
-        beep_every_s = company.domain.beep_every_s if company is not None else 0
+        domain = self.domain_of(call)
+        beep_every_s = domain.settings.beep_every_s if domain is not None else 0
         if not await self._recordings.start(call, channel, segment, beep_every_s=beep_every_s):
             await self._record_elsewhere(call, channel, segment)
             return
@@ -188,7 +193,7 @@ class Acting:
             await self._start(call, needed.channel, segment)
         return segment
 
-    async def end(self, call: Call, ending: Ending, at: datetime) -> None:
+    async def end(self, call: Call, ending: RecordingStop, at: datetime) -> None:
         """Stop a recording while its talk goes on. Raises AmiError."""
         known = ending.recording
         channel = call.channels[known.uniqueid]
@@ -216,10 +221,10 @@ class Acting:
         """A telephone that begins its RTP anew after a hold would be missing in the recordings from then on."""
         if on:
             await self._holding.held(channel)
-        elif await self._holding.begun_anew(channel):
+        elif await self._holding.has_restarted(channel):
             call = self._calls.call_of_channel(channel.uniqueid)
             if call is not None:
-                for known in hearing(call, channel.uniqueid):
+                for known in recordings_hearing(call, channel.uniqueid):
                     call = self._renew(call, known, datetime.now(UTC))
 
     def _hand_over(self, call: Call, known: Recording, needed: PendingDecision, at: datetime) -> Call:

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 import structlog
 from asterisk.agi import AGI, AGIException
 
-from agent.recording.on_demand import Asked
+from agent.recording.on_demand import OnDemandRequests
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action
 from fonoteka.core.config import split_address
@@ -45,7 +45,7 @@ class Ami(Protocol):
 class FeatureCodes:
     """Listens at `address` (empty: nowhere) while `run` goes on."""
 
-    def __init__(self, address: str, ami: Ami, asked: Asked) -> None:
+    def __init__(self, address: str, ami: Ami, asked: OnDemandRequests) -> None:
         self._address, self._ami, self._asked = address, ami, asked
         self._unproved: dict[socket.socket, asyncio.TimerHandle] = {}  # the oldest first
 

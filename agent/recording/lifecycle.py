@@ -20,7 +20,7 @@ from agent.calls.events import Event, RecordingClosed, RecordingDone, RecordingL
 from agent.calls.talk_groups import heard_by
 from agent.recording.leg_files import EMPLOYEE, NARROWBAND_HZ, OUTSIDE, WIDEBAND_HZ, audio_ms, leg_name, legs_in
 from agent.recording.leg_watch import LegWatch
-from agent.recording.mixmonitor import Recorder
+from agent.recording.mixmonitor import MixMonitor
 from agent.recording.wideband import parties
 from fonoteka.core.backoff import Backoff
 from fonoteka.core.call_report import CallReport, MutedSpan, Reason
@@ -33,10 +33,10 @@ NO_LEGS_HINT: Final = "Asterisk writes no leg file: is pbx.spool_in_asterisk the
 _log = structlog.get_logger()
 
 
-class Recordings:
+class RecordingLifecycle:
     """Performs what was decided. `tell` takes the events that say what became of it."""
 
-    def __init__(self, spool: Spool, recorder: Recorder, legs: LegWatch, tell: Callable[[Event], None]) -> None:
+    def __init__(self, spool: Spool, recorder: MixMonitor, legs: LegWatch, tell: Callable[[Event], None]) -> None:
         self._spool, self._recorder, self._legs, self._tell = spool, recorder, legs, tell
         self._recorder_ids: dict[str, str] = {}
         self._talked_hz: dict[str, int] = {}
@@ -125,7 +125,7 @@ class Recordings:
             raise AmiActionFailed(f"the recorder of {segment} is not known")
         await self._recorder.stop(channel.name, self._recorder_ids[segment])
 
-    async def let_go(self, call: Call, channel: Channel, segment: str) -> None:
+    async def try_stop(self, call: Call, channel: Channel, segment: str) -> None:
         """The same where it may fail: then the end of the channel will close it."""
         try:
             await self.stop(channel, segment)
@@ -146,7 +146,7 @@ class Recordings:
         Where Asterisk goes on writing, it writes to files that have no name any more.
         """
         segment = recording.segment
-        await self.let_go(call, channel, segment)
+        await self.try_stop(call, channel, segment)
         item = self._item(segment)
         await self._legs.complete(item)
         self._legs.forget(item)

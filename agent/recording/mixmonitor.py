@@ -33,7 +33,7 @@ class Ami(Protocol):
         """Send an action, return its answer; raises AmiError."""
 
 
-class Recorder:
+class MixMonitor:
     """Starts recordings on channels. `spool` is the folder as Asterisk sees it."""
 
     def __init__(self, ami: Ami, spool: PurePosixPath) -> None:

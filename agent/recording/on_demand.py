@@ -7,11 +7,11 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, PendingDecision, Recording, RecordingStage
 from agent.calls.events import Event, RecordingMuted
-from agent.rules.directory import Company
-from agent.rules.on_demand_rules import Ending, Plan, key_pressed, planned
+from agent.rules.directory import DomainIndex
+from agent.rules.on_demand_rules import OnDemandPlan, RecordingStop, action_of_key, plan_request
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action
 from fonoteka.core.errors import AmiError
@@ -19,13 +19,13 @@ from fonoteka.core.errors import AmiError
 _log = structlog.get_logger()
 
 
-class Doing(Protocol):
+class RecordingActions(Protocol):
     """What the agent can do (`agent.recording.coordinator`)."""
 
     async def begin(self, call: Call, needed: PendingDecision, at: datetime) -> str:
         """Record while the talk goes on; returns the recording's name, empty where there is none."""
 
-    async def end(self, call: Call, ending: Ending, at: datetime) -> None:
+    async def end(self, call: Call, ending: RecordingStop, at: datetime) -> None:
         """Stop a recording. Raises AmiError."""
 
     async def mute(self, call: Call, known: Recording, muted: bool) -> None:
@@ -37,14 +37,14 @@ class Doing(Protocol):
     def keep(self, call: Call) -> None:
         """Write down what is known of a call now: what somebody was told is done outlives the agent."""
 
-    def company_of(self, call: Call) -> Company | None:
+    def domain_of(self, call: Call) -> DomainIndex | None:
         """Whose call it is."""
 
 
-class Asked:
+class OnDemandRequests:
     """Carries out one thing at a time for each call."""
 
-    def __init__(self, calls: Switchboard, doing: Doing) -> None:
+    def __init__(self, calls: CallRegistry, doing: RecordingActions) -> None:
         self._calls, self._doing = calls, doing
         self._busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -52,31 +52,31 @@ class Asked:
         """Do what was asked over the API; returns why it was not done."""
         async with self._busy.setdefault(linkedid, asyncio.Lock()):
             call = self._calls.call(linkedid)
-            company = self._doing.company_of(call) if call is not None else None
-            if call is None or company is None:
+            domain = self._doing.domain_of(call) if call is not None else None
+            if call is None or domain is None:
                 return Refusal.CALL_IS_OVER
-            return await self._do(call, company, action, login)
+            return await self._do(call, domain, action, login)
 
     async def by_key(self, key: str, uniqueid: str) -> tuple[Action, Refusal | None] | None:
         """Do what a feature code means that was pressed on a channel; None if that is no user's."""
         call = self._calls.call_of_channel(uniqueid)
-        company = self._doing.company_of(call) if call is not None else None
-        user = company.user(call.channels.get(uniqueid)) if call is not None and company is not None else None
-        if call is None or company is None or user is None:
+        domain = self._doing.domain_of(call) if call is not None else None
+        user = domain.user(call.channels.get(uniqueid)) if call is not None and domain is not None else None
+        if call is None or domain is None or user is None:
             return None
         async with self._busy.setdefault(call.linkedid, asyncio.Lock()):
             call = self._calls.call_of_channel(uniqueid) or call
-            action = key_pressed(call, company, key, user.login)
-            return None if action is None else (action, await self._do(call, company, action, user.login))
+            action = action_of_key(call, domain, key, user.login)
+            return None if action is None else (action, await self._do(call, domain, action, user.login))
 
-    async def _do(self, call: Call, company: Company, action: Action, login: str | None) -> Refusal | None:
-        plan = planned(call, company, action, login)
+    async def _do(self, call: Call, domain: DomainIndex, action: Action, login: str | None) -> Refusal | None:
+        plan = plan_request(call, domain, action, login)
         refusal = plan if isinstance(plan, Refusal) else await self._perform(call, plan)
         self._doing.keep(call)
         _log.info("recording.asked_for", linkedid=call.linkedid, action=action, user=login, refused=refusal)
         return refusal
 
-    async def _perform(self, call: Call, plan: Plan) -> Refusal | None:
+    async def _perform(self, call: Call, plan: OnDemandPlan) -> Refusal | None:
         try:
             for needed in plan.begin:
                 if not self._runs(await self._doing.begin(call, needed, datetime.now(UTC))):

@@ -26,7 +26,7 @@ class Ami(Protocol):
         """Send an action, return its answer; raises AmiError."""
 
 
-class Holding:
+class RtpRestarts:
     """Remembers the RTP source of telephones that hold."""
 
     def __init__(self, ami: Ami) -> None:
@@ -39,7 +39,7 @@ class Holding:
             source, _ = await self._heard(channel)
             self._sources[channel.uniqueid] = source
 
-    async def begun_anew(self, channel: Channel) -> bool:
+    async def has_restarted(self, channel: Channel) -> bool:
         """It talks again: wait for its first packets, at most two seconds; True if they come from another source than before."""
         before = self._sources.pop(channel.uniqueid, "")
         if not before:

@@ -6,14 +6,14 @@ from agent.calls.call_result import result
 from agent.calls.call_state import Call, Channel, RecordingStage
 from agent.calls.talk_groups import talk_groups
 from agent.reporting.timeline import party, path
-from agent.rules.directory import Company
+from agent.rules.directory import DomainIndex
 from agent.rules.recording_rules import direction
-from agent.rules.recording_sides import stands
+from agent.rules.recording_sides import recording_statuses
 from fonoteka.core.call_report import CallReport, Direction, LiveReport, Party, Reason, Result, SegmentReport
 from fonoteka.core.domains import User
 
 
-def report(call: Call, company: Company, pbx: str) -> CallReport:
+def report(call: Call, company: DomainIndex, pbx: str) -> CallReport:
     """What is known of a call of this company now. The call has at least one channel."""
     origin = call.origin
     assert origin is not None, "a call begins with a channel"
@@ -24,7 +24,7 @@ def report(call: Call, company: Company, pbx: str) -> CallReport:
         pbx=pbx,
         linkedid=call.linkedid,
         revision=call.revision,
-        domain=company.domain.name,
+        domain=company.settings.name,
         direction=where,
         result=how,
         employee=_employee(call, company, where),
@@ -46,7 +46,7 @@ def report(call: Call, company: Company, pbx: str) -> CallReport:
     )
 
 
-def _live(call: Call, company: Company) -> LiveReport:
+def _live(call: Call, company: DomainIndex) -> LiveReport:
     """Who talks now, and how it stands with the recording of each."""
     talking = frozenset().union(*talk_groups(call))
     parties = []
@@ -54,7 +54,7 @@ def _live(call: Call, company: Company) -> LiveReport:
         if channel.uniqueid in talking and not channel.is_local:
             user = company.user(channel)
             parties.append(Party(who=party(call, channel, company), login=user.login if user is not None else None))
-    sides = tuple(stand.told() for stand in stands(call, company))
+    sides = tuple(stand.told() for stand in recording_statuses(call, company))
     return LiveReport(parties=tuple(parties), talking_since=call.talking_since if parties else None, sides=sides)
 
 
@@ -96,7 +96,7 @@ def _segments(call: Call) -> list[SegmentReport]:
     return found
 
 
-def _employee(call: Call, company: Company, where: Direction) -> str | None:
+def _employee(call: Call, company: DomainIndex, where: Direction) -> str | None:
     """«Сотрудник»: who called; for an incoming call, the last of the company to talk, else on whose behalf it was forwarded, else
     the only one who was rung."""
     if where is not Direction.IN:
@@ -113,7 +113,7 @@ def _employee(call: Call, company: Company, where: Direction) -> str | None:
     return rung.pop() if len(rung) == 1 else None
 
 
-def _participants(call: Call, company: Company, how: Result) -> tuple[str, ...]:
+def _participants(call: Call, company: DomainIndex, how: Result) -> tuple[str, ...]:
     """Who took part: the caller, those who talked or forwarded it; when nobody took the call, all who were rung."""
     origin = call.origin
     took_part = [
@@ -125,11 +125,11 @@ def _participants(call: Call, company: Company, how: Result) -> tuple[str, ...]:
     return tuple(dict.fromkeys(took_part + forwarded))
 
 
-def _users(call: Call, company: Company) -> list[tuple[Channel, User]]:
+def _users(call: Call, company: DomainIndex) -> list[tuple[Channel, User]]:
     return [(channel, user) for channel in call.channels.values() if (user := company.user(channel)) is not None]
 
 
-def _caller_number(origin: Channel, company: Company) -> str:
+def _caller_number(origin: Channel, company: DomainIndex) -> str:
     user = company.user(origin)
     return user.extension if user is not None else origin.caller_num
 
@@ -141,7 +141,7 @@ def _dialled_first(call: Call, origin: Channel) -> str:
     return next((dial.dialled for dial in call.dials if dial.caller == origin.uniqueid), origin.exten)
 
 
-def _company_number(call: Call, company: Company, where: Direction) -> str | None:
+def _company_number(call: Call, company: DomainIndex, where: Direction) -> str | None:
     """The company's own number that the call came in by, or showed when it went out."""
     if call.origin is None or where is Direction.INTERNAL:
         return None

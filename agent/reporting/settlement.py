@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.monitoring import metrics
 from agent.reporting.call_report import report
@@ -28,7 +28,7 @@ _log = structlog.get_logger()
 class Settling:
     """What the store knows of the switchboard's calls, and what it must still be told."""
 
-    def __init__(self, calls: Switchboard, journal: Journal, pbx: str) -> None:
+    def __init__(self, calls: CallRegistry, journal: Journal, pbx: str) -> None:
         self._calls, self._journal, self._pbx = calls, journal, pbx
         self._directory = Directory(settings=DomainSettings(version=0))
         self._changed: set[str] = set()
@@ -40,7 +40,7 @@ class Settling:
 
     def told(self, call: Call) -> CallReport | None:
         """The call's report, or None while no company can be named for it."""
-        company = self._directory.company_of(call)
+        company = self._directory.domain_of(call)
         return report(call, company, self._pbx) if company is not None else None
 
     def changed(self, call: Call) -> None:

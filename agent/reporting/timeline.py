@@ -8,12 +8,12 @@ from typing import Final
 from agent.calls.call_result import ending, result
 from agent.calls.call_state import Call, Channel, Dial, Moment, MomentKind, Recording, RecordingStage
 from agent.calls.dial_chain import dial_chain
-from agent.rules.directory import Company
+from agent.rules.directory import DomainIndex
 from agent.rules.forwarding import forwarding_user
 from fonoteka.core.call_report import PathStep, Reason, Result
 
 
-def path(call: Call, company: Company) -> tuple[PathStep, ...]:
+def path(call: Call, company: DomainIndex) -> tuple[PathStep, ...]:
     """The stations in the order of their times; what belongs to one moment stands in the order in which it came."""
     dials: dict[str, list[Dial]] = {}
     for dial in call.dials:
@@ -33,7 +33,7 @@ def _after(recorded: PathStep, steps: list[PathStep]) -> datetime:
     return max(begun, default=recorded.at)
 
 
-def party(call: Call, channel: Channel, company: Company) -> str:
+def party(call: Call, channel: Channel, company: DomainIndex) -> str:
     """A party in the table's words: an extension, or for an outside party the number dialled (or calling)."""
     user = company.user(channel)
     if user is not None:
@@ -121,7 +121,7 @@ _AS_MOMENT: Final = {Result.BUSY: MomentKind.BUSY, Result.NO_ANSWER: MomentKind.
 _LEADS_TO: Final = frozenset({MomentKind.ARRIVE, MomentKind.FORWARD, MomentKind.TRANSFER, MomentKind.PARK, MomentKind.FETCH})
 
 
-def _steps(call: Call, moment: Moment, dial: Dial | None, company: Company) -> Iterator[PathStep]:
+def _steps(call: Call, moment: Moment, dial: Dial | None, company: DomainIndex) -> Iterator[PathStep]:
     """The stations of one moment: mostly one; a ring may have been a forward, an end may be a caller's giving up."""
     channel = call.channels.get(moment.uniqueid)
     name = party(call, channel, company) if channel is not None else ""
@@ -154,13 +154,13 @@ def _dial_at(moment: Moment, mine: list[Dial]) -> Dial | None:
     return next((dial for dial in mine if (dial.ended_at if ended else dial.at) == moment.at), None)
 
 
-def _other_ringer(call: Call, ring: Moment, company: Company) -> str:
+def _other_ringer(call: Call, ring: Moment, company: DomainIndex) -> str:
     """Who rings, if it is not the caller: somebody who asks a colleague."""
     by = call.channels.get(ring.other)
     return party(call, by, company) if by is not None and by is not call.origin else ""
 
 
-def _forwarded(call: Call, ring: Moment, dial: Dial, target: str, company: Company) -> Iterator[PathStep]:
+def _forwarded(call: Call, ring: Moment, dial: Dial, target: str, company: DomainIndex) -> Iterator[PathStep]:
     """The forward that a ring comes from, where no telephone told of it: a user's in the PBX, or a queue's or rule's own."""
     callee, dialled_by = call.channels[dial.callee], company.user(call.channels.get(ring.other))
     chain = dial_chain(call, dial)
@@ -177,7 +177,7 @@ def _forwarded(call: Call, ring: Moment, dial: Dial, target: str, company: Compa
         yield PathStep(at=dial.at, what=MomentKind.FORWARD.value, who=target, by=owner.extension)
 
 
-def _in_vain(call: Call, company: Company, end: Moment) -> Iterator[PathStep]:
+def _in_vain(call: Call, company: DomainIndex, end: Moment) -> Iterator[PathStep]:
     """What is to be said of a call that nobody took: the caller gave up, or there was not even anybody to ring."""
     if call.taken_by or call.origin is None:
         return
@@ -187,7 +187,7 @@ def _in_vain(call: Call, company: Company, end: Moment) -> Iterator[PathStep]:
         yield PathStep(at=call.origin.ended_at or end.at, what="give_up", who=party(call, call.origin, company))
 
 
-def _recorded(call: Call, company: Company) -> Iterator[PathStep]:
+def _recorded(call: Call, company: DomainIndex) -> Iterator[PathStep]:
     """From when it was recorded by whose setting, and where nobody's setting had it recorded: why not."""
     begun = [known for known in call.recordings if known.started_at is not None]
     told: dict[str, tuple[Reason | None, datetime]] = {}
@@ -215,6 +215,6 @@ def _also_recorded(begun: list[Recording], refused: Recording) -> bool:
     )
 
 
-def _extension(company: Company, login: str) -> str:
+def _extension(company: DomainIndex, login: str) -> str:
     user = company.user_named(login)
     return (user.extension or user.login) if user is not None else login

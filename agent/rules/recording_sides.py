@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from agent.calls.call_state import Call, Channel, Recording, RecordingStage
 from agent.calls.talk_groups import talk_groups
-from agent.rules.directory import Company
+from agent.rules.directory import DomainIndex
 from agent.rules.recording_rules import by_setting
 from fonoteka.core.call_report import Decision, Reason, RecorderState, Side
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stand:
+class UserRecordingStatus:
     """One user's side of a `talk` (uniqueids): what their setting says, and the recording that runs in the talk for them.
 
     `stopped` tells that an administrator stopped what the setting records.
@@ -53,19 +53,19 @@ class Stand:
         return Side(user=self.user, recorder=state, reason=reason, may_start=self.may_start, may_stop=self.may_stop)
 
 
-def stands(call: Call, company: Company) -> Iterator[Stand]:
+def recording_statuses(call: Call, domain: DomainIndex) -> Iterator[UserRecordingStatus]:
     """The side of each user who talks now, and of each on whose behalf a talk of others is or might be recorded."""
     seen = set()
     for talk in talk_groups(call):
         for channel in call.channels.values():
-            stand = _stand(call, company, channel, talk) if channel.uniqueid in talk and not channel.is_local else None
+            stand = _stand(call, domain, channel, talk) if channel.uniqueid in talk and not channel.is_local else None
             if stand is not None and stand.user not in seen:
                 seen.add(stand.user)
                 yield stand
 
 
-def _stand(call: Call, company: Company, channel: Channel, talk: frozenset[str]) -> Stand | None:
-    user = company.user(channel)
+def _stand(call: Call, domain: DomainIndex, channel: Channel, talk: frozenset[str]) -> UserRecordingStatus | None:
+    user = domain.user(channel)
     # A recording that came with a channel picked up from somebody else says nothing of who has it now.
     decided = [
         known for known in call.recordings if known.uniqueid == channel.uniqueid and (user is None or known.user == user.login)
@@ -74,7 +74,7 @@ def _stand(call: Call, company: Company, channel: Channel, talk: frozenset[str])
     if by_rule is not None:
         login, setting = by_rule.user, by_rule.decision
     elif user is not None:
-        login, setting = user.login, by_setting(call, channel, user, company)
+        login, setting = user.login, by_setting(call, channel, user, domain)
     else:
         return None
     if not login:
@@ -83,4 +83,4 @@ def _stand(call: Call, company: Company, channel: Channel, talk: frozenset[str])
     has_part = setting.record or setting.reason is Reason.ON_DEMAND_NOT_ASKED
     recording = next(running, None) if has_part else None
     stopped = setting.record and recording is None and any(known.reason is Reason.STOPPED_BY_USER for known in decided)
-    return Stand(user=login, channel=channel, talk=talk, setting=setting, recording=recording, stopped=stopped)
+    return UserRecordingStatus(user=login, channel=channel, talk=talk, setting=setting, recording=recording, stopped=stopped)

@@ -8,12 +8,12 @@ import pytest
 
 from agent.ami.client import AmiClient, AmiEvent
 from agent.calls import resync as comparing
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.channel_snapshot import SHAPES as LISTED
 from agent.calls.channel_snapshot import snapshot
 from agent.calls.event_reader import SHAPES, WANTED, read_event
 from agent.calls.events import BridgeEntered, ChannelEnded, Event
-from agent.calls.resync import Comparing
+from agent.calls.resync import Resync
 from lab.asterisk.server import LabAsterisk
 from lab.scenarios.call_flows import HOSTILE_NUMBERS
 from lab.scenarios.steps import answered, watcher
@@ -23,7 +23,7 @@ from lab.sip.handset import TRUNK, handset
 async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two calls of hostile callers; of one the end is not heard. While they last nothing is found to be amiss."""
     monkeypatch.setattr(comparing, "ON_THEIR_WAY_S", 0.5)
-    board, found, heard = Switchboard(), list[Event](), list[Event]()
+    board, found, heard = CallRegistry(), list[Event](), list[Event]()
     client = AmiClient(
         pbx.ami, pbx.ami_user, pbx.ami_secret, events=WANTED - {"Hangup", "BridgeLeave"}, shapes={**SHAPES, **LISTED}
     )
@@ -39,7 +39,7 @@ async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk
                 heard.append(event)
                 board.take(event)
 
-    checking = Comparing(client, board, take, lambda call: datetime.now(UTC))
+    checking = Resync(client, board, take, lambda call: datetime.now(UTC))
     tasks = [asyncio.create_task(work) for work in (client.run(), follow(), checking.run())]
     try:
         while not client.connected:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.events import (
     BridgeEntered,
@@ -17,7 +17,7 @@ from agent.calls.events import (
 )
 from agent.reporting.call_report import report
 from agent.rules.directory import Directory
-from agent.rules.recording_rules import due, inherited
+from agent.rules.recording_rules import pending_decisions, picked_up_recordings
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
@@ -76,17 +76,17 @@ def events(table: str) -> list[Event]:
     return [event(line) for line in table.splitlines() if line.strip()]
 
 
-def play(stream: list[Event], directory: Directory = DIRECTORY) -> Switchboard:
+def play(stream: list[Event], directory: Directory = DIRECTORY) -> CallRegistry:
     """A switchboard after these events, with every decision taken that falls due — as the agent does it, without the I/O."""
-    board = Switchboard()
+    board = CallRegistry()
     for happened in stream:
         call = board.take(happened)
         if call is None:
             continue
-        company = directory.company_of(call)
-        for known, needed in inherited(call, company) if company is not None and isinstance(happened, PickedUp) else ():
+        domain = directory.domain_of(call)
+        for known, needed in picked_up_recordings(call, domain) if domain is not None and isinstance(happened, PickedUp) else ():
             call = board.handed_over(call, known, needed, happened.at)
-        for needed in due(call, company) if company is not None else ():
+        for needed in pending_decisions(call, domain) if domain is not None else ():
             if needed.decision.record and isinstance(happened, BridgeEntered) and happened.late:
                 call = board.missed(call, needed, happened.at)
             call, _ = board.decided(call, needed, happened.at)
@@ -101,6 +101,6 @@ def played(table: str, directory: Directory = DIRECTORY) -> Call:
 
 def told(call: Call, directory: Directory = DIRECTORY) -> CallReport:
     """What the store is told of a call."""
-    company = directory.company_of(call)
-    assert company is not None
-    return report(call, company, "pbx1")
+    domain = directory.domain_of(call)
+    assert domain is not None
+    return report(call, domain, "pbx1")

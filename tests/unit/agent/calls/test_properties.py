@@ -13,11 +13,11 @@ from typing import Any, Final
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, RecordingStage
 from agent.calls.events import ChannelEnded, ChannelStarted, DialBegan, Event, PickedUp, RecordingDone
 from agent.calls.talk_groups import talk_groups
-from agent.rules.recording_rules import due
+from agent.rules.recording_rules import pending_decisions
 from fonoteka.core.call_report import CallReport
 from tests.unit.agent.calls.test_fold import CALLS
 from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
@@ -54,12 +54,12 @@ def mixed(streams: list[list[Event]], random: Random) -> Iterator[Event]:
         rests = [rest for rest in rests if rest]
 
 
-def rows(board: Switchboard, prefix: str = "") -> dict[str, CallReport]:
+def rows(board: CallRegistry, prefix: str = "") -> dict[str, CallReport]:
     """What the store is told, but for the number of the revision."""
     return {linkedid: replace(told(call), revision=0) for linkedid, call in board.calls.items() if linkedid.startswith(prefix)}
 
 
-def essence(board: Switchboard) -> list[tuple[Any, ...]]:
+def essence(board: CallRegistry) -> list[tuple[Any, ...]]:
     """What a row says, but for times to the millisecond, and the path that tells them."""
     return sorted(
         (row.linkedid, row.direction, row.result, row.employee, row.dst, row.answered_by, row.reason, row.merged_into or "")
@@ -67,7 +67,7 @@ def essence(board: Switchboard) -> list[tuple[Any, ...]]:
     ) + [(row.linkedid, *sorted(segment.user for segment in row.segments)) for row in rows(board).values()]
 
 
-def settle(board: Switchboard) -> None:
+def settle(board: CallRegistry) -> None:
     """What the agent does once the channels are gone: every recording comes to its end."""
     for call in list(board.calls.values()):
         for known in call.recordings:
@@ -75,7 +75,7 @@ def settle(board: Switchboard) -> None:
                 board.take(RecordingDone(at=at(101), linkedid=call.linkedid, segment=known.segment))
 
 
-def assert_over(board: Switchboard) -> None:
+def assert_over(board: CallRegistry) -> None:
     """Every call has ended, nobody talks, nothing is left to be done, and each can be told."""
     settle(board)
     for call in board.calls.values():
@@ -179,7 +179,7 @@ _happenings: Final = st.one_of(
 @settings(ordinary, max_examples=300)
 def test_a_talk_is_never_given_a_second_recorder(parties: tuple[str, ...], happenings: list[str]) -> None:
     lines = [*(f"start {place} {who.format(place)} 2458152" for place, who in enumerate(parties)), *happenings]
-    board, company = Switchboard(), DIRECTORY.companies[0]
+    board, domain = CallRegistry(), DIRECTORY.domains[0]
     for seconds, line in enumerate(lines):
         happened = event(f"{seconds} {line}")
         if isinstance(happened, DialBegan | PickedUp) and has_talked(board, *line.split()[1:3]):
@@ -187,16 +187,16 @@ def test_a_talk_is_never_given_a_second_recorder(parties: tuple[str, ...], happe
         call = board.take(happened)
         if call is None:
             continue
-        dues = list(due(call, company))
+        dues = list(pending_decisions(call, domain))
         for group in talk_groups(call):
             new = [needed for needed in dues if needed.decision.record and needed.channel.uniqueid in group]
             assert len(new) <= (0 if recorded_in(call, group) else 1)
         for needed in dues:
             call, _ = board.decided(call, needed, happened.at)
-        assert not list(due(call, company)), "what was decided is due no more"
+        assert not list(pending_decisions(call, domain)), "what was decided is due no more"
 
 
-def has_talked(board: Switchboard, *channels: str) -> bool:
+def has_talked(board: CallRegistry, *channels: str) -> bool:
     known = board.calls["1"].channels
     return any(known[channel].first_bridged_at is not None for channel in channels if channel in known)
 
@@ -208,7 +208,7 @@ def recorded_in(call: Call, group: frozenset[str]) -> bool:
 @given(names)
 @ordinary
 def test_revisions_grow(name: str) -> None:
-    board, last = Switchboard(), dict[str, int]()
+    board, last = CallRegistry(), dict[str, int]()
     for happened in stream(name):
         call = board.take(happened)
         if call is not None:

@@ -7,10 +7,10 @@ import pytest
 
 from agent.ami.event_repair import Mending, headers_of
 from agent.ami.framing import Framing
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.event_reader import SHAPES, read_event
 from agent.calls.events import Event
-from agent.rules.recording_rules import due, outworn
+from agent.rules.recording_rules import pending_decisions, stale_recordings
 from fonoteka.core.call_report import Direction, Reason, Result
 from tests.unit.agent.fixtures import DIRECTORY, play, told
 
@@ -170,15 +170,15 @@ def test_a_transferred_call_has_one_row(name: str, employee: str, answered_by: s
 def test_a_recorder_is_outworn_when_its_channel_talks_with_somebody_else() -> None:
     """Asking a colleague by keys: 152 heard the customer, now hears 421; in a plain call nobody's recorder wears out."""
     for name, expected in (("attended_by_keys", ["152"]), ("blind_by_phone", []), ("in_answered", []), ("hold_and_resume", [])):
-        board, worn = Switchboard(), list[str]()
+        board, worn = CallRegistry(), list[str]()
         for event in read_stream(name):
             call = board.take(event)
-            company = DIRECTORY.company_of(call) if call is not None else None
-            if call is None or company is None:
+            domain = DIRECTORY.domain_of(call) if call is not None else None
+            if call is None or domain is None:
                 continue
-            for needed in due(call, company):
+            for needed in pending_decisions(call, domain):
                 call, _ = board.decided(call, needed, event.at)
-            worn += [known.user for known in outworn(call) if known.user not in worn]
+            worn += [known.user for known in stale_recordings(call) if known.user not in worn]
         assert worn == expected, name
 
 

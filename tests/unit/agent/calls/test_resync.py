@@ -10,9 +10,9 @@ import pytest
 
 from agent.ami.client import AmiClient
 from agent.calls import resync as comparing
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.events import Event
-from agent.calls.resync import Comparing
+from agent.calls.resync import Resync
 from tests.unit.agent.fixtures import at, event, events
 
 TALK = """
@@ -50,7 +50,7 @@ class Asterisk:
         ]
 
 
-async def compared(board: Switchboard, asterisk: Asterisk) -> list[str]:
+async def compared(board: CallRegistry, asterisk: Asterisk) -> list[str]:
     """What a comparison has found, as the names of events."""
     found: list[Event] = []
 
@@ -61,7 +61,7 @@ async def compared(board: Switchboard, asterisk: Asterisk) -> list[str]:
     def ended_at(_: object) -> datetime:
         return at(9)
 
-    checking = Comparing(cast(AmiClient, asterisk), board, take, ended_at)
+    checking = Resync(cast(AmiClient, asterisk), board, take, ended_at)
     checking.soon()
     running = asyncio.create_task(checking.run())
     await asyncio.sleep(6 * comparing.ON_THEIR_WAY_S)
@@ -72,27 +72,27 @@ async def compared(board: Switchboard, asterisk: Asterisk) -> list[str]:
 
 
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Switchboard:
+def board(monkeypatch: pytest.MonkeyPatch) -> CallRegistry:
     """One talk that goes on."""
     monkeypatch.setattr(comparing, "ON_THEIR_WAY_S", 0.02)
-    board = Switchboard()
+    board = CallRegistry()
     for happened in events(TALK):
         board.take(happened)
     return board
 
 
-async def test_where_both_agree_it_is_asked_once(board: Switchboard) -> None:
+async def test_where_both_agree_it_is_asked_once(board: CallRegistry) -> None:
     asterisk = Asterisk(BOTH)
     assert await compared(board, asterisk) == []
     assert asterisk.asked == 1
 
 
-async def test_a_call_whose_end_was_lost_ends(board: Switchboard) -> None:
+async def test_a_call_whose_end_was_lost_ends(board: CallRegistry) -> None:
     assert await compared(board, Asterisk({})) == ["ChannelEnded", "ChannelEnded"]
     assert board.calls["1"].ended_at == at(9)
 
 
-async def test_an_end_that_is_on_its_way_is_left_to_its_event(board: Switchboard) -> None:
+async def test_an_end_that_is_on_its_way_is_left_to_its_event(board: CallRegistry) -> None:
     """The list says it first; the event, which knows the cause, comes a moment later."""
 
     def hang_up() -> None:
@@ -103,23 +103,23 @@ async def test_an_end_that_is_on_its_way_is_left_to_its_event(board: Switchboard
     assert (board.calls["1"].ended_at, board.calls["1"].channels["r"].cause) == (at(5), 21)
 
 
-async def test_a_channel_that_came_after_the_list_was_asked_for_is_not_ended(board: Switchboard) -> None:
+async def test_a_channel_that_came_after_the_list_was_asked_for_is_not_ended(board: CallRegistry) -> None:
     def come() -> None:
         board.take(event("5.0 start n PJSIP/acme-421-3"))
 
     assert await compared(board, Asterisk(BOTH, {**BOTH, "n": ""}, meanwhile=come)) == []
 
 
-async def test_a_bridge_that_was_left_meanwhile_is_not_entered_again(board: Switchboard) -> None:
+async def test_a_bridge_that_was_left_meanwhile_is_not_entered_again(board: CallRegistry) -> None:
     board.take(event("3.0 leave r B"))
     assert await compared(board, Asterisk(BOTH, {"c": "B", "r": ""})) == []
 
 
-async def test_who_came_and_who_left_unheard_is_found(board: Switchboard) -> None:
+async def test_who_came_and_who_left_unheard_is_found(board: CallRegistry) -> None:
     assert await compared(board, Asterisk({"c": "B", "r": "", "n": "B"})) == ["BridgeLeft", "ChannelStarted", "BridgeEntered"]
 
 
-async def test_nothing_is_concluded_while_events_wait_in_our_own_queue(board: Switchboard) -> None:
+async def test_nothing_is_concluded_while_events_wait_in_our_own_queue(board: CallRegistry) -> None:
     asterisk = Asterisk({})
     asterisk.behind = 1
     assert await compared(board, asterisk) == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.recording.announcements import Notices, wanted
+from agent.recording.announcements import AnnouncementMirror, wanted
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 from fonoteka.core.errors import AmiActionFailed, AmiUnreachable
 
@@ -66,9 +66,9 @@ class Running:
     """A mirror at work beside a test."""
 
     def __init__(self, db: AstDb) -> None:
-        self.db, self.notices = db, Notices(db)
+        self.db, self.notices = db, AnnouncementMirror(db)
 
-    async def __aenter__(self) -> Notices:
+    async def __aenter__(self) -> AnnouncementMirror:
         self._task = asyncio.create_task(self.notices.run())
         return self.notices
 

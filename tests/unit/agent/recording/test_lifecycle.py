@@ -15,8 +15,8 @@ from agent.calls.call_state import Call, Channel, Recording, RecordingStage
 from agent.calls.events import Event, RecordingClosed, RecordingDone, RecordingLost
 from agent.recording.leg_files import EMPLOYEE, OUTSIDE, leg_name
 from agent.recording.leg_watch import LegWatch
-from agent.recording.lifecycle import Recordings, manifest
-from agent.recording.mixmonitor import Recorder
+from agent.recording.lifecycle import RecordingLifecycle, manifest
+from agent.recording.mixmonitor import MixMonitor
 from fonoteka.core.call_report import Decision, Reason
 from fonoteka.core.errors import AmiActionFailed, AmiTimeout, ConfigurationError
 from fonoteka.core.manifest import read_manifest
@@ -60,8 +60,8 @@ class Bench:
         self.spool = Spool(folder / "spool")
         self.spool.prepare()
         self.ami, self.legs, self.told = FakeAmi(), LegWatch(), list[Event]()
-        recorder = Recorder(self.ami, PurePosixPath("/in/asterisk"))
-        self.recordings = Recordings(self.spool, recorder, self.legs, self.told.append)
+        recorder = MixMonitor(self.ami, PurePosixPath("/in/asterisk"))
+        self.recordings = RecordingLifecycle(self.spool, recorder, self.legs, self.told.append)
         self.item = self.spool.folder(ItemState.RECORDING) / SEGMENT
 
     def prepare(self) -> None:
@@ -280,4 +280,4 @@ async def test_what_was_refused_is_given_up_and_told(bench: Bench) -> None:
 @pytest.mark.parametrize("spool", ["relative", "/with space", "/with,comma", "/with(paren", "/кириллица"])
 def test_a_spool_path_that_could_break_the_options_is_refused(spool: str) -> None:
     with pytest.raises(ConfigurationError, match="spool_in_asterisk"):
-        Recorder(FakeAmi(), PurePosixPath(spool))
+        MixMonitor(FakeAmi(), PurePosixPath(spool))

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from agent.recording import mixmonitor as recorder
-from agent.recording.mixmonitor import Recorder
+from agent.recording.mixmonitor import MixMonitor
 from tests.unit.agent.recording.test_rtp_restart import PHONE, Asterisk
 
 
@@ -31,5 +31,5 @@ async def test_sound_must_have_passed_without_a_recorder(
     monkeypatch.setattr(recorder, "FORGETS_AFTER_S", 0.0)
     monkeypatch.setattr(recorder, "LOOK_EVERY_S", 0.0)
     asterisk = Asterisk(*answers)
-    await Recorder(asterisk, PurePosixPath("/spool")).forgotten(PHONE.name)
+    await MixMonitor(asterisk, PurePosixPath("/spool")).forgotten(PHONE.name)
     assert asterisk.asked == looks

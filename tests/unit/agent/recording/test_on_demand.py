@@ -7,9 +7,9 @@ import pytest
 
 from agent.calls.call_state import Call, PendingDecision, Recording
 from agent.calls.events import Event, RecordingEnding, RecordingLost
-from agent.recording.on_demand import Asked
-from agent.rules.directory import Company
-from agent.rules.on_demand_rules import Ending
+from agent.recording.on_demand import OnDemandRequests
+from agent.rules.directory import DomainIndex
+from agent.rules.on_demand_rules import RecordingStop
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action, Reason
 from fonoteka.core.errors import AmiTimeout
@@ -27,7 +27,7 @@ class Pbx:
         self.done: list[str] = []
         self.kept: list[str] = []
         self.fails, self.lost = False, False
-        self.asked = Asked(self.board, self)
+        self.asked = OnDemandRequests(self.board, self)
 
     async def begin(self, call: Call, needed: PendingDecision, _now: datetime) -> str:
         await self._work(f"begin {needed.user}")
@@ -36,7 +36,7 @@ class Pbx:
             self.take(RecordingLost(at=at(3), linkedid="1", segment=segment, reason=Reason.ASTERISK_FAILED))
         return segment
 
-    async def end(self, call: Call, ending: Ending, _now: datetime) -> None:
+    async def end(self, call: Call, ending: RecordingStop, _now: datetime) -> None:
         await self._work(f"end {ending.recording.user} {ending.reason}")
         self.take(RecordingEnding(at=at(4), linkedid="1", segment=ending.recording.segment, reason=ending.reason))
 
@@ -49,8 +49,8 @@ class Pbx:
     def keep(self, call: Call) -> None:
         self.kept = list(self.done)
 
-    def company_of(self, call: Call) -> Company | None:
-        return DIRECTORY.company_of(call)
+    def domain_of(self, call: Call) -> DomainIndex | None:
+        return DIRECTORY.domain_of(call)
 
     async def _work(self, what: str) -> None:
         await asyncio.sleep(0)

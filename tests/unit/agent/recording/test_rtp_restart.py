@@ -6,7 +6,7 @@ import pytest
 
 from agent.calls.call_state import Channel
 from agent.recording import rtp_restart as holding
-from agent.recording.rtp_restart import Holding
+from agent.recording.rtp_restart import RtpRestarts
 from fonoteka.core.errors import AmiActionFailed
 from tests.unit.agent.fixtures import at
 
@@ -47,10 +47,10 @@ class Asterisk:
 )
 async def test_whether_it_began_anew(answers: tuple[str | None, ...], anew: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holding, "LOOK_EVERY_S", 0.0)
-    phones = Holding(Asterisk(*answers))
+    phones = RtpRestarts(Asterisk(*answers))
     await phones.held(PHONE)
-    assert await phones.begun_anew(PHONE) is anew
+    assert await phones.has_restarted(PHONE) is anew
 
 
 async def test_nothing_is_concluded_of_a_hold_that_was_not_heard() -> None:
-    assert not await Holding(Asterisk(heard(9, 1))).begun_anew(PHONE)
+    assert not await RtpRestarts(Asterisk(heard(9, 1))).has_restarted(PHONE)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, RecordingStage
 from agent.reporting.journal import Journal
 from agent.reporting.settlement import Settling
@@ -53,7 +53,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 @asynccontextmanager
 async def settling(folder: Path, told: Told, *calls: Call) -> AsyncIterator[Settling]:
     """Running, with these calls, of all of which there is news."""
-    working = Settling(Switchboard(calls), Journal(folder), "pbx")
+    working = Settling(CallRegistry(calls), Journal(folder), "pbx")
     working.directory_changed(DIRECTORY)
     running = asyncio.create_task(working.run(told))
     yield working
@@ -95,7 +95,7 @@ async def test_many_ends_cost_the_disk_one_folder(tmp_path: Path, disk: Disk) ->
 
 
 async def test_what_comes_while_it_is_written_is_written_next_and_at_the_latest_at_the_end(tmp_path: Path, disk: Disk) -> None:
-    told, board = Told(), Switchboard([OVER, TALKING])
+    told, board = Told(), CallRegistry([OVER, TALKING])
     working = Settling(board, Journal(tmp_path), "pbx")
     working.directory_changed(DIRECTORY)
     running = asyncio.create_task(working.run(told))
@@ -113,7 +113,7 @@ async def test_what_the_store_has_already_is_not_told_again(tmp_path: Path) -> N
     """A recording that the mixer has taken, and the store got, changes the call's revision and no word of its report."""
     told, (known,) = Told(), OVER.recordings
     ended = replace(OVER, recordings=(replace(known, stage=RecordingStage.CLOSED),))
-    board = Switchboard([ended])
+    board = CallRegistry([ended])
     working = Settling(board, Journal(tmp_path), "pbx")
     working.directory_changed(DIRECTORY)
     running = asyncio.create_task(working.run(told))

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, Mute, PendingDecision
 from agent.calls.events import Event, RecordingClosed, RecordingEnding, RecordingMuted
 from agent.recording.lifecycle import manifest
-from agent.rules.directory import Company
-from agent.rules.on_demand_rules import MOST_TIMES, Plan, key_pressed, planned
-from agent.rules.recording_rules import due
+from agent.rules.directory import DomainIndex
+from agent.rules.on_demand_rules import MAX_REQUESTS_PER_CALL, OnDemandPlan, action_of_key, plan_request
+from agent.rules.recording_rules import pending_decisions
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action, MutedSpan, Reason, RecorderState
 from tests.unit.agent.fixtures import DIRECTORY, at, events, play, told
@@ -80,25 +80,25 @@ class Board:
         return call
 
     @property
-    def company(self) -> Company:
-        company = DIRECTORY.company_of(self.call)
-        assert company is not None
-        return company
+    def domain(self) -> DomainIndex:
+        domain = DIRECTORY.domain_of(self.call)
+        assert domain is not None
+        return domain
 
     def take(self, *happened: Event) -> None:
         for event in happened:
             call = self.board.take(event)
-            for needed in due(call, self.company) if call is not None else ():
+            for needed in pending_decisions(call, self.domain) if call is not None else ():
                 self.board.decided(self.call, needed, event.at)
 
     def ask(self, action: Action, login: str | None, at_s: float) -> Refusal | None:
-        plan = planned(self.call, self.company, action, login)
+        plan = plan_request(self.call, self.domain, action, login)
         if isinstance(plan, Refusal):
             return plan
         self.perform(plan, at_s)
         return None
 
-    def perform(self, plan: Plan, at_s: float) -> None:
+    def perform(self, plan: OnDemandPlan, at_s: float) -> None:
         when = at(at_s)
         for needed in (*plan.begin, *plan.refuse):
             self.board.decided(self.call, needed, when)
@@ -317,13 +317,13 @@ def test_a_key_means_what_is_possible_now(table: str, presses: list[tuple[str, A
     board = Board(table)
     login = "777" if "acme-777" in table else "152"
     for second, (key, action) in enumerate(presses, start=2):
-        assert key_pressed(board.call, board.company, key, login) is action
+        assert action_of_key(board.call, board.domain, key, login) is action
         if action is not None:
             board.ask(action, login, second)
 
 
 def test_a_call_that_became_part_of_another_is_asked_for_there() -> None:
-    board = Switchboard()
+    board = CallRegistry()
     for event in events(talk("152")):
         board.take(event)
     (call,) = board.calls.values()
@@ -336,10 +336,10 @@ def test_a_call_that_became_part_of_another_is_asked_for_there() -> None:
 def test_nobody_makes_a_call_too_long_to_be_kept() -> None:
     """A script that starts and stops, or pauses and resumes, for ever: it may always stop and resume, not begin anew."""
     board = Board(talk("777"))
-    for number in range(MOST_TIMES // 2):
+    for number in range(MAX_REQUESTS_PER_CALL // 2):
         assert board.ask(START, "777", 2 + number) is None
         assert board.ask(PAUSE, "777", 2.2 + number) is None
-        if number < MOST_TIMES // 2 - 1:
+        if number < MAX_REQUESTS_PER_CALL // 2 - 1:
             assert board.ask(RESUME, "777", 2.4 + number) is None
             assert board.ask(STOP, "777", 2.6 + number) is None
     assert board.ask(RESUME, "777", 500) is None
