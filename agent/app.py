@@ -30,6 +30,7 @@ from agent.recording.lifecycle import RecordingLifecycle
 from agent.recording.mixmonitor import MixMonitor
 from agent.recording.on_demand import OnDemandRequests
 from agent.recording.rtp_restart import RtpRestarts
+from agent.recording.wideband import CodecCheck
 from agent.reporting.journal import Journal
 from agent.reporting.settlement import Settling
 from agent.rules.directory import Directory
@@ -61,23 +62,31 @@ class Agent:
         self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, shapes={**SHAPES, **LISTED})
         self._api = Api(configuration.agent.api, require_secret(configuration.agent.token, "agent.token", source))
         self._spool_in_asterisk = PurePosixPath(pbx.spool_in_asterisk or self._spool.root)
-        self._notices = AnnouncementMirror(self._ami)
+        self._announcements = AnnouncementMirror(self._ami)
         self._legs = LegWatch()
-        recorder = MixMonitor(self._ami, self._spool_in_asterisk)
+        codecs = CodecCheck(self._ami)
+        self._lifecycle = RecordingLifecycle(self._spool, self._legs, codecs)
         journal = Journal(self._spool.calls)
-        self._calls = CallRegistry(journal.read())
-        self._settling = Settling(self._calls, journal, pbx.name)
-        recordings = partial(RecordingLifecycle, self._spool, recorder, self._legs)
-        self._acting = RecordingCoordinator(self._calls, self._settling, RtpRestarts(self._ami), recordings, self._spawn)
-        self._comparing = Resync(self._ami, self._calls, self._acting.take, self._ended_unheard)
+        self._registry = CallRegistry(journal.read())
+        self._settling = Settling(self._registry, journal, pbx.name)
+        self._coordinator = RecordingCoordinator(
+            self._registry,
+            self._settling,
+            MixMonitor(self._ami, self._spool_in_asterisk),
+            self._lifecycle,
+            codecs,
+            RtpRestarts(self._ami),
+            self._spawn,
+        )
+        self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._ended_unheard)
         self._call_shipper = CallShipper(self._api, self._settling.acknowledged)
-        self._recording_shipper = RecordingShipper(self._api, self._spool, self._acting.shipped, self._acting.rejected)
+        self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
         self._heard = self._spool.root / "heard"  # its time is when we last heard Asterisk
         self._settings_copy = self._spool.root / "settings.json"
         known = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
-        self._acting.directory = self._told_of(known)
-        self._asked = OnDemandRequests(self._calls, self._acting)
-        self._feature_codes = FeatureCodes(pbx.agi, self._ami, self._asked)
+        self._coordinator.directory = self._use(known)
+        self._requests = OnDemandRequests(self._registry, self._coordinator)
+        self._feature_codes = FeatureCodes(pbx.agi, self._ami, self._requests)
         self._tasks: asyncio.TaskGroup
 
     async def run(self) -> None:
@@ -87,17 +96,17 @@ class Agent:
                 self._spawn(self._ami.run())
                 self._spawn(self._legs.run())
                 self._spawn(again_and_again("settings", self._follow_settings))
-                self._spawn(again_and_again("notices", self._notices.run))
+                self._spawn(again_and_again("announcements", self._announcements.run))
                 self._spawn(again_and_again("call shipper", self._call_shipper.run))
                 self._spawn(again_and_again("recording shipper", self._recording_shipper.run))
                 self._spawn(again_and_again("settling", partial(self._settling.run, self._call_shipper)))
                 self._spawn(again_and_again("spool metrics", partial(metrics.follow_spool, self._spool)))
                 self._spawn(again_and_again("spool proof", self._prove_spool))
-                self._spawn(again_and_again("comparing", self._comparing.run))
+                self._spawn(again_and_again("resync", self._resync.run))
                 self._spawn(again_and_again("heard", self._note_that_we_hear))
                 self._spawn(again_and_again("commands", self._follow_commands))
                 self._spawn(again_and_again("feature codes", self._feature_codes.run))
-                self._acting.resume()
+                self._coordinator.resume()
                 await self._follow()
         finally:
             await self._settling.close()
@@ -115,16 +124,16 @@ class Agent:
                     event = read_event(message.name, message.headers, message.received_at)
                     if event is not None:
                         metrics.event_taken(event.at)
-                        self._acting.take(event)
+                        self._coordinator.take(event)
                 case LinkUp():
                     _log.info("ami.up")
                     metrics.AMI_CONNECTED.set(1)
-                    self._notices.link_up()
-                    await self._comparing.at_once()
-                    self._acting.ask_again()
+                    self._announcements.link_up()
+                    await self._resync.at_once()
+                    self._coordinator.link_up()
                 case Garbled():
                     metrics.GARBLED.inc()
-                    self._comparing.soon()
+                    self._resync.soon()
                 case LinkDown(reason=reason):
                     _log.warning("ami.down", reason=reason)
                     metrics.AMI_CONNECTED.set(0)
@@ -132,28 +141,28 @@ class Agent:
     def _ended_unheard(self, call: Call) -> datetime:
         """When a call ended that ended while nobody listened: its legs tell, else it is when we last heard anything."""
         heard = datetime.fromtimestamp(self._heard.stat().st_mtime, UTC) if self._heard.exists() else datetime.now(UTC)
-        return max(call.moments[-1].at if call.moments else call.started_at, self._acting.last_written(call) or heard)
+        return max(call.moments[-1].at if call.moments else call.started_at, self._lifecycle.last_written(call) or heard)
 
     async def _follow_settings(self) -> None:
         await settings.follow(
-            self._api, self._settings_copy, lambda: self._acting.directory.settings.version, self._settings_changed
+            self._api, self._settings_copy, lambda: self._coordinator.directory.settings.version, self._settings_changed
         )
 
     async def _follow_commands(self) -> None:
         await commands.follow(self._api, self._carry_out, self._spawn)
 
     async def _carry_out(self, command: Command) -> CommandOutcome:
-        refusal = await self._asked.by_command(command.linkedid, command.action, command.login)
-        call = self._calls.call(command.linkedid)
+        refusal = await self._requests.by_command(command.linkedid, command.action, command.login)
+        call = self._registry.call(command.linkedid)
         return CommandOutcome(refusal=refusal, report=self._settling.told(call) if call is not None else None)
 
     def _settings_changed(self, fresh: DomainSettings) -> None:
-        self._acting.directory_changed(self._told_of(fresh))
+        self._coordinator.directory_changed(self._use(fresh))
 
-    def _told_of(self, fresh: DomainSettings) -> Directory:
+    def _use(self, fresh: DomainSettings) -> Directory:
         directory = Directory(settings=fresh, trunks=self._trunks)
         self._settling.directory_changed(directory)
-        self._notices.settings_changed(fresh)
+        self._announcements.settings_changed(fresh)
         return directory
 
     async def _note_that_we_hear(self) -> None:

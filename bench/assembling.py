@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.calls.call_registry import CallRegistry
+from agent.calls.decision_events import decision_event
 from agent.calls.event_reader import read_event
 from agent.calls.events import Event
 from agent.reporting.call_report import report
@@ -65,7 +66,7 @@ def cpu_s_per_call(calls: int) -> float:
         if after is None:
             continue
         for needed in pending_decisions(after, here):
-            after, _ = board.decided(after, needed, event.at)
+            after = board.take(decision_event(after, needed, event.at)) or after
         assert report(after, here, "bench").linkedid == after.linkedid
         if after.ended_at is not None:
             board.forget(after.linkedid)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from agent.calls.call_state import Call, Channel, PendingDecision, Recording, RecordingStage
+from agent.calls.call_state import Call
 from agent.calls.events import (
     BridgeEntered,
     BridgeLeft,
@@ -12,15 +12,10 @@ from agent.calls.events import (
     ChannelStarted,
     Event,
     PickedUp,
-    RecordingDecided,
     RecordingEvent,
-    RecordingHandedOver,
-    RecordingUnwanted,
-    TalkMissed,
 )
 from agent.calls.fold import assemble
 from agent.calls.merge import merged
-from fonoteka.core.naming import segment_name
 
 BRIDGES_SWEPT_AT: Final = 1000  # which bridges a call was in is not kept: those of forgotten calls are swept now and then
 
@@ -33,27 +28,39 @@ class CallRegistry:
 
     def __init__(self, calls: Iterable[Call] = ()) -> None:
         self.calls: dict[str, Call] = {}
-        self.merged: list[Call] = []  # parts of other calls since they were last looked at
+        self._merged: list[Call] = []
         self._call_of_channel: dict[str, str] = {}
         self._call_in_bridge: dict[str, str] = {}
         self._call_of_recording: dict[str, str] = {}
         for call in calls:
             self._keep(call)
 
-    def take(self, event: Event) -> Call | None:
-        """Fold an event into its call; returns the call if that changed it. A call begins with a channel, nothing else."""
+    def fold(self, event: Event) -> tuple[Call | None, Call | None]:
+        """Fold an event into its call. Returns the call before and after, the same if unchanged.
+
+        Only a channel begins a call: for any other event of an unknown call, both are None.
+        """
         if isinstance(event, BridgeEntered) and not event.conference:
             self._merge_into_bridge(event)
         if isinstance(event, PickedUp):
             self._merge(self._call_of(event), self.calls.get(self._call_of_channel.get(event.by, "")))
         before = self._call_of(event)
         if before is None and not isinstance(event, ChannelStarted):
-            return None
+            return None, None
         after = assemble(before, event)
-        if after is before:
-            return None
-        self._keep(after)
-        return after
+        if after is not before:
+            self._keep(after)
+        return before, after
+
+    def take(self, event: Event) -> Call | None:
+        """Fold an event into its call. Returns the call if the event changed it."""
+        before, after = self.fold(event)
+        return None if after is before else after
+
+    def take_merged(self) -> list[Call]:
+        """Return the calls that became part of other calls since the last time."""
+        merged_calls, self._merged = self._merged, []
+        return merged_calls
 
     def _call_of(self, event: Event) -> Call | None:
         """The call an event speaks of: its channel's, whatever linkedid Asterisk gives that by now, else the linkedid's."""
@@ -77,36 +84,7 @@ class CallRegistry:
             self._call_of_channel[uniqueid] = whole.linkedid
         self._keep(whole)
         self.calls[part.linkedid] = part
-        self.merged.append(part)
-
-    def decided(self, call: Call, needed: PendingDecision, at: datetime) -> tuple[Call, str]:
-        """The call with this decision taken, and the name of the recording that is to begin (empty: none)."""
-        segment = _next_segment(call, needed.channel) if needed.decision.record else ""
-        event = RecordingDecided(
-            at=at,
-            linkedid=call.linkedid,
-            uniqueid=needed.channel.uniqueid,
-            user=needed.user,
-            decision=needed.decision,
-            segment=segment,
-            asked=needed.asked,
-            paused=needed.paused,
-        )
-        return self.take(event) or call, segment
-
-    def missed(self, call: Call, needed: PendingDecision, at: datetime) -> Call:
-        """The call, of which a part passed unrecorded before what is due now."""
-        uniqueid, segment = needed.channel.uniqueid, _next_segment(call, needed.channel)
-        return self.take(TalkMissed(at=at, linkedid=call.linkedid, uniqueid=uniqueid, user=needed.user, segment=segment)) or call
-
-    def handed_over(self, call: Call, known: Recording, needed: PendingDecision, at: datetime) -> Call:
-        """The call in which a recording is the user's who picked up its channel; unwanted by their setting, or beside their own."""
-        others = (other for other in call.recordings if other.uniqueid == known.uniqueid and other.segment != known.segment)
-        if needed.decision.record and not any(other.stage is RecordingStage.RUNNING for other in others):
-            event: Event = RecordingHandedOver(at=at, linkedid=call.linkedid, segment=known.segment, user=needed.user)
-            return self.take(event) or call
-        call = self.take(RecordingUnwanted(at=at, linkedid=call.linkedid, segment=known.segment)) or call
-        return call if needed.decision.record else self.decided(call, needed, at)[0]
+        self._merged.append(part)
 
     def call(self, linkedid: str) -> Call | None:
         """The call of that linkedid, or the one that it has become a part of."""
@@ -162,9 +140,3 @@ class CallRegistry:
             self._call_of_channel.setdefault(uniqueid, call.linkedid)
         self._call_in_bridge |= {channel.bridge: call.linkedid for channel in call.channels.values() if channel.bridge is not None}
         self._call_of_recording |= {known.segment: call.linkedid for known in call.recordings if known.segment}
-
-
-def _next_segment(call: Call, channel: Channel) -> str:
-    """The name of a channel's next recording."""
-    part = 1 + sum(known.uniqueid == channel.uniqueid for known in call.recordings)
-    return segment_name(call.linkedid, channel.uniqueid, part)

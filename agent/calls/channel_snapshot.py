@@ -2,21 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final
 
 from agent.ami.event_layout import Shape
+from agent.ami.protocol import Ami
 from agent.calls.caller_text import name_in, number_in
 from agent.calls.event_reader import is_beep, is_conference, people_talk_in
 from agent.calls.events import BridgeEntered, ChannelStarted
 
 SHAPES: Final = {"CoreShowChannel": Shape(lead=("ActionID",), tail=("Duration",), may_follow=("BridgeId",))}
-
-
-class Ami(Protocol):
-    """What of the AMI client a snapshot needs."""
-
-    async def listing(self, name: str, /, timeout_s: float = 10, **headers: str) -> list[Any]:
-        """An action's whole list."""
 
 
 async def snapshot(ami: Ami, now: datetime) -> list[ChannelStarted | BridgeEntered]:

@@ -7,12 +7,13 @@ The dialplan (asterisk_conf/extensions.d/fonoteka.conf) reads it there: no proce
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Final
 
 import structlog
 
+from agent.ami.protocol import Ami
 from agent.rules.recording_rules import decide
 from fonoteka.core.backoff import Backoff
 from fonoteka.core.call_report import Direction
@@ -22,16 +23,6 @@ from fonoteka.core.errors import AmiActionFailed, AmiError, AmiUnsafe
 FAMILY: Final = "fonoteka"
 _TREES: Final = ("notice_in", "notice_out")
 _log = structlog.get_logger()
-
-
-class Ami(Protocol):
-    """What of the AMI client the mirror needs."""
-
-    async def action(self, name: str, /, timeout_s: float = 5, **headers: str) -> Mapping[str, str]:
-        """Send an action, return its answer; raises AmiError."""
-
-    async def listing(self, name: str, /, timeout_s: float = 10, **headers: str) -> list[Any]:
-        """An action's whole list; raises AmiError."""
 
 
 def wanted(settings: DomainSettings) -> dict[str, str]:

@@ -10,14 +10,14 @@ import hmac
 import io
 import secrets
 import socket
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 from asterisk.agi import AGI, AGIException
 
+from agent.ami.protocol import Ami
 from agent.recording.on_demand import OnDemandRequests
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action
@@ -33,13 +33,6 @@ MOST_LINES: Final = 200  # Asterisk begins with about twenty
 MOST_LINE_BYTES: Final = 2048
 BEEPS: Final = {Action.START: 1, Action.RESUME: 1, Action.STOP: 2, Action.PAUSE: 2}
 _log = structlog.get_logger()
-
-
-class Ami(Protocol):
-    """What of the AMI client feature codes need."""
-
-    async def action(self, name: str, /, timeout_s: float = 5, **headers: str) -> Mapping[str, str]:
-        """Send an action, return its answer; raises AmiError."""
 
 
 class FeatureCodes:

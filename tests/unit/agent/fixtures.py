@@ -1,6 +1,8 @@
 """The company of SCENARIOS, as the agent knows it, and calls written as short tables of events."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
@@ -15,9 +17,10 @@ from agent.calls.events import (
     PickedUp,
     Transferred,
 )
+from agent.recording.effects import RestartRecorder
+from agent.recording.plan import plan
 from agent.reporting.call_report import report
 from agent.rules.directory import Directory
-from agent.rules.recording_rules import pending_decisions, picked_up_recordings
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
@@ -34,6 +37,18 @@ ACME = Domain(
     ),
 )
 DIRECTORY = Directory(settings=DomainSettings(version=1, domains=(ACME,)))
+
+
+class AmiDouble:
+    """The manager interface without an Asterisk behind it; a test overrides what it needs."""
+
+    async def action(self, name: str, /, timeout_s: float = 5, **headers: str) -> Mapping[str, str]:
+        """Fail: no action is expected."""
+        raise NotImplementedError(name)
+
+    async def listing(self, name: str, /, timeout_s: float = 10, **headers: str) -> list[Any]:
+        """Fail: no list is expected."""
+        raise NotImplementedError(name)
 
 
 def at(seconds: float) -> datetime:
@@ -77,20 +92,17 @@ def events(table: str) -> list[Event]:
 
 
 def play(stream: list[Event], directory: Directory = DIRECTORY) -> CallRegistry:
-    """A switchboard after these events, with every decision taken that falls due — as the agent does it, without the I/O."""
-    board = CallRegistry()
+    """Return the registry after these events, with every decision that they lead to.
+
+    Recorders are not restarted, as if the ids of the recorders were not known.
+    """
+    registry = CallRegistry()
     for happened in stream:
-        call = board.take(happened)
-        if call is None:
-            continue
-        domain = directory.domain_of(call)
-        for known, needed in picked_up_recordings(call, domain) if domain is not None and isinstance(happened, PickedUp) else ():
-            call = board.handed_over(call, known, needed, happened.at)
-        for needed in pending_decisions(call, domain) if domain is not None else ():
-            if needed.decision.record and isinstance(happened, BridgeEntered) and happened.late:
-                call = board.missed(call, needed, happened.at)
-            call, _ = board.decided(call, needed, happened.at)
-    return board
+        before, after = registry.fold(happened)
+        effects = plan(before, after, happened, directory)
+        for caused in (caused for effect in effects if not isinstance(effect, RestartRecorder) for caused in effect.events):
+            registry.take(caused)
+    return registry
 
 
 def played(table: str, directory: Directory = DIRECTORY) -> Call:
@@ -99,7 +111,7 @@ def played(table: str, directory: Directory = DIRECTORY) -> Call:
     return call
 
 
-def told(call: Call, directory: Directory = DIRECTORY) -> CallReport:
+def report_of(call: Call, directory: Directory = DIRECTORY) -> CallReport:
     """What the store is told of a call."""
     domain = directory.domain_of(call)
     assert domain is not None

@@ -7,7 +7,7 @@ import pytest
 
 from agent.calls.events import BridgeEntered
 from fonoteka.core.call_report import Direction, Reason, Result
-from tests.unit.agent.fixtures import at, events, play, played, told
+from tests.unit.agent.fixtures import at, events, play, played, report_of
 
 IN = """
 0.0 start t PJSIP/trunk-1 {dst} 89131234567
@@ -162,7 +162,7 @@ CALLS = {
 
 @pytest.mark.parametrize(("table", "row"), CALLS.values(), ids=CALLS.keys())
 def test_the_row(table: str, row: Row) -> None:
-    shown = told(played(table))
+    shown = report_of(played(table))
     assert shown.ended_at is not None
     assert row == Row(
         direction=shown.direction,
@@ -178,7 +178,7 @@ def test_the_row(table: str, row: Row) -> None:
 
 
 def test_while_it_goes_on_the_row_tells_the_talk_so_far() -> None:
-    shown = told(played(incoming("152", "1.0 rung t p ANSWER\n1.0 enter p b\n1.0 enter t b")))
+    shown = report_of(played(incoming("152", "1.0 rung t p ANSWER\n1.0 enter p b\n1.0 enter t b")))
     assert (shown.result, shown.answered_at, shown.ended_at, shown.reason) == (Result.ANSWERED, at(1.0), None, None)
 
 
@@ -201,7 +201,7 @@ COMES, RINGS = "3.0 leave p b\n3.0 enter p c\n", "3.0 ring b q acme-421\n"
 @pytest.mark.parametrize("order", [COMES + RINGS, RINGS + COMES])
 def test_a_colleague_who_is_asked_by_keys_is_heard_in_the_recording_there_is(order: str) -> None:
     """Seen in both orders: 152 comes to hear the ringing before and after 421 begins to ring."""
-    shown = told(played(ASKING.format(order=order)))
+    shown = report_of(played(ASKING.format(order=order)))
     assert [segment.user for segment in shown.segments] == ["152"]
 
 
@@ -211,7 +211,7 @@ def test_who_only_rang_took_part_only_in_a_missed_call() -> None:
         "ANSWER", "NOANSWER"
     )
     for table, took_part in ((ring_group, ("152",)), (missed, ("152", "130"))):
-        shown = told(played(table))
+        shown = report_of(played(table))
         assert shown.participants == took_part
 
 
@@ -225,4 +225,7 @@ def test_a_talk_that_began_unheard_is_recorded_from_then_on_and_says_that_a_part
     """)
     late = [replace(happened, late=True) if isinstance(happened, BridgeEntered) else happened for happened in found]
     (call,) = play(late).calls.values()
-    assert [(segment.user, segment.reason) for segment in told(call).segments] == [("152", Reason.AGENT_WAS_DOWN), ("152", None)]
+    assert [(segment.user, segment.reason) for segment in report_of(call).segments] == [
+        ("152", Reason.AGENT_WAS_DOWN),
+        ("152", None),
+    ]

@@ -15,7 +15,7 @@ from agent.calls.caller_text import LONGEST_TEXT, harmless
 from agent.calls.channel_snapshot import SHAPES as LISTED
 from agent.calls.event_reader import SHAPES, WANTED
 from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_bytes
-from tests.unit.agent.fixtures import play, told
+from tests.unit.agent.fixtures import play, report_of
 
 NUMBER: Final = b"89131234567"
 MOST_BYTES: Final = 79  # of a caller's number, as Asterisk 22.10 keeps it
@@ -47,7 +47,7 @@ def called_by(number: bytes) -> bytes:
 def test_the_row_is_that_of_an_honest_caller(tail: bytes) -> None:
     (honest,) = play(read_bytes(PLAIN)).calls.values()
     (call,) = play(read_bytes(called_by(NUMBER + tail))).calls.values()
-    assert told(call) == told(honest)
+    assert report_of(call) == report_of(honest)
 
 
 @given(tail=st.one_of(st.binary(max_size=68), st.text(alphabet="\r\n:, aEvntChlUiqdL19.", max_size=68).map(str.encode)))
@@ -57,7 +57,7 @@ def test_no_bytes_at_all_change_a_row(tail: bytes) -> None:
     (honest,) = play(read_bytes(PLAIN)).calls.values()
     board = play(read_bytes(called_by(NUMBER + b"\r\n" + tail)))
     (call,) = board.calls.values()
-    assert replace(told(call), src_name="") == told(honest)  # their name callers may choose
+    assert replace(report_of(call), src_name="") == report_of(honest)  # their name callers may choose
 
 
 @pytest.mark.parametrize("tail", HOSTILE.values(), ids=HOSTILE.keys())
@@ -85,7 +85,7 @@ def test_an_extension_with_ids_of_its_own() -> None:
     false = b"2458152\r\nPriority: 1\r\nUniqueid: 9.9\r\nLinkedid: 9.9\r\n\r\nEvent: Hangup\r\nX: "
     (honest,) = play(read_bytes(PLAIN)).calls.values()
     board = play(read_bytes(PLAIN.replace(b"Exten: 2458152", b"Exten: " + false)))
-    assert [told(call) for call in board.calls.values()] == [told(honest)]
+    assert [report_of(call) for call in board.calls.values()] == [report_of(honest)]
 
 
 def test_an_event_that_never_becomes_whole_does_not_swallow_the_answers() -> None:

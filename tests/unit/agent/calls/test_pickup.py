@@ -4,7 +4,7 @@ import pytest
 
 from agent.calls.call_state import RecordingStage
 from fonoteka.core.call_report import Reason
-from tests.unit.agent.fixtures import played, told
+from tests.unit.agent.fixtures import played, report_of
 
 PICKED_UP = """
     0.0 start c PJSIP/trunk-1 2458152 89131234567
@@ -36,7 +36,7 @@ PICKED_UP = """
 )
 def test_it_is_recorded_as_who_picked_it_up_is(rings: str, picks: str, segments: list[str], reason: Reason | None) -> None:
     call = played(PICKED_UP.format(rings=rings, picks=picks))
-    shown = told(call)
+    shown = report_of(call)
     assert (shown.answered_by, shown.employee, shown.result) == (picks, picks, "answered")
     assert [segment.user for segment in shown.segments] == segments
     assert shown.reason is reason
@@ -55,7 +55,7 @@ def test_asterisk_tells_of_it_when_they_talk_already(picks: str) -> None:
     """The events of the two channels pass each other (seen: DialEnd before Pickup)."""
     lines = PICKED_UP.format(rings="152", picks=picks).splitlines()
     late = [*lines[:5], *lines[7:10], *lines[5:7], *lines[10:]]
-    shown, expected = told(played("\n".join(late))), told(played("\n".join(lines)))
+    shown, expected = report_of(played("\n".join(late))), report_of(played("\n".join(lines)))
     assert [segment.user for segment in shown.segments] == [segment.user for segment in expected.segments]
     assert (shown.answered_by, shown.result, shown.reason, shown.talk_ms) == (picks, "answered", expected.reason, 2000)
 
@@ -74,6 +74,6 @@ def test_a_colleague_who_calls_and_is_recorded_keeps_their_own() -> None:
         3.2 end   p
         3.2 end   c
     """)
-    shown = told(call)
+    shown = report_of(call)
     assert [segment.user for segment in shown.segments] == ["152"]
     assert shown.answered_by == "421"

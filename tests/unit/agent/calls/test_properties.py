@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, RecordingStage
+from agent.calls.decision_events import decision_event
 from agent.calls.events import ChannelEnded, ChannelStarted, DialBegan, Event, PickedUp, RecordingDone
 from agent.calls.talk_groups import talk_groups
 from agent.rules.recording_rules import pending_decisions
 from fonoteka.core.call_report import CallReport
 from tests.unit.agent.calls.test_fold import CALLS
 from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
-from tests.unit.agent.fixtures import DIRECTORY, RULES, at, event, events, play, told
+from tests.unit.agent.fixtures import DIRECTORY, RULES, at, event, events, play, report_of
 
 TABLES: Final = tuple(CALLS)
 REAL: Final = tuple(sorted(path.stem for path in STREAMS.glob("*.txt")))
@@ -56,7 +57,7 @@ def mixed(streams: list[list[Event]], random: Random) -> Iterator[Event]:
 
 def rows(board: CallRegistry, prefix: str = "") -> dict[str, CallReport]:
     """What the store is told, but for the number of the revision."""
-    return {linkedid: replace(told(call), revision=0) for linkedid, call in board.calls.items() if linkedid.startswith(prefix)}
+    return {linkedid: replace(report_of(call), revision=0) for linkedid, call in board.calls.items() if linkedid.startswith(prefix)}
 
 
 def essence(board: CallRegistry) -> list[tuple[Any, ...]]:
@@ -81,7 +82,7 @@ def assert_over(board: CallRegistry) -> None:
     for call in board.calls.values():
         assert call.ended_at is not None
         assert call.merged_into or (call.talking_since is None and call.settled)
-        assert told(call).linkedid == call.linkedid
+        assert report_of(call).linkedid == call.linkedid
 
 
 @given(st.lists(names, min_size=2, max_size=6), st.randoms(use_true_random=False))
@@ -192,7 +193,7 @@ def test_a_talk_is_never_given_a_second_recorder(parties: tuple[str, ...], happe
             new = [needed for needed in dues if needed.decision.record and needed.channel.uniqueid in group]
             assert len(new) <= (0 if recorded_in(call, group) else 1)
         for needed in dues:
-            call, _ = board.decided(call, needed, happened.at)
+            call = board.take(decision_event(call, needed, happened.at)) or call
         assert not list(pending_decisions(call, domain)), "what was decided is due no more"
 
 

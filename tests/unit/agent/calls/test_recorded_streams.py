@@ -8,11 +8,12 @@ import pytest
 from agent.ami.event_repair import Mending, headers_of
 from agent.ami.framing import Framing
 from agent.calls.call_registry import CallRegistry
+from agent.calls.decision_events import decision_event
 from agent.calls.event_reader import SHAPES, read_event
 from agent.calls.events import Event
 from agent.rules.recording_rules import pending_decisions, stale_recordings
 from fonoteka.core.call_report import Direction, Reason, Result
-from tests.unit.agent.fixtures import DIRECTORY, play, told
+from tests.unit.agent.fixtures import DIRECTORY, play, report_of
 
 STREAMS = Path(__file__).parents[3] / "data" / "streams"
 IN, OUT, INTERNAL = Direction.IN, Direction.OUT, Direction.INTERNAL
@@ -124,7 +125,7 @@ def test_the_row_of_a_real_call(
     segments: tuple[str, ...],
 ) -> None:
     (call,) = play(read_stream(name)).calls.values()
-    shown = told(call)
+    shown = report_of(call)
     row = (
         shown.direction,
         shown.result,
@@ -146,7 +147,7 @@ def test_the_row_of_a_forwarded_call(
     name: str, employee: str | None, dst: str, answered_by: str, segments: tuple[str, ...], reason: Reason | None
 ) -> None:
     (call,) = play(read_stream(name)).calls.values()
-    shown = told(call)
+    shown = report_of(call)
     assert (shown.direction, shown.result) == (IN, ANSWERED)
     row = (shown.employee, shown.dst, shown.answered_by, tuple(segment.user for segment in shown.segments), shown.reason)
     assert row == (employee, dst, answered_by, segments, reason)
@@ -154,7 +155,7 @@ def test_the_row_of_a_forwarded_call(
 
 @pytest.mark.parametrize(("name", "employee", "answered_by", "segments"), TRANSFERRED, ids=[row[0] for row in TRANSFERRED])
 def test_a_transferred_call_has_one_row(name: str, employee: str, answered_by: str, segments: tuple[str, ...]) -> None:
-    rows = [told(call) for call in play(read_stream(name)).calls.values()]
+    rows = [report_of(call) for call in play(read_stream(name)).calls.values()]
     whole = [row for row in rows if row.merged_into is None]
     (shown,) = whole
     assert {row.merged_into for row in rows if row is not shown} <= {shown.linkedid}
@@ -177,14 +178,14 @@ def test_a_recorder_is_outworn_when_its_channel_talks_with_somebody_else() -> No
             if call is None or domain is None:
                 continue
             for needed in pending_decisions(call, domain):
-                call, _ = board.decided(call, needed, event.at)
+                call = board.take(decision_event(call, needed, event.at)) or call
             worn += [known.user for known in stale_recordings(call) if known.user not in worn]
         assert worn == expected, name
 
 
 @pytest.mark.parametrize("name", ["conference_of_colleagues", "conference_with_customer"])
 def test_in_a_conference_everybody_has_their_own_row(name: str) -> None:
-    rows = {row.src: row for row in (told(call) for call in play(read_stream(name)).calls.values())}
+    rows = {row.src: row for row in (report_of(call) for call in play(read_stream(name)).calls.values())}
     assert len(rows) == 3
     assert all(row.result is ANSWERED and row.merged_into is None for row in rows.values())
     recorded = {src: tuple(segment.user for segment in row.segments) for src, row in rows.items()}
@@ -194,5 +195,5 @@ def test_in_a_conference_everybody_has_their_own_row(name: str) -> None:
 
 def test_a_callers_name_comes_as_it_was_meant() -> None:
     (call,) = play(read_stream("in_named")).calls.values()
-    shown = told(call)
+    shown = report_of(call)
     assert shown.src_name == 'Пётр "Ё" <x>; $(id)'

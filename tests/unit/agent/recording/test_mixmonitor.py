@@ -28,8 +28,8 @@ def passed(heard: int, sent: int) -> str:
 async def test_sound_must_have_passed_without_a_recorder(
     answers: tuple[str | None, ...], looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "FORGETS_AFTER_S", 0.0)
-    monkeypatch.setattr(recorder, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(recorder, "BUFFER_EMPTY_AFTER_S", 0.0)
+    monkeypatch.setattr(recorder, "POLL_EVERY_S", 0.0)
     asterisk = Asterisk(*answers)
-    await MixMonitor(asterisk, PurePosixPath("/spool")).forgotten(PHONE.name)
+    await MixMonitor(asterisk, PurePosixPath("/spool")).wait_until_buffer_empty(PHONE.name)
     assert asterisk.asked == looks

@@ -8,7 +8,7 @@ from agent.calls.call_state import Channel
 from agent.recording import rtp_restart as holding
 from agent.recording.rtp_restart import RtpRestarts
 from fonoteka.core.errors import AmiActionFailed
-from tests.unit.agent.fixtures import at
+from tests.unit.agent.fixtures import AmiDouble, at
 
 PHONE = Channel(uniqueid="1.1", name="PJSIP/acme-152-1", exten="", caller_num="", caller_name="", started_at=at(0))
 
@@ -17,7 +17,7 @@ def heard(source: int, packets: int) -> str:
     return f"ssrc=1;themssrc={source};lp=0;rxjitter=0.000000;rxcount={packets};txjitter=0.000000;txcount=75;rlp=0"
 
 
-class Asterisk:
+class Asterisk(AmiDouble):
     """Answers one after the other, the last for ever; None: no such channel."""
 
     def __init__(self, *answers: str | None) -> None:
@@ -46,7 +46,7 @@ class Asterisk:
     ],
 )
 async def test_whether_it_began_anew(answers: tuple[str | None, ...], anew: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holding, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(holding, "POLL_EVERY_S", 0.0)
     phones = RtpRestarts(Asterisk(*answers))
     await phones.held(PHONE)
     assert await phones.has_restarted(PHONE) is anew

@@ -7,7 +7,7 @@ import pytest
 from agent.calls.events import Held, RecordingDecided, RecordingEnding, RecordingMuted
 from fonoteka.core.call_report import Decision, PathStep
 from tests.unit.agent.calls.test_recorded_streams import read_stream
-from tests.unit.agent.fixtures import at, event, events, play, told
+from tests.unit.agent.fixtures import at, event, events, play, report_of
 
 _TAKEN = "arrive 2458152, ring 152, answer 152, record 152"
 _ASKED = f"{_TAKEN}, hold 152, 152:ring 421, answer 421"
@@ -66,7 +66,7 @@ def shown(step: PathStep) -> str:
 
 @pytest.mark.parametrize("name", WAYS)
 def test_the_way_of_a_real_call(name: str) -> None:
-    rows = [row for row in map(told, play(read_stream(name)).calls.values()) if row.merged_into is None]
+    rows = [row for row in map(report_of, play(read_stream(name)).calls.values()) if row.merged_into is None]
     row = rows[0]  # those of a conference have a row each; the first is the customer's
     assert ", ".join(map(shown, row.path)) == WAYS[name]
     times = [step.at for step in row.path]
@@ -74,7 +74,7 @@ def test_the_way_of_a_real_call(name: str) -> None:
 
 
 def test_a_customer_in_a_conference_was_answered_by_whoever_led_them_there() -> None:
-    (row,) = [row for row in map(told, play(read_stream("conference_with_customer")).calls.values()) if row.dst == "2458152"]
+    (row,) = [row for row in map(report_of, play(read_stream("conference_with_customer")).calls.values()) if row.dst == "2458152"]
     assert row.answered_by == "152"
 
 
@@ -108,7 +108,7 @@ def test_what_was_asked_of_a_recording_is_told() -> None:
     ):
         board.take(happened)
     (call,) = board.calls.values()
-    assert ", ".join(map(shown, told(call).path)) == (
+    assert ", ".join(map(shown, report_of(call).path)) == (
         "arrive 2458777, ring 777, answer 777, no_record 777 (on_demand_not_asked), record 777, pause_record 777, "
         "resume_record 777, stop_record 777, record 777, leave 777, end"
     )
@@ -118,7 +118,7 @@ def test_hold_is_told_once_however_often_a_telephone_says_it() -> None:
     stream = read_stream("hold_and_resume")
     (once,) = play(stream).calls.values()
     (twice,) = play([happened for happened in stream for _ in range(2)]).calls.values()
-    assert told(twice).path == told(once).path
+    assert report_of(twice).path == report_of(once).path
 
 
 def test_a_queue_that_rings_on_is_told_whole() -> None:
@@ -131,7 +131,7 @@ def test_a_queue_that_rings_on_is_told_whole() -> None:
             event(f"{number}.9 end q{number} 19"),
         ]
     (call,) = play(ringing).calls.values()
-    path = told(call).path
+    path = report_of(call).path
     assert [step.what for step in path].count("ring") == [step.what for step in path].count("no_answer") == 200
     assert path[-1].at == at(199.9)
 
@@ -149,7 +149,7 @@ def test_whoever_holds_and_resumes_for_ever_neither_fills_the_path_nor_holds_up_
     holding = [Held(at=at(2 + number / 50), linkedid="1", uniqueid="a", on=number % 2 == 0) for number in range(10_000)]
     (call,) = play([*events(talk), *holding, event("300 end a 16"), event("300 end b 16")]).calls.values()
     began = process_time()
-    path = told(call).path
+    path = report_of(call).path
     assert process_time() - began < 2
     assert len(path) < 600
     assert path[-1].what == "end"

@@ -6,14 +6,15 @@ import pytest
 
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, Mute, PendingDecision
+from agent.calls.decision_events import decision_event
 from agent.calls.events import Event, RecordingClosed, RecordingEnding, RecordingMuted
-from agent.recording.lifecycle import manifest
+from agent.recording.manifest import make_manifest
 from agent.rules.directory import DomainIndex
 from agent.rules.on_demand_rules import MAX_REQUESTS_PER_CALL, OnDemandPlan, action_of_key, plan_request
 from agent.rules.recording_rules import pending_decisions
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action, MutedSpan, Reason, RecorderState
-from tests.unit.agent.fixtures import DIRECTORY, at, events, play, told
+from tests.unit.agent.fixtures import DIRECTORY, at, events, play, report_of
 
 START, STOP, PAUSE, RESUME = Action
 ON, PAUSED, OFF = RecorderState
@@ -89,7 +90,7 @@ class Board:
         for event in happened:
             call = self.board.take(event)
             for needed in pending_decisions(call, self.domain) if call is not None else ():
-                self.board.decided(self.call, needed, event.at)
+                self.board.take(decision_event(self.call, needed, event.at))
 
     def ask(self, action: Action, login: str | None, at_s: float) -> Refusal | None:
         plan = plan_request(self.call, self.domain, action, login)
@@ -101,7 +102,7 @@ class Board:
     def perform(self, plan: OnDemandPlan, at_s: float) -> None:
         when = at(at_s)
         for needed in (*plan.begin, *plan.refuse):
-            self.board.decided(self.call, needed, when)
+            self.board.take(decision_event(self.call, needed, when))
         for ending in plan.end:
             segment = ending.recording.segment
             self.take(RecordingEnding(at=when, linkedid="1", segment=segment, reason=ending.reason))
@@ -110,12 +111,12 @@ class Board:
             self.take(*(RecordingMuted(at=when, linkedid="1", segment=one.segment, muted=muted) for one in recordings))
 
     def sides(self) -> dict[str, tuple[RecorderState, Reason | None, bool, bool]]:
-        live = told(self.call).live
+        live = report_of(self.call).live
         assert live is not None
         return {side.user: (side.recorder, side.reason, side.may_start, side.may_stop) for side in live.sides}
 
     def segments(self) -> list[tuple[str, Reason | None]]:
-        return [(segment.user, segment.reason) for segment in told(self.call).segments]
+        return [(segment.user, segment.reason) for segment in report_of(self.call).segments]
 
 
 NOT_ASKED = Reason.ON_DEMAND_NOT_ASKED
@@ -141,13 +142,13 @@ def test_each_side_is_told(table: str, sides: dict[str, tuple[RecorderState, Rea
 
 
 def test_who_talks_is_told_and_since_when() -> None:
-    live = told(Board(talk("152")).call).live
+    live = report_of(Board(talk("152")).call).live
     assert live is not None
     assert [(party.who, party.login) for party in live.parties] == [("89131234567", None), ("152", "152")]
     assert live.talking_since == at(1.0)
-    ringing = told(Board("\n".join(talk("777").splitlines()[:3])).call).live
+    ringing = report_of(Board("\n".join(talk("777").splitlines()[:3])).call).live
     assert ringing is not None and (ringing.parties, ringing.talking_since) == ((), None)
-    assert told(Board(talk("152", "5 end t", "5 end p")).call).live is None
+    assert report_of(Board(talk("152", "5 end t", "5 end p")).call).live is None
 
 
 REFUSED = {
@@ -268,7 +269,7 @@ def test_a_recorder_that_came_with_a_picked_up_channel_says_nothing_of_who_has_i
     board = Board(talk("152"))
     channel = replace(board.call.channels["p"], name="PJSIP/acme-130-9")
     picked_up = replace(board.call, channels={**board.call.channels, "p": channel})
-    live = told(picked_up).live
+    live = report_of(picked_up).live
     assert live is not None
     assert [(side.user, side.recorder, side.reason) for side in live.sides] == [("130", OFF, Reason.USER_OFF)]
 
@@ -279,7 +280,7 @@ def test_what_is_paused_at_the_end_is_so_until_the_end_of_the_audio() -> None:
     board.ask(RESUME, "152", 3)
     board.ask(PAUSE, "152", 4)
     known = board.call.recordings[0]
-    paper = manifest(known.segment, "152", at(1), 5000, told(board.call), muted=known.muted)
+    paper = make_manifest(known.segment, "152", at(1), 5000, report_of(board.call), muted=known.muted)
     assert paper.muted == (MutedSpan(from_ms=1000, to_ms=2000), MutedSpan(from_ms=3000, to_ms=5000))
 
 
@@ -292,7 +293,7 @@ def test_a_recorder_that_is_renewed_goes_on_paused_and_asked_for() -> None:
     again = PendingDecision(
         channel=board.call.channels["p"], user="777", decision=known.decision, asked=known.asked, paused=known.paused
     )
-    board.board.decided(board.call, again, at(4))
+    board.board.take(decision_event(board.call, again, at(4)))
     assert board.sides()["777"] == (PAUSED, None, False, True)
 
 
