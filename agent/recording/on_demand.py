@@ -77,12 +77,12 @@ class OnDemandRequests:
 
     async def _perform(self, call: Call, plan: OnDemandPlan) -> Refusal | None:
         try:
-            for pending in plan.begin:
+            for pending in plan.start:
                 if not self._is_running(await self._actions.start(call, pending, datetime.now(UTC))):
                     return Refusal.PBX_FAILED
             for pending in plan.refuse:
                 self._actions.refuse(call, pending, datetime.now(UTC))
-            for stop in plan.end:
+            for stop in plan.stop:
                 await self._actions.stop(call, stop, datetime.now(UTC))
             for muted, recordings in ((True, plan.pause), (False, plan.resume)):
                 for recording in recordings:

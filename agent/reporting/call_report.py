@@ -54,7 +54,7 @@ def _live(call: Call, company: DomainIndex) -> LiveReport:
         if channel.uniqueid in talking and not channel.is_local:
             user = company.user(channel)
             parties.append(Party(who=party(call, channel, company), login=user.login if user is not None else None))
-    sides = tuple(stand.told() for stand in recording_statuses(call, company))
+    sides = tuple(status.side() for status in recording_statuses(call, company))
     return LiveReport(parties=tuple(parties), talking_since=call.talking_since if parties else None, sides=sides)
 
 

@@ -101,9 +101,9 @@ class Board:
 
     def perform(self, plan: OnDemandPlan, at_s: float) -> None:
         when = at(at_s)
-        for needed in (*plan.begin, *plan.refuse):
+        for needed in (*plan.start, *plan.refuse):
             self.board.take(decision_event(self.call, needed, when))
-        for ending in plan.end:
+        for ending in plan.stop:
             segment = ending.recording.segment
             self.take(RecordingEnding(at=when, linkedid="1", segment=segment, reason=ending.reason))
             self.take(RecordingClosed(at=when, linkedid="1", segment=segment, started_at=None))
