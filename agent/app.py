@@ -129,11 +129,11 @@ class Agent:
                     _log.info("ami.up")
                     metrics.AMI_CONNECTED.set(1)
                     self._announcements.link_up()
-                    await self._resync.at_once()
+                    await self._resync.after_login()
                     self._coordinator.link_up()
                 case Garbled():
                     metrics.GARBLED.inc()
-                    self._resync.soon()
+                    self._resync.request()
                 case LinkDown(reason=reason):
                     _log.warning("ami.down", reason=reason)
                     metrics.AMI_CONNECTED.set(0)

@@ -1,4 +1,4 @@
-"""The calls that go on: each event finds its call, and the call is folded on. No I/O here; the coordinator acts."""
+"""The calls in progress: finds the call of each event and folds the event into it. No I/O."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -17,13 +17,14 @@ from agent.calls.events import (
 from agent.calls.fold import assemble
 from agent.calls.merge import merged
 
-BRIDGES_SWEPT_AT: Final = 1000  # which bridges a call was in is not kept: those of forgotten calls are swept now and then
+# A call does not keep its earlier bridges, so the bridges of forgotten calls are removed together.
+SWEEP_BRIDGES_AT: Final = 1000
 
 
 class CallRegistry:
-    """All calls that are not settled, by linkedid, and which call each channel, bridge and recording belongs to.
+    """All calls that are not settled, indexed by linkedid, channel, bridge and recording.
 
-    They are looked up, never looked through: while the store is away there may be thousands.
+    Every search uses an index: while the store is away, there may be thousands of calls.
     """
 
     def __init__(self, calls: Iterable[Call] = ()) -> None:
@@ -63,15 +64,18 @@ class CallRegistry:
         return merged_calls
 
     def _call_of(self, event: Event) -> Call | None:
-        """The call an event speaks of: its channel's, whatever linkedid Asterisk gives that by now, else the linkedid's."""
+        """Return the call of an event: of its channel, else of its linkedid.
+
+        Asterisk changes the linkedid of a channel during a call, so the channel counts first.
+        """
         if isinstance(event, RecordingEvent):
             return self.with_recording(event.segment)
-        of_channel = (known for uniqueid in event.channels if (known := self._call_of_channel.get(uniqueid)) is not None)
+        of_channel = (found for uniqueid in event.channels if (found := self._call_of_channel.get(uniqueid)) is not None)
         call = self.calls.get(next(of_channel, event.linkedid))
         return self.calls.get(call.merged_into, call) if call is not None and call.merged_into else call
 
     def _merge_into_bridge(self, event: BridgeEntered) -> None:
-        """Where a channel joins a bridge in which another call's channels are, the two calls are one from now on."""
+        """Merge two calls when a channel of one enters a bridge with channels of the other."""
         there = self.call(self._call_in_bridge.get(event.bridge, ""))
         if there is not None and any(there.members(event.bridge)):
             self._merge(self._call_of(event), there)
@@ -79,28 +83,28 @@ class CallRegistry:
     def _merge(self, one: Call | None, other: Call | None) -> None:
         if one is None or other is None or one is other:
             return
-        whole, part = merged(one, other)
+        continuing, part = merged(one, other)
         for uniqueid in part.channels:
-            self._call_of_channel[uniqueid] = whole.linkedid
-        self._keep(whole)
+            self._call_of_channel[uniqueid] = continuing.linkedid
+        self._keep(continuing)
         self.calls[part.linkedid] = part
         self._merged.append(part)
 
     def call(self, linkedid: str) -> Call | None:
-        """The call of that linkedid, or the one that it has become a part of."""
+        """Return the call with this linkedid, or the call that it became a part of."""
         call = self.calls.get(linkedid)
         return self.calls.get(call.merged_into, call) if call is not None and call.merged_into else call
 
     def call_of_channel(self, uniqueid: str) -> Call | None:
-        """The call of which this is a channel."""
+        """Return the call of a channel."""
         return self.call(self._call_of_channel.get(uniqueid, ""))
 
     def with_recording(self, segment: str) -> Call | None:
-        """The call of which this is a recording."""
+        """Return the call of a recording."""
         return self.call(self._call_of_recording.get(segment, ""))
 
     def is_news(self, event: Event) -> bool:
-        """Whether an event would change what is believed."""
+        """Return whether an event would change its call, or begin one."""
         call = self._call_of(event)
         return isinstance(event, ChannelStarted) if call is None else assemble(call, event) is not call
 
@@ -112,19 +116,19 @@ class CallRegistry:
         for uniqueid in call.channels:
             if self._call_of_channel.get(uniqueid) == linkedid:
                 del self._call_of_channel[uniqueid]
-        for known in call.recordings:
-            self._call_of_recording.pop(known.segment, None)
-        if len(self._call_in_bridge) > BRIDGES_SWEPT_AT + 2 * len(self.calls):
+        for recording in call.recordings:
+            self._call_of_recording.pop(recording.segment, None)
+        if len(self._call_in_bridge) > SWEEP_BRIDGES_AT + 2 * len(self.calls):
             self._call_in_bridge = {bridge: of for bridge, of in self._call_in_bridge.items() if of in self.calls}
 
-    def reconcile(self, seen: Iterable[ChannelStarted | BridgeEntered], ended_at: Callable[[Call], datetime]) -> Iterator[Event]:
-        """The events that must have been missed, given all channels that Asterisk has now (and the bridges they are in).
+    def reconcile(self, listed: Iterable[ChannelStarted | BridgeEntered], ended_at: Callable[[Call], datetime]) -> Iterator[Event]:
+        """Return the events that were missed, given all channels and bridges that Asterisk lists.
 
-        `ended_at` says when the channels of a call that are no longer there must have ended.
+        `ended_at` returns when the channels of a call ended that are no longer listed.
         """
-        seen = list(seen)
-        alive = {event.uniqueid for event in seen if isinstance(event, ChannelStarted)}
-        bridges = {event.uniqueid: event for event in seen if isinstance(event, BridgeEntered)}
+        listed = list(listed)
+        alive = {event.uniqueid for event in listed if isinstance(event, ChannelStarted)}
+        bridges = {event.uniqueid: event for event in listed if isinstance(event, BridgeEntered)}
         for call in list(self.calls.values()):
             missed_at = ended_at(call)
             for channel in call.channels.values():
@@ -132,11 +136,11 @@ class CallRegistry:
                     yield ChannelEnded(at=missed_at, linkedid=call.linkedid, uniqueid=channel.uniqueid, cause=0)
                 elif channel.bridge is not None and channel.uniqueid not in bridges and channel.ended_at is None:
                     yield BridgeLeft(at=missed_at, linkedid=call.linkedid, uniqueid=channel.uniqueid, bridge=channel.bridge)
-        yield from seen
+        yield from listed
 
     def _keep(self, call: Call) -> None:
         self.calls[call.linkedid] = call
         for uniqueid in call.channels:
             self._call_of_channel.setdefault(uniqueid, call.linkedid)
         self._call_in_bridge |= {channel.bridge: call.linkedid for channel in call.channels.values() if channel.bridge is not None}
-        self._call_of_recording |= {known.segment: call.linkedid for known in call.recordings if known.segment}
+        self._call_of_recording |= {recording.segment: call.linkedid for recording in call.recordings if recording.segment}

@@ -8,7 +8,7 @@ from fonoteka.core.naming import segment_name
 
 
 def decision_event(call: Call, pending: PendingDecision, at: datetime) -> RecordingDecided:
-    """Return the event that takes a decision. Its `segment` names the recording, empty for a refusal."""
+    """Return the event that takes a decision; its `segment` is empty for a refusal."""
     return RecordingDecided(
         at=at,
         linkedid=call.linkedid,

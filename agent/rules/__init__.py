@@ -1,1 +1,1 @@
-"""The recording rules: which channels are recorded, which numbers are outside, which requests are allowed."""
+"""The recording rules: which channels are recorded, and which requests are allowed."""

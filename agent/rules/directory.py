@@ -16,8 +16,8 @@ from fonoteka.core.phone_numbers import normalise
 class DomainIndex:
     """The settings of one domain, indexed.
 
-    `trunks` are the endpoints that lead outside the PBX. If it is empty, every endpoint that belongs
-    to no user leads outside.
+    `trunks` are the endpoints that lead outside the PBX. If it is empty, every endpoint that does
+    not belong to a user leads outside.
     """
 
     settings: Domain

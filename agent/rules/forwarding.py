@@ -1,4 +1,4 @@
-"""Whether a call was forwarded outside, on whose behalf, and whether it may be recorded (manual, I).
+"""Whether a call was forwarded outside, for which user, and whether it is recorded (manual, I).
 
 A call can be forwarded by the telephone's own 302, a rule of the dialplan, an outside member of a
 queue or a transfer. All of them look the same: an outside party is rung, and no user of the domain

@@ -22,7 +22,7 @@ from lab.sip.handset import TRUNK, handset
 
 async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two calls of hostile callers; of one the end is not heard. While they last nothing is found to be amiss."""
-    monkeypatch.setattr(comparing, "ON_THEIR_WAY_S", 0.5)
+    monkeypatch.setattr(comparing, "EVENTS_ARRIVE_WITHIN_S", 0.5)
     board, found, heard = CallRegistry(), list[Event](), list[Event]()
     client = AmiClient(
         pbx.ami, pbx.ami_user, pbx.ami_secret, events=WANTED - {"Hangup", "BridgeLeave"}, shapes={**SHAPES, **LISTED}
@@ -47,13 +47,13 @@ async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk
         async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk, handset(pbx, "421") as other:
             first, _ = await answered(outside, "2458152", desk, user=HOSTILE_NUMBERS["forging"])
             second, _ = await answered(outside, "2458421", other, user=HOSTILE_NUMBERS["list"])
-            checking.soon()
+            checking.request()
             await asyncio.sleep(1.5)
             assert not found
             seen = await snapshot(client, datetime.now(UTC))
             assert len([event for event in seen if isinstance(event, BridgeEntered)]) == 4
             await first.hang_up()
-            checking.soon()
+            checking.request()
             await asyncio.sleep(2.5)
             ended = [call.ended_at is not None for call in board.calls.values()]
             assert ended == [True, False]
