@@ -1,7 +1,8 @@
-"""The agent: one ordered stream of events in, recordings and reports out. The loop and its wiring; what is decided is elsewhere.
+"""The agent of one PBX: the main loop and the wiring of its parts.
 
-AMI ─▶ read_event ─▶ Acting: Switchboard (assemble) ─▶ due (decide) ─▶ Recordings (MixMonitor, legs) ─▶ spool
-                               └─▶ Settling (report, journal) ─▶ CallShipper              mixed/ ─▶ RecordingShipper
+AMI ─▶ read_event ─▶ RecordingCoordinator: CallRegistry (fold) ─▶ plan ─▶ effects:
+           MixMonitor, RecordingLifecycle ─▶ spool          mixed/ ─▶ RecordingShipper
+           Settling (report, journal) ─▶ CallShipper
 """
 
 import asyncio
@@ -44,13 +45,13 @@ from fonoteka.core.config import Configuration, require_secret, split_address
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.spool import Spool
 
-PROVE_SPOOL_EVERY_S: Final = 60.0
-HEARD_EVERY_S: Final = 10.0
+CHECK_SPOOL_EVERY_S: Final = 60.0
+TOUCH_LINK_FILE_EVERY_S: Final = 10.0
 _log = structlog.get_logger()
 
 
 class Agent:
-    """One PBX's agent. `run()` goes on until cancelled."""
+    """The agent of one PBX. `run()` is active until cancelled."""
 
     def __init__(self, configuration: Configuration, source: Path | None) -> None:
         pbx = configuration.pbx
@@ -78,19 +79,19 @@ class Agent:
             RtpRestarts(self._ami),
             self._spawn,
         )
-        self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._ended_unheard)
+        self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._end_of)
         self._call_shipper = CallShipper(self._api, self._settling.acknowledged)
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
-        self._heard = self._spool.root / "heard"  # its time is when we last heard Asterisk
+        self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
         self._settings_copy = self._spool.root / "settings.json"
-        known = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
-        self._coordinator.directory = self._use(known)
+        copy = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
+        self._coordinator.directory = self._use(copy)
         self._requests = OnDemandRequests(self._registry, self._coordinator)
         self._feature_codes = FeatureCodes(pbx.agi, self._ami, self._requests)
         self._tasks: asyncio.TaskGroup
 
     async def run(self) -> None:
-        """Connect, follow, record, ship. Raises AmiRefused if the first login is turned down."""
+        """Run all parts until cancelled. Raises AmiRefused if Asterisk refuses the first login."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._spawn(self._ami.run())
@@ -101,9 +102,9 @@ class Agent:
                 self._spawn(again_and_again("recording shipper", self._recording_shipper.run))
                 self._spawn(again_and_again("settling", partial(self._settling.run, self._call_shipper)))
                 self._spawn(again_and_again("spool metrics", partial(metrics.follow_spool, self._spool)))
-                self._spawn(again_and_again("spool proof", self._prove_spool))
+                self._spawn(again_and_again("spool check", self._check_spool))
                 self._spawn(again_and_again("resync", self._resync.run))
-                self._spawn(again_and_again("heard", self._note_that_we_hear))
+                self._spawn(again_and_again("link file", self._touch_link_file))
                 self._spawn(again_and_again("commands", self._follow_commands))
                 self._spawn(again_and_again("feature codes", self._feature_codes.run))
                 self._coordinator.resume()
@@ -117,7 +118,7 @@ class Agent:
         self._tasks.create_task(work)
 
     async def _follow(self) -> None:
-        """The main loop: nothing in it waits for anything but Asterisk."""
+        """Take the events of Asterisk in order; nothing here waits for anything else."""
         while True:
             match await self._ami.next():
                 case AmiEvent() as message:
@@ -138,10 +139,16 @@ class Agent:
                     _log.warning("ami.down", reason=reason)
                     metrics.AMI_CONNECTED.set(0)
 
-    def _ended_unheard(self, call: Call) -> datetime:
-        """When a call ended that ended while nobody listened: its legs tell, else it is when we last heard anything."""
-        heard = datetime.fromtimestamp(self._heard.stat().st_mtime, UTC) if self._heard.exists() else datetime.now(UTC)
-        return max(call.moments[-1].at if call.moments else call.started_at, self._lifecycle.last_written(call) or heard)
+    def _end_of(self, call: Call) -> datetime:
+        """Return when a call ended whose end was missed.
+
+        It is the last write to a leg of the call, else the last time Asterisk was connected.
+        """
+        connected_at = datetime.now(UTC)
+        if self._link_file.exists():
+            connected_at = datetime.fromtimestamp(self._link_file.stat().st_mtime, UTC)
+        last_event_at = call.moments[-1].at if call.moments else call.started_at
+        return max(last_event_at, self._lifecycle.last_written(call) or connected_at)
 
     async def _follow_settings(self) -> None:
         await settings.follow(
@@ -149,44 +156,45 @@ class Agent:
         )
 
     async def _follow_commands(self) -> None:
-        await commands.follow(self._api, self._carry_out, self._spawn)
+        await commands.follow(self._api, self._handle_command, self._spawn)
 
-    async def _carry_out(self, command: Command) -> CommandOutcome:
+    async def _handle_command(self, command: Command) -> CommandOutcome:
         refusal = await self._requests.by_command(command.linkedid, command.action, command.login)
         call = self._registry.call(command.linkedid)
         return CommandOutcome(refusal=refusal, report=self._settling.told(call) if call is not None else None)
 
-    def _settings_changed(self, fresh: DomainSettings) -> None:
-        self._coordinator.directory_changed(self._use(fresh))
+    def _settings_changed(self, changed: DomainSettings) -> None:
+        self._coordinator.directory_changed(self._use(changed))
 
-    def _use(self, fresh: DomainSettings) -> Directory:
-        directory = Directory(settings=fresh, trunks=self._trunks)
+    def _use(self, changed: DomainSettings) -> Directory:
+        directory = Directory(settings=changed, trunks=self._trunks)
         self._settling.directory_changed(directory)
-        self._announcements.settings_changed(fresh)
+        self._announcements.settings_changed(changed)
         return directory
 
-    async def _note_that_we_hear(self) -> None:
-        """Leave a sign of life, so that after a death it is known how long nobody listened."""
+    async def _touch_link_file(self) -> None:
+        """Touch the link file, so that the next run knows since when events were missed."""
         while True:
             if self._ami.connected:
-                self._heard.touch()
-            await asyncio.sleep(HEARD_EVERY_S)
+                self._link_file.touch()
+            await asyncio.sleep(TOUCH_LINK_FILE_EVERY_S)
 
-    async def _prove_spool(self) -> None:
-        """Every minute: does Asterisk see the folder that we see? Told when the answer changes."""
-        before: str | None = ""
+    async def _check_spool(self) -> None:
+        """Check every minute that Asterisk sees the same spool; log a problem once."""
+        reported: str | None = ""
         while True:
             trouble = await asyncio.to_thread(spool_trouble, self._ami_address, self._spool.root, self._spool_in_asterisk)
-            if trouble is not None and trouble != before:
-                _log.error("spool.not_shared", why=trouble)
-            before = trouble
-            await asyncio.sleep(PROVE_SPOOL_EVERY_S)
+            if trouble is not None and trouble != reported:
+                _log.error("spool.not_shared", reason=trouble)
+            reported = trouble
+            await asyncio.sleep(CHECK_SPOOL_EVERY_S)
 
 
 async def run(configuration: Configuration, source: Path | None) -> None:
-    """Run the agent until cancelled. `source` is the configuration's file, to be named in what is said of it."""
+    """Run the agent until cancelled. `source` is the configuration file, named in errors."""
     if configuration.agent.metrics is not None:
         metrics.serve(split_address(configuration.agent.metrics))
-    gc.freeze()  # what was imported stays: looking through it again and again was a twenty-fifth of a busy agent's time
+    # Imported modules stay: scanning them repeatedly took 4 % of a busy agent's time.
+    gc.freeze()
     gc.set_threshold(10_000)
     await Agent(configuration, source).run()

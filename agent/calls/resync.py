@@ -28,7 +28,7 @@ _Difference = tuple[type[Event], tuple[str, ...], str]
 
 
 class Resync:
-    """Folds missed events with `take`; `ended_at` returns when a call ended whose end was missed."""
+    """Folds missed events with `take`. `ended_at` dates a call whose end was missed."""
 
     def __init__(
         self, ami: AmiClient, registry: CallRegistry, take: Callable[[Event], None], ended_at: Callable[[Call], datetime]
@@ -45,7 +45,7 @@ class Resync:
             try:
                 listed = await snapshot(self._ami, datetime.now(UTC))
             except AmiError as error:
-                _log.warning("ami.no_snapshot", error=str(error))
+                _log.warning("resync.failed", error=str(error))
                 await asyncio.sleep(1.0)
                 continue
             for event in self._registry.reconcile(listed, self._ended_at):
@@ -67,7 +67,7 @@ class Resync:
             try:
                 await self.compare()
             except AmiError as error:
-                _log.warning("ami.not_compared", error=str(error))
+                _log.warning("resync.failed", error=str(error))
 
     async def compare(self) -> None:
         """Fold the events that two lists, two seconds apart, show as missed. Raises AmiError."""

@@ -87,7 +87,7 @@ class RecordingCoordinator:
                 self._settling.changed(part)
         except Exception:
             metrics.ERRORS.inc()
-            _log.exception("event.not_understood", linkedid=event.linkedid, event_type=type(event).__name__)
+            _log.exception("event.failed", linkedid=event.linkedid, event_type=type(event).__name__)
 
     def directory_changed(self, directory: Directory) -> None:
         """Decide on calls whose domain is known from now on; mark what was not recorded meanwhile."""

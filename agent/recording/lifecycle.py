@@ -141,9 +141,9 @@ class RecordingLifecycle:
         try:
             manifest = read_manifest(recording_folder)
         except SpoolError as error:
-            _log.error("recording.orphan", folder=str(recording_folder), error=str(error), hint="kept where it is, with its audio")
+            _log.error("orphan.kept", folder=str(recording_folder), error=str(error), hint="kept where it is, with its audio")
             return
-        _log.warning("recording.orphan_taken_up", segment=recording_folder.name, linkedid=manifest.call.linkedid)
+        _log.warning("orphan.taken_up", segment=recording_folder.name, linkedid=manifest.call.linkedid)
         await asyncio.to_thread(self._hand_over, recording_folder, manifest)
 
     def has_moved_on(self, segment: str) -> bool:

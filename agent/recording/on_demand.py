@@ -1,4 +1,7 @@
-"""Doing what somebody asks of the recording of a call that goes on; `rules.on_demand_rules` decides."""
+"""Requests about the recording of a call in progress, by the API or by a feature code.
+
+`agent.rules.on_demand_rules` decides, this module carries the plan out.
+"""
 
 import asyncio
 from datetime import UTC, datetime
@@ -41,23 +44,23 @@ class RecordingActions(Protocol):
 
 
 class OnDemandRequests:
-    """Carries out one thing at a time for each call."""
+    """Carries out the requests, one at a time for each call."""
 
     def __init__(self, registry: CallRegistry, actions: RecordingActions) -> None:
         self._registry, self._actions = registry, actions
         self._busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def by_command(self, linkedid: str, action: Action, login: str | None) -> Refusal | None:
-        """Do what was asked over the API; returns why it was not done."""
+        """Carry out a request of the API. Returns the refusal, None if it was done."""
         async with self._busy.setdefault(linkedid, asyncio.Lock()):
             call = self._registry.call(linkedid)
             domain = self._actions.domain_of(call) if call is not None else None
             if call is None or domain is None:
                 return Refusal.CALL_IS_OVER
-            return await self._do(call, domain, action, login)
+            return await self._carry_out(call, domain, action, login)
 
     async def by_key(self, key: str, uniqueid: str) -> tuple[Action, Refusal | None] | None:
-        """Do what a feature code means that was pressed on a channel; None if that is no user's."""
+        """Carry out a feature code. Returns None if the channel belongs to no user."""
         call = self._registry.call_of_channel(uniqueid)
         domain = self._actions.domain_of(call) if call is not None else None
         user = domain.user(call.channels.get(uniqueid)) if call is not None and domain is not None else None
@@ -66,13 +69,13 @@ class OnDemandRequests:
         async with self._busy.setdefault(call.linkedid, asyncio.Lock()):
             call = self._registry.call_of_channel(uniqueid) or call
             action = action_of_key(call, domain, key, user.login)
-            return None if action is None else (action, await self._do(call, domain, action, user.login))
+            return None if action is None else (action, await self._carry_out(call, domain, action, user.login))
 
-    async def _do(self, call: Call, domain: DomainIndex, action: Action, login: str | None) -> Refusal | None:
+    async def _carry_out(self, call: Call, domain: DomainIndex, action: Action, login: str | None) -> Refusal | None:
         plan = plan_request(call, domain, action, login)
         refusal = plan if isinstance(plan, Refusal) else await self._perform(call, plan)
         self._actions.keep(call)
-        _log.info("recording.asked_for", linkedid=call.linkedid, action=action, user=login, refused=refusal)
+        _log.info("request.handled", linkedid=call.linkedid, action=action, user=login, reason=refusal)
         return refusal
 
     async def _perform(self, call: Call, plan: OnDemandPlan) -> Refusal | None:
@@ -88,7 +91,7 @@ class OnDemandRequests:
                 for recording in recordings:
                     await self._actions.mute(call, recording, muted)
         except AmiError as error:
-            _log.error("recording.not_done", linkedid=call.linkedid, error=str(error))
+            _log.error("request.failed", linkedid=call.linkedid, error=str(error))
             return Refusal.PBX_FAILED
         return None
 

@@ -55,7 +55,7 @@ class RecorderTasks:
         try:
             self.lifecycle.prepare(make_manifest(segment, recording.user, at, 0, report))
         except OSError as error:
-            _log.error("recording.no_folder", linkedid=call.linkedid, segment=segment, error=str(error))
+            _log.error("recording.not_prepared", linkedid=call.linkedid, segment=segment, error=str(error))
             reason = Reason.DISK_FULL if error.errno == errno.ENOSPC else Reason.ASTERISK_FAILED
             self.registry.take(RecordingLost(at=at, linkedid=call.linkedid, segment=segment, reason=reason))
             return False
@@ -120,7 +120,7 @@ class RecorderTasks:
             log.warning("recording.refused_by_asterisk", error=str(error))
             return False
         except AmiError as error:
-            log.warning("recording.unsure", error=str(error))
+            log.warning("recording.not_confirmed", error=str(error))
         else:
             log.info("recording.asked")
             if not wide:
