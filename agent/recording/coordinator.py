@@ -78,7 +78,7 @@ class RecordingCoordinator:
         self.directory = Directory(settings=DomainSettings(version=0))
 
     def take(self, event: Event) -> None:
-        """Fold one event and perform what follows. A call that fails does not stop other calls."""
+        """Fold one event and perform what follows. An error in a call does not stop others."""
         try:
             before, after = self._registry.fold(event)
             if after is not None:
@@ -90,7 +90,7 @@ class RecordingCoordinator:
             _log.exception("event.failed", linkedid=event.linkedid, event_type=type(event).__name__)
 
     def directory_changed(self, directory: Directory) -> None:
-        """Decide on calls whose domain is known from now on; mark what was not recorded meanwhile."""
+        """Decide on calls that had no known domain; mark what was not recorded meanwhile."""
         unknown = [call for call in self._registry.calls.values() if self.domain_of(call) is None]
         self.directory, at = directory, datetime.now(UTC)
         for call in unknown:
@@ -171,7 +171,7 @@ class RecordingCoordinator:
     # Requests during a talk: the actions of `agent.recording.on_demand`.
 
     async def start(self, call: Call, pending: PendingDecision, at: datetime) -> str:
-        """Start a recording during the talk. Returns its name, empty if it could not be prepared."""
+        """Start a recording during the talk. Returns its name, empty if preparation failed."""
         decided = decision_event(call, pending, at)
         call = self._registry.take(decided) or call
         if not self._tasks.prepare(call, decided.segment, at):

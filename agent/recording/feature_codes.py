@@ -1,9 +1,9 @@
 """Feature codes during a call (*3 and *4): Asterisk runs AGI against a socket of the agent.
 
-The agent carries out the request and confirms it by a beep. Every process on the machine can connect
-to the loopback address. So the other side must first set a variable on the channel of the key press
-to a value made for this press, and the agent reads the variable over the manager interface. Each
-press occupies a thread, because pyst2 blocks.
+The agent carries out the request and confirms it by a beep. Every process on the machine can
+connect to the loopback address. So the other side must first set a variable on the channel of the
+key press to a value made for this press, and the agent reads the variable over the manager
+interface. Each press occupies a thread, because pyst2 blocks.
 """
 
 import asyncio
@@ -122,7 +122,7 @@ class FeatureCodes:
 
 
 class _Agi(AGI):  # type: ignore[misc]
-    """pyst2's AGI over a connection; its own constructor would handle SIGHUP, which a thread cannot."""
+    """pyst2's AGI over a connection. Its own constructor handles SIGHUP, which a thread cannot."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.stdin: Any = _Lines(connection)
@@ -149,7 +149,7 @@ class _Agi(AGI):  # type: ignore[misc]
 
 
 class _Lines:
-    """The lines of a connection, limited in number and length: pyst2 alone would read without end."""
+    """The lines of a connection, limited in number and length; pyst2 alone has no limit."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._file = connection.makefile("rb")

@@ -85,7 +85,7 @@ class RecordingLifecycle:
         return RecordingDone(at=datetime.now(UTC), linkedid=call.linkedid, segment=segment)
 
     async def finish(self, call: Call, recording: Recording, channel: Channel, report: CallReport | None) -> RecordingEvent:
-        """Wait for both legs of an ended recorder, then pass the recording to the mixer or remove it.
+        """Wait for both legs of an ended recorder, then pass them to the mixer or remove them.
 
         Repeats while the disk refuses. After a restart of the agent the recording may already have
         left this folder.

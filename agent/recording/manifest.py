@@ -12,9 +12,9 @@ from fonoteka.core.manifest import MANIFEST_VERSION, Manifest
 def make_manifest(
     segment: str, user: str, started_at: datetime, talk_ms: int, report: CallReport, *, muted: Sequence[Mute] = ()
 ) -> Manifest:
-    """Return the manifest of a recording. The names of the legs are corrected when it is handed over.
+    """Return the manifest of a recording.
 
-    A recording that is still paused is paused until the end of the talk.
+    The names of the legs are corrected when the recording is passed to the mixer. A recording that is still paused is paused until the end of the talk.
     """
     spans = (
         MutedSpan(from_ms=mute.from_ms, to_ms=max(mute.from_ms, talk_ms if mute.to_ms is None else mute.to_ms)) for mute in muted

@@ -1,4 +1,4 @@
-"""Control of Asterisk's recorder: one MixMonitor per recording, with two legs, active while bridged.
+"""Control of Asterisk's recorder: one MixMonitor per recording, two legs, active while bridged.
 
 Option `r` is the file of what the channel's own party says, `t` the file of what it hears. Asterisk
 keeps both in step by inserting silence. The options and the measurements behind them are in
@@ -95,9 +95,9 @@ class MixMonitor:
         await self._ami.action("MixMonitorMute", Channel=channel, Direction="both", State="1" if muted else "0")
 
     async def wait_until_buffer_empty(self, channel: str) -> None:
-        """Wait until Asterisk has dropped what a stopped recorder had heard, so that the next starts clean.
+        """Wait until Asterisk has dropped the audio that a stopped recorder had heard.
 
-        Asterisk drops it once audio passes without a recorder, usually two frames later; a busy
+        The next recorder would get it otherwise. Asterisk drops it once audio passes without a recorder, usually two frames later; a busy
         Asterisk may pass none for a while. If Asterisk gives no packet counts, wait the usual time.
         The wait never exceeds one second: a channel on which no audio passes loses none.
         """

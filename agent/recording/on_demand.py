@@ -25,7 +25,7 @@ class RecordingActions(Protocol):
     """The actions of `agent.recording.coordinator.RecordingCoordinator` that requests need."""
 
     async def start(self, call: Call, pending: PendingDecision, at: datetime) -> str:
-        """Start a recording during the talk. Returns its name, empty if it could not be prepared."""
+        """Start a recording during the talk. Returns its name, empty if preparation failed."""
 
     async def stop(self, call: Call, stop: RecordingStop, at: datetime) -> None:
         """Stop a recording during the talk. Raises AmiError."""

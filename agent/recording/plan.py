@@ -104,7 +104,7 @@ def plan_link_up(call: Call) -> list[Effect]:
 
 
 def plan_agent_start(call: Call) -> list[Effect]:
-    """Return what is left to do for a call that an earlier run of the agent wrote to the journal."""
+    """Return what is left to do for a call in the journal of an earlier run of the agent."""
     effects: list[Effect] = [ReportCall()]
     for recording in call.recordings:
         match recording.stage:

@@ -28,13 +28,13 @@ class RtpRestarts:
         self._sources: dict[str, str] = {}
 
     async def held(self, channel: Channel) -> None:
-        """Note the RTP source of a channel that holds. Nothing is noted if the channel has no RTP."""
+        """Note the RTP source of a channel that holds, unless it has no RTP."""
         with suppress(AmiError):
             source, _ = await self._incoming(channel)
             self._sources[channel.uniqueid] = source
 
     async def has_restarted(self, channel: Channel) -> bool:
-        """Return whether a channel that resumes sends from another RTP source than before the hold.
+        """Return whether a channel that resumes sends from another source than before the hold.
 
         Waits for the first packets, at most two seconds.
         """

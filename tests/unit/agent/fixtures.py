@@ -1,4 +1,4 @@
-"""The company of SCENARIOS, as the agent knows it, and calls written as short tables of events."""
+"""The domain of the scenarios, and calls written as short tables of events."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -52,15 +52,18 @@ class AmiDouble:
 
 
 def at(seconds: float) -> datetime:
-    """So many seconds after the call began."""
+    """Return the time this many seconds after the call began."""
     return START + timedelta(seconds=seconds)
 
 
 def event(line: str) -> Event:
-    """One event from one line: `SECONDS WORD ARGUMENTS`; channels are named by their uniqueid, all of linkedid `1`.
+    """Return one event from one line: `SECONDS WORD ARGUMENTS`.
 
-    start ID NAME [EXTEN] [CALLER] · ring CALLER CALLEE [DIALLED] · rung CALLER CALLEE STATUS [FORWARD] ·
-    enter ID BRIDGE · leave ID BRIDGE · pick BY RINGING · blind ID TARGET · attended ID TARGET · end ID [CAUSE]
+    Channels are named by their uniqueid, and all belong to linkedid `1`:
+
+    start ID NAME [EXTEN] [CALLER] · ring CALLER CALLEE [DIALLED] ·
+    rung CALLER CALLEE STATUS [FORWARD] · enter ID BRIDGE · leave ID BRIDGE · pick BY RINGING ·
+    blind ID TARGET · attended ID TARGET · end ID [CAUSE]
     """
     seconds, word, *rest = line.split()
     when, more = at(float(seconds)), [*rest, "", "", ""]
@@ -87,7 +90,7 @@ def event(line: str) -> Event:
 
 
 def events(table: str) -> list[Event]:
-    """The events of a table, one a line."""
+    """Return the events of a table, one per line."""
     return [event(line) for line in table.splitlines() if line.strip()]
 
 
@@ -112,7 +115,7 @@ def played(table: str, directory: Directory = DIRECTORY) -> Call:
 
 
 def report_of(call: Call, directory: Directory = DIRECTORY) -> CallReport:
-    """What the store is told of a call."""
+    """Return the report of a call to the store."""
     domain = directory.domain_of(call)
     assert domain is not None
     return report(call, domain, "pbx1")

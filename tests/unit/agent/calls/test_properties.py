@@ -1,6 +1,6 @@
-"""The fold holds whatever comes: many calls mixed, events in another order, twice or never, a link that breaks anywhere.
+"""Properties of the fold: mixed calls, events reordered, repeated or lost, a lost connection.
 
-The calls are those of a real Asterisk (streams/) and those of the tables in test_calls.
+The calls are the recorded streams of a real Asterisk and the tables in test_fold.
 """
 
 from collections.abc import Iterator
@@ -29,17 +29,17 @@ REAL: Final = tuple(sorted(path.stem for path in STREAMS.glob("*.txt")))
 names = st.sampled_from(TABLES + REAL)
 ordinary = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 _IDS: Final = ("linkedid", "uniqueid", "caller", "callee", "transferer", "bridge", "by")
-PASSING_S: Final = timedelta(milliseconds=1)  # by so much events of two channels were seen to pass each other
+PASSING_S: Final = timedelta(milliseconds=1)  # measured: events of two channels arrive in the wrong order by this much
 
 
 @cache
 def stream(name: str) -> tuple[Event, ...]:
-    """The events of a call."""
+    """Return the events of a call."""
     return tuple(events(CALLS[name][0]) if name in CALLS else read_stream(name))
 
 
 def own(happened: Event, number: int) -> Event:
-    """The same event of another call: every id is that call's own."""
+    """Return the same event of another call, with the ids of that call."""
     keys: dict[str, Any] = {
         key: f"{number}-{value}" for key in _IDS if (value := getattr(happened, key, "")) and isinstance(value, str)
     }
@@ -47,7 +47,7 @@ def own(happened: Event, number: int) -> Event:
 
 
 def mixed(streams: list[list[Event]], random: Random) -> Iterator[Event]:
-    """All events in a random order that keeps the order within each stream."""
+    """Return all events in a random order that keeps the order within each stream."""
     rests = [list(reversed(rest)) for rest in streams if rest]
     while rests:
         rest = random.choice(rests)
@@ -56,12 +56,12 @@ def mixed(streams: list[list[Event]], random: Random) -> Iterator[Event]:
 
 
 def rows(board: CallRegistry, prefix: str = "") -> dict[str, CallReport]:
-    """What the store is told, but for the number of the revision."""
+    """Return the reports to the store, without the revision."""
     return {linkedid: replace(report_of(call), revision=0) for linkedid, call in board.calls.items() if linkedid.startswith(prefix)}
 
 
 def essence(board: CallRegistry) -> list[tuple[Any, ...]]:
-    """What a row says, but for times to the millisecond, and the path that tells them."""
+    """Return what a row shows, without exact times and the path that contains them."""
     return sorted(
         (row.linkedid, row.direction, row.result, row.employee, row.dst, row.answered_by, row.reason, row.merged_into or "")
         for row in rows(board).values()
@@ -69,7 +69,7 @@ def essence(board: CallRegistry) -> list[tuple[Any, ...]]:
 
 
 def settle(board: CallRegistry) -> None:
-    """What the agent does once the channels are gone: every recording comes to its end."""
+    """Finish every recording, as the agent does once the channels have ended."""
     for call in list(board.calls.values()):
         for known in call.recordings:
             if known.segment:
@@ -77,7 +77,7 @@ def settle(board: CallRegistry) -> None:
 
 
 def assert_over(board: CallRegistry) -> None:
-    """Every call has ended, nobody talks, nothing is left to be done, and each can be told."""
+    """Assert that every call has ended, is settled and can be reported."""
     settle(board)
     for call in board.calls.values():
         assert call.ended_at is not None
@@ -87,7 +87,7 @@ def assert_over(board: CallRegistry) -> None:
 
 @given(st.lists(names, min_size=2, max_size=6), st.randoms(use_true_random=False))
 @ordinary
-def test_calls_that_go_on_together_are_told_as_if_each_were_alone(chosen: list[str], random: Random) -> None:
+def test_simultaneous_calls_are_reported_as_if_each_were_alone(chosen: list[str], random: Random) -> None:
     streams = [[own(happened, number) for happened in stream(name)] for number, name in enumerate(chosen)]
     together = play(list(mixed(streams, random)))
     for number, alone in enumerate(streams):
@@ -106,7 +106,7 @@ def test_a_repeated_event_changes_nothing(name: str, data: st.DataObject) -> Non
 
 @given(st.sampled_from(REAL), st.lists(st.integers(0, 200), min_size=1, max_size=20))
 @ordinary
-def test_events_of_two_channels_that_pass_each_other_change_no_row(name: str, places: list[int]) -> None:
+def test_two_channels_events_in_either_order_give_the_same_row(name: str, places: list[int]) -> None:
     said = list(stream(name))
     for place in places:
         if place + 1 < len(said) and may_pass(said[place], said[place + 1]):
@@ -115,14 +115,14 @@ def test_events_of_two_channels_that_pass_each_other_change_no_row(name: str, pl
 
 
 def may_pass(one: Event, other: Event) -> bool:
-    """Whether Asterisk might as well have sent them the other way round."""
+    """Return whether Asterisk might have sent the two events in the other order."""
     apart = set(one.channels).isdisjoint(other.channels) and not isinstance(one, ChannelStarted)
     return apart and abs(other.at - one.at) <= PASSING_S
 
 
 @given(st.lists(names, min_size=1, max_size=4), st.randoms(use_true_random=False), st.data())
 @ordinary
-def test_cut_off_anywhere_every_call_ends_once_its_channels_are_gone(
+def test_a_stream_cut_anywhere_ends_every_call_once_its_channels_are_gone(
     chosen: list[str], random: Random, data: st.DataObject
 ) -> None:
     said = list(mixed([[own(happened, number) for happened in stream(name)] for number, name in enumerate(chosen)], random))
@@ -134,7 +134,7 @@ def test_cut_off_anywhere_every_call_ends_once_its_channels_are_gone(
 
 @given(names, st.data())
 @ordinary
-def test_events_that_are_lost_or_in_any_order_are_survived(name: str, data: st.DataObject) -> None:
+def test_lost_and_reordered_events_raise_nothing(name: str, data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(stream(name)))
     board = play(shuffled[: data.draw(st.integers(0, len(shuffled)))])
     for happened in list(board.reconcile([], lambda call: at(100))):
@@ -144,8 +144,8 @@ def test_events_that_are_lost_or_in_any_order_are_survived(name: str, data: st.D
 
 @given(names, st.data())
 @ordinary
-def test_a_link_that_breaks_and_comes_back_loses_no_end(name: str, data: st.DataObject) -> None:
-    """What was not heard in between is found again; the rest is heard as it comes."""
+def test_a_lost_connection_loses_no_end(name: str, data: st.DataObject) -> None:
+    """Missed events are found again; the later ones arrive as usual."""
     said = list(stream(name))
     broken, back = sorted((data.draw(st.integers(0, len(said))), data.draw(st.integers(0, len(said)))))
     board = play(said[:broken])
@@ -156,7 +156,7 @@ def test_a_link_that_breaks_and_comes_back_loses_no_end(name: str, data: st.Data
 
 
 def alive_after(said: list[Event]) -> Iterator[ChannelStarted]:
-    """The channels that Asterisk would list."""
+    """Return the channels that Asterisk would list."""
     gone = {channel for happened in said if isinstance(happened, ChannelEnded) for channel in happened.channels}
     return (happened for happened in said if isinstance(happened, ChannelStarted) and happened.uniqueid not in gone)
 
@@ -184,7 +184,7 @@ def test_a_talk_is_never_given_a_second_recorder(parties: tuple[str, ...], happe
     for seconds, line in enumerate(lines):
         happened = event(f"{seconds} {line}")
         if isinstance(happened, DialBegan | PickedUp) and has_talked(board, *line.split()[1:3]):
-            continue  # whoever rings, is rung or picks up is not in a talk
+            continue  # a channel that rings, is rung or picks up is not in a talk
         call = board.take(happened)
         if call is None:
             continue
@@ -217,15 +217,15 @@ def test_revisions_grow(name: str) -> None:
             last[call.linkedid] = call.revision
 
 
-def test_a_late_event_does_not_bring_a_settled_call_back() -> None:
+def test_a_late_event_does_not_restore_a_settled_call() -> None:
     board = play(list(stream(TABLES[0])))
     board.forget("1")
     assert board.take(ChannelEnded(at=at(9), linkedid="1", uniqueid="p", cause=16)) is None
     assert not board.calls
 
 
-def test_every_id_of_every_event_is_made_its_own_calls() -> None:
-    """Else the calls that are mixed here would share channels, or be thought not to."""
+def test_every_id_of_an_event_is_renamed() -> None:
+    """Otherwise the mixed calls would share channels."""
     text = {"target", "status", "forward", "dialled", "exten", "caller_num", "caller_name", "name", "space", "parker"}
     found = {field.name for name in TABLES + REAL for happened in stream(name) for field in fields(happened)}
     assert found - text - {"at", "cause", "attended", "conference", "late", "on"} == set(_IDS)

@@ -1,4 +1,4 @@
-"""Calls of a real Asterisk, recorded as its manager interface told them (`python -m lab.tools.capture`), folded again."""
+"""Recorded streams of a real Asterisk, folded again (`python -m lab.tools.capture`)."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,7 +80,7 @@ TRANSFERRED = [
     ("attended_by_keys_to_130",         "130", "130",         ("152",)),
     ("attended_by_keys_unanswered",     "421", "421",         ("152", "421")),
     ("attended_by_keys_taken_back",     "152", "152",         ("152",)),
-    ("attended_by_phone",               "421", "421",         ("152", "152", "421")),  # the asking is a talk of its own
+    ("attended_by_phone",               "421", "421",         ("152", "152", "421")),  # the enquiry is a talk of its own
     ("attended_by_phone_to_130",        "130", "130",         ("152", "152")),
     ("attended_by_phone_out",           "152", "84951234567", ("152", "152")),
     ("parked_by_keys",                  "421", "421",         ("152", "421")),
@@ -96,12 +96,12 @@ TRANSFERRED = [
 
 
 def read_stream(name: str) -> list[Event]:
-    """The events of a recorded stream, read as the agent reads them."""
+    """Return the events of a recorded stream, read as the agent reads them."""
     return read_bytes((STREAMS / f"{name}.txt").read_bytes())
 
 
 def read_bytes(said: bytes) -> list[Event]:
-    """The events in what Asterisk said after its greeting."""
+    """Return the events in the bytes that Asterisk sent after its greeting."""
     framing, mending = Framing(), Mending(SHAPES, lambda raw: False)
     found = []
     for message in mending.feed(framing.feed(b"Asterisk Call Manager/11.0.0\r\n" + said)):
@@ -137,7 +137,7 @@ def test_the_row_of_a_real_call(
     assert row == (direction, result, employee, dst, answered_by, segments)
     assert shown.reason is (None if segments else Reason.NOT_ANSWERED)
     assert shown.ended_at is not None
-    assert shown.started_at.year > 2000  # the time Asterisk stamped, not the one of reading
+    assert shown.started_at.year > 2000  # the timestamp of Asterisk, not the time of reading
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_a_transferred_call_has_one_row(name: str, employee: str, answered_by: s
     assert all(row.ended_at is not None for row in rows)
 
 
-def test_a_recorder_is_outworn_when_its_channel_talks_with_somebody_else() -> None:
-    """Asking a colleague by keys: 152 heard the customer, now hears 421; in a plain call nobody's recorder wears out."""
+def test_a_recorder_is_stale_when_its_channel_talks_with_another_party() -> None:
+    """A transfer by keys: 152 heard the customer, then hears 421. A plain call needs no restart."""
     for name, expected in (("attended_by_keys", ["152"]), ("blind_by_phone", []), ("in_answered", []), ("hold_and_resume", [])):
         board, worn = CallRegistry(), list[str]()
         for event in read_stream(name):
@@ -184,7 +184,7 @@ def test_a_recorder_is_outworn_when_its_channel_talks_with_somebody_else() -> No
 
 
 @pytest.mark.parametrize("name", ["conference_of_colleagues", "conference_with_customer"])
-def test_in_a_conference_everybody_has_their_own_row(name: str) -> None:
+def test_in_a_conference_each_participant_has_a_row(name: str) -> None:
     rows = {row.src: row for row in (report_of(call) for call in play(read_stream(name)).calls.values())}
     assert len(rows) == 3
     assert all(row.result is ANSWERED and row.merged_into is None for row in rows.values())
@@ -193,7 +193,7 @@ def test_in_a_conference_everybody_has_their_own_row(name: str) -> None:
     assert recorded["421"] == ("421",)
 
 
-def test_a_callers_name_comes_as_it_was_meant() -> None:
+def test_a_callers_name_has_no_escapes() -> None:
     (call,) = play(read_stream("in_named")).calls.values()
     shown = report_of(call)
     assert shown.src_name == 'Пётр "Ё" <x>; $(id)'

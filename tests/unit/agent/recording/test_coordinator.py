@@ -113,7 +113,7 @@ class Bench:
         self._tasks.add(asyncio.create_task(work))
 
     async def take(self, table: str) -> list[str]:
-        """Take events, wait for everything that follows, and return the actions that Asterisk got."""
+        """Take events, wait for all that follows, and return the actions that Asterisk got."""
         for event in events(table):
             self.coordinator.take(event)
         return await self.done()

@@ -50,7 +50,7 @@ class Bench:
             write_leg(self.folder / leg, samples)
 
     async def finish(self, *, talked: bool = True) -> tuple[type[RecordingEvent], Reason | None]:
-        """Finish the recording. Returns the type of the final event, and its reason if it has one."""
+        """Finish the recording. Returns the type and the reason of the final event."""
         recording = replace(RECORDING, started_at=at(1) if talked else None)
         channel = Channel(
             uniqueid="p",

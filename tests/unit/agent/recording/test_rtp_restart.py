@@ -1,11 +1,11 @@
-"""What is concluded from a channel's RTP statistics, as Asterisk writes them."""
+"""What follows from a channel's RTP statistics, as Asterisk writes them."""
 
 from collections.abc import Mapping
 
 import pytest
 
 from agent.calls.call_state import Channel
-from agent.recording import rtp_restart as holding
+from agent.recording import rtp_restart as rtp_restart
 from agent.recording.rtp_restart import RtpRestarts
 from fonoteka.core.errors import AmiActionFailed
 from tests.unit.agent.fixtures import AmiDouble, at
@@ -18,15 +18,15 @@ def heard(source: int, packets: int) -> str:
 
 
 class Asterisk(AmiDouble):
-    """Answers one after the other, the last for ever; None: no such channel."""
+    """Gives one answer after the other, the last one repeatedly; None means no such channel."""
 
     def __init__(self, *answers: str | None) -> None:
         self._answers = list(answers)
-        self.asked = 0
+        self.questions = 0
 
     async def action(self, name: str, /, timeout_s: float = 5, **headers: str) -> Mapping[str, str]:
         assert (name, headers) == ("Getvar", {"Channel": PHONE.name, "Variable": "CHANNEL(rtcp,all)"})
-        self.asked += 1
+        self.questions += 1
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if answer is None:
             raise AmiActionFailed("Getvar: No such channel")
@@ -34,23 +34,25 @@ class Asterisk(AmiDouble):
 
 
 @pytest.mark.parametrize(
-    ("answers", "anew"),
+    ("answers", "restarted"),
     [
         ((heard(7, 76), heard(7, 76), heard(7, 76), heard(9, 1)), True),
         ((heard(7, 76), heard(9, 3)), True),
-        ((heard(7, 76), heard(7, 76), heard(7, 76), heard(7, 77)), False),  # the same one goes on
-        ((heard(7, 76), heard(7, 76)), False),  # and says nothing
+        ((heard(7, 76), heard(7, 76), heard(7, 76), heard(7, 77)), False),  # the same source continues
+        ((heard(7, 76), heard(7, 76)), False),  # and sends nothing
         (("", heard(9, 3)), False),  # a channel without RTP
         ((None,), False),
-        ((heard(7, 76), None), False),  # gone meanwhile
+        ((heard(7, 76), None), False),  # the channel ended meanwhile
     ],
 )
-async def test_whether_it_began_anew(answers: tuple[str | None, ...], anew: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holding, "POLL_EVERY_S", 0.0)
+async def test_a_restart_is_another_source(
+    answers: tuple[str | None, ...], restarted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rtp_restart, "POLL_EVERY_S", 0.0)
     phones = RtpRestarts(Asterisk(*answers))
     await phones.held(PHONE)
-    assert await phones.has_restarted(PHONE) is anew
+    assert await phones.has_restarted(PHONE) is restarted
 
 
-async def test_nothing_is_concluded_of_a_hold_that_was_not_heard() -> None:
+async def test_a_hold_that_was_missed_shows_no_restart() -> None:
     assert not await RtpRestarts(Asterisk(heard(9, 1))).has_restarted(PHONE)

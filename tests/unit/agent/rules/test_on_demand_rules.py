@@ -1,4 +1,4 @@
-"""Who may ask what of a recording, and what is then done: tables. The calls are those of SCENARIOS."""
+"""Which requests about a recording are allowed, and what is done for them, as tables."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ ON, PAUSED, OFF = RecorderState
 
 
 def talk(who: str, *more: str) -> str:
-    """The trunk calls a user, who answers after a second."""
+    """The trunk calls a user, and the user answers after a second."""
     return "\n".join(
         (
             f"0.0 start t PJSIP/trunk-1 2458{who} 89131234567",
@@ -69,15 +69,15 @@ FORWARDED = """
 """
 
 
-class Board:
-    """A switchboard in which things are asked, as the agent does it without the I/O."""
+class Requests:
+    """A registry that takes requests, as the agent does without the I/O."""
 
     def __init__(self, table: str) -> None:
-        self.board = play(events(table))
+        self.registry = play(events(table))
 
     @property
     def call(self) -> Call:
-        (call,) = self.board.calls.values()
+        (call,) = self.registry.calls.values()
         return call
 
     @property
@@ -88,9 +88,9 @@ class Board:
 
     def take(self, *happened: Event) -> None:
         for event in happened:
-            call = self.board.take(event)
+            call = self.registry.take(event)
             for needed in pending_decisions(call, self.domain) if call is not None else ():
-                self.board.take(decision_event(self.call, needed, event.at))
+                self.registry.take(decision_event(self.call, needed, event.at))
 
     def ask(self, action: Action, login: str | None, at_s: float) -> Refusal | None:
         plan = plan_request(self.call, self.domain, action, login)
@@ -102,7 +102,7 @@ class Board:
     def perform(self, plan: OnDemandPlan, at_s: float) -> None:
         when = at(at_s)
         for needed in (*plan.start, *plan.refuse):
-            self.board.take(decision_event(self.call, needed, when))
+            self.registry.take(decision_event(self.call, needed, when))
         for ending in plan.stop:
             segment = ending.recording.segment
             self.take(RecordingEnding(at=when, linkedid="1", segment=segment, reason=ending.reason))
@@ -137,24 +137,24 @@ SIDES = {
 
 
 @pytest.mark.parametrize(("table", "sides"), SIDES.values(), ids=SIDES.keys())
-def test_each_side_is_told(table: str, sides: dict[str, tuple[RecorderState, Reason | None, bool, bool]]) -> None:
-    assert Board(table).sides() == sides
+def test_the_status_of_each_side(table: str, sides: dict[str, tuple[RecorderState, Reason | None, bool, bool]]) -> None:
+    assert Requests(table).sides() == sides
 
 
-def test_who_talks_is_told_and_since_when() -> None:
-    live = report_of(Board(talk("152")).call).live
+def test_the_parties_of_a_talk_and_its_beginning() -> None:
+    live = report_of(Requests(talk("152")).call).live
     assert live is not None
     assert [(party.who, party.login) for party in live.parties] == [("89131234567", None), ("152", "152")]
     assert live.talking_since == at(1.0)
-    ringing = report_of(Board("\n".join(talk("777").splitlines()[:3])).call).live
+    ringing = report_of(Requests("\n".join(talk("777").splitlines()[:3])).call).live
     assert ringing is not None and (ringing.parties, ringing.talking_since) == ((), None)
-    assert report_of(Board(talk("152", "5 end t", "5 end p")).call).live is None
+    assert report_of(Requests(talk("152", "5 end t", "5 end p")).call).live is None
 
 
 REFUSED = {
     "over": (talk("777", "5 end t", "5 end p"), START, "777", Refusal.CALL_IS_OVER),
     "nobody talks yet": ("\n".join(talk("777").splitlines()[:3]), START, "777", Refusal.NOT_TALKING),
-    "of somebody else": (talk("777"), START, "152", Refusal.NOT_TALKING),
+    "of another user": (talk("777"), START, "152", Refusal.NOT_TALKING),
     "off stays off": (talk("130"), START, "130", Refusal.RECORDING_IS_OFF),
     "off stays off for an administrator too": (talk("130"), START, None, Refusal.RECORDING_IS_OFF),
     "the other direction stays off": (talk("600"), START, None, Refusal.RECORDING_IS_OFF),
@@ -174,8 +174,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("table", "action", "login", "refusal"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_be_done(table: str, action: Action, login: str | None, refusal: Refusal) -> None:
-    board = Board(table)
+def test_a_refused_request_changes_nothing(table: str, action: Action, login: str | None, refusal: Refusal) -> None:
+    board = Requests(table)
     before = board.call
     assert board.ask(action, login, 3) is refusal
     assert board.call is before
@@ -183,7 +183,7 @@ def test_what_cannot_be_done(table: str, action: Action, login: str | None, refu
 
 @pytest.mark.parametrize("login", ["777", None], ids=["the user", "an administrator"])
 def test_on_demand_is_started_stopped_and_started_again(login: str | None) -> None:
-    board = Board(talk("777"))
+    board = Requests(talk("777"))
     assert board.segments() == []
     assert board.ask(START, login, 3) is None
     assert board.sides()["777"] == (ON, None, False, True)
@@ -198,8 +198,8 @@ def test_on_demand_is_started_stopped_and_started_again(login: str | None) -> No
     ]
 
 
-def test_an_administrators_stop_of_what_the_setting_records_makes_it_partial_and_may_be_taken_back() -> None:
-    board = Board(talk("152"))
+def test_an_administrators_stop_makes_a_recording_partial_and_can_be_undone() -> None:
+    board = Requests(talk("152"))
     assert board.ask(STOP, None, 3) is None
     assert board.segments() == [("152", Reason.STOPPED_BY_USER)]
     assert board.sides()["152"] == (OFF, Reason.STOPPED_BY_USER, True, False)
@@ -210,7 +210,7 @@ def test_an_administrators_stop_of_what_the_setting_records_makes_it_partial_and
 
 
 def test_an_administrators_stop_holds_for_everyone_in_the_talk() -> None:
-    board = Board(internal("152", "421"))
+    board = Requests(internal("152", "421"))
     assert board.ask(STOP, None, 3) is None
     assert board.segments() == [("152", Reason.STOPPED_BY_USER)]
     stopped = (OFF, Reason.STOPPED_BY_USER, True, False)
@@ -219,9 +219,9 @@ def test_an_administrators_stop_holds_for_everyone_in_the_talk() -> None:
     assert [user for user, _ in board.segments()] == ["152", "152"]
 
 
-def test_a_users_stop_leaves_the_colleague_whom_the_setting_records() -> None:
-    """777 is recorded on demand when 152 comes to the talk: one recorder, 777's. Stopped by 777, it goes on as 152's."""
-    board = Board(talk("777"))
+def test_a_users_stop_leaves_the_colleague_that_the_setting_records() -> None:
+    """777 is recorded on demand when 152 joins the talk. After 777 stops, 152 is recorded."""
+    board = Requests(talk("777"))
     assert board.ask(START, "777", 2) is None
     board.take(*events("3.0 start q PJSIP/acme-152-3 s\n3.0 enter q B"))
     assert board.segments() == [("777", None)]
@@ -231,7 +231,7 @@ def test_a_users_stop_leaves_the_colleague_whom_the_setting_records() -> None:
 
 
 def test_either_of_two_recorded_pauses_the_one_recorder() -> None:
-    board = Board(internal("152", "421"))
+    board = Requests(internal("152", "421"))
     assert board.ask(PAUSE, "421", 2) is None
     assert {side[0] for side in board.sides().values()} == {PAUSED}
     assert board.ask(PAUSE, "152", 2.5) is Refusal.ALREADY_PAUSED
@@ -239,8 +239,8 @@ def test_either_of_two_recorded_pauses_the_one_recorder() -> None:
     assert board.call.recordings[0].muted == (Mute(from_ms=1000, to_ms=3000),)
 
 
-def test_the_recording_of_one_who_handed_the_call_on_ends_with_their_part() -> None:
-    board = Board(talk("777"))
+def test_a_recording_ends_with_the_part_of_its_user() -> None:
+    board = Requests(talk("777"))
     assert board.ask(START, "777", 2) is None
     board.take(
         *events("3 leave p B\n3 leave t B\n3 end p\n3.1 start q PJSIP/acme-130-3 s\n3.1 ring t q acme-130\n4 rung t q ANSWER")
@@ -250,23 +250,23 @@ def test_the_recording_of_one_who_handed_the_call_on_ends_with_their_part() -> N
 
 
 def test_paused_time_counts_only_what_was_bridged() -> None:
-    """A hold in which the channel leaves the bridge is not in the audio, so a mark after it lies earlier."""
-    board = Board(talk("152", "3 leave p B", "5 enter p B"))
+    """A hold outside the bridge is not in the audio, so later marks lie earlier in it."""
+    board = Requests(talk("152", "3 leave p B", "5 enter p B"))
     assert board.ask(PAUSE, "152", 6) is None
     assert board.ask(RESUME, "152", 7.5) is None
     assert board.call.recordings[0].muted == (Mute(from_ms=3000, to_ms=4500),)
 
 
-def test_paused_time_counts_from_when_the_recording_was_asked_for() -> None:
-    board = Board(talk("777"))
+def test_paused_time_counts_from_the_start_of_the_recording() -> None:
+    board = Requests(talk("777"))
     board.ask(START, "777", 3)
     board.ask(PAUSE, "777", 4)
     board.ask(RESUME, "777", 4.5)
     assert board.call.recordings[-1].muted == (Mute(from_ms=1000, to_ms=1500),)
 
 
-def test_a_recorder_that_came_with_a_picked_up_channel_says_nothing_of_who_has_it_now() -> None:
-    board = Board(talk("152"))
+def test_a_recorder_of_the_user_that_rang_says_nothing_about_the_user_that_picked_up() -> None:
+    board = Requests(talk("152"))
     channel = replace(board.call.channels["p"], name="PJSIP/acme-130-9")
     picked_up = replace(board.call, channels={**board.call.channels, "p": channel})
     live = report_of(picked_up).live
@@ -274,18 +274,18 @@ def test_a_recorder_that_came_with_a_picked_up_channel_says_nothing_of_who_has_i
     assert [(side.user, side.recorder, side.reason) for side in live.sides] == [("130", OFF, Reason.USER_OFF)]
 
 
-def test_what_is_paused_at_the_end_is_so_until_the_end_of_the_audio() -> None:
-    board = Board(talk("152"))
+def test_a_pause_at_the_end_lasts_until_the_end_of_the_audio() -> None:
+    board = Requests(talk("152"))
     board.ask(PAUSE, "152", 2)
     board.ask(RESUME, "152", 3)
     board.ask(PAUSE, "152", 4)
     known = board.call.recordings[0]
-    paper = make_manifest(known.segment, "152", at(1), 5000, report_of(board.call), muted=known.muted)
-    assert paper.muted == (MutedSpan(from_ms=1000, to_ms=2000), MutedSpan(from_ms=3000, to_ms=5000))
+    manifest = make_manifest(known.segment, "152", at(1), 5000, report_of(board.call), muted=known.muted)
+    assert manifest.muted == (MutedSpan(from_ms=1000, to_ms=2000), MutedSpan(from_ms=3000, to_ms=5000))
 
 
-def test_a_recorder_that_is_renewed_goes_on_paused_and_asked_for() -> None:
-    board = Board(talk("777"))
+def test_a_restarted_recorder_stays_paused_and_requested() -> None:
+    board = Requests(talk("777"))
     board.ask(START, "777", 2)
     board.ask(PAUSE, "777", 3)
     (known,) = [one for one in board.call.recordings if one.segment]
@@ -293,12 +293,12 @@ def test_a_recorder_that_is_renewed_goes_on_paused_and_asked_for() -> None:
     again = PendingDecision(
         channel=board.call.channels["p"], user="777", decision=known.decision, asked=known.asked, paused=known.paused
     )
-    board.board.take(decision_event(board.call, again, at(4)))
+    board.registry.take(decision_event(board.call, again, at(4)))
     assert board.sides()["777"] == (PAUSED, None, False, True)
 
 
 def test_an_unknown_or_late_pause_changes_nothing() -> None:
-    board = Board(talk("152"))
+    board = Requests(talk("152"))
     before = board.call
     board.take(RecordingMuted(at=at(2), linkedid="1", segment="nothing", muted=True))
     board.take(RecordingMuted(at=at(2), linkedid="1", segment=before.recordings[0].segment, muted=False))
@@ -315,7 +315,7 @@ KEYS = [
 
 @pytest.mark.parametrize(("table", "presses"), KEYS)
 def test_a_key_means_what_is_possible_now(table: str, presses: list[tuple[str, Action | None]]) -> None:
-    board = Board(table)
+    board = Requests(table)
     login = "777" if "acme-777" in table else "152"
     for second, (key, action) in enumerate(presses, start=2):
         assert action_of_key(board.call, board.domain, key, login) is action
@@ -323,7 +323,7 @@ def test_a_key_means_what_is_possible_now(table: str, presses: list[tuple[str, A
             board.ask(action, login, second)
 
 
-def test_a_call_that_became_part_of_another_is_asked_for_there() -> None:
+def test_a_merged_call_is_found_in_the_call_that_continues() -> None:
     board = CallRegistry()
     for event in events(talk("152")):
         board.take(event)
@@ -334,9 +334,9 @@ def test_a_call_that_became_part_of_another_is_asked_for_there() -> None:
     assert board.call_of_channel("p") is call and board.call_of_channel("x") is None
 
 
-def test_nobody_makes_a_call_too_long_to_be_kept() -> None:
-    """A script that starts and stops, or pauses and resumes, for ever: it may always stop and resume, not begin anew."""
-    board = Board(talk("777"))
+def test_the_number_of_requests_is_limited() -> None:
+    """A script that starts and stops without end may always stop and resume, but not start."""
+    board = Requests(talk("777"))
     for number in range(MAX_REQUESTS_PER_CALL // 2):
         assert board.ask(START, "777", 2 + number) is None
         assert board.ask(PAUSE, "777", 2.2 + number) is None
