@@ -9,21 +9,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from agent.calls.call_state import Call, Channel, Dial, Moment, MomentKind, RecordingStage
-from agent.calls.dial_chain import ringer
+from agent.calls.call_state import Call, Channel, Moment, MomentKind
 from agent.calls.events import (
     BridgeEntered,
     BridgeLeft,
     ChannelEnded,
     ChannelStarted,
-    DialBegan,
-    DialEnded,
     Event,
-    PickedUp,
     Transferred,
 )
+from agent.calls.fold_dials import DIAL_STEPS, without_old_dials
 from agent.calls.fold_recordings import RECORDING_STEPS, with_recordings_bridged
-from agent.calls.fold_timeline import TIMELINE_STEPS, picked_up, with_timeline_event
+from agent.calls.fold_timeline import TIMELINE_STEPS, with_timeline_event
 
 
 def assemble(call: Call | None, event: Event) -> Call:
@@ -71,103 +68,8 @@ def _channel_ended(call: Call, event: ChannelEnded) -> Call:
     if channel.first_bridged_at is not None and not channel.is_local:
         call = with_timeline_event(call, event.at, MomentKind.LEAVE, uniqueid=event.uniqueid)
     if call.alive:
-        return _without_old_rings(call)
+        return without_old_dials(call)
     return with_timeline_event(replace(call, ended_at=event.at), event.at, MomentKind.END)
-
-
-MAX_DIALS: Final = 200
-
-
-def _without_old_rings(call: Call) -> Call:
-    """Drop old unanswered dials: a queue may ring the same telephones for an hour."""
-    if len(call.dials) <= MAX_DIALS:
-        return call
-    old = {dial.callee for dial in call.dials[: MAX_DIALS // 2]}
-    old = {
-        uniqueid
-        for uniqueid in old
-        if (channel := call.channels.get(uniqueid)) is not None
-        and channel.ended_at is not None
-        and channel.first_bridged_at is None
-        and not any(recording.uniqueid == uniqueid and recording.stage is RecordingStage.RUNNING for recording in call.recordings)
-    }
-    return replace(
-        call,
-        channels={uniqueid: channel for uniqueid, channel in call.channels.items() if uniqueid not in old},
-        dials=tuple(dial for dial in call.dials if dial.callee not in old),
-        moments=tuple(moment for moment in call.moments if moment.uniqueid not in old),
-        recordings=tuple(recording for recording in call.recordings if recording.uniqueid not in old),
-    )
-
-
-def _dial_began(call: Call, event: DialBegan) -> Call:
-    if any(dial.caller == event.caller and dial.callee == event.callee and not dial.status for dial in call.dials):
-        return call
-    dial = Dial(
-        caller=event.caller,
-        callee=event.callee,
-        caller_num=event.caller_num,
-        dialled=event.dialled,
-        exten=event.exten,
-        at=event.at,
-    )
-    call = replace(call, dials=(*call.dials, dial))
-    callee = call.channels.get(event.callee)
-    if callee is None or callee.is_local:
-        return call
-    by = ringer(call, dial)
-    other = by.uniqueid if by is not None else ""
-    return with_timeline_event(call, event.at, MomentKind.RING, uniqueid=event.callee, text=event.dialled, other=other)
-
-
-_ENDINGS: Final = {
-    "BUSY": MomentKind.BUSY,
-    "NOANSWER": MomentKind.NO_ANSWER,
-    "CHANUNAVAIL": MomentKind.FAIL,
-    "CONGESTION": MomentKind.FAIL,
-}
-
-
-def _dial_ended(call: Call, event: DialEnded) -> Call:
-    place = next(
-        (
-            index
-            for index, dial in enumerate(call.dials)
-            if dial.callee == event.callee and dial.caller == event.caller and not dial.status
-        ),
-        None,
-    )
-    if place is None or not event.status:
-        return call
-    done = replace(call.dials[place], ended_at=event.at, status=event.status, forward=event.forward)
-    call = replace(call, dials=(*call.dials[:place], done, *call.dials[place + 1 :]))
-    if event.forward:
-        return with_timeline_event(call, event.at, MomentKind.FORWARD, uniqueid=event.callee, text=event.forward)
-    callee = call.channels.get(event.callee)
-    kind = _ENDINGS.get(event.status)
-    if kind is None or callee is None or callee.is_local:
-        return call
-    return with_timeline_event(call, event.at, kind, uniqueid=event.callee)
-
-
-def _picked_up(call: Call, event: PickedUp) -> Call:
-    """Move the ringing dial and its recorder to the channel that picked the call up."""
-    after = picked_up(call, event)
-    if after is call or event.uniqueid not in call.channels or event.by not in call.channels:
-        return after
-    rang = [dial for dial in call.dials if dial.callee == event.uniqueid and not dial.status]
-    over = [replace(dial, ended_at=event.at, status="CANCEL") for dial in rang]
-    moved = [replace(dial, callee=event.by, at=event.at) for dial in rang]
-    return replace(
-        after,
-        dials=(*(dial for dial in call.dials if dial not in rang), *over, *moved),
-        recordings=tuple(
-            replace(recording, uniqueid=event.by)
-            if recording.uniqueid == event.uniqueid and recording.stage is RecordingStage.RUNNING
-            else recording
-            for recording in call.recordings
-        ),
-    )
 
 
 def _bridge_entered(call: Call, event: BridgeEntered) -> Call:
@@ -250,12 +152,10 @@ def _someone_talks(call: Call) -> bool:
 _STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {
     ChannelStarted: _channel_started,
     ChannelEnded: _channel_ended,
-    DialBegan: _dial_began,
-    DialEnded: _dial_ended,
     BridgeEntered: _bridge_entered,
     BridgeLeft: _bridge_left,
     Transferred: _transferred,
-    PickedUp: _picked_up,
+    **DIAL_STEPS,
     **TIMELINE_STEPS,
     **RECORDING_STEPS,
 }

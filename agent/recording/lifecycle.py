@@ -72,7 +72,7 @@ class RecordingLifecycle:
         return RecordingLost(at=datetime.now(UTC), linkedid=call.linkedid, segment=segment, reason=Reason.ASTERISK_FAILED)
 
     async def discard(self, call: Call, segment: str) -> RecordingEvent:
-        """Delete a recording with its audio, once its recorder was told to stop.
+        """Delete a recording with its audio, after its recorder was stopped.
 
         If Asterisk continues to write, it writes to files that are already unlinked.
         """

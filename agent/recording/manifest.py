@@ -14,7 +14,8 @@ def make_manifest(
 ) -> Manifest:
     """Return the manifest of a recording.
 
-    The names of the legs are corrected when the recording is passed to the mixer. A recording that is still paused is paused until the end of the talk.
+    The names of the legs are corrected when the recording is passed to the mixer. A recording that
+    is still paused is paused until the end of the talk.
     """
     spans = (
         MutedSpan(from_ms=mute.from_ms, to_ms=max(mute.from_ms, talk_ms if mute.to_ms is None else mute.to_ms)) for mute in muted

@@ -97,9 +97,10 @@ class MixMonitor:
     async def wait_until_buffer_empty(self, channel: str) -> None:
         """Wait until Asterisk has dropped the audio that a stopped recorder had heard.
 
-        The next recorder would get it otherwise. Asterisk drops it once audio passes without a recorder, usually two frames later; a busy
-        Asterisk may pass none for a while. If Asterisk gives no packet counts, wait the usual time.
-        The wait never exceeds one second: a channel on which no audio passes loses none.
+        Otherwise the next recorder would get this audio. Asterisk drops it once audio passes
+        without a recorder, usually two frames later; a busy Asterisk may pass none for a while. If
+        Asterisk gives no packet counts, wait the usual time. The wait never exceeds one second: a
+        channel on which no audio passes loses none.
         """
         before = await self._passed(channel)
         await asyncio.sleep(BUFFER_EMPTY_AFTER_S)

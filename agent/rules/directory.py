@@ -76,7 +76,7 @@ class Directory:
 
     @cached_property
     def domains(self) -> tuple[DomainIndex, ...]:
-        """The index of each domain. Users of other domains are outside, whatever `trunks` says."""
+        """The index of each domain. Users of other domains are always outside."""
         endpoints = {domain.name: {e for user in domain.users for e in user.endpoints} for domain in self.settings.domains}
         all_endpoints = frozenset().union(*endpoints.values())
         return tuple(

@@ -34,9 +34,7 @@ PICKED_UP = """
         ("130", "900", [], Reason.USER_OFF),
     ],
 )
-def test_the_setting_of_the_user_that_picked_it_up_decides(
-    rings: str, picks: str, segments: list[str], reason: Reason | None
-) -> None:
+def test_the_setting_of_the_new_user_decides(rings: str, picks: str, segments: list[str], reason: Reason | None) -> None:
     call = played(PICKED_UP.format(rings=rings, picks=picks))
     shown = report_of(call)
     assert (shown.answered_by, shown.employee, shown.result) == (picks, picks, "answered")
@@ -48,7 +46,7 @@ def test_the_setting_of_the_user_that_picked_it_up_decides(
 def test_the_unwanted_recorder_is_not_forgotten() -> None:
     """The call is not settled until the recorder is stopped and its audio deleted."""
     call = played(PICKED_UP.format(rings="152", picks="130"))
-    assert [known.stage for known in call.recordings] == [RecordingStage.UNWANTED, RecordingStage.REFUSED]
+    assert [recording.stage for recording in call.recordings] == [RecordingStage.UNWANTED, RecordingStage.REFUSED]
     assert not call.settled
 
 

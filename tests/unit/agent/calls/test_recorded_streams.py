@@ -100,11 +100,11 @@ def read_stream(name: str) -> list[Event]:
     return read_bytes((STREAMS / f"{name}.txt").read_bytes())
 
 
-def read_bytes(said: bytes) -> list[Event]:
+def read_bytes(received: bytes) -> list[Event]:
     """Return the events in the bytes that Asterisk sent after its greeting."""
     framing, mending = Framing(), Mending(SHAPES, lambda raw: False)
     found = []
-    for message in mending.feed(framing.feed(b"Asterisk Call Manager/11.0.0\r\n" + said)):
+    for message in mending.feed(framing.feed(b"Asterisk Call Manager/11.0.0\r\n" + received)):
         headers = headers_of(message)
         event = read_event(headers.get("Event", ""), headers, datetime(2000, 1, 1, tzinfo=UTC))
         if event is not None:
@@ -171,16 +171,16 @@ def test_a_transferred_call_has_one_row(name: str, employee: str, answered_by: s
 def test_a_recorder_is_stale_when_its_channel_talks_with_another_party() -> None:
     """A transfer by keys: 152 heard the customer, then hears 421. A plain call needs no restart."""
     for name, expected in (("attended_by_keys", ["152"]), ("blind_by_phone", []), ("in_answered", []), ("hold_and_resume", [])):
-        board, worn = CallRegistry(), list[str]()
+        registry, stale = CallRegistry(), list[str]()
         for event in read_stream(name):
-            call = board.take(event)
+            call = registry.take(event)
             domain = DIRECTORY.domain_of(call) if call is not None else None
             if call is None or domain is None:
                 continue
-            for needed in pending_decisions(call, domain):
-                call = board.take(decision_event(call, needed, event.at)) or call
-            worn += [known.user for known in stale_recordings(call) if known.user not in worn]
-        assert worn == expected, name
+            for pending in pending_decisions(call, domain):
+                call = registry.take(decision_event(call, pending, event.at)) or call
+            stale += [recording.user for recording in stale_recordings(call) if recording.user not in stale]
+        assert stale == expected, name
 
 
 @pytest.mark.parametrize("name", ["conference_of_colleagues", "conference_with_customer"])

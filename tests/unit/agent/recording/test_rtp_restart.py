@@ -34,7 +34,7 @@ class Asterisk(AmiDouble):
 
 
 @pytest.mark.parametrize(
-    ("answers", "restarted"),
+    ("answers", "expected"),
     [
         ((heard(7, 76), heard(7, 76), heard(7, 76), heard(9, 1)), True),
         ((heard(7, 76), heard(9, 3)), True),
@@ -45,13 +45,13 @@ class Asterisk(AmiDouble):
         ((heard(7, 76), None), False),  # the channel ended meanwhile
     ],
 )
-async def test_a_restart_is_another_source(
-    answers: tuple[str | None, ...], restarted: bool, monkeypatch: pytest.MonkeyPatch
+async def test_another_source_is_a_restart(
+    answers: tuple[str | None, ...], expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rtp_restart, "POLL_EVERY_S", 0.0)
     phones = RtpRestarts(Asterisk(*answers))
     await phones.held(PHONE)
-    assert await phones.has_restarted(PHONE) is restarted
+    assert await phones.has_restarted(PHONE) is expected
 
 
 async def test_a_hold_that_was_missed_shows_no_restart() -> None:
