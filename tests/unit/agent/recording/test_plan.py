@@ -17,6 +17,8 @@ from agent.calls.events import (
     RecordingEvent,
     TalkMissed,
 )
+from agent.calls.fold import assemble
+from agent.recording import effects
 from agent.recording import plan as plan_module
 from agent.recording.effects import Effect, FollowHold, ForgetHold, RecordingEffect, RestartRecorder
 from agent.recording.plan import plan, plan_agent_start, plan_known_domain, plan_link_up, plan_rtp_restart
@@ -72,8 +74,8 @@ def caused(event: Event) -> str:
     raise ValueError(event)
 
 
-def lines(effects: Iterable[Effect]) -> list[str]:
-    return [shown(effect) for effect in effects]
+def lines(planned: Iterable[Effect]) -> list[str]:
+    return [shown(effect) for effect in planned]
 
 
 def hold(on: bool, uniqueid: str = "p") -> Event:
@@ -155,6 +157,18 @@ def test_the_plan(table: str, happened: Event, expected: list[str]) -> None:
     assert lines(plan(before, after, happened, DIRECTORY)) == expected
 
 
+def test_of_two_recorders_that_come_with_a_pickup_one_continues() -> None:
+    pick_up = event("0.6 pick q p")
+    before = play(events(PICK_UP.format("421"))).calls["1"]
+    (recording,) = before.recordings
+    before = replace(before, recordings=(recording, replace(recording, segment="1_p_2")))
+    assert lines(plan(before, assemble(before, pick_up), pick_up, DIRECTORY)) == [
+        "DiscardRecording 1_p_1 RecordingUnwanted",
+        "HandOverRecorder 1_p_2 RecordingHandedOver",
+        REPORT,
+    ]
+
+
 def test_a_user_who_stays_recorded_gets_the_recorder_that_a_stopped_colleague_leaves() -> None:
     registry = play(events(TALKING + "2.0 start q PJSIP/acme-421-3 s\n2.0 enter q B\n"))
     ending = RecordingEnding(at=at(3), linkedid="1", segment="1_p_1")
@@ -221,6 +235,13 @@ def test_what_is_left_to_do_after_a_restart_and_after_a_new_connection(stage: Re
     at_start, at_link_up = STAGES[stage]
     assert lines(plan_agent_start(call)) == [REPORT, *at_start]
     assert lines(plan_link_up(call)) == at_link_up
+
+
+def test_the_tables_cover_every_effect() -> None:
+    expected = [line for *_, planned in PLANS.values() for line in planned]
+    expected += [line for at_start, at_link_up in STAGES.values() for line in (*at_start, *at_link_up)]
+    types = {name for name, value in vars(effects).items() if isinstance(value, type) and issubclass(value, Effect)}
+    assert {line.split()[0] for line in expected} == types - {"Effect", "RecordingEffect"}
 
 
 def test_a_channel_that_ended_while_the_agent_was_away() -> None:
