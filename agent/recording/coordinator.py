@@ -128,9 +128,9 @@ class RecordingCoordinator:
                     self._spawn(self._tasks.start(call, segment))
             case RestartRecorder(segment=segment, replaces=replaces):
                 if self._tasks.prepare(call, segment, at):
-                    self._spawn(self._tasks.start(call, segment, replaces))
+                    self._spawn(self._tasks.restart(call, segment, replaces, at))
                 else:
-                    self._spawn(self._tasks.stop_replaced(call, replaces))
+                    self._spawn(self._tasks.stop_replaced(call, replaces, at))
             case ResumeRecorder(segment=segment):
                 self._tasks.resume(call, segment)
             case DiscardRecording(segment=segment):

@@ -73,26 +73,33 @@ class RecorderTasks:
         elif not self.mixmonitor.can_stop(segment):
             self.spawn(self.mixmonitor.adopt(channel.name, segment))
 
-    async def start(self, call: Call, segment: str, replaces: str = "") -> None:
-        """Start a recorder, after the recorder that it `replaces` has stopped.
+    async def start(self, call: Call, segment: str) -> None:
+        """Start a recorder.
 
         The journal is written first: after a crash, the agent must not start a second recorder that
         writes to the same files.
         """
         try:
             self.settling.keep(call)
-            if replaces:
-                await self.stop_replaced(call, replaces)
             await self.record(call, _channel(call, segment), segment)
         finally:
             self.starting.discard(segment)
 
-    async def stop_replaced(self, call: Call, segment: str) -> None:
-        """Stop a recorder, finish its recording and wait until another recorder can start."""
+    async def restart(self, call: Call, segment: str, replaces: str, at: datetime) -> None:
+        """Start a recorder after the recorder that it `replaces` has stopped."""
+        try:
+            self.settling.keep(call)
+            await self.stop_replaced(call, replaces, at)
+            await self.mixmonitor.wait_until_buffer_empty(_channel(call, replaces).name)
+            await self.record(call, _channel(call, segment), segment)
+        finally:
+            self.starting.discard(segment)
+
+    async def stop_replaced(self, call: Call, segment: str, at: datetime) -> None:
+        """Stop a recorder while its talk continues, and finish its recording."""
         recording, channel = _recording(call, segment), _channel(call, segment)
         await self.mixmonitor.try_stop(channel.name, segment, linkedid=call.linkedid)
-        self.finish(call, recording, channel)
-        await self.mixmonitor.wait_until_buffer_empty(channel.name)
+        self.finish(call, recording, replace(channel, bridged_ms=channel.bridged_ms_until(at)))
 
     async def record(self, call: Call, channel: Channel, segment: str) -> None:
         """Start a recorder on a channel; it starts paused if it replaces a paused one."""

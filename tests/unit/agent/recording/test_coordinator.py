@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import time_machine
 
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, Recording, RecordingStage
+from agent.calls.events import Held
 from agent.recording import recorder_tasks
 from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.leg_watch import LegWatch
@@ -24,11 +26,12 @@ from agent.recording.wideband import CodecCheck
 from agent.reporting.journal import Journal
 from agent.reporting.settlement import Settling
 from agent.rules.directory import Directory
-from fonoteka.core.call_report import Reason
+from fonoteka.core.call_report import MutedSpan, Reason
 from fonoteka.core.domains import Domain, DomainSettings
 from fonoteka.core.errors import AmiActionFailed, AmiTimeout
+from fonoteka.core.manifest import read_manifest
 from fonoteka.core.spool import ItemState, Spool
-from tests.unit.agent.fixtures import ACME, DIRECTORY, AmiDouble, events
+from tests.unit.agent.fixtures import ACME, DIRECTORY, AmiDouble, at, events
 from tests.unit.agent.recording.test_lifecycle import write_leg
 
 IN_ASTERISK = PurePosixPath("/in/asterisk")
@@ -52,6 +55,7 @@ class Asterisk(AmiDouble):
         self.failures: dict[str, Exception] = {}
         self.formats: dict[str, str] = {}
         self.legs: dict[str, list[Path]] = {}
+        self.statistics = ""
         self.forgets_ids = False
 
     async def action(self, name: str, /, timeout_s: float = 5, **headers: str) -> Mapping[str, str]:
@@ -61,7 +65,7 @@ class Asterisk(AmiDouble):
         if variable == "FONOTEKA_RECORDER":
             return {"Value": "" if self.forgets_ids else f"id{len(self.legs)}"}
         if name == "Getvar":
-            return {"Value": ""}
+            return {"Value": self.statistics}
         if channel in self.failures:
             raise self.failures[channel]
         if name == "MixMonitor":
@@ -220,6 +224,21 @@ async def test_a_recorder_is_restarted_when_its_channel_talks_with_another_party
     await bench.take(TALKING)
     assert await bench.take(ASKS_COLLEAGUE) == [f"stop {PHONE} id1", f"record {PHONE} b 1_p_2 .wav"]
     assert bench.stages == [RecordingStage.CLOSED, RecordingStage.RUNNING]
+
+
+async def test_a_new_rtp_stream_after_a_hold_restarts_the_recorder(bench: Bench) -> None:
+    """The talk goes on in the same bridge: its length and the open pause are those at the restart."""
+    await bench.take(TALKING)
+    for on, seconds, source in ((True, 3.0, 7), (False, 4.0, 9)):
+        bench.asterisk.statistics = f"themssrc={source};rxcount={source}"
+        with time_machine.travel(at(seconds), tick=False):
+            if on:
+                await bench.coordinator.mute(bench.call, bench.recordings[0], muted=True)
+            bench.coordinator.take(Held(at=at(seconds), linkedid="1", uniqueid="p", on=on))
+            actions = await bench.done()
+    assert [action.split()[0] for action in actions] == ["stop", "record", "MixMonitorMute"]
+    manifest = read_manifest(bench.spool.folder(ItemState.CLOSED) / "1_p_1")
+    assert (manifest.talk_ms, manifest.muted) == (3000, (MutedSpan(from_ms=2000, to_ms=3000),))
 
 
 async def test_a_restarted_recorder_stays_paused(bench: Bench) -> None:
