@@ -227,7 +227,7 @@ async def test_a_recorder_is_restarted_when_its_channel_talks_with_another_party
 
 
 async def test_a_new_rtp_stream_after_a_hold_restarts_the_recorder(bench: Bench) -> None:
-    """The talk goes on in the same bridge: its length and the open pause are those at the restart."""
+    """The talk stays in its bridge: its length and the open pause are those at the restart."""
     await bench.take(TALKING)
     for on, seconds, source in ((True, 3.0, 7), (False, 4.0, 9)):
         bench.asterisk.statistics = f"themssrc={source};rxcount={source}"
