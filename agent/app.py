@@ -1,7 +1,8 @@
-"""The agent: one ordered stream of events in, recordings and reports out. The loop and its wiring; what is decided is elsewhere.
+"""The agent of one PBX: the main loop and the wiring of its parts.
 
-AMI ─▶ read_event ─▶ Acting: Switchboard (assemble) ─▶ due (decide) ─▶ Recordings (MixMonitor, legs) ─▶ spool
-                               └─▶ CallSettlement (report, journal) ─▶ CallShipper              mixed/ ─▶ RecordingShipper
+AMI ─▶ read_event ─▶ RecordingCoordinator: CallRegistry (fold) ─▶ plan ─▶ effects:
+           MixMonitor, RecordingLifecycle ─▶ spool          mixed/ ─▶ RecordingShipper
+           CallSettlement (report, journal) ─▶ CallShipper
 """
 
 import asyncio
@@ -15,21 +16,22 @@ from typing import Any, Final
 import structlog
 
 from agent.ami.client import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import LAYOUTS as LISTED
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
-from agent.calls.resync import Comparing
+from agent.calls.resync import Resync
 from agent.monitoring import metrics
 from agent.monitoring.spool_check import spool_problem
-from agent.recording.announcements import Notices
-from agent.recording.coordinator import Acting
+from agent.recording.announcements import AnnouncementMirror
+from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.feature_codes import FeatureCodes
 from agent.recording.leg_watch import LegWatch
-from agent.recording.lifecycle import Recordings
-from agent.recording.mixmonitor import Recorder
-from agent.recording.on_demand import Asked
-from agent.recording.rtp_restart import Holding
+from agent.recording.lifecycle import RecordingLifecycle
+from agent.recording.mixmonitor import MixMonitor
+from agent.recording.on_demand import OnDemandRequests
+from agent.recording.rtp_restart import RtpRestarts
+from agent.recording.wideband import CodecCheck
 from agent.reporting.journal import Journal
 from agent.reporting.settlement import CallSettlement
 from agent.rules.directory import Directory
@@ -43,13 +45,13 @@ from fonoteka.core.config import Configuration, require_secret, split_address
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.spool import Spool
 
-PROVE_SPOOL_EVERY_S: Final = 60.0
-HEARD_EVERY_S: Final = 10.0
+CHECK_SPOOL_EVERY_S: Final = 60.0
+TOUCH_LINK_FILE_EVERY_S: Final = 10.0
 _log = structlog.get_logger()
 
 
 class Agent:
-    """One PBX's agent. `run()` goes on until cancelled."""
+    """The agent of one PBX. `run()` is active until cancelled."""
 
     def __init__(self, configuration: Configuration, source: Path | None) -> None:
         pbx = configuration.pbx
@@ -61,43 +63,51 @@ class Agent:
         self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, layouts={**LAYOUTS, **LISTED})
         self._api = ApiClient(configuration.agent.api, require_secret(configuration.agent.token, "agent.token", source))
         self._spool_in_asterisk = PurePosixPath(pbx.spool_in_asterisk or self._spool.root)
-        self._notices = Notices(self._ami)
+        self._announcements = AnnouncementMirror(self._ami)
         self._legs = LegWatch()
-        recorder = Recorder(self._ami, self._spool_in_asterisk)
+        codecs = CodecCheck(self._ami)
+        self._lifecycle = RecordingLifecycle(self._spool, self._legs, codecs)
         journal = Journal(self._spool.calls)
-        self._calls = Switchboard(journal.read())
-        self._settling = CallSettlement(self._calls, journal, pbx.name)
-        recordings = partial(Recordings, self._spool, recorder, self._legs)
-        self._acting = Acting(self._calls, self._settling, Holding(self._ami), recordings, self._spawn)
-        self._comparing = Comparing(self._ami, self._calls, self._acting.take, self._ended_unheard)
+        self._registry = CallRegistry(journal.read())
+        self._settling = CallSettlement(self._registry, journal, pbx.name)
+        self._coordinator = RecordingCoordinator(
+            self._registry,
+            self._settling,
+            MixMonitor(self._ami, self._spool_in_asterisk),
+            self._lifecycle,
+            codecs,
+            RtpRestarts(self._ami),
+            self._spawn,
+        )
+        self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._end_of)
         self._call_shipper = CallShipper(self._api, self._settling.acknowledged)
-        self._recording_shipper = RecordingShipper(self._api, self._spool, self._acting.shipped, self._acting.rejected)
-        self._heard = self._spool.root / "heard"  # its time is when we last heard Asterisk
+        self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
+        self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
         self._settings_copy = self._spool.root / "settings.json"
-        known = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
-        self._acting.directory = self._told_of(known)
-        self._asked = Asked(self._calls, self._acting)
-        self._feature_codes = FeatureCodes(pbx.agi, self._ami, self._asked)
+        copy = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
+        self._coordinator.directory = self._use(copy)
+        self._requests = OnDemandRequests(self._registry, self._coordinator)
+        self._feature_codes = FeatureCodes(pbx.agi, self._ami, self._requests)
         self._tasks: asyncio.TaskGroup
 
     async def run(self) -> None:
-        """Connect, follow, record, ship. Raises AmiRefused if the first login is turned down."""
+        """Run all parts until cancelled. Raises AmiRefused if Asterisk refuses the first login."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._spawn(self._ami.run())
                 self._spawn(self._legs.run())
                 self._spawn(again_and_again("settings", self._follow_settings))
-                self._spawn(again_and_again("notices", self._notices.run))
+                self._spawn(again_and_again("announcements", self._announcements.run))
                 self._spawn(again_and_again("call shipper", self._call_shipper.run))
                 self._spawn(again_and_again("recording shipper", self._recording_shipper.run))
                 self._spawn(again_and_again("settling", partial(self._settling.run, self._call_shipper)))
                 self._spawn(again_and_again("spool metrics", partial(metrics.follow_spool, self._spool)))
-                self._spawn(again_and_again("spool proof", self._prove_spool))
-                self._spawn(again_and_again("comparing", self._comparing.run))
-                self._spawn(again_and_again("heard", self._note_that_we_hear))
+                self._spawn(again_and_again("spool check", self._check_spool))
+                self._spawn(again_and_again("resync", self._resync.run))
+                self._spawn(again_and_again("link file", self._touch_link_file))
                 self._spawn(again_and_again("commands", self._follow_commands))
                 self._spawn(again_and_again("feature codes", self._feature_codes.run))
-                self._acting.resume()
+                self._coordinator.resume()
                 await self._follow()
         finally:
             await self._settling.close()
@@ -108,76 +118,83 @@ class Agent:
         self._tasks.create_task(work)
 
     async def _follow(self) -> None:
-        """The main loop: nothing in it waits for anything but Asterisk."""
+        """Take the events of Asterisk in order; nothing here waits for anything else."""
         while True:
             match await self._ami.next():
                 case AmiEvent() as message:
                     event = read_event(message.name, message.headers, message.received_at)
                     if event is not None:
                         metrics.observe_event(event.at)
-                        self._acting.take(event)
+                        self._coordinator.take(event)
                 case LinkUp():
                     _log.info("ami.up")
                     metrics.AMI_CONNECTED.set(1)
-                    self._notices.link_up()
-                    await self._comparing.at_once()
-                    self._acting.ask_again()
+                    self._announcements.link_up()
+                    await self._resync.after_login()
+                    self._coordinator.link_up()
                 case Garbled():
                     metrics.GARBLED.inc()
-                    self._comparing.soon()
+                    self._resync.request()
                 case LinkDown(reason=reason):
                     _log.warning("ami.down", reason=reason)
                     metrics.AMI_CONNECTED.set(0)
 
-    def _ended_unheard(self, call: Call) -> datetime:
-        """When a call ended that ended while nobody listened: its legs tell, else it is when we last heard anything."""
-        heard = datetime.fromtimestamp(self._heard.stat().st_mtime, UTC) if self._heard.exists() else datetime.now(UTC)
-        return max(call.moments[-1].at if call.moments else call.started_at, self._acting.last_written(call) or heard)
+    def _end_of(self, call: Call) -> datetime:
+        """Return when a call ended whose end was missed.
+
+        It is the last write to a leg of the call, else the last time Asterisk was connected.
+        """
+        connected_at = datetime.now(UTC)
+        if self._link_file.exists():
+            connected_at = datetime.fromtimestamp(self._link_file.stat().st_mtime, UTC)
+        last_event_at = call.moments[-1].at if call.moments else call.started_at
+        return max(last_event_at, self._lifecycle.last_written(call) or connected_at)
 
     async def _follow_settings(self) -> None:
         await settings.follow(
-            self._api, self._settings_copy, lambda: self._acting.directory.settings.version, self._settings_changed
+            self._api, self._settings_copy, lambda: self._coordinator.directory.settings.version, self._settings_changed
         )
 
     async def _follow_commands(self) -> None:
-        await commands.follow(self._api, self._carry_out, self._spawn)
+        await commands.follow(self._api, self._handle_command, self._spawn)
 
-    async def _carry_out(self, command: Command) -> CommandOutcome:
-        refusal = await self._asked.by_command(command.linkedid, command.action, command.login)
-        call = self._calls.call(command.linkedid)
+    async def _handle_command(self, command: Command) -> CommandOutcome:
+        refusal = await self._requests.by_command(command.linkedid, command.action, command.login)
+        call = self._registry.call(command.linkedid)
         return CommandOutcome(refusal=refusal, report=self._settling.report(call) if call is not None else None)
 
-    def _settings_changed(self, fresh: DomainSettings) -> None:
-        self._acting.directory_changed(self._told_of(fresh))
+    def _settings_changed(self, changed: DomainSettings) -> None:
+        self._coordinator.directory_changed(self._use(changed))
 
-    def _told_of(self, fresh: DomainSettings) -> Directory:
-        directory = Directory(settings=fresh, trunks=self._trunks)
+    def _use(self, changed: DomainSettings) -> Directory:
+        directory = Directory(settings=changed, trunks=self._trunks)
         self._settling.directory_changed(directory)
-        self._notices.settings_changed(fresh)
+        self._announcements.settings_changed(changed)
         return directory
 
-    async def _note_that_we_hear(self) -> None:
-        """Leave a sign of life, so that after a death it is known how long nobody listened."""
+    async def _touch_link_file(self) -> None:
+        """Touch the link file, so that the next run knows since when events were missed."""
         while True:
             if self._ami.connected:
-                self._heard.touch()
-            await asyncio.sleep(HEARD_EVERY_S)
+                self._link_file.touch()
+            await asyncio.sleep(TOUCH_LINK_FILE_EVERY_S)
 
-    async def _prove_spool(self) -> None:
-        """Every minute: does Asterisk see the folder that we see? Told when the answer changes."""
-        before: str | None = ""
+    async def _check_spool(self) -> None:
+        """Check every minute that Asterisk sees the same spool; log a problem once."""
+        reported: str | None = ""
         while True:
             trouble = await asyncio.to_thread(spool_problem, self._ami_address, self._spool.root, self._spool_in_asterisk)
-            if trouble is not None and trouble != before:
-                _log.error("spool.not_shared", why=trouble)
-            before = trouble
-            await asyncio.sleep(PROVE_SPOOL_EVERY_S)
+            if trouble is not None and trouble != reported:
+                _log.error("spool.not_shared", reason=trouble)
+            reported = trouble
+            await asyncio.sleep(CHECK_SPOOL_EVERY_S)
 
 
 async def run(configuration: Configuration, source: Path | None) -> None:
-    """Run the agent until cancelled. `source` is the configuration's file, to be named in what is said of it."""
+    """Run the agent until cancelled. `source` is the configuration file, named in errors."""
     if configuration.agent.metrics is not None:
         metrics.serve(split_address(configuration.agent.metrics))
-    gc.freeze()  # what was imported stays: looking through it again and again was a twenty-fifth of a busy agent's time
+    # Imported modules stay: scanning them repeatedly took 4 % of a busy agent's time.
+    gc.freeze()
     gc.set_threshold(10_000)
     await Agent(configuration, source).run()

@@ -8,19 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
+from agent.calls.decision_events import decision_event
 from agent.calls.event_reader import read_event
 from agent.calls.events import Event
 from agent.reporting.call_report import report
-from agent.rules.directory import Company, Directory
-from agent.rules.recording_rules import due
+from agent.rules.directory import Directory, DomainIndex
+from agent.rules.recording_rules import pending_decisions
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
 STREAM = Path(__file__).parents[1] / "tests" / "data" / "streams" / "in_answered.txt"
 USERS = 500
 
 
-def company() -> Company:
+def example_domain() -> DomainIndex:
     """Return a domain of 500 users, among them 152 of the stream."""
     users = tuple(
         User(
@@ -33,7 +34,7 @@ def company() -> Company:
         for number in range(100, 100 + USERS)
     )
     domain = Domain(name="acme", country="RU", area_codes=("391",), users=users, numbers=("2458152",))
-    return Directory(settings=DomainSettings(version=1, domains=(domain,))).companies[0]
+    return Directory(settings=DomainSettings(version=1, domains=(domain,))).domains[0]
 
 
 def real_call() -> list[Event]:
@@ -55,17 +56,17 @@ def renamed(events: list[Event], call: int) -> Iterator[Event]:
 
 def cpu_s_per_call(calls: int) -> float:
     """Return the CPU time of one call: fold and decide each event, and report after each."""
-    here, call = company(), real_call()
+    here, call = example_domain(), real_call()
     stream = [event for number in range(calls) for event in renamed(call, number)]
-    board = Switchboard()
+    board = CallRegistry()
     gc.collect()
     begun_s = time.process_time()
     for event in stream:
         after = board.take(event)
         if after is None:
             continue
-        for needed in due(after, here):
-            after, _ = board.decided(after, needed, event.at)
+        for needed in pending_decisions(after, here):
+            after = board.take(decision_event(after, needed, event.at)) or after
         assert report(after, here, "bench").linkedid == after.linkedid
         if after.ended_at is not None:
             board.forget(after.linkedid)

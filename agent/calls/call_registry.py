@@ -1,10 +1,10 @@
-"""The calls that go on: each event finds its call, and the call is folded on. No I/O here; the coordinator acts."""
+"""The calls in progress: finds the call of each event and folds the event into it. No I/O."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from agent.calls.call_state import Call, Channel, Recording, RecordingStage
+from agent.calls.call_state import Call
 from agent.calls.events import (
     BridgeEntered,
     BridgeLeft,
@@ -12,60 +12,70 @@ from agent.calls.events import (
     ChannelStarted,
     Event,
     PickedUp,
-    RecordingDecided,
     RecordingEvent,
-    RecordingHandedOver,
-    RecordingUnwanted,
-    TalkMissed,
 )
 from agent.calls.fold import assemble
 from agent.calls.merge import merged
-from agent.rules.recording_rules import Due
-from fonoteka.core.naming import segment_name
 
-BRIDGES_SWEPT_AT: Final = 1000  # which bridges a call was in is not kept: those of forgotten calls are swept now and then
+# A call does not keep its earlier bridges, so the bridges of forgotten calls are removed together.
+SWEEP_BRIDGES_AT: Final = 1000
 
 
-class Switchboard:
-    """All calls that are not settled, by linkedid, and which call each channel, bridge and recording belongs to.
+class CallRegistry:
+    """All calls that are not settled, indexed by linkedid, channel, bridge and recording.
 
-    They are looked up, never looked through: while the store is away there may be thousands.
+    Every search uses an index: while the store is away, there may be thousands of calls.
     """
 
     def __init__(self, calls: Iterable[Call] = ()) -> None:
         self.calls: dict[str, Call] = {}
-        self.merged: list[Call] = []  # parts of other calls since they were last looked at
+        self._merged: list[Call] = []
         self._call_of_channel: dict[str, str] = {}
         self._call_in_bridge: dict[str, str] = {}
         self._call_of_recording: dict[str, str] = {}
         for call in calls:
             self._keep(call)
 
-    def take(self, event: Event) -> Call | None:
-        """Fold an event into its call; returns the call if that changed it. A call begins with a channel, nothing else."""
+    def fold(self, event: Event) -> tuple[Call | None, Call | None]:
+        """Fold an event into its call. Returns the call before and after, the same if unchanged.
+
+        Only a channel begins a call: for any other event of an unknown call, both are None.
+        """
         if isinstance(event, BridgeEntered) and not event.conference:
             self._merge_into_bridge(event)
         if isinstance(event, PickedUp):
             self._merge(self._call_of(event), self.calls.get(self._call_of_channel.get(event.by, "")))
         before = self._call_of(event)
         if before is None and not isinstance(event, ChannelStarted):
-            return None
+            return None, None
         after = assemble(before, event)
-        if after is before:
-            return None
-        self._keep(after)
-        return after
+        if after is not before:
+            self._keep(after)
+        return before, after
+
+    def take(self, event: Event) -> Call | None:
+        """Fold an event into its call. Returns the call if the event changed it."""
+        before, after = self.fold(event)
+        return None if after is before else after
+
+    def take_merged(self) -> list[Call]:
+        """Return the calls that became part of other calls since the last time."""
+        merged_calls, self._merged = self._merged, []
+        return merged_calls
 
     def _call_of(self, event: Event) -> Call | None:
-        """The call an event speaks of: its channel's, whatever linkedid Asterisk gives that by now, else the linkedid's."""
+        """Return the call of an event: of its channel, else of its linkedid.
+
+        Asterisk changes the linkedid of a channel during a call, so the channel counts first.
+        """
         if isinstance(event, RecordingEvent):
             return self.with_recording(event.segment)
-        of_channel = (known for uniqueid in event.channels if (known := self._call_of_channel.get(uniqueid)) is not None)
+        of_channel = (found for uniqueid in event.channels if (found := self._call_of_channel.get(uniqueid)) is not None)
         call = self.calls.get(next(of_channel, event.linkedid))
         return self.calls.get(call.merged_into, call) if call is not None and call.merged_into else call
 
     def _merge_into_bridge(self, event: BridgeEntered) -> None:
-        """Where a channel joins a bridge in which another call's channels are, the two calls are one from now on."""
+        """Merge two calls when a channel of one enters a bridge with channels of the other."""
         there = self.call(self._call_in_bridge.get(event.bridge, ""))
         if there is not None and any(there.members(event.bridge)):
             self._merge(self._call_of(event), there)
@@ -73,57 +83,28 @@ class Switchboard:
     def _merge(self, one: Call | None, other: Call | None) -> None:
         if one is None or other is None or one is other:
             return
-        whole, part = merged(one, other)
+        continuing, part = merged(one, other)
         for uniqueid in part.channels:
-            self._call_of_channel[uniqueid] = whole.linkedid
-        self._keep(whole)
+            self._call_of_channel[uniqueid] = continuing.linkedid
+        self._keep(continuing)
         self.calls[part.linkedid] = part
-        self.merged.append(part)
-
-    def decided(self, call: Call, needed: Due, at: datetime) -> tuple[Call, str]:
-        """The call with this decision taken, and the name of the recording that is to begin (empty: none)."""
-        segment = _next_segment(call, needed.channel) if needed.decision.record else ""
-        event = RecordingDecided(
-            at=at,
-            linkedid=call.linkedid,
-            uniqueid=needed.channel.uniqueid,
-            user=needed.user,
-            decision=needed.decision,
-            segment=segment,
-            asked=needed.asked,
-            paused=needed.paused,
-        )
-        return self.take(event) or call, segment
-
-    def missed(self, call: Call, needed: Due, at: datetime) -> Call:
-        """The call, of which a part passed unrecorded before what is due now."""
-        uniqueid, segment = needed.channel.uniqueid, _next_segment(call, needed.channel)
-        return self.take(TalkMissed(at=at, linkedid=call.linkedid, uniqueid=uniqueid, user=needed.user, segment=segment)) or call
-
-    def handed_over(self, call: Call, known: Recording, needed: Due, at: datetime) -> Call:
-        """The call in which a recording is the user's who picked up its channel; unwanted by their setting, or beside their own."""
-        others = (other for other in call.recordings if other.uniqueid == known.uniqueid and other.segment != known.segment)
-        if needed.decision.record and not any(other.stage is RecordingStage.RUNNING for other in others):
-            event: Event = RecordingHandedOver(at=at, linkedid=call.linkedid, segment=known.segment, user=needed.user)
-            return self.take(event) or call
-        call = self.take(RecordingUnwanted(at=at, linkedid=call.linkedid, segment=known.segment)) or call
-        return call if needed.decision.record else self.decided(call, needed, at)[0]
+        self._merged.append(part)
 
     def call(self, linkedid: str) -> Call | None:
-        """The call of that linkedid, or the one that it has become a part of."""
+        """Return the call with this linkedid, or the call that it became a part of."""
         call = self.calls.get(linkedid)
         return self.calls.get(call.merged_into, call) if call is not None and call.merged_into else call
 
     def call_of_channel(self, uniqueid: str) -> Call | None:
-        """The call of which this is a channel."""
+        """Return the call of a channel."""
         return self.call(self._call_of_channel.get(uniqueid, ""))
 
     def with_recording(self, segment: str) -> Call | None:
-        """The call of which this is a recording."""
+        """Return the call of a recording."""
         return self.call(self._call_of_recording.get(segment, ""))
 
     def is_news(self, event: Event) -> bool:
-        """Whether an event would change what is believed."""
+        """Return whether an event would change its call, or begin one."""
         call = self._call_of(event)
         return isinstance(event, ChannelStarted) if call is None else assemble(call, event) is not call
 
@@ -135,19 +116,19 @@ class Switchboard:
         for uniqueid in call.channels:
             if self._call_of_channel.get(uniqueid) == linkedid:
                 del self._call_of_channel[uniqueid]
-        for known in call.recordings:
-            self._call_of_recording.pop(known.segment, None)
-        if len(self._call_in_bridge) > BRIDGES_SWEPT_AT + 2 * len(self.calls):
+        for recording in call.recordings:
+            self._call_of_recording.pop(recording.segment, None)
+        if len(self._call_in_bridge) > SWEEP_BRIDGES_AT + 2 * len(self.calls):
             self._call_in_bridge = {bridge: of for bridge, of in self._call_in_bridge.items() if of in self.calls}
 
-    def reconcile(self, seen: Iterable[ChannelStarted | BridgeEntered], ended_at: Callable[[Call], datetime]) -> Iterator[Event]:
-        """The events that must have been missed, given all channels that Asterisk has now (and the bridges they are in).
+    def reconcile(self, listed: Iterable[ChannelStarted | BridgeEntered], ended_at: Callable[[Call], datetime]) -> Iterator[Event]:
+        """Return the events that were missed, given all channels and bridges that Asterisk lists.
 
-        `ended_at` says when the channels of a call that are no longer there must have ended.
+        `ended_at` returns when the channels of a call ended that are no longer listed.
         """
-        seen = list(seen)
-        alive = {event.uniqueid for event in seen if isinstance(event, ChannelStarted)}
-        bridges = {event.uniqueid: event for event in seen if isinstance(event, BridgeEntered)}
+        listed = list(listed)
+        alive = {event.uniqueid for event in listed if isinstance(event, ChannelStarted)}
+        bridges = {event.uniqueid: event for event in listed if isinstance(event, BridgeEntered)}
         for call in list(self.calls.values()):
             missed_at = ended_at(call)
             for channel in call.channels.values():
@@ -155,17 +136,11 @@ class Switchboard:
                     yield ChannelEnded(at=missed_at, linkedid=call.linkedid, uniqueid=channel.uniqueid, cause=0)
                 elif channel.bridge is not None and channel.uniqueid not in bridges and channel.ended_at is None:
                     yield BridgeLeft(at=missed_at, linkedid=call.linkedid, uniqueid=channel.uniqueid, bridge=channel.bridge)
-        yield from seen
+        yield from listed
 
     def _keep(self, call: Call) -> None:
         self.calls[call.linkedid] = call
         for uniqueid in call.channels:
             self._call_of_channel.setdefault(uniqueid, call.linkedid)
         self._call_in_bridge |= {channel.bridge: call.linkedid for channel in call.channels.values() if channel.bridge is not None}
-        self._call_of_recording |= {known.segment: call.linkedid for known in call.recordings if known.segment}
-
-
-def _next_segment(call: Call, channel: Channel) -> str:
-    """The name of a channel's next recording."""
-    part = 1 + sum(known.uniqueid == channel.uniqueid for known in call.recordings)
-    return segment_name(call.linkedid, channel.uniqueid, part)
+        self._call_of_recording |= {recording.segment: call.linkedid for recording in call.recordings if recording.segment}

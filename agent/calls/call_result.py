@@ -1,4 +1,4 @@
-"""How a call, and each ringing in it, ended."""
+"""The result of a call and of each dial in it."""
 
 from typing import Final
 
@@ -7,17 +7,21 @@ from fonoteka.core.call_report import Result
 
 
 def result(call: Call) -> Result:
-    """How the call ended: taken by somebody, else by what the ringing came to (busy only if nobody could be rung)."""
+    """Return the result of a call: answered, or the result of its dials.
+
+    The result is busy only if no telephone could be rung.
+    """
     if call.taken_by:
         return Result.ANSWERED
     endings = [ending(call, dial) for dial in call.dials if dial.status and not dial.forward]
     if not endings and call.origin is not None and call.origin.ended_at is not None:
-        return _BY_CAUSE.get(call.origin.cause, Result.NO_ANSWER)  # nobody could even be rung
+        return _BY_CAUSE.get(call.origin.cause, Result.NO_ANSWER)  # no telephone was rung at all
     return next((verdict for verdict in (Result.NO_ANSWER, Result.BUSY, Result.OTHER) if verdict in endings), Result.NO_ANSWER)
 
 
-# Q.850 hangup causes (ITU-T; Asterisk's causes.h). They tell more than DIALSTATUS: a phone that refuses (603) gives
-# NOANSWER with cause 21, a number that does not exist NOANSWER with cause 1 (seen on Asterisk 22).
+# Q.850 hangup causes (ITU-T; Asterisk's causes.h). They are more precise than DIALSTATUS: a
+# telephone that refuses (603) gives NOANSWER with cause 21, an unknown number NOANSWER with cause 1
+# (measured on Asterisk 22).
 _BY_CAUSE: Final = {17: Result.BUSY, 21: Result.BUSY} | dict.fromkeys(
     (1, 2, 3, 5, 20, 22, 27, 28, 29, 34, 38, 41, 42, 44, 50, 58, 65, 88), Result.OTHER
 )
@@ -25,7 +29,7 @@ _BY_STATUS: Final = {"BUSY": Result.BUSY, "CHANUNAVAIL": Result.OTHER, "CONGESTI
 
 
 def ending(call: Call, dial: Dial) -> Result:
-    """What a ringing that is over came to, if it was in vain."""
+    """Return the result of a finished dial that was not answered."""
     callee = call.channels.get(dial.callee)
     by_status = _BY_STATUS.get(dial.status, Result.NO_ANSWER)
     return _BY_CAUSE.get(callee.cause, by_status) if callee is not None else by_status

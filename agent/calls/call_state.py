@@ -1,7 +1,7 @@
-"""A call while it goes on: its channels, who rang whom, who hears whom, and what was decided about recording.
+"""The state of a call: channels, dials, bridges, and the recording decisions.
 
-Plain values: `agent.calls.fold` makes the next one from an event, `call_report` tells it to the store, and the spool
-keeps it as JSON so that a restarted agent goes on where it was.
+Plain values. `agent.calls.fold` returns the next state for an event, `agent.reporting` reports it
+to the store, and the journal keeps it as JSON for the next run of the agent.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,11 @@ from fonoteka.core.call_report import Decision, Reason
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Channel:
-    """One party's line. `bridge` is where it is now; `bridged_ms` counts its time in bridges that are over.
+    """A channel of Asterisk: the line of one party.
 
-    In a `conference` the others are mostly channels of other calls: each who dials in has a call, and a row, of their own.
+    `bridge` is the bridge that it is in now, `bridged_ms` its time in earlier bridges. The other
+    participants of a `conference` are mostly channels of other calls: each participant that dials
+    in has a call, and a row in the calls table, of its own.
     """
 
     uniqueid: str
@@ -34,17 +36,17 @@ class Channel:
     bridged_ms: int = 0
 
     def bridged_ms_until(self, at: datetime) -> int:
-        """Its time in bridges, up to a moment."""
+        """Return the time in bridges until `at`."""
         return self.bridged_ms + _ms(self.bridged_since, at)
 
     @property
     def endpoint(self) -> str:
-        """The channel's name without its running number: `PJSIP/acme-152-00000001` → `PJSIP/acme-152`."""
+        """The channel's name without its number: `PJSIP/acme-152-00000001` → `PJSIP/acme-152`."""
         return self.name.rpartition("-")[0] or self.name
 
     @property
     def is_local(self) -> bool:
-        """A half of a Local channel: no party of its own, a passage in the dialplan."""
+        """Whether it is one half of a Local channel: no party, but a passage in the dialplan."""
         return self.name.startswith("Local/")
 
     @property
@@ -55,7 +57,10 @@ class Channel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dial:
-    """One ringing: `caller`, standing at `exten` of the dialplan, rang `callee` (uniqueids); `status` is empty while it rings."""
+    """A dial: `caller`, at `exten` of the dialplan, rings `callee` (uniqueids).
+
+    `status` is empty while it rings.
+    """
 
     caller: str
     callee: str
@@ -69,12 +74,13 @@ class Dial:
 
 
 class RecordingStage(StrEnum):
-    """Where one recording stands, as the agent knows it."""
+    """The stage of a recording in the agent."""
 
     REFUSED = "refused"
     RUNNING = "running"
     ENDING = "ending"
-    UNWANTED = "unwanted"  # came with a picked-up channel to somebody who is not recorded: stopped, and its audio thrown away
+    # A pickup moved the recorder to a user that is not recorded: it is stopped, its audio deleted.
+    UNWANTED = "unwanted"
     CLOSED = "closed"
     DONE = "done"
     LOST = "lost"
@@ -82,7 +88,10 @@ class RecordingStage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mute:
-    """A stretch in which a recording was paused, in its own time (what was bridged since it began); `to_ms` None: it still is."""
+    """A pause of a recording, measured in bridged time since the recording began.
+
+    `to_ms` is None while the recording is paused.
+    """
 
     from_ms: int
     to_ms: int | None = None
@@ -90,11 +99,11 @@ class Mute:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recording:
-    """What was decided for a channel, on behalf of which user, and what became of it.
+    """A decision for a channel on behalf of a user, and what became of it.
 
-    `started_at` is its first bridged moment, None while there was none; `bridged_before_ms` is how long the channel had been
-    bridged when the recording was asked for; `heard` are the parties (uniqueids) that the channel first talked with.
-    `asked`: it was begun because somebody asked for it.
+    `started_at` is the first bridged moment, None before it. `bridged_before_ms` is the bridged
+    time of the channel before the recorder was started. `heard` are the parties (uniqueids) with
+    which the channel talked first. `asked` means that a user requested the recording.
     """
 
     uniqueid: str
@@ -111,12 +120,28 @@ class Recording:
 
     @property
     def paused(self) -> bool:
-        """Whether it is paused now."""
+        """Whether the recording is paused now."""
         return bool(self.muted) and self.muted[-1].to_ms is None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PendingDecision:
+    """A recording decision that the call needs now and that has not been taken yet.
+
+    `user` is the login on whose behalf the channel is recorded; empty where no user takes part.
+    `asked`: a user requested the recording; `paused`: the recorder starts paused, as the recorder
+    that it replaces was paused.
+    """
+
+    channel: Channel
+    user: str
+    decision: Decision
+    asked: bool = False
+    paused: bool = False
+
+
 class MomentKind(StrEnum):
-    """What a call's path tells."""
+    """The kinds of moments in the timeline of a call."""
 
     ARRIVE = "arrive"
     RING = "ring"
@@ -142,9 +167,10 @@ class MomentKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
-    """One station of the path; the party is a channel (`uniqueid`) or a number (`text`); `other` is the channel on the far side.
+    """One moment of the call's timeline.
 
-    That is, for a ring who rings; for a call picked up, whose ringing it was.
+    The party is a channel (`uniqueid`) or a number (`text`). `other` is the channel on the other
+    side: for a ring the channel that rings, for a pickup the channel that rang.
     """
 
     at: datetime
@@ -156,7 +182,7 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """All that is known of one call. Channels and dials stand in the order in which they came."""
+    """The state of one call. Channels and dials are in the order of their arrival."""
 
     linkedid: str
     started_at: datetime
@@ -174,33 +200,33 @@ class Call:
 
     @property
     def origin(self) -> Channel | None:
-        """The channel that began the call, by preference one with a party."""
+        """The channel that began the call, preferably no Local channel."""
         return next((channel for channel in self.channels.values() if not channel.is_local), None) or next(
             iter(self.channels.values()), None
         )
 
     def members(self, bridge: str) -> Iterator[Channel]:
-        """The channels that are in a bridge now."""
+        """Return the channels that are in a bridge now."""
         return (channel for channel in self.channels.values() if channel.bridge == bridge)
 
     def talk_ms_until(self, at: datetime) -> int:
-        """How long anybody talked, up to a moment."""
+        """Return the talk time of the call until `at`."""
         return self.talk_ms + _ms(self.talking_since, at)
 
     @property
     def alive(self) -> bool:
-        """Whether any channel is left."""
+        """Whether the call still has a channel."""
         return any(channel.ended_at is None for channel in self.channels.values())
 
     def recording(self, segment: str) -> Recording | None:
-        """The recording of that name; a refused one has none."""
-        return next((known for known in self.recordings if known.segment and known.segment == segment), None)
+        """Return the recording with this name, or None. A refused recording has no name."""
+        return next((recording for recording in self.recordings if recording.segment and recording.segment == segment), None)
 
     @property
     def settled(self) -> bool:
-        """The call is over and nothing of its recordings is left to be done."""
+        """Whether the call has ended and no recording of it needs further work."""
         pending = (RecordingStage.RUNNING, RecordingStage.ENDING, RecordingStage.UNWANTED, RecordingStage.CLOSED)
-        return self.ended_at is not None and not any(known.stage in pending for known in self.recordings)
+        return self.ended_at is not None and not any(recording.stage in pending for recording in self.recordings)
 
 
 def _ms(since: datetime | None, until: datetime) -> int:

@@ -1,10 +1,11 @@
-"""What Asterisk has right now, as the events that would have led there."""
+"""The channels and bridges that Asterisk has now, as the events that would lead there."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final
 
 from agent.ami.event_layout import EventLayout
+from agent.ami.protocol import Ami
 from agent.calls.caller_text import name_in, number_in
 from agent.calls.event_reader import is_beep, is_conference, people_talk_in
 from agent.calls.events import BridgeEntered, ChannelStarted
@@ -12,15 +13,11 @@ from agent.calls.events import BridgeEntered, ChannelStarted
 LAYOUTS: Final = {"CoreShowChannel": EventLayout(lead=("ActionID",), tail=("Duration",), may_follow=("BridgeId",))}
 
 
-class Ami(Protocol):
-    """What of the AMI client a snapshot needs."""
-
-    async def listing(self, name: str, /, timeout_s: float = 10, **headers: str) -> list[Any]:
-        """An action's whole list."""
-
-
 async def snapshot(ami: Ami, now: datetime) -> list[ChannelStarted | BridgeEntered]:
-    """All channels, those that began a call first, each followed by the bridge it talks in. Raises AmiError."""
+    """Return all channels, each followed by the bridge that it talks in. Raises AmiError.
+
+    A channel that began a call comes before the other channels of the call.
+    """
     seen: list[ChannelStarted | BridgeEntered] = []
     rows = await ami.listing("CoreShowChannels")
     listed = await ami.listing("BridgeList") if any(row.get("BridgeId") for row in rows) else []
@@ -55,13 +52,16 @@ async def snapshot(ami: Ami, now: datetime) -> list[ChannelStarted | BridgeEnter
 
 
 def _age(row: Mapping[str, str]) -> tuple[bool, str, int]:
-    """The channel whose id names the call came first; the others by the number Asterisk gave them (durations are whole seconds)."""
+    """Return a sort key: the channel that names the call first, then the numbers of the channels.
+
+    Durations are no key, as Asterisk gives whole seconds.
+    """
     stem, _, number = row.get("Uniqueid", "").rpartition(".")
     return row.get("Uniqueid") != row.get("Linkedid"), stem, int(number) if number.isdecimal() else 0
 
 
 def _duration(text: str) -> timedelta:
-    """`HH:MM:SS` as Asterisk writes it; nothing else is believed."""
+    """Parse `HH:MM:SS` as Asterisk writes it; anything else counts as zero."""
     parts = text.split(":")
     if len(parts) != 3 or not all(part.isdecimal() for part in parts):
         return timedelta()

@@ -1,17 +1,17 @@
-"""Who rings whom, seen through the Local channels between them."""
+"""Which party rings which, also through Local channels."""
 
 from agent.calls.call_state import Call, Channel, Dial
 
 
 def dial_chain(call: Call, dial: Dial) -> list[Dial]:
-    """The dial itself and the dials that led to it through Local channels, the innermost first."""
+    """Return the dial and the dials that led to it through Local channels, the innermost first."""
     chain = [dial]
     while len(chain) <= len(call.dials):
         caller = call.channels.get(chain[-1].caller)
         if caller is None or not caller.is_local:
             break
         rung = {channel.uniqueid for channel in call.channels.values() if channel.name == caller.other_half}
-        outer = next((known for known in call.dials if known.callee in rung), None)
+        outer = next((other for other in call.dials if other.callee in rung), None)
         if outer is None:
             break
         chain.append(outer)
@@ -19,17 +19,24 @@ def dial_chain(call: Call, dial: Dial) -> list[Dial]:
 
 
 def ringer(call: Call, dial: Dial) -> Channel | None:
-    """The party that rings, also through Local channels: who rang the first half, or who hears it already (a transfer by keys)."""
+    """Return the party that rings, also through Local channels.
+
+    It is the party that rang the first half of the Local channel, or the party that already hears
+    that half (a transfer by keys).
+    """
     caller = call.channels.get(dial_chain(call, dial)[-1].caller)
     if caller is None or not caller.is_local:
         return caller
     half = _other_half(call, caller)
-    heard_by = call.members(half.bridge) if half is not None and half.bridge is not None else ()
-    return next((member for member in heard_by if not member.is_local), None)
+    members = call.members(half.bridge) if half is not None and half.bridge is not None else ()
+    return next((member for member in members if not member.is_local), None)
 
 
 def is_awaited(call: Call, dial: Dial) -> bool:
-    """Whether the ringing is to be heard in a bridge to which nobody has come yet: events of two channels pass each other."""
+    """Return whether the ringing is heard in a bridge that no party has entered yet.
+
+    The events of two channels can arrive in either order.
+    """
     caller = call.channels.get(dial_chain(call, dial)[-1].caller)
     half = _other_half(call, caller) if caller is not None and caller.is_local else None
     return half is not None and half.bridge is not None and not half.conference and ringer(call, dial) is None

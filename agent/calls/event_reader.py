@@ -1,4 +1,4 @@
-"""AMI messages into events: what of the manager interface's words the agent uses, header by header."""
+"""AMI messages into events: which headers of the manager interface the agent uses."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -29,12 +29,12 @@ def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-# MixMonitor's beep is played by channels of Asterisk's own, two for each beep; they are nobody's call.
+# MixMonitor plays its beep through two channels of its own, which belong to no call.
 _BEEP: Final = re.compile(r"Local/hook@__func_periodic_hook_context__-.*")
 
 
 def is_beep(channel: str) -> bool:
-    """Whether this channel only plays the beep of a recording."""
+    """Return whether this channel only plays the beep of a recording."""
     return _BEEP.fullmatch(channel) is not None
 
 
@@ -72,7 +72,10 @@ def _dial_began(at: datetime, h: AmiHeaders) -> Event:
 
 
 def _dialled(dial_string: str) -> str:
-    """The number in a dial string: `84951234567@trunk`, `trunk/8495…`, `trunk/sip:8495…@10.0.0.1:5060`; `acme-152` → itself."""
+    """Return the number in a dial string, the dial string itself if it holds an endpoint only.
+
+    Forms: `84951234567@trunk`, `trunk/8495…`, `trunk/sip:8495…@10.0.0.1:5060`, `acme-152`.
+    """
     return harmless(_SCHEME.sub("", dial_string.rpartition("/")[2]).partition("@")[0].partition(";")[0])
 
 
@@ -88,12 +91,15 @@ def _dial_ended(at: datetime, h: AmiHeaders) -> Event:
 
 
 def people_talk_in(bridge: AmiHeaders) -> bool:
-    """Whether those in a bridge hear each other: in a holding bridge (parking, waiting for an agent) nobody hears anybody."""
+    """Return whether the members of a bridge hear each other.
+
+    In a holding bridge (parking, waiting for an agent) they do not.
+    """
     return bridge.get("BridgeTechnology") != "holding_bridge"
 
 
 def is_conference(bridge: AmiHeaders) -> bool:
-    """Whether a bridge is a conference's: then it is of type `base`."""
+    """Return whether a bridge belongs to a conference: its type is `base`."""
     return bridge.get("BridgeType") == "base"
 
 
@@ -174,7 +180,7 @@ LONGEST_ID: Final = 150  # AST_MAX_UNIQUEID
 _BRIDGE: Final = ("Privilege", "BridgeUniqueid", "BridgeType", "BridgeTechnology")
 _TRANSFER: Final = ("Privilege", "Result")
 
-# As Asterisk 22 writes them. In Dial events a call that Asterisk itself originates has no caller.
+# As Asterisk 22 writes them. If Asterisk originates a call, its Dial events have no caller.
 LAYOUTS: Final[Mapping[str, EventLayout]] = {
     "Newchannel": EventLayout(),
     "Hangup": EventLayout(tail=("Cause",)),
@@ -198,9 +204,10 @@ LAYOUTS: Final[Mapping[str, EventLayout]] = {
 
 
 def read_event(name: str, headers: AmiHeaders, received_at: datetime) -> Event | None:
-    """An AMI event as ours, or None for one we do not use or that lacks what it must have.
+    """Return an AMI event as an event of a call, or None if it is not used or lacks a header.
 
-    The time is the `Timestamp` header's (`timestampevents = yes` in manager.conf), else when it was received.
+    Its time is that of the `Timestamp` header (`timestampevents = yes` in manager.conf), else
+    `received_at`.
     """
     reader = _READERS.get(name)
     if reader is None:

@@ -1,7 +1,8 @@
-"""What happens on a PBX, as the agent understands it: one small value per event (`agent.calls.event_reader` makes them).
+"""The events of a call: one small value for each event of Asterisk or of a recording.
 
-Only events of channels, dials and bridges are used. Asterisk sends all of them on one topic, in order; CEL comes by
-another road and can overtake them (docs/decisions/0002-native-events.md).
+`agent.calls.event_reader` makes the events of Asterisk. Only events of channels, dials and bridges
+are used: Asterisk sends them on one topic, in order, while CEL events take another path and can
+arrive earlier (docs/decisions/0002-native-events.md).
 """
 
 from dataclasses import dataclass
@@ -12,52 +13,55 @@ from fonoteka.core.call_report import Decision, Reason
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """`at` is when Asterisk sent it; `linkedid` names the call as Asterisk then saw it."""
+    """`at` is when Asterisk sent the event; `linkedid` is the call as Asterisk saw it then."""
 
     at: datetime
     linkedid: str
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """The channels (uniqueids) it speaks of, the surest first."""
+        """The channels (uniqueids) of the event, the most reliable first."""
         return ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelEvent(Event):
-    """Something that happened to one channel."""
+    """An event of one channel."""
 
     uniqueid: str
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """That channel."""
+        """The channel of the event."""
         return (self.uniqueid,)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingEvent(Event):
-    """Something that happened to a recording, which is known by its segment's name."""
+    """An event of a recording, which is identified by the name of its segment."""
 
     segment: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DialEvent(Event):
-    """`caller` and `callee` are uniqueids; `caller` is empty for a call that Asterisk itself originates."""
+    """`caller` and `callee` are uniqueids; `caller` is empty if Asterisk originates the call."""
 
     caller: str
     callee: str
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Who rings, and who is rung."""
+        """The caller and the callee."""
         return (self.caller, self.callee)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelStarted(ChannelEvent):
-    """A channel came to be. `exten` is what it dialled when it came from outside the PBX's own dialling, else `s` or empty."""
+    """A channel was created.
+
+    `exten` is the extension that it dialled; `s` or empty if the PBX itself dialled.
+    """
 
     name: str
     exten: str
@@ -67,7 +71,7 @@ class ChannelStarted(ChannelEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelEnded(ChannelEvent):
-    """A channel is gone. `cause` is the Q.850 hangup cause, 0 if unknown."""
+    """A channel has ended. `cause` is the Q.850 hangup cause, 0 if unknown."""
 
     cause: int
 
@@ -76,7 +80,7 @@ class ChannelEnded(ChannelEvent):
 class DialBegan(DialEvent):
     """`caller` rings `callee`.
 
-    `dialled` is what the channel driver was asked for; `exten` the extension of the dialplan at which the caller stands.
+    `dialled` is the number given to the channel driver, `exten` the caller's dialplan extension.
     """
 
     caller_num: str
@@ -86,7 +90,10 @@ class DialBegan(DialEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DialEnded(DialEvent):
-    """The ringing is over. `status` is Asterisk's DIALSTATUS; `forward` is where the callee sent the caller, or empty."""
+    """The ringing is over.
+
+    `status` is Asterisk's DIALSTATUS; `forward` is where the callee forwarded the call, or empty.
+    """
 
     status: str
     forward: str
@@ -94,9 +101,10 @@ class DialEnded(DialEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BridgeEntered(ChannelEvent):
-    """A channel can now hear whoever else is in the bridge. In a `conference` those may be other calls' channels.
+    """A channel entered a bridge and hears its members.
 
-    `late`: it was found there; how long it has been there is unknown.
+    The members of a `conference` may be channels of other calls. `late` means that the channel was
+    found in the bridge; when it entered is not known.
     """
 
     bridge: str
@@ -106,14 +114,17 @@ class BridgeEntered(ChannelEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BridgeLeft(ChannelEvent):
-    """A channel no longer hears the bridge."""
+    """A channel left a bridge."""
 
     bridge: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transferred(Event):
-    """`transferer` handed the other party to `target` (what was dialled, or the other bridge's party)."""
+    """`transferer` transferred the other party to `target`.
+
+    `target` is the dialled number, or the party of the other bridge.
+    """
 
     transferer: str
     target: str
@@ -121,20 +132,20 @@ class Transferred(Event):
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Who handed it over."""
+        """The transferer."""
         return (self.transferer,)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held(ChannelEvent):
-    """`uniqueid`'s party put the other on hold, or (`on` false) took the talk up again."""
+    """The party of `uniqueid` put the other party on hold (`on`), or resumed the talk."""
 
     on: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parked(ChannelEvent):
-    """`uniqueid` waits at parking place `space`, left there by whoever is at the endpoint `parker` (empty: unknown)."""
+    """`uniqueid` was parked at `space` from the endpoint `parker` (empty if unknown)."""
 
     parker: str
     space: str
@@ -142,7 +153,7 @@ class Parked(ChannelEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fetched(ChannelEvent):
-    """`by` (a channel that began a call of its own) takes `uniqueid` from parking place `space`."""
+    """`by`, a channel that began a call of its own, took `uniqueid` from parking space `space`."""
 
     by: str
     space: str
@@ -150,9 +161,10 @@ class Fetched(ChannelEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PickedUp(ChannelEvent):
-    """`by` (a channel that began a call of its own) answers in the place of the ringing `uniqueid`.
+    """`by`, a channel that began a call of its own, answered instead of the ringing `uniqueid`.
 
-    Asterisk exchanges the two: what hung on the ringing channel, a recorder too, is then `by`'s; the ringing one ends.
+    Asterisk exchanges the two channels: everything attached to the ringing channel, a recorder
+    included, moves to `by`, and the ringing channel ends.
     """
 
     by: str
@@ -160,9 +172,10 @@ class PickedUp(ChannelEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingDecided(ChannelEvent):
-    """It was decided for one channel of one user. `segment` is the recording's name, empty when it is not recorded.
+    """A decision was taken for a channel of a user.
 
-    `asked`: because somebody asked for it; `paused`: it begins paused.
+    `segment` is the name of the recording, empty for a refusal. `asked` means that a user requested
+    the recording, `paused` that it begins paused.
     """
 
     user: str
@@ -174,7 +187,7 @@ class RecordingDecided(ChannelEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TalkMissed(ChannelEvent):
-    """A recording begins for `user` in a talk that went on before, unrecorded. `segment` names what is missing."""
+    """The talk of `user` was not recorded until now. `segment` names the missing part."""
 
     user: str
     segment: str
@@ -182,28 +195,29 @@ class TalkMissed(ChannelEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingHandedOver(RecordingEvent):
-    """A recorder came with a ringing channel to `user`, who picked it up and is recorded, too."""
+    """A pickup moved a recorder to `user`, and the setting of `user` records the call too."""
 
     user: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingUnwanted(RecordingEvent):
-    """A recorder came with a ringing channel to somebody by whose setting there is none."""
+    """A pickup moved a recorder to a user that has no need of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingLost(RecordingEvent):
-    """A recording that was asked for will not come."""
+    """A recording failed."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingEnding(RecordingEvent):
-    """Asterisk was told to stop a recording; its legs are about to be closed.
+    """A recorder stops, and its legs are about to be closed.
 
-    `reason` tells why what follows is missing; None where it is not (another recorder takes over, or nothing had to be recorded).
+    `reason` is why the rest of the talk is missing. It is None if nothing is missing: another
+    recorder takes over, or no setting records the rest.
     """
 
     reason: Reason | None = None
@@ -211,16 +225,16 @@ class RecordingEnding(RecordingEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingMuted(RecordingEvent):
-    """A recording was paused (`muted`), or resumed."""
+    """A recording was paused (`muted`) or resumed."""
 
     muted: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingClosed(RecordingEvent):
-    """Both legs of a recording are complete and on their way to the mixer.
+    """Both legs of a recording are complete and were passed to the mixer.
 
-    `started_at` is when its talk began, told by the legs themselves where nobody was listening.
+    `started_at` is the beginning of the talk, computed from the legs if no event marked it.
     """
 
     started_at: datetime | None
@@ -228,4 +242,4 @@ class RecordingClosed(RecordingEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingDone(RecordingEvent):
-    """Nothing is left to do for a recording: the store has it, or there was no talk to record."""
+    """A recording needs no further work: the store has it, or there was no talk."""

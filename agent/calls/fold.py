@@ -1,7 +1,7 @@
-"""Events into calls: `assemble(call, event) → call`, a pure fold.
+"""The fold of events into calls: `assemble(call, event) → call`, a pure function.
 
-It takes whatever order, repetition or gap the events come with: it never raises, and an event that says nothing new
-changes nothing. Times are the events' own.
+Events may arrive in any order, repeated or with gaps: the fold never raises, and an event that adds
+nothing returns the same call. All times are those of the events.
 """
 
 from collections.abc import Callable
@@ -9,30 +9,27 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from agent.calls.call_state import Call, Channel, Dial, Moment, MomentKind, RecordingStage
-from agent.calls.dial_chain import ringer
+from agent.calls.call_state import Call, Channel, Moment, MomentKind
 from agent.calls.events import (
     BridgeEntered,
     BridgeLeft,
     ChannelEnded,
     ChannelStarted,
-    DialBegan,
-    DialEnded,
     Event,
-    PickedUp,
     Transferred,
 )
+from agent.calls.fold_dials import DIAL_STEPS, without_old_dials
 from agent.calls.fold_recordings import RECORDING_STEPS, with_recordings_bridged
-from agent.calls.fold_timeline import STORY_STEPS, picked_up, told
+from agent.calls.fold_timeline import TIMELINE_STEPS, with_timeline_event
 
 
 def assemble(call: Call | None, event: Event) -> Call:
-    """The call after the event. `call` is None for the first event of a linkedid."""
+    """Return the call after the event. `call` is None for the first event of a linkedid."""
     call = call or Call(linkedid=event.linkedid, started_at=event.at)
     after = _STEPS[type(event)](call, event)
     if after is call:
         return call
-    # Time in it keeps revisions growing even where an agent has lost its memory of the call.
+    # The revision contains the time, so that it grows even if an agent has lost its journal.
     return replace(after, revision=max(call.revision + 1, int(event.at.timestamp() * 1000)))
 
 
@@ -50,7 +47,7 @@ def _channel_started(call: Call, event: ChannelStarted) -> Call:
     moments = call.moments
     if not call.channels:
         moments = (Moment(at=event.at, kind=MomentKind.ARRIVE, uniqueid=event.uniqueid, text=event.exten),)
-    # A late agent learns of channels in any order: the call is as old as its oldest channel.
+    # After a new connection, channels arrive in any order: the oldest one dates the call.
     return replace(
         call,
         started_at=min(call.started_at, event.at),
@@ -69,105 +66,10 @@ def _channel_ended(call: Call, event: ChannelEnded) -> Call:
         channel = call.channels[event.uniqueid]
     call = _with_channel(call, replace(channel, ended_at=event.at, cause=event.cause))
     if channel.first_bridged_at is not None and not channel.is_local:
-        call = told(call, event.at, MomentKind.LEAVE, uniqueid=event.uniqueid)
+        call = with_timeline_event(call, event.at, MomentKind.LEAVE, uniqueid=event.uniqueid)
     if call.alive:
-        return _without_old_rings(call)
-    return told(replace(call, ended_at=event.at), event.at, MomentKind.END)
-
-
-MOST_DIALS: Final = 200
-
-
-def _without_old_rings(call: Call) -> Call:
-    """A queue may ring the same phones for an hour: of rings in vain only the latest are kept."""
-    if len(call.dials) <= MOST_DIALS:
-        return call
-    old = {dial.callee for dial in call.dials[: MOST_DIALS // 2]}
-    old = {
-        uniqueid
-        for uniqueid in old
-        if (channel := call.channels.get(uniqueid)) is not None
-        and channel.ended_at is not None
-        and channel.first_bridged_at is None
-        and not any(known.uniqueid == uniqueid and known.stage is RecordingStage.RUNNING for known in call.recordings)
-    }
-    return replace(
-        call,
-        channels={uniqueid: channel for uniqueid, channel in call.channels.items() if uniqueid not in old},
-        dials=tuple(dial for dial in call.dials if dial.callee not in old),
-        moments=tuple(moment for moment in call.moments if moment.uniqueid not in old),
-        recordings=tuple(known for known in call.recordings if known.uniqueid not in old),
-    )
-
-
-def _dial_began(call: Call, event: DialBegan) -> Call:
-    if any(dial.caller == event.caller and dial.callee == event.callee and not dial.status for dial in call.dials):
-        return call
-    dial = Dial(
-        caller=event.caller,
-        callee=event.callee,
-        caller_num=event.caller_num,
-        dialled=event.dialled,
-        exten=event.exten,
-        at=event.at,
-    )
-    call = replace(call, dials=(*call.dials, dial))
-    callee = call.channels.get(event.callee)
-    if callee is None or callee.is_local:
-        return call
-    by = ringer(call, dial)
-    other = by.uniqueid if by is not None else ""
-    return told(call, event.at, MomentKind.RING, uniqueid=event.callee, text=event.dialled, other=other)
-
-
-_ENDINGS: Final = {
-    "BUSY": MomentKind.BUSY,
-    "NOANSWER": MomentKind.NO_ANSWER,
-    "CHANUNAVAIL": MomentKind.FAIL,
-    "CONGESTION": MomentKind.FAIL,
-}
-
-
-def _dial_ended(call: Call, event: DialEnded) -> Call:
-    place = next(
-        (
-            index
-            for index, dial in enumerate(call.dials)
-            if dial.callee == event.callee and dial.caller == event.caller and not dial.status
-        ),
-        None,
-    )
-    if place is None or not event.status:
-        return call
-    done = replace(call.dials[place], ended_at=event.at, status=event.status, forward=event.forward)
-    call = replace(call, dials=(*call.dials[:place], done, *call.dials[place + 1 :]))
-    if event.forward:
-        return told(call, event.at, MomentKind.FORWARD, uniqueid=event.callee, text=event.forward)
-    callee = call.channels.get(event.callee)
-    kind = _ENDINGS.get(event.status)
-    if kind is None or callee is None or callee.is_local:
-        return call
-    return told(call, event.at, kind, uniqueid=event.callee)
-
-
-def _picked_up(call: Call, event: PickedUp) -> Call:
-    """The ringing and the recorder of the phone that rang are now theirs who picked it up."""
-    after = picked_up(call, event)
-    if after is call or event.uniqueid not in call.channels or event.by not in call.channels:
-        return after
-    rang = [dial for dial in call.dials if dial.callee == event.uniqueid and not dial.status]
-    over = [replace(dial, ended_at=event.at, status="CANCEL") for dial in rang]
-    theirs = [replace(dial, callee=event.by, at=event.at) for dial in rang]
-    return replace(
-        after,
-        dials=(*(dial for dial in call.dials if dial not in rang), *over, *theirs),
-        recordings=tuple(
-            replace(known, uniqueid=event.by)
-            if known.uniqueid == event.uniqueid and known.stage is RecordingStage.RUNNING
-            else known
-            for known in call.recordings
-        ),
-    )
+        return without_old_dials(call)
+    return with_timeline_event(replace(call, ended_at=event.at), event.at, MomentKind.END)
 
 
 def _bridge_entered(call: Call, event: BridgeEntered) -> Call:
@@ -194,9 +96,11 @@ def _bridge_entered(call: Call, event: BridgeEntered) -> Call:
 
 
 def _taken(call: Call, bridge: str, at: datetime) -> Call:
-    """Note who took the call: the last party besides the origin to come to talk, with anyone at first, later with the origin.
+    """Note the party that took the call.
 
-    So it is whoever was asked in a transfer that came about, and again the one who asked if that was taken back.
+    It is the last party, other than the origin, that began to talk: at first with any party, later
+    only with the origin. After a completed transfer it is the target of the transfer; after a
+    transfer that was taken back, the transferer again.
     """
     members = list(call.members(bridge))
     origin = call.origin.uniqueid if call.origin is not None else ""
@@ -209,11 +113,11 @@ def _taken(call: Call, bridge: str, at: datetime) -> Call:
             continue
         first_time = member.first_bridged_at == member.bridged_since
         if first_time or with_origin:
-            # A customer transferred into a conference has not taken their own call.
+            # A customer that was transferred into a conference did not take the own call.
             taker = call.taken_by if member.uniqueid == origin and call.taken_by else member.uniqueid
             call = replace(call, taken_by=taker, taken_at=call.taken_at or at)
             kind = MomentKind.JOIN if conference else MomentKind.ANSWER if first_time else MomentKind.BACK
-            call = told(call, at, kind, uniqueid=member.uniqueid)
+            call = with_timeline_event(call, at, kind, uniqueid=member.uniqueid)
     return call
 
 
@@ -248,12 +152,10 @@ def _someone_talks(call: Call) -> bool:
 _STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {
     ChannelStarted: _channel_started,
     ChannelEnded: _channel_ended,
-    DialBegan: _dial_began,
-    DialEnded: _dial_ended,
     BridgeEntered: _bridge_entered,
     BridgeLeft: _bridge_left,
     Transferred: _transferred,
-    PickedUp: _picked_up,
-    **STORY_STEPS,
+    **DIAL_STEPS,
+    **TIMELINE_STEPS,
     **RECORDING_STEPS,
 }

@@ -1,4 +1,4 @@
-"""What becomes of a call's recordings, folded into the call: a part of `agent.calls.fold`, with nothing of Asterisk's in it."""
+"""The part of the fold that concerns recordings: what becomes of each recording of a call."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,50 +18,55 @@ from agent.calls.events import (
     RecordingUnwanted,
     TalkMissed,
 )
-from agent.calls.fold_timeline import told
+from agent.calls.fold_timeline import with_timeline_event
 from agent.calls.talk_groups import heard_by
 from fonoteka.core.call_report import Decision, Reason
 
 
 def with_recordings_bridged(call: Call, event: BridgeEntered) -> Call:
-    """A channel has come to a bridge: its recordings begin, and whoever hears now is noted."""
-    call = replace(call, recordings=tuple(_begun(known, event) for known in call.recordings))
-    return replace(call, recordings=tuple(_hearing(call, known) for known in call.recordings))
+    """Start the recordings of a channel that entered a bridge, and note which parties are heard."""
+    call = replace(call, recordings=tuple(_started(recording, event) for recording in call.recordings))
+    return _with_first_parties(call)
 
 
-def _begun(known: Recording, event: BridgeEntered) -> Recording:
-    """A recording of this channel has its first bridged moment now."""
-    over = known.stage in (RecordingStage.UNWANTED, RecordingStage.DONE)
-    first = known.uniqueid == event.uniqueid and known.started_at is None and not over
-    return replace(known, started_at=event.at) if first else known
+def _started(recording: Recording, event: BridgeEntered) -> Recording:
+    """Note the first bridged moment of a recording of this channel."""
+    over = recording.stage in (RecordingStage.UNWANTED, RecordingStage.DONE)
+    first = recording.uniqueid == event.uniqueid and recording.started_at is None and not over
+    return replace(recording, started_at=event.at) if first else recording
 
 
-def _hearing(call: Call, known: Recording) -> Recording:
-    """Note with whom a recorded channel talks first: when that changes, the recorder is restarted."""
-    if known.stage is not RecordingStage.RUNNING or known.heard:
-        return known
-    return replace(known, heard=heard_by(call, known.uniqueid))
+def _with_first_parties(call: Call) -> Call:
+    """Note the parties with which recorded channels talk first.
+
+    When they change, the recorder is restarted.
+    """
+    return replace(call, recordings=tuple(_with_heard(call, recording) for recording in call.recordings))
+
+
+def _with_heard(call: Call, recording: Recording) -> Recording:
+    if recording.stage is not RecordingStage.RUNNING or recording.heard:
+        return recording
+    return replace(recording, heard=heard_by(call, recording.uniqueid))
 
 
 def _recording_decided(call: Call, event: RecordingDecided) -> Call:
-    if any(known.uniqueid == event.uniqueid and known.segment == event.segment for known in call.recordings):
+    if any(other.uniqueid == event.uniqueid and other.segment == event.segment for other in call.recordings):
         return call
-    stage = RecordingStage.RUNNING if event.decision.record else RecordingStage.REFUSED
     channel = call.channels.get(event.uniqueid)
     recording = Recording(
         uniqueid=event.uniqueid,
         user=event.user,
         decision=event.decision,
         segment=event.segment,
-        stage=stage,
+        stage=RecordingStage.RUNNING if event.decision.record else RecordingStage.REFUSED,
         reason=event.decision.reason,
         started_at=event.at if channel is not None and channel.bridge is not None else None,
         bridged_before_ms=channel.bridged_ms_until(event.at) if channel is not None else 0,
         asked=event.asked,
         muted=(Mute(from_ms=0),) if event.paused else (),
     )
-    call = replace(call, recordings=(*call.recordings, recording))
-    return replace(call, recordings=tuple(_hearing(call, known) for known in call.recordings))
+    return _with_first_parties(replace(call, recordings=(*call.recordings, recording)))
 
 
 def _talk_missed(call: Call, event: TalkMissed) -> Call:
@@ -95,30 +100,33 @@ def _recording_lost(call: Call, event: RecordingLost) -> Call:
 
 def _recording_ending(call: Call, event: RecordingEnding) -> Call:
     ending = _with_recording(call, event.segment, stage=RecordingStage.ENDING, reason=event.reason)
-    return ending if ending is call else told(ending, event.at, MomentKind.STOP_RECORD, text=event.segment)
+    return ending if ending is call else with_timeline_event(ending, event.at, MomentKind.STOP_RECORD, text=event.segment)
 
 
 def _recording_muted(call: Call, event: RecordingMuted) -> Call:
-    known = call.recording(event.segment)
-    channel = call.channels.get(known.uniqueid) if known is not None else None
-    if known is None or channel is None or known.paused == event.muted:
+    recording = call.recording(event.segment)
+    channel = call.channels.get(recording.uniqueid) if recording is not None else None
+    if recording is None or channel is None or recording.paused == event.muted:
         return call
-    at_ms = max(0, channel.bridged_ms_until(event.at) - known.bridged_before_ms)
-    muted = (*known.muted, Mute(from_ms=at_ms))
-    if not event.muted:
-        muted = (*known.muted[:-1], replace(known.muted[-1], to_ms=max(at_ms, known.muted[-1].from_ms)))
+    at_ms = max(0, channel.bridged_ms_until(event.at) - recording.bridged_before_ms)
+    if event.muted:
+        muted = (*recording.muted, Mute(from_ms=at_ms))
+    else:
+        last = recording.muted[-1]
+        muted = (*recording.muted[:-1], replace(last, to_ms=max(at_ms, last.from_ms)))
     kind = MomentKind.PAUSE_RECORD if event.muted else MomentKind.RESUME_RECORD
-    return told(_with_recording(call, event.segment, muted=muted), event.at, kind, text=event.segment)
+    return with_timeline_event(_with_recording(call, event.segment, muted=muted), event.at, kind, text=event.segment)
 
 
 def _recording_closed(call: Call, event: RecordingClosed) -> Call:
-    known = call.recording(event.segment)
-    if known is None:
+    recording = call.recording(event.segment)
+    if recording is None:
         return call
-    unheard = event.started_at is not None and known.started_at is None
-    if unheard and not call.taken_by:
-        call = replace(call, taken_by=known.uniqueid, taken_at=event.started_at)
-    return _with_recording(call, event.segment, stage=RecordingStage.CLOSED, started_at=known.started_at or event.started_at)
+    unnoticed_talk = event.started_at is not None and recording.started_at is None
+    if unnoticed_talk and not call.taken_by:
+        call = replace(call, taken_by=recording.uniqueid, taken_at=event.started_at)
+    started_at = recording.started_at or event.started_at
+    return _with_recording(call, event.segment, stage=RecordingStage.CLOSED, started_at=started_at)
 
 
 def _recording_done(call: Call, event: RecordingDone) -> Call:
@@ -132,7 +140,8 @@ def _with_recording(call: Call, segment: str, **changes: Any) -> Call:
     after = replace(before, **changes)
     if after == before:
         return call
-    return replace(call, recordings=tuple(after if known is before else known for known in call.recordings))
+    recordings = (after if recording is before else recording for recording in call.recordings)
+    return replace(call, recordings=tuple(recordings))
 
 
 RECORDING_STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {

@@ -1,7 +1,8 @@
-"""Comparing what we believe with what Asterisk has: at once after a login, each minute, and soon after anything garbled.
+"""Comparison of the calls with Asterisk: after a login, each minute, and soon after garbled events.
 
-Between a list and the events there is no order: what a list says may be news that is still on its way as an event, or old already.
-So while events come, a difference counts only when a second list, two seconds later, shows the same one.
+A list and the events have no common order: a difference in a list may be an event that is still on
+its way, or that is already outdated. So, while events arrive, a difference counts only if a second
+list, two seconds later, shows it too.
 """
 
 import asyncio
@@ -13,81 +14,86 @@ from typing import Final
 import structlog
 
 from agent.ami.client import AmiClient
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import snapshot
 from agent.calls.events import BridgeEntered, BridgeLeft, ChannelStarted, Event
 from fonoteka.core.errors import AmiError
 
 COMPARE_EVERY_S: Final = 60.0
-ON_THEIR_WAY_S: Final = 2.0
+EVENTS_ARRIVE_WITHIN_S: Final = 2.0
 _log = structlog.get_logger()
 
 _Difference = tuple[type[Event], tuple[str, ...], str]
 
 
-class Comparing:
-    """`take` folds an event that must have been missed; `ended_at` says when a call ended that ended unheard."""
+class Resync:
+    """Folds missed events with `take`. `ended_at` dates a call whose end was missed."""
 
     def __init__(
-        self, ami: AmiClient, calls: Switchboard, take: Callable[[Event], None], ended_at: Callable[[Call], datetime]
+        self, ami: AmiClient, registry: CallRegistry, take: Callable[[Event], None], ended_at: Callable[[Call], datetime]
     ) -> None:
-        self._ami, self._calls, self._take, self._ended_at = ami, calls, take, ended_at
-        self._doubt = asyncio.Event()
+        self._ami, self._registry, self._take, self._ended_at = ami, registry, take, ended_at
+        self._requested = asyncio.Event()
 
-    async def at_once(self) -> None:
-        """After a login: without it no later event can be understood. Asked until it is answered or the link is lost again."""
+    async def after_login(self) -> None:
+        """Compare at once, because later events depend on it.
+
+        Repeats until Asterisk answers or the connection is lost again.
+        """
         while self._ami.connected:
             try:
-                seen = await snapshot(self._ami, datetime.now(UTC))
+                listed = await snapshot(self._ami, datetime.now(UTC))
             except AmiError as error:
-                _log.warning("ami.no_snapshot", error=str(error))
+                _log.warning("resync.failed", error=str(error))
                 await asyncio.sleep(1.0)
                 continue
-            for event in self._calls.reconcile(seen, self._ended_at):
+            for event in self._registry.reconcile(listed, self._ended_at):
                 self._take(event)
             return
 
-    def soon(self) -> None:
-        """Something was garbled: compare before the minute is over."""
-        self._doubt.set()
+    def request(self) -> None:
+        """Compare soon: an event was garbled."""
+        self._requested.set()
 
     async def run(self) -> None:
-        """Compare now and then, until cancelled."""
+        """Compare each minute and on request, until cancelled."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(COMPARE_EVERY_S):
-                    await self._doubt.wait()
-                    await asyncio.sleep(ON_THEIR_WAY_S)  # for the rest of it to come
-            self._doubt.clear()
+                    await self._requested.wait()
+                    await asyncio.sleep(EVENTS_ARRIVE_WITHIN_S)
+            self._requested.clear()
             try:
-                await self._compare()
+                await self.compare()
             except AmiError as error:
-                _log.warning("ami.not_compared", error=str(error))
+                _log.warning("resync.failed", error=str(error))
 
-    async def _compare(self) -> None:
+    async def compare(self) -> None:
+        """Fold the events that two lists, two seconds apart, show as missed. Raises AmiError."""
         if not self._ami.connected:
             return
-        found = {_named(event) for event in await self._missed() if self._calls.is_news(event)}
-        if not found:
+        first = {_difference(event) for event in await self._missed() if self._registry.is_news(event)}
+        if not first:
             return
-        await asyncio.sleep(ON_THEIR_WAY_S)
-        again = await self._missed()
+        await asyncio.sleep(EVENTS_ARRIVE_WITHIN_S)
+        second = await self._missed()
         if self._ami.behind:
-            return  # the news may still lie in our own queue
-        unknown: set[str] = set()
-        for event in again:
-            if (_named(event) in found or unknown.intersection(event.channels)) and self._calls.is_news(event):
+            return  # the events may still be in the queue
+        new_channels: set[str] = set()
+        for event in second:
+            confirmed = _difference(event) in first or new_channels.intersection(event.channels)
+            if confirmed and self._registry.is_news(event):
                 _log.warning("call.event_missed", linkedid=event.linkedid, missed=type(event).__name__, channels=event.channels)
                 if isinstance(event, ChannelStarted):
-                    unknown.update(event.channels)
+                    new_channels.update(event.channels)
                 self._take(event)
 
     async def _missed(self) -> list[Event]:
-        """What would make us believe what Asterisk has."""
-        return list(self._calls.reconcile(await snapshot(self._ami, datetime.now(UTC)), self._ended_at))
+        """Return the events that would lead from the calls to what Asterisk lists now."""
+        return list(self._registry.reconcile(await snapshot(self._ami, datetime.now(UTC)), self._ended_at))
 
 
-def _named(event: Event) -> _Difference:
-    """What makes two differences, found at different times, the same one."""
+def _difference(event: Event) -> _Difference:
+    """Return what identifies the same difference in two lists."""
     return type(event), event.channels, event.bridge if isinstance(event, BridgeEntered | BridgeLeft) else ""

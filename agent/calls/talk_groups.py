@@ -1,6 +1,6 @@
-"""Who hears whom: channels joined by bridges, and by the two halves of a Local channel between them.
+"""Which channels hear each other: channels in a bridge, and bridges joined by a Local channel.
 
-A transfer by feature code talks through a Local channel for a while: two bridges, one talk.
+During a transfer by feature code, a talk passes through a Local channel: two bridges, one talk.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from agent.calls.call_state import Call
 
 
 def talk_groups(call: Call) -> list[frozenset[str]]:
-    """The groups of channels (uniqueids) that share a talk now; only groups with two parties or more."""
+    """Return the groups of channels (uniqueids) that share a talk now, of two parties or more."""
     groups: list[set[str]] = [{member.uniqueid for member in call.members(bridge)} for bridge in _bridges(call)]
     halves = {channel.name: channel for channel in call.channels.values() if channel.is_local and channel.bridge is not None}
     for channel in halves.values():
@@ -29,13 +29,16 @@ def _joined(groups: list[set[str]], one: str, other: str) -> list[set[str]]:
 
 
 def _is_talk(call: Call, group: Iterable[str]) -> bool:
-    """Two parties of this call, or one in a conference, where the others have calls of their own."""
+    """Return whether a group has two parties of this call.
+
+    In a conference one party is enough: the other participants have calls of their own.
+    """
     parties = [channel for uniqueid in group if not (channel := call.channels[uniqueid]).is_local]
     return len(parties) > 1 or any(channel.conference for channel in parties)
 
 
 def heard_by(call: Call, uniqueid: str) -> tuple[str, ...]:
-    """The parties of this call whom a channel hears now, in a fixed order; a conference counts as one party."""
+    """Return the parties that a channel hears now, sorted. A conference counts as one party."""
     channel = call.channels[uniqueid]
     if channel.conference and channel.bridge is not None:
         return (channel.bridge,)

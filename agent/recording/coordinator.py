@@ -1,268 +1,224 @@
-"""What follows from an event: recordings begun, renewed, handed over, stopped. What ought to be is decided in pure code elsewhere.
+"""The recording path: fold an event, plan what follows, perform the effects.
 
-An event is folded into its call (`Switchboard`), the decisions that are due are taken (`decide`), and each is carried out in a
-task of its own, so that nothing here makes the next event wait.
+`plan` decides and is pure; this module performs. Anything that waits runs in a task of its own, so
+that no event waits for it.
 """
 
-import asyncio
-import errno
-from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
 
 import structlog
 
-from agent.calls.call_registry import Switchboard
-from agent.calls.call_state import Call, Channel, Recording, RecordingStage
-from agent.calls.events import BridgeEntered, ChannelEnded, Event, Held, PickedUp, RecordingDone, RecordingEnding, RecordingLost
+from agent.calls.call_registry import CallRegistry
+from agent.calls.call_state import Call, PendingDecision, Recording
+from agent.calls.decision_events import decision_event
+from agent.calls.events import Event, RecordingDone, RecordingEnding, RecordingLost, RecordingMuted
 from agent.monitoring import metrics
-from agent.recording.lifecycle import Recordings, manifest
-from agent.recording.rtp_restart import Holding
+from agent.recording.effects import (
+    CheckCodecs,
+    ConfirmShipped,
+    DiscardRecording,
+    Effect,
+    FinishRecording,
+    FollowHold,
+    ForgetHold,
+    HandOverRecorder,
+    NoteMissedTalk,
+    NoteRefusal,
+    ReportCall,
+    RestartRecorder,
+    ResumeRecorder,
+    StartRecording,
+    WatchLegs,
+)
+from agent.recording.lifecycle import RecordingLifecycle
+from agent.recording.mixmonitor import MixMonitor
+from agent.recording.plan import plan, plan_agent_start, plan_known_domain, plan_link_up, plan_rtp_restart
+from agent.recording.recorder_tasks import RecorderTasks, Spawn
+from agent.recording.rtp_restart import RtpRestarts
+from agent.recording.wideband import CodecCheck
 from agent.reporting.settlement import CallSettlement
-from agent.rules.directory import Company, Directory
-from agent.rules.on_demand_rules import Ending
-from agent.rules.recording_rules import Due, due, hearing, inherited, outworn
+from agent.rules.directory import Directory, DomainIndex
+from agent.rules.on_demand_rules import RecordingStop
 from fonoteka.core.call_report import Reason
 from fonoteka.core.domains import DomainSettings
-from fonoteka.core.errors import AmiError, SpoolError
+from fonoteka.core.errors import SpoolError
 from fonoteka.core.manifest import read_failure
 
-TOLD_WITHIN_S: Final = 0.05  # an answer overtakes the events that Asterisk sent before it
-MOST_RECORDINGS: Final = 500  # of a call; whoever holds and resumes for ever must not bring it beyond what the store takes
-Spawn = Callable[[Coroutine[Any, Any, None]], None]
-Tell = Callable[[Event], None]
 _log = structlog.get_logger()
 
 
-class Acting:
-    """Acts on the switchboard's calls. `directory` says who is who and is replaced when the settings change."""
+class RecordingCoordinator:
+    """Performs the effects of events. `directory` is replaced when the settings change."""
 
     def __init__(
-        self, calls: Switchboard, settling: CallSettlement, holding: Holding, recordings: Callable[[Tell], Recordings], spawn: Spawn
+        self,
+        registry: CallRegistry,
+        settling: CallSettlement,
+        mixmonitor: MixMonitor,
+        lifecycle: RecordingLifecycle,
+        codecs: CodecCheck,
+        rtp_restarts: RtpRestarts,
+        spawn: Spawn,
     ) -> None:
-        self._calls, self._settling, self._holding, self._spawn = calls, settling, holding, spawn
-        self._recordings = recordings(self.take)
-        self.directory = Directory(settings=DomainSettings(version=0))
-        self._beginning = set[str]()  # recordings that are on their way to Asterisk: a second recorder would write the same files
-
-    def ask_again(self) -> None:
-        """Start what may never have reached Asterisk: recordings on living channels of which there is no leg; adopt the others."""
-        for call in self._calls.calls.values():
-            for known in call.recordings:
-                channel = call.channels[known.uniqueid]
-                if known.stage is not RecordingStage.RUNNING or channel.ended_at is not None:
-                    continue
-                if known.segment in self._beginning:
-                    continue
-                if not self._recordings.has_legs(known.segment):
-                    self._spawn(self._record(call, channel, known.segment))
-                elif not self._recordings.can_stop(known.segment):
-                    self._spawn(self._recordings.adopt(channel, known.segment))
-
-    def keep(self, call: Call) -> None:
-        """Write down what is known of a call now."""
-        self._settling.keep(call)
-
-    def company_of(self, call: Call) -> Company | None:
-        """The company a call belongs to, None while none can be named."""
-        return self.directory.company_of(call)
-
-    def last_written(self, call: Call) -> datetime | None:
-        """When Asterisk last wrote to a recording of this call that goes on; None if to none."""
-        running = (known.segment for known in call.recordings if known.stage is RecordingStage.RUNNING)
-        return max(
-            (written for segment in running if (written := self._recordings.last_written(segment)) is not None), default=None
+        self._registry, self._settling, self._spawn = registry, settling, spawn
+        self._mixmonitor, self._lifecycle = mixmonitor, lifecycle
+        self._codecs, self._rtp_restarts = codecs, rtp_restarts
+        self._tasks = RecorderTasks(
+            registry=registry,
+            settling=settling,
+            mixmonitor=mixmonitor,
+            lifecycle=lifecycle,
+            codecs=codecs,
+            take=self.take,
+            beep_every_s=self._beep_every_s,
+            spawn=spawn,
         )
-
-    def directory_changed(self, directory: Directory) -> None:
-        """Judge now the calls of which nobody could say until now whose they are; what was said of them by then is missed."""
-        unnamed = [call for call in self._calls.calls.values() if self.company_of(call) is None]
-        self.directory, at = directory, datetime.now(UTC)
-        for call in unnamed:
-            company = self.company_of(call)
-            for needed in due(call, company) if company is not None else ():
-                if needed.decision.record and needed.channel.bridge is not None:
-                    call = self._calls.missed(call, needed, at)
-                call = self._decide(call, needed, at)
+        self.directory = Directory(settings=DomainSettings(version=0))
 
     def take(self, event: Event) -> None:
-        """Fold one event, and start whatever follows from it. One bad call never stops the next."""
+        """Fold one event and perform what follows. An error in a call does not stop others."""
         try:
-            call = self._calls.take(event)
-            if call is None:
-                return
-            company = self.company_of(call)
-            for known, needed in inherited(call, company) if company is not None and isinstance(event, PickedUp) else ():
-                call = self._hand_over(call, known, needed, event.at)
-            for needed in due(call, company) if company is not None else ():
-                if needed.decision.record and isinstance(event, BridgeEntered) and event.late:
-                    call = self._calls.missed(call, needed, event.at)
-                call = self._decide(call, needed, event.at)
-            for known in outworn(call) if isinstance(event, BridgeEntered) else ():
-                call = self._renew(call, known, event.at)
-            if isinstance(event, BridgeEntered):
-                self._spawn(self._recordings.listen(call))
-            self._settling.changed(call)
-            while self._calls.merged:
-                self._settling.changed(self._calls.merged.pop())
-            if isinstance(event, Held) and hearing(call, event.uniqueid):
-                self._spawn(self._follow_hold(call.channels[event.uniqueid], event.on))
-            if isinstance(event, ChannelEnded):
-                self._holding.forget(event.uniqueid)
-                for known in call.recordings:
-                    if known.uniqueid == event.uniqueid and known.stage is RecordingStage.RUNNING:
-                        self._finish(call, known)
+            before, after = self._registry.fold(event)
+            if after is not None:
+                self._perform_all(after, plan(before, after, event, self.directory), event.at)
+            for part in self._registry.take_merged():
+                self._settling.changed(part)
         except Exception:
             metrics.ERRORS.inc()
-            _log.exception("event.not_understood", linkedid=event.linkedid, event_type=type(event).__name__)
+            _log.exception("event.failed", linkedid=event.linkedid, event_type=type(event).__name__)
 
-    def _decide(self, call: Call, needed: Due, at: datetime, after: Recording | None = None) -> Call:
-        call, segment = self._prepared(call, needed, at)
-        if segment:
-            self._spawn(self._start(call, needed.channel, segment, after))
-        return call
+    def directory_changed(self, directory: Directory) -> None:
+        """Decide on calls that had no known domain; mark what was not recorded meanwhile."""
+        unknown = [call for call in self._registry.calls.values() if self.domain_of(call) is None]
+        self.directory, at = directory, datetime.now(UTC)
+        for call in unknown:
+            self._perform_all(call, plan_known_domain(call, directory, at), at)
 
-    def _prepared(self, call: Call, needed: Due, at: datetime) -> tuple[Call, str]:
-        """The call with a decision taken, and the name of the recording that may begin now (empty: none)."""
-        call, segment = self._calls.decided(call, needed, at)
-        told = self._settling.report(call)
-        if not segment or told is None:
-            return call, ""
-        try:
-            self._recordings.prepare(manifest(segment, needed.user, at, 0, told))
-        except OSError as error:
-            _log.error("recording.no_folder", linkedid=call.linkedid, segment=segment, error=str(error))
-            reason = Reason.DISK_FULL if error.errno == errno.ENOSPC else Reason.ASTERISK_FAILED
-            return self._calls.take(RecordingLost(at=at, linkedid=call.linkedid, segment=segment, reason=reason)) or call, ""
-        self._settling.changed(call)
-        self._beginning.add(segment)
-        return call, segment
-
-    async def _start(self, call: Call, channel: Channel, segment: str, after: Recording | None = None) -> None:
-        """Journal first: an agent that dies in between must not ask for a second recorder into the same files."""
-        try:
-            self._settling.keep(call)
-            if after is not None:
-                await self._stop_to_renew(call, channel, after)
-            await self._record(call, channel, segment)
-        finally:
-            self._beginning.discard(segment)
-
-    async def _stop_to_renew(self, call: Call, channel: Channel, after: Recording) -> None:
-        await self._recordings.let_go(call, channel, after.segment)
-        self._spawn(self._recordings.finish(call, after, channel, self._settling.report(call)))
-        await self._recordings.forgotten(channel)
-
-    async def _record(self, call: Call, channel: Channel, segment: str) -> None:
-        """Begin a recording; one that comes in the place of a paused one is paused too."""
-        company = self.company_of(call)
-        beep_every_s = company.domain.beep_every_s if company is not None else 0
-        if not await self._recordings.start(call, channel, segment, beep_every_s=beep_every_s):
-            await self._record_elsewhere(call, channel, segment)
-            return
-        self._spawn(self._recordings.expect_legs(call, segment))
-        known = call.recording(segment)
-        if known is not None and known.paused:
-            try:
-                await self._recordings.mute(channel, muted=True)
-            except AmiError as error:
-                _log.error("recording.not_paused", linkedid=call.linkedid, segment=segment, error=str(error))
-
-    async def _record_elsewhere(self, call: Call, refused: Channel, segment: str) -> None:
-        """The phone that rang is gone before it could be recorded: somebody else picked the call up, and is recorded then."""
-        await asyncio.sleep(TOLD_WITHIN_S)
-        now = self._calls.with_recording(segment) or call
-        known = now.recording(segment)
-        channel = now.channels[known.uniqueid] if known is not None and known.stage is RecordingStage.RUNNING else refused
-        if channel.uniqueid != refused.uniqueid and channel.ended_at is None:
-            await self._record(now, channel, segment)
-        else:
-            self._recordings.refused(now, segment)
-
-    async def begin(self, call: Call, needed: Due, at: datetime) -> str:
-        """Record while the talk goes on; returns the recording's name, empty where there is none."""
-        call, segment = self._prepared(call, needed, at)
-        if segment:
-            await self._start(call, needed.channel, segment)
-        return segment
-
-    async def end(self, call: Call, ending: Ending, at: datetime) -> None:
-        """Stop a recording while its talk goes on. Raises AmiError."""
-        known = ending.recording
-        channel = call.channels[known.uniqueid]
-        await self._recordings.stop(channel, known.segment)
-        self.take(RecordingEnding(at=at, linkedid=call.linkedid, segment=known.segment, reason=ending.reason))
-        call = self._calls.with_recording(known.segment) or call
-        so_far = replace(channel, bridged_ms=channel.bridged_ms_until(at))
-        self._spawn(self._recordings.finish(call, call.recording(known.segment) or known, so_far, self._settling.report(call)))
-
-    async def mute(self, call: Call, known: Recording, muted: bool) -> None:
-        """Pause a recording, or let it go on. Raises AmiError."""
-        await self._recordings.mute(call.channels[known.uniqueid], muted=muted)
-
-    def _renew(self, call: Call, known: Recording, at: datetime) -> Call:
-        """Let a recorder end and another begin, since the channel talks with somebody else now."""
-        if not self._recordings.can_stop(known.segment) or len(call.recordings) >= MOST_RECORDINGS:
-            return call
-        call = self._calls.take(RecordingEnding(at=at, linkedid=call.linkedid, segment=known.segment)) or call
-        needed = Due(
-            channel=call.channels[known.uniqueid], user=known.user, decision=known.decision, asked=known.asked, paused=known.paused
-        )
-        return self._decide(call, needed, at, after=known)
-
-    async def _follow_hold(self, channel: Channel, on: bool) -> None:
-        """A telephone that begins its RTP anew after a hold would be missing in the recordings from then on."""
-        if on:
-            await self._holding.held(channel)
-        elif await self._holding.begun_anew(channel):
-            call = self._calls.call_of_channel(channel.uniqueid)
-            if call is not None:
-                for known in hearing(call, channel.uniqueid):
-                    call = self._renew(call, known, datetime.now(UTC))
-
-    def _hand_over(self, call: Call, known: Recording, needed: Due, at: datetime) -> Call:
-        """A recorder came with a picked-up channel: it goes on for its new user, or is stopped and forgotten."""
-        call = self._calls.handed_over(call, known, needed, at)
-        if (now := call.recording(known.segment)) is not None and now.stage is RecordingStage.UNWANTED:
-            self._spawn(self._recordings.discard(call, known, needed.channel))
-        return call
-
-    def _finish(self, call: Call, known: Recording) -> None:
-        if known.stage in (RecordingStage.RUNNING, RecordingStage.ENDING):
-            channel, told = call.channels[known.uniqueid], self._settling.report(call)
-            self._spawn(self._recordings.finish(call, known, channel, told))
+    def link_up(self) -> None:
+        """Start recorders that may never have reached Asterisk; learn the ids of the others."""
+        for call in list(self._registry.calls.values()):
+            self._perform_all(call, plan_link_up(call), datetime.now(UTC))
 
     def resume(self) -> None:
-        """Take up what an earlier run left: calls the store has not settled, recordings at whatever stage it died."""
-        claimed = frozenset(known.segment for call in self._calls.calls.values() for known in call.recordings)
-        for item in self._recordings.orphans(claimed):
-            self._spawn(self._recordings.take_up(item))
-        for call in list(self._calls.calls.values()):
-            self._settling.changed(call)
-            for known in call.recordings:
-                if known.stage is RecordingStage.CLOSED and not self._recordings.is_further_on(known.segment):
-                    self.shipped(Path(known.segment), call.linkedid)  # the receipt came, the word of it was lost
-                elif known.stage is RecordingStage.UNWANTED:
-                    self._spawn(self._recordings.discard(call, known, call.channels[known.uniqueid]))
-                elif known.stage in (RecordingStage.RUNNING, RecordingStage.ENDING):
-                    self._recordings.watch(known.segment)
-                    if known.stage is RecordingStage.ENDING or call.channels[known.uniqueid].ended_at is not None:
-                        self._finish(call, known)
+        """Take up what an earlier run of the agent left in the journal and in the spool."""
+        calls = list(self._registry.calls.values())
+        journalled = frozenset(recording.segment for call in calls for recording in call.recordings)
+        for recording_folder in self._lifecycle.orphans(journalled):
+            self._spawn(self._lifecycle.take_up(recording_folder))
+        for call in calls:
+            self._perform_all(call, plan_agent_start(call), datetime.now(UTC))
 
-    def shipped(self, item: Path, linkedid: str) -> None:
-        """The store has an item; nothing of it is left to be done."""
-        self.take(RecordingDone(at=datetime.now(UTC), linkedid=linkedid, segment=item.name))
+    def _perform_all(self, call: Call, effects: Iterable[Effect], at: datetime) -> None:
+        for effect in effects:
+            call = self._perform(call, effect, at)
 
-    def rejected(self, item: Path) -> None:
-        """Tell the store why a recording was set aside; the item stays for a human."""
+    def _perform(self, call: Call, effect: Effect, at: datetime) -> Call:
+        """Perform one effect. Returns the call as it is afterwards."""
+        if isinstance(effect, RestartRecorder) and not self._mixmonitor.can_stop(effect.replaces):
+            return call
+        for event in effect.events:
+            call = self._registry.take(event) or call
+        match effect:
+            case NoteRefusal() | NoteMissedTalk() | HandOverRecorder():
+                pass
+            case StartRecording(segment=segment):
+                if self._tasks.prepare(call, segment, at):
+                    self._spawn(self._tasks.start(call, segment))
+            case RestartRecorder(segment=segment, replaces=replaces):
+                if self._tasks.prepare(call, segment, at):
+                    self._spawn(self._tasks.restart(call, segment, replaces, at))
+                else:
+                    self._spawn(self._tasks.stop_replaced(call, replaces, at))
+            case ResumeRecorder(segment=segment):
+                self._tasks.resume(call, segment)
+            case DiscardRecording(segment=segment):
+                self._spawn(self._tasks.discard(call, segment))
+            case FinishRecording(segment=segment):
+                if (recording := call.recording(segment)) is not None:
+                    self._tasks.finish(call, recording, call.channels[recording.uniqueid])
+            case WatchLegs(segment=segment):
+                self._lifecycle.watch(segment)
+            case ConfirmShipped(segment=segment):
+                if not self._lifecycle.has_moved_on(segment):
+                    self.shipped(Path(segment), call.linkedid)
+            case FollowHold(uniqueid=uniqueid, on=on):
+                self._spawn(self._follow_hold(call, uniqueid, on))
+            case ForgetHold(uniqueid=uniqueid):
+                self._rtp_restarts.forget(uniqueid)
+            case CheckCodecs():
+                self._spawn(self._codecs.check(call))
+            case ReportCall():
+                self._settling.changed(call)
+            case _:
+                raise NotImplementedError(type(effect).__name__)
+        return self._registry.call(call.linkedid) or call
+
+    async def _follow_hold(self, call: Call, uniqueid: str, on: bool) -> None:
+        channel = call.channels[uniqueid]
+        if on:
+            await self._rtp_restarts.held(channel)
+        elif await self._rtp_restarts.has_restarted(channel):
+            now, at = self._registry.call_of_channel(uniqueid), datetime.now(UTC)
+            if now is not None:
+                self._perform_all(now, plan_rtp_restart(now, uniqueid, at), at)
+
+    def _beep_every_s(self, call: Call) -> int:
+        domain = self.domain_of(call)
+        return domain.settings.beep_every_s if domain is not None else 0
+
+    # Requests during a talk: the actions of `agent.recording.on_demand`.
+
+    async def start(self, call: Call, pending: PendingDecision, at: datetime) -> str:
+        """Start a recording during the talk. Returns its name, empty if preparation failed."""
+        decided = decision_event(call, pending, at)
+        call = self._registry.take(decided) or call
+        if not self._tasks.prepare(call, decided.segment, at):
+            return ""
+        await self._tasks.start(call, decided.segment)
+        return decided.segment
+
+    async def stop(self, call: Call, stop: RecordingStop, at: datetime) -> None:
+        """Stop a recording during the talk. Raises AmiError."""
+        segment = stop.recording.segment
+        ending = RecordingEnding(at=at, linkedid=call.linkedid, segment=segment, reason=stop.reason)
+        await self._tasks.stop(call, segment, at, ending)
+
+    async def mute(self, call: Call, recording: Recording, muted: bool) -> None:
+        """Pause or resume a recording. Raises AmiError."""
+        await self._mixmonitor.mute(call.channels[recording.uniqueid].name, muted=muted)
+        now = datetime.now(UTC)
+        self.take(RecordingMuted(at=now, linkedid=call.linkedid, segment=recording.segment, muted=muted))
+
+    def refuse(self, call: Call, pending: PendingDecision, at: datetime) -> None:
+        """Note that a channel is not recorded, because a user or administrator stopped it."""
+        self._registry.take(decision_event(call, pending, at))
+
+    def keep(self, call: Call) -> None:
+        """Write the call to the journal now."""
+        self._settling.keep(call)
+
+    def domain_of(self, call: Call) -> DomainIndex | None:
+        """Return the domain a call belongs to, None while it is not known."""
+        return self.directory.domain_of(call)
+
+    # Reports of the shipper.
+
+    def shipped(self, recording_folder: Path, linkedid: str) -> None:
+        """Mark a recording that the store has as done."""
+        self.take(RecordingDone(at=datetime.now(UTC), linkedid=linkedid, segment=recording_folder.name))
+
+    def rejected(self, recording_folder: Path) -> None:
+        """Report why a recording was set aside; its folder stays for an operator."""
+        segment = recording_folder.name
         try:
-            failure = read_failure(item)
-            reason, why = failure.reason, failure.detail
+            failure = read_failure(recording_folder)
+            reason, detail = failure.reason, failure.detail
         except SpoolError as error:
-            reason, why = Reason.AUDIO_DAMAGED, str(error)
-        call = self._calls.with_recording(item.name)
-        _log.error("recording.rejected", linkedid=call.linkedid if call else None, segment=item.name, reason=reason, why=why)
+            reason, detail = Reason.AUDIO_DAMAGED, str(error)
+        call = self._registry.with_recording(segment)
+        linkedid = call.linkedid if call is not None else None
+        _log.error("recording.rejected", linkedid=linkedid, segment=segment, reason=reason, detail=detail)
         if call is not None:
-            self.take(RecordingLost(at=datetime.now(UTC), linkedid=call.linkedid, segment=item.name, reason=reason))
+            self.take(RecordingLost(at=datetime.now(UTC), linkedid=call.linkedid, segment=segment, reason=reason))

@@ -1,7 +1,8 @@
-"""The two legs of a recording as Asterisk writes them: `employee.wav` and `outside.wav` at 8 kHz, `.wav16` at 16 kHz.
+"""The two legs of a recording as Asterisk writes them: `employee.wav` and `outside.wav`.
 
-At which rate is decided when the recording begins (wideband.py). Afterwards what lies in the item's folder tells, so that an
-agent that was restarted need not know.
+A leg has 8 kHz, or 16 kHz with the extension `.wav16`. The rate is chosen when the recording begins
+(wideband.py). Afterwards the files in the recording's folder show it, so that a restarted agent
+needs no other record.
 """
 
 from pathlib import Path
@@ -15,27 +16,28 @@ WIDEBAND_HZ: Final = 16_000
 _NARROW, _WIDE = ".wav", ".wav16"
 _LEGS: Final = frozenset(side + rate for side in SIDES for rate in (_NARROW, _WIDE))
 _BYTES_PER_MS: Final = {_NARROW: NARROWBAND_HZ * 2 // 1000, _WIDE: WIDEBAND_HZ * 2 // 1000}  # 16 bit, one channel
-_HEADER_BYTES: Final = 44  # a WAV file of Asterisk's with nothing in it
+_HEADER_BYTES: Final = 44  # an empty WAV file of Asterisk
 
 
 def leg_name(side: str, *, wide: bool = False) -> str:
-    """The file of a side; Asterisk takes the rate from the extension."""
+    """Return the file name of a side. Asterisk takes the rate from the extension."""
     return side + (_WIDE if wide else _NARROW)
 
 
-def legs_in(item: Path) -> dict[str, Path]:
-    """The legs that lie in an item's folder, by side; of two of one side the one that holds more."""
+def legs_in(recording_folder: Path) -> dict[str, Path]:
+    """Return the legs in a recording's folder by side; of two legs of a side, the larger one."""
     try:
-        there = [path for path in item.iterdir() if path.name in _LEGS]
+        legs = [path for path in recording_folder.iterdir() if path.name in _LEGS]
     except FileNotFoundError:
         return {}
-    by_side = {path.stem: path for path in there}
-    return by_side if len(by_side) == len(there) else {path.stem: path for path in sorted(there, key=_size)}
+    by_side = {path.stem: path for path in legs}
+    return by_side if len(by_side) == len(legs) else {path.stem: path for path in sorted(legs, key=_size)}
 
 
-def audio_ms(item: Path) -> int:
-    """How much audio the longer leg holds, by its size."""
-    return max((max(0, _size(leg) - _HEADER_BYTES) // _BYTES_PER_MS[leg.suffix] for leg in legs_in(item).values()), default=0)
+def audio_ms(recording_folder: Path) -> int:
+    """Return how much audio the longer leg holds, computed from its size."""
+    legs = legs_in(recording_folder).values()
+    return max((max(0, _size(leg) - _HEADER_BYTES) // _BYTES_PER_MS[leg.suffix] for leg in legs), default=0)
 
 
 def _size(leg: Path) -> int:

@@ -1,7 +1,8 @@
-"""Knowing when a leg file is complete: Asterisk closes it after the talk, and the kernel says so (inotify close-write).
+"""Detection of complete leg files: Asterisk closes a leg after the talk (inotify close-write).
 
-The Hangup event comes earlier or later than the file's end, so it is no sign by itself. Where a close was missed (the agent
-was away, or the spool's file system has no inotify) the files count as complete once nothing was written for a while.
+The Hangup event can come before or after the end of the file, so it shows nothing by itself. If a
+close was missed (the agent was down, or the spool's file system has no inotify), the legs count as
+complete once nothing was written for a while.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ _log = structlog.get_logger()
 
 
 class LegWatch:
-    """Watches the folders of recordings that go on."""
+    """Watches the folders of running recordings."""
 
     def __init__(self) -> None:
         self._inotify = Inotify()
@@ -27,44 +28,47 @@ class LegWatch:
         self._closed: dict[Path, set[str]] = {}
         self._news: dict[Path, asyncio.Event] = {}
 
-    def add(self, item: Path) -> None:
-        """Begin to watch an item's folder; call it before Asterisk is told to write there. Without a watch, quiet must do."""
-        self._news.setdefault(item, asyncio.Event())
-        self._closed.setdefault(item, set())
-        try:
-            self._watches[item] = self._inotify.add_watch(item, Mask.CLOSE_WRITE | Mask.ONLYDIR)
-        except OSError as error:
-            _log.warning("legs.not_watched", item=str(item), error=str(error))
+    def add(self, recording_folder: Path) -> None:
+        """Watch a folder; call this before Asterisk writes there.
 
-    def forget(self, item: Path) -> None:
-        """Drop the watch and what is remembered of an item, before it moves on."""
-        self._news.pop(item, None)
-        self._closed.pop(item, None)
-        watch = self._watches.pop(item, None)
+        If the kernel gives no watch, `complete` relies on the quiet time.
+        """
+        self._news.setdefault(recording_folder, asyncio.Event())
+        self._closed.setdefault(recording_folder, set())
+        try:
+            self._watches[recording_folder] = self._inotify.add_watch(recording_folder, Mask.CLOSE_WRITE | Mask.ONLYDIR)
+        except OSError as error:
+            _log.warning("legs.not_watched", folder=str(recording_folder), error=str(error))
+
+    def forget(self, recording_folder: Path) -> None:
+        """Drop the watch of a folder before the folder is moved or deleted."""
+        self._news.pop(recording_folder, None)
+        self._closed.pop(recording_folder, None)
+        watch = self._watches.pop(recording_folder, None)
         if watch is not None:
-            with suppress(OSError):  # the folder is gone, and the watch with it
+            with suppress(OSError):  # the folder is deleted, and the watch with it
                 self._inotify.rm_watch(watch)
 
     async def run(self) -> None:
-        """Follow the kernel's events until cancelled."""
+        """Read the kernel's events until cancelled."""
         async for event in self._inotify:
             if event.path is None:
                 continue
-            item = event.path.parent
-            if item in self._news:
-                self._closed[item].add(event.path.stem)
-                self._news[item].set()
+            recording_folder = event.path.parent
+            if recording_folder in self._news:
+                self._closed[recording_folder].add(event.path.stem)
+                self._news[recording_folder].set()
 
-    async def complete(self, item: Path, quiet_s: float = QUIET_S) -> bool:
+    async def complete(self, recording_folder: Path, quiet_s: float = QUIET_S) -> bool:
         """Wait until both legs were closed (True), or nothing was written for `quiet_s` (False).
 
-        Call it once the channel is gone: only then is silence a sign.
+        Call this after the channel has ended: before, a quiet time shows nothing.
         """
-        while not self._closed.get(item, frozenset()) >= SIDES:
-            wait_s = quiet_s - _quiet_for_s(item)
+        while not self._closed.get(recording_folder, frozenset()) >= SIDES:
+            wait_s = quiet_s - _quiet_for_s(recording_folder)
             if wait_s <= 0:
                 return False
-            news = self._news.setdefault(item, asyncio.Event())
+            news = self._news.setdefault(recording_folder, asyncio.Event())
             news.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -72,14 +76,14 @@ class LegWatch:
         return True
 
     def close(self) -> None:
-        """Let go of the kernel's watches."""
+        """Close the kernel's watches."""
         self._inotify.close()
 
 
-def _quiet_for_s(item: Path) -> float:
-    """Seconds since the folder or any of its legs last changed; endless if the folder is gone."""
+def _quiet_for_s(recording_folder: Path) -> float:
+    """Return the seconds since the folder or a leg last changed, infinity if the folder is gone."""
     try:
-        last = max(path.stat().st_mtime for path in (item, *legs_in(item).values()))
+        last = max(path.stat().st_mtime for path in (recording_folder, *legs_in(recording_folder).values()))
     except FileNotFoundError:
         return float("inf")
     return max(0.0, time.time() - last)

@@ -1,40 +1,38 @@
-"""Telling Asterisk to record: one MixMonitor per segment, two legs, saved only while bridged.
+"""Control of Asterisk's recorder: one MixMonitor per recording, two legs, active while bridged.
 
-`r` is what the channel's own party says, `t` what it hears; Asterisk keeps both in step with inserted silence. The
-options and the measurements behind them are in docs/decisions/0001-recording.md.
+Option `r` is the file of what the channel's own party says, `t` the file of what it hears. Asterisk
+keeps both in step by inserting silence. The options and the measurements behind them are in
+docs/decisions/0001-recording.md.
 """
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Final, Protocol
+from typing import Final
 
+import structlog
+
+from agent.ami.protocol import Ami
 from agent.recording.leg_files import EMPLOYEE, OUTSIDE, leg_name
 from agent.recording.rtp_restart import STATISTICS
-from agent.recording.wideband import is_wide
-from fonoteka.core.errors import AmiError, ConfigurationError
+from agent.recording.wideband import GETVAR_TIMEOUT_S
+from fonoteka.core.errors import AmiActionFailed, AmiError, ConfigurationError
 from fonoteka.core.spool import ItemState
 
-_GETVAR_WITHIN_S: Final = 1.0  # the first word must not wait for an answer that tells only about quality
-FORGETS_AFTER_S: Final = 0.08  # 60 ms were enough on a machine with nothing else to do
-LOOK_EVERY_S: Final = 0.02
-_LOOKS: Final = 46  # a second in all
-_FORGETS_AFTER_PACKETS: Final = 4
+BUFFER_EMPTY_AFTER_S: Final = 0.08  # 60 ms were enough on an idle machine
+POLL_EVERY_S: Final = 0.02
+_POLLS: Final = 46  # one second in total
+_BUFFER_EMPTY_AFTER_PACKETS: Final = 4
 _PACKETS: Final = re.compile(r"[rt]xcount=(\d+)")
-ID_VARIABLE: Final = "FONOTEKA_RECORDER"  # a channel variable: by its id a recorder is stopped, and no other of the channel
+# Asterisk writes the recorder's id to this channel variable. A recorder is stopped by its id, so
+# that other recorders of the channel continue.
+ID_VARIABLE: Final = "FONOTEKA_RECORDER"
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-")
+_log = structlog.get_logger()
 
 
-class Ami(Protocol):
-    """What of the AMI client the recorder needs."""
-
-    async def action(self, name: str, /, timeout_s: float = 5, **headers: str) -> Mapping[str, str]:
-        """Send an action, return its answer; raises AmiError."""
-
-
-class Recorder:
-    """Starts recordings on channels. `spool` is the folder as Asterisk sees it."""
+class MixMonitor:
+    """Starts and stops recorders on channels. `spool` is the spool's path as Asterisk sees it."""
 
     def __init__(self, ami: Ami, spool: PurePosixPath) -> None:
         if not spool.is_absolute() or not set(str(spool)) <= _PLAIN:
@@ -42,71 +40,88 @@ class Recorder:
                 f"pbx.spool_in_asterisk = {str(spool)!r}: must be an absolute path of letters, digits, '_', '-' and '.' "
                 "(it travels inside MixMonitor's options)"
             )
-        self._ami = ami
-        self._spool = spool
+        self._ami, self._spool = ami, spool
+        self._ids: dict[str, str] = {}
 
-    async def start(self, channel: str, segment: str, *, parties: Sequence[str] = (), beep_every_s: int = 0) -> tuple[str, bool]:
-        """Record a channel into the item's folder from the first bridged frame on. Raises AmiError.
+    async def start(self, channel: str, segment: str, *, wide: bool = False, beep_every_s: int = 0) -> None:
+        """Record a channel into the folder of `segment`, from the first bridged frame on.
 
-        Returns the recorder's id, and whether its legs are wideband.
-
-        The legs are of 16 kHz if one of `parties` (channels) can talk wideband. With `beep_every_s` both parties hear a beep as the
-        talk begins and every so many seconds; it is not in the legs.
+        The legs have 16 kHz if `wide` is set, else 8 kHz. With `beep_every_s`, both parties hear a
+        beep when the talk begins and then at this interval; the beep is not in the legs. Raises
+        AmiError.
         """
-        folder, wide = self._spool / ItemState.RECORDING / segment, bool(await self.wideband(parties))
+        folder = self._spool / ItemState.RECORDING / segment
         beep = f"B({beep_every_s})" if beep_every_s > 0 else ""
         options = f"b{beep}r({folder / leg_name(EMPLOYEE, wide=wide)})t({folder / leg_name(OUTSIDE, wide=wide)})i({ID_VARIABLE})"
         await self._ami.action("MixMonitor", Channel=channel, Options=options)
-        return await self.running_on(channel), wide
+        self._ids[segment] = await self._last_id(channel)
 
-    async def running_on(self, channel: str) -> str:
-        """The id of the recorder that was last begun on a channel; empty if none was. Raises AmiError."""
+    async def adopt(self, channel: str, segment: str) -> None:
+        """Learn the id of a recorder that an earlier run of the agent started.
+
+        Asterisk keeps the id on the channel.
+        """
+        try:
+            self._ids[segment] = await self._last_id(channel)
+        except AmiError as error:
+            _log.warning("recording.not_adopted", channel=channel, segment=segment, error=str(error))
+
+    def can_stop(self, segment: str) -> bool:
+        """Return whether the recorder's id is known, so that this recorder alone can be stopped."""
+        return bool(self._ids.get(segment))
+
+    async def stop(self, channel: str, segment: str) -> None:
+        """Stop the recorder of `segment` and no other recorder of the channel. Raises AmiError."""
+        if not self.can_stop(segment):
+            raise AmiActionFailed(f"the recorder of {segment} is not known")
+        await self._ami.action("StopMixMonitor", Channel=channel, MixMonitorID=self._ids[segment])
+
+    async def try_stop(self, channel: str, segment: str, *, linkedid: str) -> None:
+        """Stop a recorder. If that fails, the recorder ends with its channel."""
+        try:
+            await self.stop(channel, segment)
+        except AmiError as error:
+            _log.warning("recording.not_stopped", linkedid=linkedid, segment=segment, error=str(error))
+
+    def forget(self, segment: str) -> None:
+        """Drop the id of a recorder that has ended."""
+        self._ids.pop(segment, None)
+
+    async def mute(self, channel: str, *, muted: bool) -> None:
+        """Make all recorders of a channel write silence, or sound again. Raises AmiError.
+
+        MixMonitorMute cannot address a single recorder.
+        """
+        await self._ami.action("MixMonitorMute", Channel=channel, Direction="both", State="1" if muted else "0")
+
+    async def wait_until_buffer_empty(self, channel: str) -> None:
+        """Wait until Asterisk has dropped the audio that a stopped recorder had heard.
+
+        Otherwise the next recorder would get this audio. Asterisk drops it once audio passes
+        without a recorder, usually two frames later; a busy Asterisk may pass none for a while. If
+        Asterisk gives no packet counts, wait the usual time. The wait never exceeds one second: a
+        channel on which no audio passes loses none.
+        """
+        before = await self._passed(channel)
+        await asyncio.sleep(BUFFER_EMPTY_AFTER_S)
+        for _ in range(_POLLS):
+            now = await self._passed(channel)
+            if before is None or now is None or now >= before + _BUFFER_EMPTY_AFTER_PACKETS:
+                return
+            await asyncio.sleep(POLL_EVERY_S)
+
+    async def _last_id(self, channel: str) -> str:
+        """Return the id of the recorder last started on a channel, or an empty string."""
         answer = await self._ami.action("Getvar", Channel=channel, Variable=ID_VARIABLE)
         return answer.get("Value", "")
 
-    async def mute(self, channel: str, *, muted: bool) -> None:
-        """Have all recorders of a channel write silence, or sound again: the action knows no single one. Raises AmiError."""
-        await self._ami.action("MixMonitorMute", Channel=channel, Direction="both", State="1" if muted else "0")
-
-    async def wideband(self, channels: Sequence[str]) -> bool | None:
-        """Whether any of the channels talks wideband (before the answer: can talk it); None if Asterisk does not say of all.
-
-        All are asked at once: where people talk already, each answer waited for is a word that is lost.
-        """
-        told = await asyncio.gather(*(self._formats(channel) for channel in channels))
-        if any(is_wide(formats) for formats in told if formats is not None):
-            return True
-        return None if None in told else False
-
-    async def _formats(self, channel: str) -> str | None:
-        try:
-            answer = await self._ami.action("Getvar", _GETVAR_WITHIN_S, Channel=channel, Variable="CHANNEL(audionativeformat)")
-        except AmiError:  # it is gone, or Asterisk is busy
-            return None
-        return answer.get("Value", "")
-
-    async def stop(self, channel: str, recorder_id: str) -> None:
-        """Stop this recorder of a channel, and no other. Raises AmiError."""
-        await self._ami.action("StopMixMonitor", Channel=channel, MixMonitorID=recorder_id)
-
-    async def forgotten(self, channel: str) -> None:
-        """Wait until Asterisk has forgotten what a recorder that was stopped has heard: sound has passed, and nobody recorded it.
-
-        Usually that is a matter of two frames; a busy Asterisk may pass none for a while. Where it does not say, the usual time is
-        waited, and never more than a second: what passes no sound loses none.
-        """
-        before = await self._passed(channel)
-        await asyncio.sleep(FORGETS_AFTER_S)
-        for _ in range(_LOOKS):
-            now = await self._passed(channel)
-            if before is None or now is None or now >= before + _FORGETS_AFTER_PACKETS:
-                return
-            await asyncio.sleep(LOOK_EVERY_S)
-
     async def _passed(self, channel: str) -> int | None:
-        """How many RTP packets have come from a channel and gone to it; None where it has no RTP, or is gone."""
+        """Return the number of RTP packets from and to a channel.
+
+        None means that the channel has no RTP or has ended.
+        """
         try:
-            answer = await self._ami.action("Getvar", _GETVAR_WITHIN_S, Channel=channel, Variable=STATISTICS)
+            answer = await self._ami.action("Getvar", GETVAR_TIMEOUT_S, Channel=channel, Variable=STATISTICS)
         except AmiError:
             return None
         counts = _PACKETS.findall(answer.get("Value", ""))

@@ -1,4 +1,7 @@
-"""Doing what somebody asks of the recording of a call that goes on; `rules.on_demand_rules` decides."""
+"""Requests about the recording of a call in progress, by the API or by a feature code.
+
+`agent.rules.on_demand_rules` decides, this module carries the plan out.
+"""
 
 import asyncio
 from datetime import UTC, datetime
@@ -7,12 +10,10 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from agent.calls.call_registry import Switchboard
-from agent.calls.call_state import Call, Recording, RecordingStage
-from agent.calls.events import Event, RecordingMuted
-from agent.rules.directory import Company
-from agent.rules.on_demand_rules import Ending, Plan, key_pressed, planned
-from agent.rules.recording_rules import Due
+from agent.calls.call_registry import CallRegistry
+from agent.calls.call_state import Call, PendingDecision, Recording, RecordingStage
+from agent.rules.directory import DomainIndex
+from agent.rules.on_demand_rules import OnDemandPlan, RecordingStop, action_of_key, plan_request
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action
 from fonoteka.core.errors import AmiError
@@ -20,83 +21,81 @@ from fonoteka.core.errors import AmiError
 _log = structlog.get_logger()
 
 
-class Doing(Protocol):
-    """What the agent can do (`agent.recording.coordinator`)."""
+class RecordingActions(Protocol):
+    """The actions of `agent.recording.coordinator.RecordingCoordinator` that requests need."""
 
-    async def begin(self, call: Call, needed: Due, at: datetime) -> str:
-        """Record while the talk goes on; returns the recording's name, empty where there is none."""
+    async def start(self, call: Call, pending: PendingDecision, at: datetime) -> str:
+        """Start a recording during the talk. Returns its name, empty if preparation failed."""
 
-    async def end(self, call: Call, ending: Ending, at: datetime) -> None:
-        """Stop a recording. Raises AmiError."""
+    async def stop(self, call: Call, stop: RecordingStop, at: datetime) -> None:
+        """Stop a recording during the talk. Raises AmiError."""
 
-    async def mute(self, call: Call, known: Recording, muted: bool) -> None:
-        """Pause a recording, or let it go on. Raises AmiError."""
+    async def mute(self, call: Call, recording: Recording, muted: bool) -> None:
+        """Pause or resume a recording. Raises AmiError."""
 
-    def take(self, event: Event) -> None:
-        """Fold an event."""
+    def refuse(self, call: Call, pending: PendingDecision, at: datetime) -> None:
+        """Note that a channel is not recorded."""
 
     def keep(self, call: Call) -> None:
-        """Write down what is known of a call now: what somebody was told is done outlives the agent."""
+        """Write the call to the journal now."""
 
-    def company_of(self, call: Call) -> Company | None:
-        """Whose call it is."""
+    def domain_of(self, call: Call) -> DomainIndex | None:
+        """Return the domain of a call, None if it is not known."""
 
 
-class Asked:
-    """Carries out one thing at a time for each call."""
+class OnDemandRequests:
+    """Carries out the requests, one at a time for each call."""
 
-    def __init__(self, calls: Switchboard, doing: Doing) -> None:
-        self._calls, self._doing = calls, doing
+    def __init__(self, registry: CallRegistry, actions: RecordingActions) -> None:
+        self._registry, self._actions = registry, actions
         self._busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def by_command(self, linkedid: str, action: Action, login: str | None) -> Refusal | None:
-        """Do what was asked over the API; returns why it was not done."""
+        """Carry out a request of the API. Returns the refusal, None if it was done."""
         async with self._busy.setdefault(linkedid, asyncio.Lock()):
-            call = self._calls.call(linkedid)
-            company = self._doing.company_of(call) if call is not None else None
-            if call is None or company is None:
+            call = self._registry.call(linkedid)
+            domain = self._actions.domain_of(call) if call is not None else None
+            if call is None or domain is None:
                 return Refusal.CALL_IS_OVER
-            return await self._do(call, company, action, login)
+            return await self._carry_out(call, domain, action, login)
 
     async def by_key(self, key: str, uniqueid: str) -> tuple[Action, Refusal | None] | None:
-        """Do what a feature code means that was pressed on a channel; None if that is no user's."""
-        call = self._calls.call_of_channel(uniqueid)
-        company = self._doing.company_of(call) if call is not None else None
-        user = company.user(call.channels.get(uniqueid)) if call is not None and company is not None else None
-        if call is None or company is None or user is None:
+        """Carry out a feature code. Returns None if the channel belongs to no user."""
+        call = self._registry.call_of_channel(uniqueid)
+        domain = self._actions.domain_of(call) if call is not None else None
+        user = domain.user(call.channels.get(uniqueid)) if call is not None and domain is not None else None
+        if call is None or domain is None or user is None:
             return None
         async with self._busy.setdefault(call.linkedid, asyncio.Lock()):
-            call = self._calls.call_of_channel(uniqueid) or call
-            action = key_pressed(call, company, key, user.login)
-            return None if action is None else (action, await self._do(call, company, action, user.login))
+            call = self._registry.call_of_channel(uniqueid) or call
+            action = action_of_key(call, domain, key, user.login)
+            return None if action is None else (action, await self._carry_out(call, domain, action, user.login))
 
-    async def _do(self, call: Call, company: Company, action: Action, login: str | None) -> Refusal | None:
-        plan = planned(call, company, action, login)
+    async def _carry_out(self, call: Call, domain: DomainIndex, action: Action, login: str | None) -> Refusal | None:
+        plan = plan_request(call, domain, action, login)
         refusal = plan if isinstance(plan, Refusal) else await self._perform(call, plan)
-        self._doing.keep(call)
-        _log.info("recording.asked_for", linkedid=call.linkedid, action=action, user=login, refused=refusal)
+        self._actions.keep(call)
+        _log.info("request.handled", linkedid=call.linkedid, action=action, user=login, reason=refusal)
         return refusal
 
-    async def _perform(self, call: Call, plan: Plan) -> Refusal | None:
+    async def _perform(self, call: Call, plan: OnDemandPlan) -> Refusal | None:
         try:
-            for needed in plan.begin:
-                if not self._runs(await self._doing.begin(call, needed, datetime.now(UTC))):
+            for pending in plan.start:
+                if not self._is_running(await self._actions.start(call, pending, datetime.now(UTC))):
                     return Refusal.PBX_FAILED
-            for needed in plan.refuse:
-                self._calls.decided(call, needed, datetime.now(UTC))
-            for ending in plan.end:
-                await self._doing.end(call, ending, datetime.now(UTC))
+            for pending in plan.refuse:
+                self._actions.refuse(call, pending, datetime.now(UTC))
+            for stop in plan.stop:
+                await self._actions.stop(call, stop, datetime.now(UTC))
             for muted, recordings in ((True, plan.pause), (False, plan.resume)):
-                for known in recordings:
-                    await self._doing.mute(call, known, muted)
-                    now = datetime.now(UTC)
-                    self._doing.take(RecordingMuted(at=now, linkedid=call.linkedid, segment=known.segment, muted=muted))
+                for recording in recordings:
+                    await self._actions.mute(call, recording, muted)
         except AmiError as error:
-            _log.error("recording.not_done", linkedid=call.linkedid, error=str(error))
+            _log.error("request.failed", linkedid=call.linkedid, error=str(error))
             return Refusal.PBX_FAILED
         return None
 
-    def _runs(self, segment: str) -> bool:
-        call = self._calls.with_recording(segment)
-        known = call.recording(segment) if call is not None else None
-        return known is not None and known.stage is RecordingStage.RUNNING
+    def _is_running(self, segment: str) -> bool:
+        call = self._registry.with_recording(segment)
+        recording = call.recording(segment) if call is not None else None
+        return recording is not None and recording.stage is RecordingStage.RUNNING

@@ -1,64 +1,61 @@
-"""Whether a telephone that comes back from a hold has begun its RTP anew: then recorders that hear it must be renewed.
+"""Whether a telephone that resumes a call has begun a new RTP stream: then its recorders restart.
 
-Asterisk's recorder takes frames numbered lower than the last for late ones and leaves them out (docs/decisions/0006-renewing.md).
-Manager events say nothing of RTP; the statistics of a channel name the source (SSRC) of what comes in.
+Asterisk's recorder treats frames with lower numbers than the last one as late and drops them
+(docs/decisions/0006-renewing.md). Manager events do not describe RTP; the statistics of a channel
+name the source (SSRC) of the incoming stream.
 """
 
 import asyncio
 import re
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
+from agent.ami.protocol import Ami
 from agent.calls.call_state import Channel
 from fonoteka.core.errors import AmiError
 
 STATISTICS: Final = "CHANNEL(rtcp,all)"
-LOOK_EVERY_S: Final = 0.04
-LOOKS: Final = 50
+POLL_EVERY_S: Final = 0.04
+POLLS: Final = 50
 _PART: Final = re.compile(r"(themssrc|rxcount)=(\d+)")
 
 
-class Ami(Protocol):
-    """What of the AMI client is needed here."""
-
-    async def action(self, name: str, /, timeout_s: float = 5, **headers: str) -> Mapping[str, str]:
-        """Send an action, return its answer; raises AmiError."""
-
-
-class Holding:
-    """Remembers the RTP source of telephones that hold."""
+class RtpRestarts:
+    """Remembers the RTP source of each telephone that holds a call."""
 
     def __init__(self, ami: Ami) -> None:
         self._ami = ami
         self._sources: dict[str, str] = {}
 
     async def held(self, channel: Channel) -> None:
-        """It holds now. Where Asterisk cannot say what it sent so far (no RTP), nothing will be concluded."""
+        """Note the RTP source of a channel that holds, unless it has no RTP."""
         with suppress(AmiError):
-            source, _ = await self._heard(channel)
+            source, _ = await self._incoming(channel)
             self._sources[channel.uniqueid] = source
 
-    async def begun_anew(self, channel: Channel) -> bool:
-        """It talks again: wait for its first packets, at most two seconds; True if they come from another source than before."""
+    async def has_restarted(self, channel: Channel) -> bool:
+        """Return whether a channel that resumes sends from another source than before the hold.
+
+        Waits for the first packets, at most two seconds.
+        """
         before = self._sources.pop(channel.uniqueid, "")
         if not before:
             return False
         with suppress(AmiError):
-            _, first = await self._heard(channel)
-            for _ in range(LOOKS):
-                source, packets = await self._heard(channel)
+            _, first = await self._incoming(channel)
+            for _ in range(POLLS):
+                source, packets = await self._incoming(channel)
                 if source != before or packets > first:
                     return source != before
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(POLL_EVERY_S)
         return False
 
     def forget(self, uniqueid: str) -> None:
-        """The channel is gone."""
+        """Drop the source of a channel that has ended."""
         self._sources.pop(uniqueid, None)
 
-    async def _heard(self, channel: Channel) -> tuple[str, int]:
-        """The source of a channel's incoming RTP, and how many packets of it have come."""
+    async def _incoming(self, channel: Channel) -> tuple[str, int]:
+        """Return the source of a channel's incoming RTP and the number of packets received."""
         answer = await self._ami.action("Getvar", Channel=channel.name, Variable=STATISTICS)
-        found = dict(_PART.findall(answer.get("Value", "")))
-        return found.get("themssrc", ""), int(found.get("rxcount", 0))
+        parts = dict(_PART.findall(answer.get("Value", "")))
+        return parts.get("themssrc", ""), int(parts.get("rxcount", 0))

@@ -6,14 +6,14 @@ from agent.calls.call_result import result
 from agent.calls.call_state import Call, Channel, RecordingStage
 from agent.calls.talk_groups import talk_groups
 from agent.reporting.timeline import party, path
-from agent.rules.directory import Company
+from agent.rules.directory import DomainIndex
 from agent.rules.recording_rules import direction
-from agent.rules.recording_sides import stands
+from agent.rules.recording_sides import recording_sides
 from fonoteka.core.call_report import CallReport, Direction, LiveReport, Party, Reason, Result, SegmentReport
 from fonoteka.core.domains import User
 
 
-def report(call: Call, domain: Company, pbx: str) -> CallReport:
+def report(call: Call, domain: DomainIndex, pbx: str) -> CallReport:
     """Return the report of a call of this domain at present. The call has at least one channel."""
     origin = call.origin
     assert origin is not None, "a call begins with a channel"
@@ -24,7 +24,7 @@ def report(call: Call, domain: Company, pbx: str) -> CallReport:
         pbx=pbx,
         linkedid=call.linkedid,
         revision=call.revision,
-        domain=domain.domain.name,
+        domain=domain.settings.name,
         direction=call_direction,
         result=call_result,
         employee=_user(call, domain, call_direction),
@@ -46,7 +46,7 @@ def report(call: Call, domain: Company, pbx: str) -> CallReport:
     )
 
 
-def _live(call: Call, domain: Company) -> LiveReport:
+def _live(call: Call, domain: DomainIndex) -> LiveReport:
     """Return the parties that talk now, and the status of each recording."""
     talking = frozenset().union(*talk_groups(call))
     parties = []
@@ -54,7 +54,7 @@ def _live(call: Call, domain: Company) -> LiveReport:
         if channel.uniqueid in talking and not channel.is_local:
             user = domain.user(channel)
             parties.append(Party(who=party(call, channel, domain), login=user.login if user is not None else None))
-    sides = tuple(stand.told() for stand in stands(call, domain))
+    sides = tuple(side.status() for side in recording_sides(call, domain))
     return LiveReport(parties=tuple(parties), talking_since=call.talking_since if parties else None, sides=sides)
 
 
@@ -93,7 +93,7 @@ def _segments(call: Call) -> list[SegmentReport]:
     ]
 
 
-def _user(call: Call, domain: Company, call_direction: Direction) -> str | None:
+def _user(call: Call, domain: DomainIndex, call_direction: Direction) -> str | None:
     """Return the login for the column «Сотрудник».
 
     The caller; for an incoming call, the last user of the domain that talked, else the user for
@@ -113,7 +113,7 @@ def _user(call: Call, domain: Company, call_direction: Direction) -> str | None:
     return rung.pop() if len(rung) == 1 else None
 
 
-def _participants(call: Call, domain: Company, call_result: Result) -> tuple[str, ...]:
+def _participants(call: Call, domain: DomainIndex, call_result: Result) -> tuple[str, ...]:
     """Return the logins of the caller and of all users that talked or forwarded the call.
 
     For a call that was not answered, all users whose telephone rang.
@@ -132,11 +132,11 @@ def _recorded_users(call: Call) -> list[str]:
     return [recording.user for recording in call.recordings if recording.user and recording.started_at is not None]
 
 
-def _users(call: Call, domain: Company) -> list[tuple[Channel, User]]:
+def _users(call: Call, domain: DomainIndex) -> list[tuple[Channel, User]]:
     return [(channel, user) for channel in call.channels.values() if (user := domain.user(channel)) is not None]
 
 
-def _caller_number(origin: Channel, domain: Company) -> str:
+def _caller_number(origin: Channel, domain: DomainIndex) -> str:
     user = domain.user(origin)
     return user.extension if user is not None else origin.caller_num
 
@@ -151,7 +151,7 @@ def _dialled_first(call: Call, origin: Channel) -> str:
     return next((dial.dialled for dial in call.dials if dial.caller == origin.uniqueid), origin.exten)
 
 
-def _own_number(call: Call, domain: Company, call_direction: Direction) -> str | None:
+def _own_number(call: Call, domain: DomainIndex, call_direction: Direction) -> str | None:
     """Return the number of the domain that was called, or that an outgoing call showed."""
     if call.origin is None or call_direction is Direction.INTERNAL:
         return None

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.monitoring import metrics
 from agent.reporting.call_report import report
@@ -28,7 +28,7 @@ _log = structlog.get_logger()
 class CallSettlement:
     """The calls that the store does not have in full, and the reports that it has of them."""
 
-    def __init__(self, calls: Switchboard, journal: Journal, pbx: str) -> None:
+    def __init__(self, calls: CallRegistry, journal: Journal, pbx: str) -> None:
         self._calls, self._journal, self._pbx = calls, journal, pbx
         self._directory = Directory(settings=DomainSettings(version=0))
         self._changed: set[str] = set()
@@ -40,7 +40,7 @@ class CallSettlement:
 
     def report(self, call: Call) -> CallReport | None:
         """Return the report of a call, or None while its domain is not known."""
-        domain = self._directory.company_of(call)
+        domain = self._directory.domain_of(call)
         return report(call, domain, self._pbx) if domain is not None else None
 
     def changed(self, call: Call) -> None:

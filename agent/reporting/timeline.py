@@ -8,12 +8,12 @@ from typing import Final
 from agent.calls.call_result import ending, result
 from agent.calls.call_state import Call, Channel, Dial, Moment, MomentKind, Recording, RecordingStage
 from agent.calls.dial_chain import dial_chain
-from agent.rules.directory import Company
+from agent.rules.directory import DomainIndex
 from agent.rules.forwarding import forwarding_user
 from fonoteka.core.call_report import PathStep, Reason, Result
 
 
-def path(call: Call, domain: Company) -> tuple[PathStep, ...]:
+def path(call: Call, domain: DomainIndex) -> tuple[PathStep, ...]:
     """Return the steps in order of time; steps of the same time in the order of their events."""
     dials: dict[str, list[Dial]] = {}
     for dial in call.dials:
@@ -36,7 +36,7 @@ def _after(recorded: PathStep, steps: list[PathStep]) -> datetime:
     return max(begins, default=recorded.at)
 
 
-def party(call: Call, channel: Channel, domain: Company) -> str:
+def party(call: Call, channel: Channel, domain: DomainIndex) -> str:
     """Return the extension of a user, or the number of an outside party, dialled or calling."""
     user = domain.user(channel)
     if user is not None:
@@ -128,7 +128,7 @@ _AS_MOMENT: Final = {Result.BUSY: MomentKind.BUSY, Result.NO_ANSWER: MomentKind.
 _LEADS_TO: Final = frozenset({MomentKind.ARRIVE, MomentKind.FORWARD, MomentKind.TRANSFER, MomentKind.PARK, MomentKind.FETCH})
 
 
-def _steps(call: Call, moment: Moment, dial: Dial | None, domain: Company) -> Iterator[PathStep]:
+def _steps(call: Call, moment: Moment, dial: Dial | None, domain: DomainIndex) -> Iterator[PathStep]:
     """Yield the steps of one moment, mostly one.
 
     A ring may follow a forward, and the end may follow from a caller who gave up.
@@ -164,13 +164,13 @@ def _dial_at(moment: Moment, dials: list[Dial]) -> Dial | None:
     return next((dial for dial in dials if (dial.ended_at if ended else dial.at) == moment.at), None)
 
 
-def _other_ringer(call: Call, ring: Moment, domain: Company) -> str:
+def _other_ringer(call: Call, ring: Moment, domain: DomainIndex) -> str:
     """Return the ringing party if it is not the caller: a user who consults a colleague."""
     by = call.channels.get(ring.other)
     return party(call, by, domain) if by is not None and by is not call.origin else ""
 
 
-def _forwarded(call: Call, ring: Moment, dial: Dial, target: str, domain: Company) -> Iterator[PathStep]:
+def _forwarded(call: Call, ring: Moment, dial: Dial, target: str, domain: DomainIndex) -> Iterator[PathStep]:
     """Yield the forward that a ring follows, if no telephone reported it.
 
     The forward of a user in the PBX, or that of a queue or rule.
@@ -198,7 +198,7 @@ def _is_reported(call: Call, dial: Dial, target: str) -> bool:
     )
 
 
-def _unanswered(call: Call, domain: Company, end: Moment) -> Iterator[PathStep]:
+def _unanswered(call: Call, domain: DomainIndex, end: Moment) -> Iterator[PathStep]:
     """Yield the step of an unanswered call: the caller gave up, or no telephone could ring."""
     if call.taken_by or call.origin is None:
         return
@@ -208,7 +208,7 @@ def _unanswered(call: Call, domain: Company, end: Moment) -> Iterator[PathStep]:
         yield PathStep(at=call.origin.ended_at or end.at, what="give_up", who=party(call, call.origin, domain))
 
 
-def _recorded(call: Call, domain: Company) -> Iterator[PathStep]:
+def _recorded(call: Call, domain: DomainIndex) -> Iterator[PathStep]:
     """Yield the steps at which the recording of a user begins, or the reason for none changes."""
     begun = [recording for recording in call.recordings if recording.started_at is not None]
     last: dict[str, tuple[Reason | None, datetime]] = {}
@@ -238,6 +238,6 @@ def _is_recorded_for_another(begun: list[Recording], refused: Recording) -> bool
     )
 
 
-def _extension(domain: Company, login: str) -> str:
+def _extension(domain: DomainIndex, login: str) -> str:
     user = domain.user_named(login)
     return (user.extension or user.login) if user is not None else login

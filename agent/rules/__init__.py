@@ -1,1 +1,1 @@
-"""Pure rules: which channels are recorded, which numbers are outside, who may ask for what."""
+"""The recording rules: which channels are recorded, and which requests are allowed."""

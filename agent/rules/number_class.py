@@ -1,4 +1,4 @@
-"""What a dialled number is: the company's own, in the city, long distance, mobile, abroad (manual, I).
+"""The class of a dialled number: own, in the city, long distance, mobile, abroad (manual, I).
 
 Pure; numbering plans come from `phonenumbers` (Google's libphonenumber).
 """
@@ -12,7 +12,7 @@ from fonoteka.core.phone_numbers import SHORTEST_OUTSIDE, parsed
 
 
 class NumberKind(StrEnum):
-    """Where a number leads, seen from the company's city."""
+    """Where a number leads, as seen from the city of the domain."""
 
     SHORT = "short"
     CITY = "city"
@@ -24,7 +24,7 @@ class NumberKind(StrEnum):
 
 
 def classify(text: str, country: str, area_codes: tuple[str, ...]) -> NumberKind:
-    """Where a dialled number leads; `UNKNOWN` for garbage."""
+    """Return where a dialled number leads, `UNKNOWN` if it is no number."""
     digits = text.strip()
     if digits.isdecimal() and len(digits) < SHORTEST_OUTSIDE:
         return NumberKind.SHORT

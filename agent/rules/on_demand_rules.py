@@ -1,127 +1,157 @@
-"""What somebody may ask of the recording of a call that goes on, and what is to be done for it: the rules, as pure functions.
+"""Which requests about the recording of a call are allowed, and what is done for them. Pure.
 
-A user asks for their own side, an administrator for all sides of the call. Where several share a talk its one recorder is meant:
-whoever is recorded may pause it; an administrator's stop holds for everyone in the talk; a user's only for what was asked for,
-so that a colleague whom the setting records goes on being recorded.
+A user makes requests for the own side, an administrator for all sides of the call. Where several
+users share a talk, a request concerns its one recorder: each recorded user may pause it. A stop by
+an administrator counts for everyone in the talk. A stop by a user ends only a requested recording:
+a colleague whose setting records continues to be recorded.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.calls.call_state import Call, Recording
-from agent.rules.directory import Company
-from agent.rules.recording_rules import Due
-from agent.rules.recording_sides import Stand, stands
+from agent.calls.call_state import Call, PendingDecision, Recording
+from agent.rules.directory import DomainIndex
+from agent.rules.recording_sides import RecordingSide, recording_sides
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action, Decision, Reason
 
 _FORWARDED: Final = frozenset({Reason.FORWARDED_LONG_DISTANCE, Reason.FORWARDED_INTERNATIONAL})
 _STOPPED: Final = Decision(record=False, reason=Reason.STOPPED_BY_USER)
 
+# Starts and pauses in one call. The store refuses a call with 1,000 segments, and with it the
+# recordings of the call.
+MAX_REQUESTS_PER_CALL: Final = 200
 
-MOST_TIMES: Final = 200  # begun or paused in one call; the store refuses a call with 1,000 segments, and so its recordings
+_Statuses = Sequence[RecordingSide]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ending:
-    """A recording to be stopped; `reason` tells why the rest will be missing, None where nothing is missed by a setting."""
+class RecordingStop:
+    """A recording to stop. `reason` is why the rest is missing, None if no setting misses it."""
 
     recording: Recording
     reason: Reason | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """What is to be done. `refuse` comes before `end`: those whom their settings would have recorded in its place."""
+class OnDemandPlan:
+    """What is done for a request, in the order of the fields.
 
-    begin: tuple[Due, ...] = ()
-    refuse: tuple[Due, ...] = ()
-    end: tuple[Ending, ...] = ()
+    `refuse` comes before `stop`: it concerns users whose settings would otherwise start another
+    recording in place of the stopped one.
+    """
+
+    start: tuple[PendingDecision, ...] = ()
+    refuse: tuple[PendingDecision, ...] = ()
+    stop: tuple[RecordingStop, ...] = ()
     pause: tuple[Recording, ...] = ()
     resume: tuple[Recording, ...] = ()
 
 
-def planned(call: Call, company: Company, action: Action, login: str | None) -> Plan | Refusal:
-    """What to do for a user (`login`), or for an administrator (None), or why it cannot be done."""
+def plan_request(call: Call, domain: DomainIndex, action: Action, login: str | None) -> OnDemandPlan | Refusal:
+    """Return what to do for a user (`login`) or for an administrator (None), or why not."""
     if call.ended_at is not None:
         return Refusal.CALL_IS_OVER
-    everybody = list(stands(call, company))
-    mine = [stand for stand in everybody if login in (None, stand.user)]
-    if not mine:
+    statuses = list(recording_sides(call, domain))
+    own = [status for status in statuses if login in (None, status.user)]
+    if not own:
         return Refusal.NOT_TALKING
-    if action in (Action.START, Action.PAUSE) and _times(call) >= MOST_TIMES:
+    if action in (Action.START, Action.PAUSE) and _requests(call) >= MAX_REQUESTS_PER_CALL:
         return Refusal.ASKED_TOO_OFTEN
     match action:
         case Action.START:
-            return _start(mine)
+            return _start(own)
         case Action.STOP:
-            return _stop(mine, everybody, administrator=login is None)
-        case Action.PAUSE | Action.RESUME:
-            return _pause(mine) if action is Action.PAUSE else _resume(mine)
+            return _stop_all(own, statuses) if login is None else _stop(own)
+        case Action.PAUSE:
+            return _pause(own)
+        case Action.RESUME:
+            return _resume(own)
 
 
-def _times(call: Call) -> int:
-    return sum(known.asked + len(known.muted) for known in call.recordings)
+def action_of_key(call: Call, domain: DomainIndex, key: str, login: str) -> Action | None:
+    """Return the action of a feature code for a user now, or None for an unknown code.
 
-
-def key_pressed(call: Call, company: Company, key: str, login: str) -> Action | None:
-    """What a feature code means for a user now: `record` starts or stops, `pause` pauses or resumes; None for any other key."""
-    mine = next((stand.recording for stand in stands(call, company) if stand.user == login), None)
+    `record` starts or stops, `pause` pauses or resumes.
+    """
+    statuses = recording_sides(call, domain)
+    recording = next((status.recording for status in statuses if status.user == login), None)
     match key:
         case "record":
-            return Action.STOP if mine is not None else Action.START
+            return Action.STOP if recording is not None else Action.START
         case "pause":
-            return Action.RESUME if mine is not None and mine.paused else Action.PAUSE
+            return Action.RESUME if recording is not None and recording.paused else Action.PAUSE
         case _:
             return None
 
 
-def _start(mine: Sequence[Stand]) -> Plan | Refusal:
-    able = {stand.talk: stand for stand in reversed(mine) if stand.may_start}  # one of each talk: it has one recorder
-    if able:
+def _requests(call: Call) -> int:
+    return sum(recording.asked + len(recording.muted) for recording in call.recordings)
+
+
+def _start(own: _Statuses) -> OnDemandPlan | Refusal:
+    by_talk = {status.talk: status for status in reversed(own) if status.may_start}  # a talk has one recorder
+    if by_talk:
         wanted = Decision(record=True)
-        return Plan(begin=tuple(Due(channel=one.channel, user=one.user, decision=wanted, asked=True) for one in able.values()))
-    if any(stand.recording is not None for stand in mine):
+        return OnDemandPlan(
+            start=tuple(
+                PendingDecision(channel=status.channel, user=status.user, decision=wanted, asked=True)
+                for status in by_talk.values()
+            )
+        )
+    if any(status.recording is not None for status in own):
         return Refusal.ALREADY_RECORDING
-    if any(stand.setting.reason in _FORWARDED for stand in mine):
+    if any(status.setting.reason in _FORWARDED for status in own):
         return Refusal.NEVER_RECORDED
     return Refusal.RECORDING_IS_OFF
 
 
-def _stop(mine: Sequence[Stand], everybody: Sequence[Stand], *, administrator: bool) -> Plan | Refusal:
-    running = _distinct([stand.recording for stand in mine if administrator or stand.may_stop])
+def _stop(own: _Statuses) -> OnDemandPlan | Refusal:
+    """Stop what a user requested."""
+    running = _recordings([status for status in own if status.may_stop])
     if not running:
-        return _none_of(mine, Refusal.RECORDED_BY_RULE)
-    if not administrator:
-        return Plan(end=tuple(Ending(recording=known, reason=None) for known in running))
-    by_setting = [stand for stand in everybody if stand.setting.record and stand.recording in running]
-    segments = {stand.recording.segment for stand in by_setting if stand.recording is not None}
-    reasons = (Reason.STOPPED_BY_USER if known.segment in segments else None for known in running)
-    recorded = {known.uniqueid for known in running}
-    return Plan(
+        return _unless_recording(own, Refusal.RECORDED_BY_RULE)
+    return OnDemandPlan(stop=tuple(RecordingStop(recording=recording, reason=None) for recording in running))
+
+
+def _stop_all(own: _Statuses, statuses: _Statuses) -> OnDemandPlan | Refusal:
+    """Stop for an administrator, for every user in the talk."""
+    running = _recordings(own)
+    if not running:
+        return _unless_recording(own, Refusal.RECORDED_BY_RULE)
+    by_setting = [status for status in statuses if status.setting.record and status.recording in running]
+    segments = {recording.segment for recording in _recordings(by_setting)}
+    recorded = {recording.uniqueid for recording in running}
+    return OnDemandPlan(
         refuse=tuple(
-            Due(channel=stand.channel, user=stand.user, decision=_STOPPED)
-            for stand in by_setting
-            if stand.channel.uniqueid not in recorded
+            PendingDecision(channel=status.channel, user=status.user, decision=_STOPPED)
+            for status in by_setting
+            if status.channel.uniqueid not in recorded
         ),
-        end=tuple(Ending(recording=known, reason=reason) for known, reason in zip(running, reasons, strict=True)),
+        stop=tuple(
+            RecordingStop(recording=recording, reason=Reason.STOPPED_BY_USER if recording.segment in segments else None)
+            for recording in running
+        ),
     )
 
 
-def _pause(mine: Sequence[Stand]) -> Plan | Refusal:
-    running = [known for known in _distinct([stand.recording for stand in mine]) if not known.paused]
-    return Plan(pause=tuple(running)) if running else _none_of(mine, Refusal.ALREADY_PAUSED)
+def _pause(own: _Statuses) -> OnDemandPlan | Refusal:
+    running = [recording for recording in _recordings(own) if not recording.paused]
+    return OnDemandPlan(pause=tuple(running)) if running else _unless_recording(own, Refusal.ALREADY_PAUSED)
 
 
-def _resume(mine: Sequence[Stand]) -> Plan | Refusal:
-    paused = [known for known in _distinct([stand.recording for stand in mine]) if known.paused]
-    return Plan(resume=tuple(paused)) if paused else _none_of(mine, Refusal.NOT_PAUSED)
+def _resume(own: _Statuses) -> OnDemandPlan | Refusal:
+    paused = [recording for recording in _recordings(own) if recording.paused]
+    return OnDemandPlan(resume=tuple(paused)) if paused else _unless_recording(own, Refusal.NOT_PAUSED)
 
 
-def _none_of(mine: Sequence[Stand], otherwise: Refusal) -> Refusal:
-    return otherwise if any(stand.recording is not None for stand in mine) else Refusal.NOT_RECORDING
+def _unless_recording(own: _Statuses, refusal: Refusal) -> Refusal:
+    """Return `refusal` if there is a recording, else that there is none."""
+    return refusal if _recordings(own) else Refusal.NOT_RECORDING
 
 
-def _distinct(recordings: Sequence[Recording | None]) -> list[Recording]:
-    return list({known.segment: known for known in recordings if known is not None}.values())
+def _recordings(statuses: _Statuses) -> list[Recording]:
+    """Return the recordings of these sides, each once."""
+    recordings = (status.recording for status in statuses)
+    return list({recording.segment: recording for recording in recordings if recording is not None}.values())

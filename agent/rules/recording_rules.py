@@ -1,6 +1,7 @@
-"""Whether a person's side of a call is recorded, and why not: the manual's rules as pure functions.
+"""Whether a user's side of a call is recorded, and why not: the rules of the manual. Pure.
 
-`decide` judges one user in one call; `due` says which channels ought to have a recorder by now.
+`decide` applies the setting of one user to one call. `pending_decisions` returns the channels for
+which a decision is needed now.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,23 +10,24 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
-from agent.calls.call_state import Call, Channel, Dial, Recording, RecordingStage
+from agent.calls.call_state import Call, Channel, Dial, PendingDecision, Recording, RecordingStage
 from agent.calls.dial_chain import dial_chain, is_awaited, ringer
 from agent.calls.talk_groups import heard_by, talk_groups
-from agent.rules.directory import Company
+from agent.rules.directory import DomainIndex
 from agent.rules.forwarding import forwarding_user, never_recorded
 from fonoteka.core.call_report import Decision, Direction, Reason
 from fonoteka.core.domains import RecordRule, User
 from fonoteka.core.phone_numbers import SHORTEST_OUTSIDE
 
 _RECORD: Final = Decision(record=True)
-_NOBODYS: Final = Decision(record=False, reason=Reason.USER_OFF)  # nobody with recording on takes part
+_NO_RECORDED_USER: Final = Decision(record=False, reason=Reason.USER_OFF)
 
 
 def decide(user: User, direction: Direction, *, called: bool) -> Decision:
-    """Whether this user's talk is recorded by their setting (manual, VI: «выборочная или сплошная запись»).
+    """Decide by the user's setting (manual, VI: «выборочная или сплошная запись»).
 
-    `called` tells that the user was rung rather than the one who dialled: it gives internal calls a side.
+    `called` means that the user was rung; otherwise the user dialled. It gives internal calls a
+    direction for this user.
     """
     match user.record:
         case RecordRule.ALL:
@@ -40,142 +42,151 @@ def decide(user: User, direction: Direction, *, called: bool) -> Decision:
             return _RECORD if wanted else Decision(record=False, reason=Reason.DIRECTION_OFF)
 
 
-def by_setting(call: Call, channel: Channel, user: User, company: Company) -> Decision:
-    """Whether this channel of a user's is recorded by their setting."""
-    return decide(user, direction(call, company), called=_was_rung(call, channel))
+def by_setting(call: Call, channel: Channel, user: User, domain: DomainIndex) -> Decision:
+    """Decide on this channel of a user by the user's setting."""
+    return decide(user, direction(call, domain), called=_was_rung(call, channel))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Due:
-    """A decision that is due now for a channel: on behalf of which user (a login; empty: of nobody), and what it is.
+def direction(call: Call, domain: DomainIndex) -> Direction:
+    """Return the direction of a call as the domain sees it (manual, IV).
 
-    `asked`: somebody asked for it; `paused`: the recorder begins paused, like the one in whose place it comes.
+    It follows from the party that began the call and the first party that was rung.
     """
-
-    channel: Channel
-    user: str
-    decision: Decision
-    asked: bool = False
-    paused: bool = False
-
-
-def direction(call: Call, company: Company) -> Direction:
-    """Where the call goes, seen from the company: by who began it and whom they rang first (manual, IV)."""
     origin = call.origin
-    if origin is None or company.user(origin) is None:
+    if origin is None or domain.user(origin) is None:
         return Direction.IN
     for dial in call.dials:
         callee = call.channels.get(dial.callee)
         if dial.caller == "" and callee is not None and callee.uniqueid == origin.uniqueid:
-            continue  # Asterisk rang the origin itself (click to call); what counts is what that phone dials next
+            continue  # click to call: Asterisk rang the origin itself, the next dial counts
         if callee is not None and not callee.is_local:
-            return Direction.OUT if company.is_outside(callee) else Direction.INTERNAL
-    inside = company.user_at(origin.exten) is not None or len(origin.exten) < SHORTEST_OUTSIDE
+            return Direction.OUT if domain.is_outside(callee) else Direction.INTERNAL
+    inside = domain.user_at(origin.exten) is not None or len(origin.exten) < SHORTEST_OUTSIDE
     return Direction.INTERNAL if inside else Direction.OUT
 
 
-def due(call: Call, company: Company) -> Iterator[Due]:
-    """The decisions that this state of the call asks for and that were not taken yet.
+def pending_decisions(call: Call, domain: DomainIndex) -> Iterator[PendingDecision]:
+    """Return the decisions that this state of the call needs and that were not taken yet.
 
-    While it rings: a recorder is attached before the talk begins, on the phone that is rung, or on the caller's own when a
-    user dials, so that the first word is in it. While they talk: whoever is recorded and hears others without any recorder
-    among them gets one now (after a transfer, a pick-up, a merge). Where two recorded people meet there is one recording.
+    While the call rings, the recorder is attached before the talk begins, so that the first word is
+    recorded: to the telephone that rings, or to the caller's own if a user dials. During a talk,
+    each recorded user without a recorder in the talk gets one now (after a transfer, a pickup or a
+    merge). Where two recorded users talk, there is one recording.
     """
-    decided = {known.uniqueid for known in call.recordings}
-    covered = {known.uniqueid for known in call.recordings if known.stage is RecordingStage.RUNNING}
-    candidates = chain(_ringing(call, company), _talking(call, company))
-    for candidate in candidates:
-        if candidate.channel.uniqueid in decided or covered & candidate.with_whom:
+    decided = {recording.uniqueid for recording in call.recordings}
+    covered = {recording.uniqueid for recording in call.recordings if recording.stage is RecordingStage.RUNNING}
+    for candidate in chain(_ringing(call, domain), _talking(call, domain)):
+        if candidate.channel.uniqueid in decided or covered & candidate.talk:
             continue
         decided.add(candidate.channel.uniqueid)
         decision = candidate.judge()
         if decision.record:
             covered.add(candidate.channel.uniqueid)
         login = candidate.user.login if candidate.user is not None else ""
-        yield Due(channel=candidate.channel, user=login, decision=decision)
+        yield PendingDecision(channel=candidate.channel, user=login, decision=decision)
 
 
-def inherited(call: Call, company: Company) -> list[tuple[Recording, Due]]:
-    """The recordings that came to another user's channel when that user picked it up, judged by this user's setting."""
-    where = direction(call, company)
-    found = []
-    for known in call.recordings:
-        channel = call.channels.get(known.uniqueid)
-        user = company.user(channel)
-        if known.stage is RecordingStage.RUNNING and channel is not None and user is not None and user.login != known.user:
-            found.append((known, Due(channel=channel, user=user.login, decision=decide(user, where, called=True))))
-    return found
+def picked_up_recordings(call: Call, domain: DomainIndex) -> list[tuple[Recording, PendingDecision]]:
+    """Return the running recordings that a pickup moved to another user's channel.
 
-
-def outworn(call: Call) -> list[Recording]:
-    """The recordings whose channel now talks with somebody else than at first: their recorders must be renewed.
-
-    Asterisk's recorder remembers the RTP sequence number of whom it heard; frames of the next party with lower numbers are dropped
-    from the leg, for minutes in half of all cases (asterisk/asterisk 304, 507; docs/decisions/0006-renewing.md).
+    The decision of each follows the setting of that user.
     """
-    running = [known for known in call.recordings if known.stage is RecordingStage.RUNNING and known.heard]
-    return [known for known in running if (now := heard_by(call, known.uniqueid)) and now != known.heard]
+    moved = []
+    for recording in call.recordings:
+        channel = call.channels.get(recording.uniqueid)
+        user = domain.user(channel)
+        running = recording.stage is RecordingStage.RUNNING
+        if running and channel is not None and user is not None and user.login != recording.user:
+            decision = decide(user, direction(call, domain), called=True)
+            moved.append((recording, PendingDecision(channel=channel, user=user.login, decision=decision)))
+    return moved
 
 
-def hearing(call: Call, uniqueid: str) -> list[Recording]:
-    """The recordings in which this channel is heard now, on its own side or the other."""
-    running = [known for known in call.recordings if known.stage is RecordingStage.RUNNING]
-    return [known for known in running if uniqueid == known.uniqueid or uniqueid in heard_by(call, known.uniqueid)]
+def stale_recordings(call: Call) -> list[Recording]:
+    """Return the recordings whose channel now talks with another party than at first.
+
+    Asterisk's recorder remembers the RTP sequence number of the first party. If the next party
+    sends lower numbers, its frames are dropped from the leg, for minutes in half of all cases
+    (asterisk/asterisk 304, 507; docs/decisions/0006-renewing.md). Such a recorder must restart.
+    """
+    stale = []
+    for recording in call.recordings:
+        if recording.stage is RecordingStage.RUNNING and recording.heard:
+            heard_now = heard_by(call, recording.uniqueid)
+            if heard_now and heard_now != recording.heard:
+                stale.append(recording)
+    return stale
+
+
+def recordings_hearing(call: Call, uniqueid: str) -> list[Recording]:
+    """Return the recordings in which this channel is heard now, on either side."""
+    running = [recording for recording in call.recordings if recording.stage is RecordingStage.RUNNING]
+    return [recording for recording in running if uniqueid == recording.uniqueid or uniqueid in heard_by(call, recording.uniqueid)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Candidate:
-    """A channel that may need a recorder, for which user; `with_whom` are the channels whose recorder would do as well."""
+    """A channel that may need a recorder on behalf of a user.
+
+    A recorder on any channel of `talk` makes another one needless.
+    """
 
     channel: Channel
     user: User | None
-    with_whom: frozenset[str]
+    talk: frozenset[str]
     judge: Callable[[], Decision]
 
 
-def _ringing(call: Call, company: Company) -> Iterator[_Candidate]:
-    where = direction(call, company)
+def _ringing(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
+    call_direction = direction(call, domain)
     for dial in call.dials:
         callee = call.channels.get(dial.callee)
         if dial.status or callee is None or callee.is_local or callee.ended_at is not None:
             continue
         caller = ringer(call, dial)
         if is_awaited(call, dial):
-            continue  # who asks by keys, and may be recorded already
+            continue  # a transfer by keys: the user may have a recorder already
         both = frozenset({callee.uniqueid, caller.uniqueid if caller is not None else callee.uniqueid})
-        user = company.user(caller)
+        user = domain.user(caller)
         if caller is not None and user is not None and caller.ended_at is None:
             called = _was_rung(call, caller)
-            yield _Candidate(channel=caller, user=user, with_whom=both, judge=partial(decide, user, where, called=called))
-        rung = company.user(callee)
+            judge = partial(decide, user, call_direction, called=called)
+            yield _Candidate(channel=caller, user=user, talk=both, judge=judge)
+        rung = domain.user(callee)
         if rung is not None:
-            yield _Candidate(channel=callee, user=rung, with_whom=both, judge=partial(decide, rung, where, called=True))
-        elif company.is_outside(callee):
-            yield from _forwarded(call, dial, callee, both, company)
+            judge = partial(decide, rung, call_direction, called=True)
+            yield _Candidate(channel=callee, user=rung, talk=both, judge=judge)
+        elif domain.is_outside(callee):
+            yield from _forwarded(call, dial, callee, both, domain)
 
 
-def _forwarded(call: Call, dial: Dial, callee: Channel, both: frozenset[str], company: Company) -> Iterator[_Candidate]:
-    """An outside party that is rung on behalf of a user who did not dial it, or of nobody (a queue, a rule of the dialplan)."""
-    user, by = forwarding_user(call, dial, company), ringer(call, dial)
-    if user is None and company.user(by) is not None:
-        return  # that user dialled it: no forward
+def _forwarded(call: Call, dial: Dial, callee: Channel, both: frozenset[str], domain: DomainIndex) -> Iterator[_Candidate]:
+    """Return the outside party that is rung on behalf of a user that did not dial it.
+
+    A queue or a rule of the dialplan rings on behalf of no user.
+    """
+    user, by = forwarding_user(call, dial, domain), ringer(call, dial)
+    if user is None and domain.user(by) is not None:
+        return  # that user dialled the number: no forward
     if by is None and dial_chain(call, dial)[-1].caller in call.channels:
-        return  # through a Local channel of which it is not told yet who rings its other half (the two may pass each other)
+        # The event that tells who rings the other half of the Local channel has not come yet; the
+        # events of two channels can arrive in either order.
+        return
 
     def judge() -> Decision:
-        by_setting = decide(user, Direction.IN, called=True) if user is not None else _NOBODYS
-        return never_recorded(dial.dialled, company.domain) or by_setting
+        setting = decide(user, Direction.IN, called=True) if user is not None else _NO_RECORDED_USER
+        return never_recorded(dial.dialled, domain.settings) or setting
 
-    yield _Candidate(channel=callee, user=user, with_whom=both, judge=judge)
+    yield _Candidate(channel=callee, user=user, talk=both, judge=judge)
 
 
-def _talking(call: Call, company: Company) -> Iterator[_Candidate]:
+def _talking(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
     for group in talk_groups(call):
         for channel in call.channels.values():
-            user = company.user(channel)
+            user = domain.user(channel)
             if channel.uniqueid in group and user is not None:
-                judge = partial(by_setting, call, channel, user, company)
-                yield _Candidate(channel=channel, user=user, with_whom=group, judge=judge)
+                judge = partial(by_setting, call, channel, user, domain)
+                yield _Candidate(channel=channel, user=user, talk=group, judge=judge)
 
 
 def _was_rung(call: Call, channel: Channel) -> bool:

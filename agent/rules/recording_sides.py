@@ -1,7 +1,7 @@
-"""How it stands with the recording of everyone who talks now: what the live panel shows, and what may be asked for. Pure.
+"""The recording status of each user in a talk: what the live panel shows and what may be requested.
 
-Where several recorded people share a talk there is one recording of it, and it is the side of each of them. Whoever is not to
-be recorded by their setting has no part in it.
+Pure. Where several recorded users share a talk, there is one recording of it, and it counts for
+each of them. A user whose setting refuses recording has no part in it.
 """
 
 from collections.abc import Iterator
@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 from agent.calls.call_state import Call, Channel, Recording, RecordingStage
 from agent.calls.talk_groups import talk_groups
-from agent.rules.directory import Company
+from agent.rules.directory import DomainIndex
 from agent.rules.recording_rules import by_setting
 from fonoteka.core.call_report import Decision, Reason, RecorderState, UserRecordingStatus
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stand:
-    """One user's side of a `talk` (uniqueids): what their setting says, and the recording that runs in the talk for them.
+class RecordingSide:
+    """The side of one user in a `talk` (uniqueids).
 
-    `stopped` tells that an administrator stopped what the setting records.
+    `setting` is the decision by the user's setting, `recording` the recording of the talk that
+    counts for the user. `stopped` means that an administrator stopped what the setting records.
     """
 
     user: str
@@ -30,21 +31,25 @@ class Stand:
 
     @property
     def on_demand(self) -> bool:
-        """Whether this side is recorded only when somebody asks for it."""
+        """Whether this side is recorded only on request."""
         return self.setting.reason is Reason.ON_DEMAND_NOT_ASKED
 
     @property
     def may_start(self) -> bool:
-        """Whether a recording may be asked for."""
+        """Whether a recording may be requested."""
         return self.recording is None and (self.on_demand or self.stopped)
 
     @property
     def may_stop(self) -> bool:
-        """Whether the user may stop it: what was asked for; not what a setting records, their own or a colleague's."""
+        """Whether the user may stop the recording.
+
+        Only a requested recording may be stopped, not one that follows the setting of the user or
+        of a colleague.
+        """
         return self.on_demand and self.recording is not None and self.recording.asked
 
-    def told(self) -> UserRecordingStatus:
-        """As the store is told."""
+    def status(self) -> UserRecordingStatus:
+        """Return the status as the call's report shows it."""
         state, reason = RecorderState.OFF, self.setting.reason
         if self.stopped:
             reason = Reason.STOPPED_BY_USER
@@ -53,34 +58,51 @@ class Stand:
         return UserRecordingStatus(user=self.user, recorder=state, reason=reason, may_start=self.may_start, may_stop=self.may_stop)
 
 
-def stands(call: Call, company: Company) -> Iterator[Stand]:
-    """The side of each user who talks now, and of each on whose behalf a talk of others is or might be recorded."""
+def recording_sides(call: Call, domain: DomainIndex) -> Iterator[RecordingSide]:
+    """Return the status of each user that talks now, or on whose behalf a talk may be recorded."""
     seen = set()
     for talk in talk_groups(call):
         for channel in call.channels.values():
-            stand = _stand(call, company, channel, talk) if channel.uniqueid in talk and not channel.is_local else None
-            if stand is not None and stand.user not in seen:
-                seen.add(stand.user)
-                yield stand
+            if channel.uniqueid not in talk or channel.is_local:
+                continue
+            status = _status(call, domain, channel, talk)
+            if status is not None and status.user not in seen:
+                seen.add(status.user)
+                yield status
 
 
-def _stand(call: Call, company: Company, channel: Channel, talk: frozenset[str]) -> Stand | None:
-    user = company.user(channel)
-    # A recording that came with a channel picked up from somebody else says nothing of who has it now.
+def _status(call: Call, domain: DomainIndex, channel: Channel, talk: frozenset[str]) -> RecordingSide | None:
+    user = domain.user(channel)
+    # After a pickup, a recording of the user whose telephone rang says nothing about this user.
     decided = [
-        known for known in call.recordings if known.uniqueid == channel.uniqueid and (user is None or known.user == user.login)
+        recording
+        for recording in call.recordings
+        if recording.uniqueid == channel.uniqueid and (user is None or recording.user == user.login)
     ]
-    by_rule = next((known for known in decided if not known.asked and known.reason is not Reason.STOPPED_BY_USER), None)
+    by_rule = next(
+        (recording for recording in decided if not recording.asked and recording.reason is not Reason.STOPPED_BY_USER), None
+    )
     if by_rule is not None:
         login, setting = by_rule.user, by_rule.decision
     elif user is not None:
-        login, setting = user.login, by_setting(call, channel, user, company)
+        login, setting = user.login, by_setting(call, channel, user, domain)
     else:
         return None
     if not login:
-        return None  # an outside party that was rung on nobody's behalf
-    running = (known for known in call.recordings if known.uniqueid in talk and known.stage is RecordingStage.RUNNING)
+        return None  # an outside party that was rung on behalf of no user
     has_part = setting.record or setting.reason is Reason.ON_DEMAND_NOT_ASKED
-    recording = next(running, None) if has_part else None
-    stopped = setting.record and recording is None and any(known.reason is Reason.STOPPED_BY_USER for known in decided)
-    return Stand(user=login, channel=channel, talk=talk, setting=setting, recording=recording, stopped=stopped)
+    running = next((recording for recording in _running(call) if recording.uniqueid in talk), None)
+    running = running if has_part else None
+    stopped = any(recording.reason is Reason.STOPPED_BY_USER for recording in decided)
+    return RecordingSide(
+        user=login,
+        channel=channel,
+        talk=talk,
+        setting=setting,
+        recording=running,
+        stopped=setting.record and running is None and stopped,
+    )
+
+
+def _running(call: Call) -> Iterator[Recording]:
+    return (recording for recording in call.recordings if recording.stage is RecordingStage.RUNNING)

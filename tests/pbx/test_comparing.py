@@ -11,12 +11,12 @@ import pytest
 
 from agent.ami.client import AmiClient, AmiEvent
 from agent.calls import resync as comparing
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.channel_snapshot import LAYOUTS as LISTED
 from agent.calls.channel_snapshot import snapshot
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.events import BridgeEntered, ChannelEnded, Event
-from agent.calls.resync import Comparing
+from agent.calls.resync import Resync
 from lab.asterisk.server import LabAsterisk
 from lab.scenarios.hostile_callers import HOSTILE_NUMBERS
 from lab.scenarios.steps import answered, watcher
@@ -29,8 +29,8 @@ async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk
 
     While they last nothing is found to be amiss.
     """
-    monkeypatch.setattr(comparing, "ON_THEIR_WAY_S", 0.5)
-    board, found, heard = Switchboard(), list[Event](), list[Event]()
+    monkeypatch.setattr(comparing, "EVENTS_ARRIVE_WITHIN_S", 0.5)
+    board, found, heard = CallRegistry(), list[Event](), list[Event]()
     client = AmiClient(
         pbx.ami, pbx.ami_user, pbx.ami_secret, events=WANTED - {"Hangup", "BridgeLeave"}, layouts={**LAYOUTS, **LISTED}
     )
@@ -46,11 +46,11 @@ async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk
                 heard.append(event)
                 board.take(event)
 
-    checking = Comparing(client, board, take, lambda call: datetime.now(UTC))
+    checking = Resync(client, board, take, lambda call: datetime.now(UTC))
     tasks = [asyncio.create_task(work) for work in (client.run(), follow())]
 
     async def ended() -> bool:
-        await checking._compare()
+        await checking.compare()
         return any(call.ended_at is not None for call in board.calls.values())
 
     try:
@@ -58,7 +58,7 @@ async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk
         async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk, handset(pbx, "421") as other:
             first, _ = await answered(outside, "2458152", desk, user=HOSTILE_NUMBERS["forging"])
             second, _ = await answered(outside, "2458421", other, user=HOSTILE_NUMBERS["list"])
-            await checking._compare()
+            await checking.compare()
             assert not found
             seen = await snapshot(client, datetime.now(UTC))
             assert len([event for event in seen if isinstance(event, BridgeEntered)]) == 4

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from agent.recording.lifecycle import manifest
+from agent.recording.manifest import make_manifest
 from fonoteka.core.call_report import CallReport, Direction, Result, SegmentReport
 from fonoteka.core.manifest import write_manifest
 from fonoteka.core.naming import call_id, segment_name
@@ -55,7 +55,7 @@ def hand_over(spool: Spool, linkedid: str) -> None:
     ended_at = datetime.now(UTC)
     started_at = ended_at - timedelta(seconds=LENGTH_S)
     name = segment_name(linkedid, linkedid, 1)
-    paper = manifest(name, "152", started_at, round(LENGTH_S * 1000), report(linkedid, name, started_at, ended_at))
+    paper = make_manifest(name, "152", started_at, round(LENGTH_S * 1000), report(linkedid, name, started_at, ended_at))
     item = spool.folder(ItemState.RECORDING) / name
     item.mkdir()
     long_leg(item / paper.outside_leg, hz=LEFT_HZ, length_s=LENGTH_S)

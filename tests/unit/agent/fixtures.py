@@ -1,8 +1,10 @@
-"""The company of SCENARIOS, as the agent knows it, and calls written as short tables of events."""
+"""The domain of the scenarios, and calls written as short tables of events."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.events import (
     BridgeEntered,
@@ -15,9 +17,10 @@ from agent.calls.events import (
     PickedUp,
     Transferred,
 )
+from agent.recording.effects import RestartRecorder
+from agent.recording.plan import plan
 from agent.reporting.call_report import report
 from agent.rules.directory import Directory
-from agent.rules.recording_rules import due, inherited
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
@@ -36,16 +39,31 @@ ACME = Domain(
 DIRECTORY = Directory(settings=DomainSettings(version=1, domains=(ACME,)))
 
 
+class AmiDouble:
+    """The manager interface without an Asterisk behind it; a test overrides what it needs."""
+
+    async def action(self, name: str, /, timeout_s: float = 5, **headers: str) -> Mapping[str, str]:
+        """Fail: no action is expected."""
+        raise NotImplementedError(name)
+
+    async def listing(self, name: str, /, timeout_s: float = 10, **headers: str) -> list[Any]:
+        """Fail: no list is expected."""
+        raise NotImplementedError(name)
+
+
 def at(seconds: float) -> datetime:
-    """So many seconds after the call began."""
+    """Return the time this many seconds after the call began."""
     return START + timedelta(seconds=seconds)
 
 
 def event(line: str) -> Event:
-    """One event from one line: `SECONDS WORD ARGUMENTS`; channels are named by their uniqueid, all of linkedid `1`.
+    """Return one event from one line: `SECONDS WORD ARGUMENTS`.
 
-    start ID NAME [EXTEN] [CALLER] · ring CALLER CALLEE [DIALLED] · rung CALLER CALLEE STATUS [FORWARD] ·
-    enter ID BRIDGE · leave ID BRIDGE · pick BY RINGING · blind ID TARGET · attended ID TARGET · end ID [CAUSE]
+    Channels are named by their uniqueid, and all belong to linkedid `1`:
+
+    start ID NAME [EXTEN] [CALLER] · ring CALLER CALLEE [DIALLED] ·
+    rung CALLER CALLEE STATUS [FORWARD] · enter ID BRIDGE · leave ID BRIDGE · pick BY RINGING ·
+    blind ID TARGET · attended ID TARGET · end ID [CAUSE]
     """
     seconds, word, *rest = line.split()
     when, more = at(float(seconds)), [*rest, "", "", ""]
@@ -72,25 +90,22 @@ def event(line: str) -> Event:
 
 
 def events(table: str) -> list[Event]:
-    """The events of a table, one a line."""
+    """Return the events of a table, one per line."""
     return [event(line) for line in table.splitlines() if line.strip()]
 
 
-def play(stream: list[Event], directory: Directory = DIRECTORY) -> Switchboard:
-    """A switchboard after these events, with every decision taken that falls due — as the agent does it, without the I/O."""
-    board = Switchboard()
+def play(stream: list[Event], directory: Directory = DIRECTORY) -> CallRegistry:
+    """Return the registry after these events, with every decision that they lead to.
+
+    Recorders are not restarted, as if the ids of the recorders were not known.
+    """
+    registry = CallRegistry()
     for happened in stream:
-        call = board.take(happened)
-        if call is None:
-            continue
-        company = directory.company_of(call)
-        for known, needed in inherited(call, company) if company is not None and isinstance(happened, PickedUp) else ():
-            call = board.handed_over(call, known, needed, happened.at)
-        for needed in due(call, company) if company is not None else ():
-            if needed.decision.record and isinstance(happened, BridgeEntered) and happened.late:
-                call = board.missed(call, needed, happened.at)
-            call, _ = board.decided(call, needed, happened.at)
-    return board
+        before, after = registry.fold(happened)
+        effects = plan(before, after, happened, directory)
+        for caused in (caused for effect in effects if not isinstance(effect, RestartRecorder) for caused in effect.events):
+            registry.take(caused)
+    return registry
 
 
 def played(table: str, directory: Directory = DIRECTORY) -> Call:
@@ -100,7 +115,7 @@ def played(table: str, directory: Directory = DIRECTORY) -> Call:
 
 
 def report_of(call: Call, directory: Directory = DIRECTORY) -> CallReport:
-    """What the store is told of a call."""
-    company = directory.company_of(call)
-    assert company is not None
-    return report(call, company, "pbx1")
+    """Return the report of a call to the store."""
+    domain = directory.domain_of(call)
+    assert domain is not None
+    return report(call, domain, "pbx1")

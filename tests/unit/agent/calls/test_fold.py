@@ -1,4 +1,4 @@
-"""Calls as tables: on the left what Asterisk said, below it the row that the manager must see."""
+"""Calls as tables: the events of Asterisk, and the row that the calls table must show."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,7 +31,7 @@ def incoming(phone: str, rest: str = ANSWERED, dst: str | None = None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What the row says."""
+    """The row of a call."""
 
     direction: Direction = Direction.IN
     result: Result = Result.ANSWERED
@@ -177,7 +177,7 @@ def test_the_row(table: str, row: Row) -> None:
     )
 
 
-def test_while_it_goes_on_the_row_tells_the_talk_so_far() -> None:
+def test_during_the_talk_the_row_shows_the_talk_so_far() -> None:
     shown = report_of(played(incoming("152", "1.0 rung t p ANSWER\n1.0 enter p b\n1.0 enter t b")))
     assert (shown.result, shown.answered_at, shown.ended_at, shown.reason) == (Result.ANSWERED, at(1.0), None, None)
 
@@ -199,13 +199,13 @@ COMES, RINGS = "3.0 leave p b\n3.0 enter p c\n", "3.0 ring b q acme-421\n"
 
 
 @pytest.mark.parametrize("order", [COMES + RINGS, RINGS + COMES])
-def test_a_colleague_who_is_asked_by_keys_is_heard_in_the_recording_there_is(order: str) -> None:
-    """Seen in both orders: 152 comes to hear the ringing before and after 421 begins to ring."""
+def test_an_enquiry_by_keys_is_part_of_the_existing_recording(order: str) -> None:
+    """Measured in both orders: 152 hears the ringing before or after 421 begins to ring."""
     shown = report_of(played(ASKING.format(order=order)))
     assert [segment.user for segment in shown.segments] == ["152"]
 
 
-def test_who_only_rang_took_part_only_in_a_missed_call() -> None:
+def test_a_user_that_only_rang_takes_part_in_missed_calls_only() -> None:
     ring_group = CALLS["12 ring group"][0]
     missed = "\n".join(line for line in ring_group.splitlines() if "enter" not in line and "leave" not in line).replace(
         "ANSWER", "NOANSWER"
@@ -215,8 +215,8 @@ def test_who_only_rang_took_part_only_in_a_missed_call() -> None:
         assert shown.participants == took_part
 
 
-def test_a_talk_that_began_unheard_is_recorded_from_then_on_and_says_that_a_part_is_missing() -> None:
-    """Found in progress after a login: nobody's recorder is there."""
+def test_a_talk_found_in_progress_is_recorded_and_marks_the_missing_part() -> None:
+    """Found after a login: no recorder is there."""
     found = events("""
         0.0 start c PJSIP/trunk-1 2458152 89131234567
         0.1 start r PJSIP/acme-152-2

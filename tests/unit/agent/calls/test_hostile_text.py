@@ -1,4 +1,7 @@
-"""What a caller can write into Asterisk's events, and that none of it is believed (docs/decisions/0003-ami-client.md)."""
+"""Text that a caller can write into Asterisk's events has no effect.
+
+See docs/decisions/0003-ami-client.md.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +41,7 @@ HOSTILE: Final = {
 
 
 def called_by(number: bytes) -> bytes:
-    """What Asterisk says of a plain call when the caller's number is this."""
+    """The stream of a plain call with this caller number."""
     assert NUMBER in PLAIN
     return PLAIN.replace(NUMBER, number[:MOST_BYTES])
 
@@ -55,9 +58,9 @@ def test_the_row_is_that_of_an_honest_caller(tail: bytes) -> None:
 def test_no_bytes_at_all_change_a_row(tail: bytes) -> None:
     tail = tail.replace(b"\0", b"")  # where Asterisk's text ends
     (honest,) = play(read_bytes(PLAIN)).calls.values()
-    board = play(read_bytes(called_by(NUMBER + b"\r\n" + tail)))
-    (call,) = board.calls.values()
-    assert replace(report_of(call), src_name="") == report_of(honest)  # their name callers may choose
+    registry = play(read_bytes(called_by(NUMBER + b"\r\n" + tail)))
+    (call,) = registry.calls.values()
+    assert replace(report_of(call), src_name="") == report_of(honest)  # callers may choose their names
 
 
 @pytest.mark.parametrize("tail", HOSTILE.values(), ids=HOSTILE.keys())
@@ -71,21 +74,24 @@ def test_the_calls_of_others_are_not_touched(tail: bytes) -> None:
 @given(cuts=st.lists(st.integers(min_value=1, max_value=6000), max_size=5))
 @settings(max_examples=50, deadline=None)
 def test_wherever_the_network_cuts(cuts: list[int]) -> None:
-    """The pieces of one event may come in several goes."""
-    said = b"Asterisk Call Manager/11.0.0\r\n" + called_by(NUMBER + HOSTILE["a farewell"])
+    """The parts of one event may arrive in several reads."""
+    received = b"Asterisk Call Manager/11.0.0\r\n" + called_by(NUMBER + HOSTILE["a farewell"])
     framing, mending, found = Framing(), EventRepair(LAYOUTS, lambda raw: False), []
-    for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(said)], strict=True):
-        found += [headers_of(message)["Event"] for message in mending.feed(framing.feed(said[begin:end]))]
+    for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(received)], strict=True):
+        found += [headers_of(message)["Event"] for message in mending.feed(framing.feed(received[begin:end]))]
     expected = [line[7:].decode() for line in PLAIN.split(b"\r\n") if line.startswith(b"Event: ")]
     assert found == expected
 
 
 def test_an_extension_with_ids_of_its_own() -> None:
-    """A dialplan that takes any extension (`_X.`) lets a caller end an event with false ids; its true end follows at once."""
+    """A dialplan that takes any extension (`_X.`) lets a caller end an event with false ids.
+
+    The true end of the event follows at once.
+    """
     false = b"2458152\r\nPriority: 1\r\nUniqueid: 9.9\r\nLinkedid: 9.9\r\n\r\nEvent: Hangup\r\nX: "
     (honest,) = play(read_bytes(PLAIN)).calls.values()
-    board = play(read_bytes(PLAIN.replace(b"Exten: 2458152", b"Exten: " + false)))
-    assert [report_of(call) for call in board.calls.values()] == [report_of(honest)]
+    registry = play(read_bytes(PLAIN.replace(b"Exten: 2458152", b"Exten: " + false)))
+    assert [report_of(call) for call in registry.calls.values()] == [report_of(honest)]
 
 
 def test_an_event_that_never_becomes_whole_does_not_swallow_the_answers() -> None:

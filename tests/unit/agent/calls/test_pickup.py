@@ -1,4 +1,4 @@
-"""A ringing call that somebody else takes at their own telephone (*8): whose recording it is (SCENARIOS 23)."""
+"""A ringing call that another user picks up (*8): the recording belongs to that user."""
 
 import pytest
 
@@ -34,7 +34,7 @@ PICKED_UP = """
         ("130", "900", [], Reason.USER_OFF),
     ],
 )
-def test_it_is_recorded_as_who_picked_it_up_is(rings: str, picks: str, segments: list[str], reason: Reason | None) -> None:
+def test_the_setting_of_the_new_user_decides(rings: str, picks: str, segments: list[str], reason: Reason | None) -> None:
     call = played(PICKED_UP.format(rings=rings, picks=picks))
     shown = report_of(call)
     assert (shown.answered_by, shown.employee, shown.result) == (picks, picks, "answered")
@@ -43,16 +43,16 @@ def test_it_is_recorded_as_who_picked_it_up_is(rings: str, picks: str, segments:
     assert shown.talk_ms == 2000
 
 
-def test_the_recorder_that_came_with_the_channel_is_not_forgotten() -> None:
-    """It is to be stopped and its audio thrown away: until that is done the call is not settled."""
+def test_the_unwanted_recorder_is_not_forgotten() -> None:
+    """The call is not settled until the recorder is stopped and its audio deleted."""
     call = played(PICKED_UP.format(rings="152", picks="130"))
-    assert [known.stage for known in call.recordings] == [RecordingStage.UNWANTED, RecordingStage.REFUSED]
+    assert [recording.stage for recording in call.recordings] == [RecordingStage.UNWANTED, RecordingStage.REFUSED]
     assert not call.settled
 
 
 @pytest.mark.parametrize("picks", ["421", "130"])
-def test_asterisk_tells_of_it_when_they_talk_already(picks: str) -> None:
-    """The events of the two channels pass each other (seen: DialEnd before Pickup)."""
+def test_the_pickup_event_may_come_after_the_talk_began(picks: str) -> None:
+    """The events of two channels can arrive in either order (measured: DialEnd before Pickup)."""
     lines = PICKED_UP.format(rings="152", picks=picks).splitlines()
     late = [*lines[:5], *lines[7:10], *lines[5:7], *lines[10:]]
     shown, expected = report_of(played("\n".join(late))), report_of(played("\n".join(lines)))
@@ -60,7 +60,7 @@ def test_asterisk_tells_of_it_when_they_talk_already(picks: str) -> None:
     assert (shown.answered_by, shown.result, shown.reason, shown.talk_ms) == (picks, "answered", expected.reason, 2000)
 
 
-def test_a_colleague_who_calls_and_is_recorded_keeps_their_own() -> None:
+def test_a_colleague_that_calls_and_is_recorded_keeps_its_recording() -> None:
     call = played("""
         0.0 start c PJSIP/acme-152-1 130
         0.1 start r PJSIP/acme-130-2

@@ -1,6 +1,6 @@
-"""The fold holds whatever comes: many calls mixed, events in another order, twice or never, a link that breaks anywhere.
+"""Properties of the fold: mixed calls, events reordered, repeated or lost, a lost connection.
 
-The calls are those of a real Asterisk (streams/) and those of the tables in test_calls.
+The calls are the recorded streams of a real Asterisk and the tables in test_fold.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,12 @@ from typing import Any, Final
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, RecordingStage
+from agent.calls.decision_events import decision_event
 from agent.calls.events import ChannelEnded, ChannelStarted, DialBegan, Event, PickedUp, RecordingDone
 from agent.calls.talk_groups import talk_groups
-from agent.rules.recording_rules import due
+from agent.rules.recording_rules import pending_decisions
 from fonoteka.core.call_report import CallReport
 from tests.unit.agent.calls.test_fold import CALLS
 from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
@@ -28,17 +29,17 @@ REAL: Final = tuple(sorted(path.stem for path in STREAMS.glob("*.txt")))
 names = st.sampled_from(TABLES + REAL)
 ordinary = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 _IDS: Final = ("linkedid", "uniqueid", "caller", "callee", "transferer", "bridge", "by")
-PASSING_S: Final = timedelta(milliseconds=1)  # by so much events of two channels were seen to pass each other
+PASSING_S: Final = timedelta(milliseconds=1)  # measured: events of two channels arrive in the wrong order by this much
 
 
 @cache
 def stream(name: str) -> tuple[Event, ...]:
-    """The events of a call."""
+    """Return the events of a call."""
     return tuple(events(CALLS[name][0]) if name in CALLS else read_stream(name))
 
 
 def own(happened: Event, number: int) -> Event:
-    """The same event of another call: every id is that call's own."""
+    """Return the same event of another call, with the ids of that call."""
     keys: dict[str, Any] = {
         key: f"{number}-{value}" for key in _IDS if (value := getattr(happened, key, "")) and isinstance(value, str)
     }
@@ -46,7 +47,7 @@ def own(happened: Event, number: int) -> Event:
 
 
 def mixed(streams: list[list[Event]], random: Random) -> Iterator[Event]:
-    """All events in a random order that keeps the order within each stream."""
+    """Return all events in a random order that keeps the order within each stream."""
     rests = [list(reversed(rest)) for rest in streams if rest]
     while rests:
         rest = random.choice(rests)
@@ -54,31 +55,33 @@ def mixed(streams: list[list[Event]], random: Random) -> Iterator[Event]:
         rests = [rest for rest in rests if rest]
 
 
-def rows(board: Switchboard, prefix: str = "") -> dict[str, CallReport]:
-    """What the store is told, but for the number of the revision."""
-    return {linkedid: replace(report_of(call), revision=0) for linkedid, call in board.calls.items() if linkedid.startswith(prefix)}
+def rows(registry: CallRegistry, prefix: str = "") -> dict[str, CallReport]:
+    """Return the reports to the store, without the revision."""
+    return {
+        linkedid: replace(report_of(call), revision=0) for linkedid, call in registry.calls.items() if linkedid.startswith(prefix)
+    }
 
 
-def essence(board: Switchboard) -> list[tuple[Any, ...]]:
-    """What a row says, but for times to the millisecond, and the path that tells them."""
+def essence(registry: CallRegistry) -> list[tuple[Any, ...]]:
+    """Return what a row shows, without exact times and the path that contains them."""
     return sorted(
         (row.linkedid, row.direction, row.result, row.employee, row.dst, row.answered_by, row.reason, row.merged_into or "")
-        for row in rows(board).values()
-    ) + [(row.linkedid, *sorted(segment.user for segment in row.segments)) for row in rows(board).values()]
+        for row in rows(registry).values()
+    ) + [(row.linkedid, *sorted(segment.user for segment in row.segments)) for row in rows(registry).values()]
 
 
-def settle(board: Switchboard) -> None:
-    """What the agent does once the channels are gone: every recording comes to its end."""
-    for call in list(board.calls.values()):
-        for known in call.recordings:
-            if known.segment:
-                board.take(RecordingDone(at=at(101), linkedid=call.linkedid, segment=known.segment))
+def settle(registry: CallRegistry) -> None:
+    """Finish every recording, as the agent does once the channels have ended."""
+    for call in list(registry.calls.values()):
+        for recording in call.recordings:
+            if recording.segment:
+                registry.take(RecordingDone(at=at(101), linkedid=call.linkedid, segment=recording.segment))
 
 
-def assert_over(board: Switchboard) -> None:
-    """Every call has ended, nobody talks, nothing is left to be done, and each can be told."""
-    settle(board)
-    for call in board.calls.values():
+def assert_over(registry: CallRegistry) -> None:
+    """Assert that every call has ended, is settled and can be reported."""
+    settle(registry)
+    for call in registry.calls.values():
         assert call.ended_at is not None
         assert call.merged_into or (call.talking_since is None and call.settled)
         assert report_of(call).linkedid == call.linkedid
@@ -86,7 +89,7 @@ def assert_over(board: Switchboard) -> None:
 
 @given(st.lists(names, min_size=2, max_size=6), st.randoms(use_true_random=False))
 @ordinary
-def test_calls_that_go_on_together_are_told_as_if_each_were_alone(chosen: list[str], random: Random) -> None:
+def test_simultaneous_calls_are_reported_as_if_each_were_alone(chosen: list[str], random: Random) -> None:
     streams = [[own(happened, number) for happened in stream(name)] for number, name in enumerate(chosen)]
     together = play(list(mixed(streams, random)))
     for number, alone in enumerate(streams):
@@ -105,59 +108,59 @@ def test_a_repeated_event_changes_nothing(name: str, data: st.DataObject) -> Non
 
 @given(st.sampled_from(REAL), st.lists(st.integers(0, 200), min_size=1, max_size=20))
 @ordinary
-def test_events_of_two_channels_that_pass_each_other_change_no_row(name: str, places: list[int]) -> None:
-    said = list(stream(name))
+def test_two_channels_events_in_either_order_give_the_same_row(name: str, places: list[int]) -> None:
+    received = list(stream(name))
     for place in places:
-        if place + 1 < len(said) and may_pass(said[place], said[place + 1]):
-            said[place], said[place + 1] = said[place + 1], said[place]
-    assert essence(play(said)) == essence(play(list(stream(name))))
+        if place + 1 < len(received) and may_pass(received[place], received[place + 1]):
+            received[place], received[place + 1] = received[place + 1], received[place]
+    assert essence(play(received)) == essence(play(list(stream(name))))
 
 
 def may_pass(one: Event, other: Event) -> bool:
-    """Whether Asterisk might as well have sent them the other way round."""
+    """Return whether Asterisk might have sent the two events in the other order."""
     apart = set(one.channels).isdisjoint(other.channels) and not isinstance(one, ChannelStarted)
     return apart and abs(other.at - one.at) <= PASSING_S
 
 
 @given(st.lists(names, min_size=1, max_size=4), st.randoms(use_true_random=False), st.data())
 @ordinary
-def test_cut_off_anywhere_every_call_ends_once_its_channels_are_gone(
+def test_a_stream_cut_anywhere_ends_every_call_once_its_channels_are_gone(
     chosen: list[str], random: Random, data: st.DataObject
 ) -> None:
-    said = list(mixed([[own(happened, number) for happened in stream(name)] for number, name in enumerate(chosen)], random))
-    board = play(said[: data.draw(st.integers(0, len(said)))])
-    for happened in list(board.reconcile([], lambda call: at(100))):
-        board.take(happened)
-    assert_over(board)
+    received = list(mixed([[own(happened, number) for happened in stream(name)] for number, name in enumerate(chosen)], random))
+    registry = play(received[: data.draw(st.integers(0, len(received)))])
+    for happened in list(registry.reconcile([], lambda call: at(100))):
+        registry.take(happened)
+    assert_over(registry)
 
 
 @given(names, st.data())
 @ordinary
-def test_events_that_are_lost_or_in_any_order_are_survived(name: str, data: st.DataObject) -> None:
+def test_lost_and_reordered_events_raise_nothing(name: str, data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(stream(name)))
-    board = play(shuffled[: data.draw(st.integers(0, len(shuffled)))])
-    for happened in list(board.reconcile([], lambda call: at(100))):
-        board.take(happened)
-    assert_over(board)
+    registry = play(shuffled[: data.draw(st.integers(0, len(shuffled)))])
+    for happened in list(registry.reconcile([], lambda call: at(100))):
+        registry.take(happened)
+    assert_over(registry)
 
 
 @given(names, st.data())
 @ordinary
-def test_a_link_that_breaks_and_comes_back_loses_no_end(name: str, data: st.DataObject) -> None:
-    """What was not heard in between is found again; the rest is heard as it comes."""
-    said = list(stream(name))
-    broken, back = sorted((data.draw(st.integers(0, len(said))), data.draw(st.integers(0, len(said)))))
-    board = play(said[:broken])
-    alive = list(alive_after(said[:back]))
-    for happened in [*board.reconcile(alive, lambda call: call.moments[-1].at), *said[back:]]:
-        board.take(happened)
-    assert_over(board)
+def test_a_lost_connection_loses_no_end(name: str, data: st.DataObject) -> None:
+    """Missed events are found again; the later ones arrive as usual."""
+    received = list(stream(name))
+    broken, back = sorted((data.draw(st.integers(0, len(received))), data.draw(st.integers(0, len(received)))))
+    registry = play(received[:broken])
+    alive = list(alive_after(received[:back]))
+    for happened in [*registry.reconcile(alive, lambda call: call.moments[-1].at), *received[back:]]:
+        registry.take(happened)
+    assert_over(registry)
 
 
-def alive_after(said: list[Event]) -> Iterator[ChannelStarted]:
-    """The channels that Asterisk would list."""
-    gone = {channel for happened in said if isinstance(happened, ChannelEnded) for channel in happened.channels}
-    return (happened for happened in said if isinstance(happened, ChannelStarted) and happened.uniqueid not in gone)
+def alive_after(received: list[Event]) -> Iterator[ChannelStarted]:
+    """Return the channels that Asterisk would list."""
+    gone = {channel for happened in received if isinstance(happened, ChannelEnded) for channel in happened.channels}
+    return (happened for happened in received if isinstance(happened, ChannelStarted) and happened.uniqueid not in gone)
 
 
 _WHO: Final = ("PJSIP/trunk-{0}", "Local/421@from-users-{0};1", *(f"PJSIP/acme-{who}-{{0}}" for who in RULES))
@@ -179,52 +182,52 @@ _happenings: Final = st.one_of(
 @settings(ordinary, max_examples=300)
 def test_a_talk_is_never_given_a_second_recorder(parties: tuple[str, ...], happenings: list[str]) -> None:
     lines = [*(f"start {place} {who.format(place)} 2458152" for place, who in enumerate(parties)), *happenings]
-    board, company = Switchboard(), DIRECTORY.companies[0]
+    registry, domain = CallRegistry(), DIRECTORY.domains[0]
     for seconds, line in enumerate(lines):
         happened = event(f"{seconds} {line}")
-        if isinstance(happened, DialBegan | PickedUp) and has_talked(board, *line.split()[1:3]):
-            continue  # whoever rings, is rung or picks up is not in a talk
-        call = board.take(happened)
+        if isinstance(happened, DialBegan | PickedUp) and has_talked(registry, *line.split()[1:3]):
+            continue  # a channel that rings, is rung or picks up is not in a talk
+        call = registry.take(happened)
         if call is None:
             continue
-        dues = list(due(call, company))
+        due = list(pending_decisions(call, domain))
         for group in talk_groups(call):
-            new = [needed for needed in dues if needed.decision.record and needed.channel.uniqueid in group]
+            new = [pending for pending in due if pending.decision.record and pending.channel.uniqueid in group]
             assert len(new) <= (0 if recorded_in(call, group) else 1)
-        for needed in dues:
-            call, _ = board.decided(call, needed, happened.at)
-        assert not list(due(call, company)), "what was decided is due no more"
+        for pending in due:
+            call = registry.take(decision_event(call, pending, happened.at)) or call
+        assert not list(pending_decisions(call, domain)), "what was decided is due no more"
 
 
-def has_talked(board: Switchboard, *channels: str) -> bool:
-    known = board.calls["1"].channels
-    return any(known[channel].first_bridged_at is not None for channel in channels if channel in known)
+def has_talked(registry: CallRegistry, *channels: str) -> bool:
+    by_uniqueid = registry.calls["1"].channels
+    return any(by_uniqueid[channel].first_bridged_at is not None for channel in channels if channel in by_uniqueid)
 
 
 def recorded_in(call: Call, group: frozenset[str]) -> bool:
-    return any(known.stage is RecordingStage.RUNNING and known.uniqueid in group for known in call.recordings)
+    return any(recording.stage is RecordingStage.RUNNING and recording.uniqueid in group for recording in call.recordings)
 
 
 @given(names)
 @ordinary
 def test_revisions_grow(name: str) -> None:
-    board, last = Switchboard(), dict[str, int]()
+    registry, last = CallRegistry(), dict[str, int]()
     for happened in stream(name):
-        call = board.take(happened)
+        call = registry.take(happened)
         if call is not None:
             assert call.revision > last.get(call.linkedid, 0)
             last[call.linkedid] = call.revision
 
 
-def test_a_late_event_does_not_bring_a_settled_call_back() -> None:
-    board = play(list(stream(TABLES[0])))
-    board.forget("1")
-    assert board.take(ChannelEnded(at=at(9), linkedid="1", uniqueid="p", cause=16)) is None
-    assert not board.calls
+def test_a_late_event_does_not_restore_a_settled_call() -> None:
+    registry = play(list(stream(TABLES[0])))
+    registry.forget("1")
+    assert registry.take(ChannelEnded(at=at(9), linkedid="1", uniqueid="p", cause=16)) is None
+    assert not registry.calls
 
 
-def test_every_id_of_every_event_is_made_its_own_calls() -> None:
-    """Else the calls that are mixed here would share channels, or be thought not to."""
+def test_every_id_of_an_event_is_renamed() -> None:
+    """Otherwise the mixed calls would share channels."""
     text = {"target", "status", "forward", "dialled", "exten", "caller_num", "caller_name", "name", "space", "parker"}
     found = {field.name for name in TABLES + REAL for happened in stream(name) for field in fields(happened)}
     assert found - text - {"at", "cause", "attended", "conference", "late", "on"} == set(_IDS)

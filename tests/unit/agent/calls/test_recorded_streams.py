@@ -1,4 +1,4 @@
-"""Calls of a real Asterisk, recorded as its manager interface told them (`python -m lab.tools.capture`), folded again."""
+"""Recorded streams of a real Asterisk, folded again (`python -m lab.tools.capture`)."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,10 +7,11 @@ import pytest
 
 from agent.ami.event_repair import EventRepair, headers_of
 from agent.ami.framing import Framing
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
+from agent.calls.decision_events import decision_event
 from agent.calls.event_reader import LAYOUTS, read_event
 from agent.calls.events import Event
-from agent.rules.recording_rules import due, outworn
+from agent.rules.recording_rules import pending_decisions, stale_recordings
 from fonoteka.core.call_report import Direction, Reason, Result
 from tests.unit.agent.fixtures import DIRECTORY, play, report_of
 
@@ -79,7 +80,7 @@ TRANSFERRED = [
     ("attended_by_keys_to_130",         "130", "130",         ("152",)),
     ("attended_by_keys_unanswered",     "421", "421",         ("152", "421")),
     ("attended_by_keys_taken_back",     "152", "152",         ("152",)),
-    ("attended_by_phone",               "421", "421",         ("152", "152", "421")),  # the asking is a talk of its own
+    ("attended_by_phone",               "421", "421",         ("152", "152", "421")),  # the enquiry is a talk of its own
     ("attended_by_phone_to_130",        "130", "130",         ("152", "152")),
     ("attended_by_phone_out",           "152", "84951234567", ("152", "152")),
     ("parked_by_keys",                  "421", "421",         ("152", "421")),
@@ -95,15 +96,15 @@ TRANSFERRED = [
 
 
 def read_stream(name: str) -> list[Event]:
-    """The events of a recorded stream, read as the agent reads them."""
+    """Return the events of a recorded stream, read as the agent reads them."""
     return read_bytes((STREAMS / f"{name}.txt").read_bytes())
 
 
-def read_bytes(said: bytes) -> list[Event]:
-    """The events in what Asterisk said after its greeting."""
+def read_bytes(received: bytes) -> list[Event]:
+    """Return the events in the bytes that Asterisk sent after its greeting."""
     framing, mending = Framing(), EventRepair(LAYOUTS, lambda raw: False)
     found = []
-    for message in mending.feed(framing.feed(b"Asterisk Call Manager/11.0.0\r\n" + said)):
+    for message in mending.feed(framing.feed(b"Asterisk Call Manager/11.0.0\r\n" + received)):
         headers = headers_of(message)
         event = read_event(headers.get("Event", ""), headers, datetime(2000, 1, 1, tzinfo=UTC))
         if event is not None:
@@ -136,7 +137,7 @@ def test_the_row_of_a_real_call(
     assert row == (direction, result, employee, dst, answered_by, segments)
     assert shown.reason is (None if segments else Reason.NOT_ANSWERED)
     assert shown.ended_at is not None
-    assert shown.started_at.year > 2000  # the time Asterisk stamped, not the one of reading
+    assert shown.started_at.year > 2000  # the timestamp of Asterisk, not the time of reading
 
 
 @pytest.mark.parametrize(
@@ -167,23 +168,23 @@ def test_a_transferred_call_has_one_row(name: str, employee: str, answered_by: s
     assert all(row.ended_at is not None for row in rows)
 
 
-def test_a_recorder_is_outworn_when_its_channel_talks_with_somebody_else() -> None:
-    """Asking a colleague by keys: 152 heard the customer, now hears 421; in a plain call nobody's recorder wears out."""
+def test_a_recorder_is_stale_when_its_channel_talks_with_another_party() -> None:
+    """A transfer by keys: 152 heard the customer, then hears 421. A plain call needs no restart."""
     for name, expected in (("attended_by_keys", ["152"]), ("blind_by_phone", []), ("in_answered", []), ("hold_and_resume", [])):
-        board, worn = Switchboard(), list[str]()
+        registry, stale = CallRegistry(), list[str]()
         for event in read_stream(name):
-            call = board.take(event)
-            company = DIRECTORY.company_of(call) if call is not None else None
-            if call is None or company is None:
+            call = registry.take(event)
+            domain = DIRECTORY.domain_of(call) if call is not None else None
+            if call is None or domain is None:
                 continue
-            for needed in due(call, company):
-                call, _ = board.decided(call, needed, event.at)
-            worn += [known.user for known in outworn(call) if known.user not in worn]
-        assert worn == expected, name
+            for pending in pending_decisions(call, domain):
+                call = registry.take(decision_event(call, pending, event.at)) or call
+            stale += [recording.user for recording in stale_recordings(call) if recording.user not in stale]
+        assert stale == expected, name
 
 
 @pytest.mark.parametrize("name", ["conference_of_colleagues", "conference_with_customer"])
-def test_in_a_conference_everybody_has_their_own_row(name: str) -> None:
+def test_in_a_conference_each_participant_has_a_row(name: str) -> None:
     rows = {row.src: row for row in (report_of(call) for call in play(read_stream(name)).calls.values())}
     assert len(rows) == 3
     assert all(row.result is ANSWERED and row.merged_into is None for row in rows.values())
@@ -192,7 +193,7 @@ def test_in_a_conference_everybody_has_their_own_row(name: str) -> None:
     assert recorded["421"] == ("421",)
 
 
-def test_a_callers_name_comes_as_it_was_meant() -> None:
+def test_a_callers_name_has_no_escapes() -> None:
     (call,) = play(read_stream("in_named")).calls.values()
     shown = report_of(call)
     assert shown.src_name == 'Пётр "Ё" <x>; $(id)'

@@ -1,18 +1,17 @@
-"""What was missed is found by asking twice; what is only on its way as an event is left to that event."""
+"""A missed event is found by listing twice; an event that is still on its way is left to arrive."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, cast
 
 import pytest
 
 from agent.ami.client import AmiClient
-from agent.calls import resync as comparing
-from agent.calls.call_registry import Switchboard
+from agent.calls import resync
+from agent.calls.call_registry import CallRegistry
 from agent.calls.events import Event
-from agent.calls.resync import Comparing
+from agent.calls.resync import Resync
 from tests.unit.agent.fixtures import at, event, events
 
 TALK = """
@@ -28,21 +27,26 @@ NAMES = {"c": "PJSIP/trunk-1", "r": "PJSIP/acme-152-2", "n": "PJSIP/acme-421-3"}
 
 
 class Asterisk:
-    """What it lists when asked, one state after the other, the last one for ever; `meanwhile` happens after the first."""
+    """Lists one state after the other, the last one repeatedly.
+
+    `meanwhile` runs after the first list.
+    """
 
     connected = True
     behind = 0
 
     def __init__(self, *states: dict[str, str], meanwhile: Callable[[], None] = lambda: None) -> None:
         self._states, self._meanwhile = states, meanwhile
-        self.asked = 0
+        self.lists = 0
+        self.listed = asyncio.Event()
 
     async def listing(self, name: str, /, timeout_s: float = 10, **headers: str) -> list[Any]:
-        state = self._states[min(self.asked, len(self._states) - 1)]
+        state = self._states[min(self.lists, len(self._states) - 1)]
         if name == "BridgeList":
             return [{"BridgeUniqueid": bridge, "BridgeType": "basic"} for bridge in set(state.values()) if bridge]
-        self.asked += 1
-        if self.asked == 1:
+        self.lists += 1
+        self.listed.set()
+        if self.lists == 1:
             asyncio.get_running_loop().call_soon(self._meanwhile)
         return [
             {"Uniqueid": channel, "Linkedid": "1", "Channel": NAMES[channel], "BridgeId": bridge, "Duration": "00:00:09"}
@@ -50,76 +54,83 @@ class Asterisk:
         ]
 
 
-async def compared(board: Switchboard, asterisk: Asterisk) -> list[str]:
-    """What a comparison has found, as the names of events."""
-    found: list[Event] = []
+def resync_of(registry: CallRegistry, asterisk: Asterisk, missed: list[str]) -> Resync:
+    """A comparison that notes the types of the missed events."""
 
     def take(happened: Event) -> None:
-        found.append(happened)
-        board.take(happened)
+        missed.append(type(happened).__name__)
+        registry.take(happened)
 
-    def ended_at(_: object) -> datetime:
-        return at(9)
+    return Resync(cast(AmiClient, asterisk), registry, take, lambda _: at(9))
 
-    checking = Comparing(cast(AmiClient, asterisk), board, take, ended_at)
-    checking.soon()
-    running = asyncio.create_task(checking.run())
-    await asyncio.sleep(6 * comparing.ON_THEIR_WAY_S)
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
-    return [type(happened).__name__ for happened in found]
+
+async def compared(registry: CallRegistry, asterisk: Asterisk) -> list[str]:
+    """The types of the events that one comparison folds."""
+    missed: list[str] = []
+    await resync_of(registry, asterisk, missed).compare()
+    return missed
 
 
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Switchboard:
-    """One talk that goes on."""
-    monkeypatch.setattr(comparing, "ON_THEIR_WAY_S", 0.02)
-    board = Switchboard()
+def registry(monkeypatch: pytest.MonkeyPatch) -> CallRegistry:
+    """One talk in progress. Events need one turn of the loop to arrive."""
+    monkeypatch.setattr(resync, "EVENTS_ARRIVE_WITHIN_S", 0.001)
+    registry = CallRegistry()
     for happened in events(TALK):
-        board.take(happened)
-    return board
+        registry.take(happened)
+    return registry
 
 
-async def test_where_both_agree_it_is_asked_once(board: Switchboard) -> None:
+async def test_a_request_is_followed_by_a_comparison(registry: CallRegistry) -> None:
     asterisk = Asterisk(BOTH)
-    assert await compared(board, asterisk) == []
-    assert asterisk.asked == 1
+    comparison = resync_of(registry, asterisk, [])
+    running = asyncio.create_task(comparison.run())
+    comparison.request()
+    await asyncio.wait_for(asterisk.listed.wait(), 60)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
 
 
-async def test_a_call_whose_end_was_lost_ends(board: Switchboard) -> None:
-    assert await compared(board, Asterisk({})) == ["ChannelEnded", "ChannelEnded"]
-    assert board.calls["1"].ended_at == at(9)
+async def test_without_a_difference_asterisk_is_asked_once(registry: CallRegistry) -> None:
+    asterisk = Asterisk(BOTH)
+    assert await compared(registry, asterisk) == []
+    assert asterisk.lists == 1
 
 
-async def test_an_end_that_is_on_its_way_is_left_to_its_event(board: Switchboard) -> None:
-    """The list says it first; the event, which knows the cause, comes a moment later."""
+async def test_a_call_whose_end_was_lost_ends(registry: CallRegistry) -> None:
+    assert await compared(registry, Asterisk({})) == ["ChannelEnded", "ChannelEnded"]
+    assert registry.calls["1"].ended_at == at(9)
+
+
+async def test_an_end_that_is_on_its_way_is_left_to_its_event(registry: CallRegistry) -> None:
+    """The list shows it first; the event, which has the cause, arrives a moment later."""
 
     def hang_up() -> None:
         for line in ("5.0 end r 21", "5.0 end c 21"):
-            board.take(event(line))
+            registry.take(event(line))
 
-    assert await compared(board, Asterisk({}, meanwhile=hang_up)) == []
-    assert (board.calls["1"].ended_at, board.calls["1"].channels["r"].cause) == (at(5), 21)
+    assert await compared(registry, Asterisk({}, meanwhile=hang_up)) == []
+    assert (registry.calls["1"].ended_at, registry.calls["1"].channels["r"].cause) == (at(5), 21)
 
 
-async def test_a_channel_that_came_after_the_list_was_asked_for_is_not_ended(board: Switchboard) -> None:
+async def test_a_channel_that_began_after_the_list_is_not_ended(registry: CallRegistry) -> None:
     def come() -> None:
-        board.take(event("5.0 start n PJSIP/acme-421-3"))
+        registry.take(event("5.0 start n PJSIP/acme-421-3"))
 
-    assert await compared(board, Asterisk(BOTH, {**BOTH, "n": ""}, meanwhile=come)) == []
-
-
-async def test_a_bridge_that_was_left_meanwhile_is_not_entered_again(board: Switchboard) -> None:
-    board.take(event("3.0 leave r B"))
-    assert await compared(board, Asterisk(BOTH, {"c": "B", "r": ""})) == []
+    assert await compared(registry, Asterisk(BOTH, {**BOTH, "n": ""}, meanwhile=come)) == []
 
 
-async def test_who_came_and_who_left_unheard_is_found(board: Switchboard) -> None:
-    assert await compared(board, Asterisk({"c": "B", "r": "", "n": "B"})) == ["BridgeLeft", "ChannelStarted", "BridgeEntered"]
+async def test_a_bridge_that_was_left_meanwhile_is_not_entered_again(registry: CallRegistry) -> None:
+    registry.take(event("3.0 leave r B"))
+    assert await compared(registry, Asterisk(BOTH, {"c": "B", "r": ""})) == []
 
 
-async def test_nothing_is_concluded_while_events_wait_in_our_own_queue(board: Switchboard) -> None:
+async def test_missed_channels_and_bridges_are_found(registry: CallRegistry) -> None:
+    assert await compared(registry, Asterisk({"c": "B", "r": "", "n": "B"})) == ["BridgeLeft", "ChannelStarted", "BridgeEntered"]
+
+
+async def test_nothing_is_concluded_while_events_wait_in_the_queue(registry: CallRegistry) -> None:
     asterisk = Asterisk({})
     asterisk.behind = 1
-    assert await compared(board, asterisk) == []
+    assert await compared(registry, asterisk) == []

@@ -1,4 +1,4 @@
-"""Who gets a notice, and how AstDB is brought to it: only differences are written, nothing of others is touched."""
+"""Which users get an announcement, and the mirror into AstDB: it writes only differences."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.recording.announcements import Notices, wanted
+from agent.recording.announcements import AnnouncementMirror, announcement_keys
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 from fonoteka.core.errors import AmiActionFailed, AmiUnreachable
 
@@ -23,7 +23,7 @@ def settings(
     return DomainSettings(version=version, domains=(domain,))
 
 
-WANTED = [
+KEYS = [
     (RecordRule.ALL, {"notice_in/PJSIP/a": "in", "notice_in/SIP/a": "in", "notice_out/PJSIP/a": "out", "notice_out/SIP/a": "out"}),
     (RecordRule.IN, {"notice_in/PJSIP/a": "in", "notice_in/SIP/a": "in"}),
     (RecordRule.OUT, {"notice_out/PJSIP/a": "out", "notice_out/SIP/a": "out"}),
@@ -32,19 +32,20 @@ WANTED = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "keys"), WANTED)
-def test_only_who_is_recorded_in_that_direction_gets_a_notice(rule: RecordRule, keys: dict[str, str]) -> None:
-    assert wanted(settings(notice_out="out", a=rule)) == keys
-    assert wanted(settings(notice_in=None, a=rule)) == {}
+@pytest.mark.parametrize(("rule", "keys"), KEYS)
+def test_a_user_recorded_in_a_direction_gets_its_announcement(rule: RecordRule, keys: dict[str, str]) -> None:
+    assert announcement_keys(settings(notice_out="out", a=rule)) == keys
+    assert announcement_keys(settings(notice_in=None, a=rule)) == {}
 
 
 class AstDb:
-    """Asterisk's side of it; the real one is tried in tests/pbx/test_notice.py."""
+    """Asterisk's database; the real one is tested in tests/pbx/test_notice.py."""
 
     def __init__(self, **there: str) -> None:
         self.there = there
         self.writes: list[tuple[str, str]] = []
         self.down = False
+        self.refused = asyncio.Event()
 
     async def action(self, name: str, /, timeout_s: float = 5, **headers: str) -> Mapping[str, str]:
         key = f"/{headers['Family']}/{headers['Key']}"
@@ -57,20 +58,21 @@ class AstDb:
 
     async def listing(self, name: str, /, timeout_s: float = 10, **headers: str) -> list[Any]:
         if self.down:
+            self.refused.set()
             raise AmiUnreachable("away")
         prefix = f"/{headers['Family']}/{headers['Key']}/"
         return [{"Key": key, "Val": value} for key, value in self.there.items() if key.startswith(prefix)]
 
 
 class Running:
-    """A mirror at work beside a test."""
+    """A mirror that runs during a test."""
 
     def __init__(self, db: AstDb) -> None:
-        self.db, self.notices = db, Notices(db)
+        self.db, self.mirror = db, AnnouncementMirror(db)
 
-    async def __aenter__(self) -> Notices:
-        self._task = asyncio.create_task(self.notices.run())
-        return self.notices
+    async def __aenter__(self) -> AnnouncementMirror:
+        self._task = asyncio.create_task(self.mirror.run())
+        return self.mirror
 
     async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
@@ -78,8 +80,8 @@ class Running:
             await self._task
 
 
-async def settled(db: AstDb, keys: dict[str, str]) -> None:
-    async with asyncio.timeout(5):
+async def mirrored(db: AstDb, keys: dict[str, str]) -> None:
+    async with asyncio.timeout(60):
         while db.there != keys:
             await asyncio.sleep(0.01)
 
@@ -90,9 +92,9 @@ OTHERS = {"/fonoteka/ask/PJSIP/a": "1", "/CF/152": "8800"}
 async def test_the_mirror_writes_what_differs_and_removes_what_is_stale() -> None:
     stale = {"/fonoteka/notice_in/PJSIP/gone": "in", "/fonoteka/notice_out/PJSIP/a": "out", "/fonoteka/notice_in/SIP/a": "in"}
     db = AstDb(**stale, **OTHERS)
-    async with Running(db) as notices:
-        notices.settings_changed(settings(a=RecordRule.ALL))
-        await settled(db, {**OTHERS, "/fonoteka/notice_in/PJSIP/a": "in", "/fonoteka/notice_in/SIP/a": "in"})
+    async with Running(db) as mirror:
+        mirror.settings_changed(settings(a=RecordRule.ALL))
+        await mirrored(db, {**OTHERS, "/fonoteka/notice_in/PJSIP/a": "in", "/fonoteka/notice_in/SIP/a": "in"})
         assert sorted(db.writes) == [
             ("DBDel", "/fonoteka/notice_in/PJSIP/gone"),
             ("DBDel", "/fonoteka/notice_out/PJSIP/a"),
@@ -100,31 +102,30 @@ async def test_the_mirror_writes_what_differs_and_removes_what_is_stale() -> Non
         ]
 
 
-async def test_what_asterisk_has_lost_is_written_anew() -> None:
+async def test_lost_keys_are_written_again() -> None:
     db = AstDb()
-    async with Running(db) as notices:
-        notices.settings_changed(settings(a=RecordRule.IN))
-        await settled(db, {"/fonoteka/notice_in/PJSIP/a": "in", "/fonoteka/notice_in/SIP/a": "in"})
+    async with Running(db) as mirror:
+        mirror.settings_changed(settings(a=RecordRule.IN))
+        await mirrored(db, {"/fonoteka/notice_in/PJSIP/a": "in", "/fonoteka/notice_in/SIP/a": "in"})
         db.there.clear()
-        notices.link_up()
-        await settled(db, {"/fonoteka/notice_in/PJSIP/a": "in", "/fonoteka/notice_in/SIP/a": "in"})
+        mirror.link_up()
+        await mirrored(db, {"/fonoteka/notice_in/PJSIP/a": "in", "/fonoteka/notice_in/SIP/a": "in"})
 
 
-async def test_settings_that_are_not_known_yet_change_nothing() -> None:
+async def test_without_settings_nothing_changes() -> None:
     kept = {"/fonoteka/notice_in/PJSIP/a": "in"}
     db = AstDb(**kept)
-    async with Running(db) as notices:
-        notices.settings_changed(DomainSettings(version=0))
-        notices.link_up()
-        await asyncio.sleep(0.05)
-        assert (db.there, db.writes) == (kept, [])
+    mirror = AnnouncementMirror(db)
+    mirror.settings_changed(DomainSettings(version=0))
+    await mirror.mirror()
+    assert (db.there, db.writes) == (kept, [])
 
 
-async def test_a_link_that_is_down_is_tried_again() -> None:
+async def test_a_lost_connection_is_retried() -> None:
     db = AstDb()
     db.down = True
-    async with Running(db) as notices:
-        notices.settings_changed(settings(a=RecordRule.IN))
-        await asyncio.sleep(0.05)
+    async with Running(db) as mirror:
+        mirror.settings_changed(settings(a=RecordRule.IN))
+        await asyncio.wait_for(db.refused.wait(), 60)
         db.down = False
-        await settled(db, {"/fonoteka/notice_in/PJSIP/a": "in", "/fonoteka/notice_in/SIP/a": "in"})
+        await mirrored(db, {"/fonoteka/notice_in/PJSIP/a": "in", "/fonoteka/notice_in/SIP/a": "in"})

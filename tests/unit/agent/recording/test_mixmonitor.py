@@ -1,11 +1,11 @@
-"""How long a new recorder waits for what the one before has heard to be forgotten."""
+"""How long a new recorder waits until Asterisk has dropped the audio of the one before."""
 
 from pathlib import PurePosixPath
 
 import pytest
 
 from agent.recording import mixmonitor as recorder
-from agent.recording.mixmonitor import Recorder
+from agent.recording.mixmonitor import MixMonitor
 from tests.unit.agent.recording.test_rtp_restart import PHONE, Asterisk
 
 
@@ -14,22 +14,22 @@ def passed(heard: int, sent: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("answers", "looks"),
+    ("answers", "polls"),
     [
         ((passed(76, 75), passed(80, 79)), 2),
-        ((passed(76, 75), passed(76, 79)), 2),  # who is heard by nobody hears
+        ((passed(76, 75), passed(76, 79)), 2),  # audio passes in one direction only
         ((passed(76, 75), passed(76, 75), passed(77, 76), passed(78, 77)), 4),  # a busy Asterisk
-        ((passed(76, 75),), 47),  # nothing passes any more
+        ((passed(76, 75),), 47),  # no audio passes any more
         (("",), 2),  # a channel without RTP
         ((None,), 2),
-        ((passed(76, 75), passed(76, 75), None), 3),  # gone meanwhile
+        ((passed(76, 75), passed(76, 75), None), 3),  # the channel ended meanwhile
     ],
 )
-async def test_sound_must_have_passed_without_a_recorder(
-    answers: tuple[str | None, ...], looks: int, monkeypatch: pytest.MonkeyPatch
+async def test_audio_must_pass_without_a_recorder(
+    answers: tuple[str | None, ...], polls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "FORGETS_AFTER_S", 0.0)
-    monkeypatch.setattr(recorder, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(recorder, "BUFFER_EMPTY_AFTER_S", 0.0)
+    monkeypatch.setattr(recorder, "POLL_EVERY_S", 0.0)
     asterisk = Asterisk(*answers)
-    await Recorder(asterisk, PurePosixPath("/spool")).forgotten(PHONE.name)
-    assert asterisk.asked == looks
+    await MixMonitor(asterisk, PurePosixPath("/spool")).wait_until_buffer_empty(PHONE.name)
+    assert asterisk.questions == polls

@@ -1,4 +1,4 @@
-"""Which codecs carry more than a telephone's band, and whose channels are asked for theirs."""
+"""Which codecs are wideband, and which channels are asked for their codecs."""
 
 import pytest
 
@@ -16,7 +16,7 @@ FORMATS = [
 
 
 @pytest.mark.parametrize(("formats", "wide"), FORMATS)
-def test_a_wideband_codec_is_known_by_name(formats: str, wide: bool) -> None:
+def test_a_wideband_codec_is_recognised_by_name(formats: str, wide: bool) -> None:
     assert is_wide(formats) is wide
 
 

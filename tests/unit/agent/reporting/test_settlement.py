@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from agent.calls.call_registry import Switchboard
+from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, RecordingStage
 from agent.reporting.journal import Journal
 from agent.reporting.settlement import CallSettlement
@@ -53,7 +53,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
 
 
 @asynccontextmanager
-async def settlement(folder: Path, shipper: Shipped, board: Switchboard) -> AsyncIterator[CallSettlement]:
+async def settlement(folder: Path, shipper: Shipped, board: CallRegistry) -> AsyncIterator[CallSettlement]:
     """Run a settlement with the calls of a board, all of them changed."""
     settling = CallSettlement(board, Journal(folder), "pbx")
     settling.directory_changed(DIRECTORY)
@@ -76,7 +76,7 @@ def in_journal(folder: Path) -> dict[str, Call]:
 
 async def test_keeping_a_call_does_not_wait_for_the_flush_of_another(tmp_path: Path, disk: SlowDisk) -> None:
     shipper = Shipped()
-    async with settlement(tmp_path, shipper, Switchboard([OVER, TALKING])) as settling:
+    async with settlement(tmp_path, shipper, CallRegistry([OVER, TALKING])) as settling:
         await eventually(lambda: disk.syncs > 0)
         (tmp_path / "talking.json").unlink()
         settling.keep(TALKING)
@@ -90,14 +90,14 @@ async def test_keeping_a_call_does_not_wait_for_the_flush_of_another(tmp_path: P
 async def test_many_ended_calls_flush_the_folder_once(tmp_path: Path, disk: SlowDisk) -> None:
     shipper, ended = Shipped(), [replace(OVER, linkedid=f"{number}.0") for number in range(20)]
     disk.released.set()
-    async with settlement(tmp_path, shipper, Switchboard(ended)):
+    async with settlement(tmp_path, shipper, CallRegistry(ended)):
         await eventually(lambda: len(shipper.calls) == 20)
         assert disk.syncs == 21
     assert len(in_journal(tmp_path)) == 20
 
 
 async def test_a_change_during_a_write_is_written_next_or_at_close(tmp_path: Path, disk: SlowDisk) -> None:
-    shipper, board = Shipped(), Switchboard([OVER, TALKING])
+    shipper, board = Shipped(), CallRegistry([OVER, TALKING])
     settling = CallSettlement(board, Journal(tmp_path), "pbx")
     settling.directory_changed(DIRECTORY)
     running = asyncio.create_task(settling.run(shipper))
@@ -116,7 +116,7 @@ async def test_a_report_that_the_store_has_is_not_shipped_again(tmp_path: Path) 
     shipper, (recording,) = Shipped(), OVER.recordings
     ended = replace(OVER, recordings=(replace(recording, stage=RecordingStage.CLOSED),))
     stored = replace(ended, revision=ended.revision + 1, recordings=(replace(recording, stage=RecordingStage.DONE),))
-    board = Switchboard([ended])
+    board = CallRegistry([ended])
     async with settlement(tmp_path, shipper, board) as settling:
         await eventually(lambda: shipper.calls == ["over"])
         board.calls["over"] = stored

@@ -1,4 +1,4 @@
-"""Numbers as people dial them in Krasnoyarsk (391)."""
+"""Numbers as they are dialled in Krasnoyarsk (391)."""
 
 import pytest
 

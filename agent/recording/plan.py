@@ -1,0 +1,182 @@
+"""What follows from an event of a call, as a list of effects. Pure: no clock, no socket, no file.
+
+`agent.recording.coordinator` performs the effects in the order given. Where a later effect depends
+on an earlier one, the events of the earlier one are folded here as well.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from functools import reduce
+from typing import Final
+
+from agent.calls.call_state import Call, PendingDecision, Recording, RecordingStage
+from agent.calls.decision_events import decision_event, missed_talk_event
+from agent.calls.events import (
+    BridgeEntered,
+    ChannelEnded,
+    Event,
+    Held,
+    PickedUp,
+    RecordingEnding,
+    RecordingHandedOver,
+    RecordingUnwanted,
+)
+from agent.calls.fold import assemble
+from agent.recording.effects import (
+    CheckCodecs,
+    ConfirmShipped,
+    DiscardRecording,
+    Effect,
+    FinishRecording,
+    FollowHold,
+    ForgetHold,
+    HandOverRecorder,
+    NoteMissedTalk,
+    NoteRefusal,
+    ReportCall,
+    RestartRecorder,
+    ResumeRecorder,
+    StartRecording,
+    WatchLegs,
+)
+from agent.rules.directory import Directory, DomainIndex
+from agent.rules.recording_rules import (
+    pending_decisions,
+    picked_up_recordings,
+    recordings_hearing,
+    stale_recordings,
+)
+
+# The store refuses a call with 1,000 segments. A party that holds and resumes without end must not
+# reach that limit.
+MAX_RECORDINGS_PER_CALL: Final = 500
+
+
+def plan(before: Call | None, after: Call | None, event: Event, directory: Directory) -> list[Effect]:
+    """Return what follows from an event that was folded into a call.
+
+    `before` and `after` are the call before and after the fold. Nothing follows from an event that
+    belongs to no call or did not change its call.
+    """
+    if after is None or after is before:
+        return []
+    effects: list[Effect] = []
+    domain = directory.domain_of(after)
+    if domain is not None:
+        if isinstance(event, PickedUp):
+            effects += _pick_up(after, domain, event.at)
+        late = isinstance(event, BridgeEntered) and event.late
+        effects += _decisions(_folded(after, effects), domain, event.at, missed=lambda _: late)
+    call = _folded(after, effects)
+    if isinstance(event, BridgeEntered):
+        effects += [*_restarts(call, stale_recordings(call), event.at), CheckCodecs()]
+    effects.append(ReportCall())
+    if isinstance(event, Held) and recordings_hearing(call, event.uniqueid):
+        effects.append(FollowHold(uniqueid=event.uniqueid, on=event.on))
+    if isinstance(event, ChannelEnded):
+        effects.append(ForgetHold(uniqueid=event.uniqueid))
+        ended = [recording for recording in _running(call) if recording.uniqueid == event.uniqueid]
+        effects += [FinishRecording(segment=recording.segment) for recording in ended]
+    return effects
+
+
+def plan_known_domain(call: Call, directory: Directory, at: datetime) -> list[Effect]:
+    """Return what follows when changed settings name the domain of a call for the first time."""
+    domain = directory.domain_of(call)
+    if domain is None:
+        return []
+    return list(_decisions(call, domain, at, missed=lambda pending: pending.channel.bridge is not None))
+
+
+def plan_rtp_restart(call: Call, uniqueid: str, at: datetime) -> list[Effect]:
+    """Return the recorders to restart after a telephone began a new RTP stream.
+
+    Asterisk's recorder drops the frames of a stream that counts from a lower number
+    (docs/decisions/0006-renewing.md).
+    """
+    return list(_restarts(call, recordings_hearing(call, uniqueid), at))
+
+
+def plan_link_up(call: Call) -> list[Effect]:
+    """Return what follows when the connection to Asterisk is there again."""
+    living = (recording for recording in _running(call) if call.channels[recording.uniqueid].ended_at is None)
+    return [ResumeRecorder(segment=recording.segment) for recording in living]
+
+
+def plan_agent_start(call: Call) -> list[Effect]:
+    """Return what is left to do for a call in the journal of an earlier run of the agent."""
+    effects: list[Effect] = [ReportCall()]
+    for recording in call.recordings:
+        match recording.stage:
+            case RecordingStage.CLOSED:
+                effects.append(ConfirmShipped(segment=recording.segment))
+            case RecordingStage.UNWANTED:
+                effects.append(DiscardRecording(segment=recording.segment))
+            case RecordingStage.RUNNING | RecordingStage.ENDING:
+                effects.append(WatchLegs(segment=recording.segment))
+                ended = call.channels[recording.uniqueid].ended_at is not None
+                if ended or recording.stage is RecordingStage.ENDING:
+                    effects.append(FinishRecording(segment=recording.segment))
+    return effects
+
+
+def _folded(call: Call, effects: Iterable[Effect]) -> Call:
+    return reduce(assemble, (event for effect in effects for event in effect.events), call)
+
+
+def _running(call: Call) -> Iterator[Recording]:
+    return (recording for recording in call.recordings if recording.stage is RecordingStage.RUNNING)
+
+
+def _pick_up(call: Call, domain: DomainIndex, at: datetime) -> Iterator[Effect]:
+    """Decide on the recorders that came with a ringing channel to the user who picked it up.
+
+    Such a recorder continues if the setting of that user records the call and the channel has no
+    recorder of its own.
+    """
+    for recording, pending in picked_up_recordings(call, domain):
+        linkedid, segment, record = call.linkedid, recording.segment, pending.decision.record
+        others = (other for other in _running(call) if other.uniqueid == recording.uniqueid)
+        if record and all(other.segment == segment for other in others):
+            handed_over = RecordingHandedOver(at=at, linkedid=linkedid, segment=segment, user=pending.user)
+            effect: Effect = HandOverRecorder(events=(handed_over,), segment=segment)
+        else:
+            unwanted = RecordingUnwanted(at=at, linkedid=linkedid, segment=segment)
+            refusal = () if record else (decision_event(call, pending, at),)
+            effect = DiscardRecording(events=(unwanted, *refusal), segment=segment)
+        yield effect
+        call = _folded(call, [effect])
+
+
+def _decisions(call: Call, domain: DomainIndex, at: datetime, *, missed: Callable[[PendingDecision], bool]) -> Iterator[Effect]:
+    """Take all pending decisions. `missed` tells whether a part of the talk has already passed."""
+    for pending in pending_decisions(call, domain):
+        if pending.decision.record and missed(pending):
+            gap = missed_talk_event(call, pending, at)
+            yield NoteMissedTalk(events=(gap,))
+            call = assemble(call, gap)
+        decided = decision_event(call, pending, at)
+        if decided.segment:
+            yield StartRecording(events=(decided,), segment=decided.segment)
+        else:
+            yield NoteRefusal(events=(decided,))
+        call = assemble(call, decided)
+
+
+def _restarts(call: Call, recordings: Iterable[Recording], at: datetime) -> Iterator[Effect]:
+    """Replace each of these recorders by a new one with the same user, decision and pause."""
+    for recording in recordings:
+        if len(call.recordings) >= MAX_RECORDINGS_PER_CALL:
+            return
+        ending = RecordingEnding(at=at, linkedid=call.linkedid, segment=recording.segment)
+        call = assemble(call, ending)
+        pending = PendingDecision(
+            channel=call.channels[recording.uniqueid],
+            user=recording.user,
+            decision=recording.decision,
+            asked=recording.asked,
+            paused=recording.paused,
+        )
+        decided = decision_event(call, pending, at)
+        yield RestartRecorder(events=(ending, decided), segment=decided.segment, replaces=recording.segment)
+        call = assemble(call, decided)
