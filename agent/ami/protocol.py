@@ -1,4 +1,4 @@
-"""The part of the AMI client that the rest of the agent calls; tests put a scripted Asterisk there."""
+"""The part of the AMI client that the agent calls; tests put a scripted Asterisk in its place."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
