@@ -92,7 +92,7 @@ def plan_rtp_restart(call: Call, uniqueid: str, at: datetime) -> list[Effect]:
     """Return the recorders to restart after a telephone began a new RTP stream.
 
     Asterisk's recorder drops the frames of a stream that counts from a lower number
-    (docs/decisions/0006-renewing.md).
+    (docs/decisions/0006-restart-recorder.md).
     """
     return list(_restarts(call, recordings_hearing(call, uniqueid), at))
 

@@ -1,6 +1,6 @@
 """A telephone that begins its RTP anew after a hold is heard in the recording all the same.
 
-Docs/decisions/0006-renewing.md.
+Docs/decisions/0006-restart-recorder.md.
 """
 
 import pytest

@@ -261,7 +261,7 @@ export interface paths {
         };
         get?: never;
         /**
-         * Set Legal Hold
+         * Hold Call
          * @description Place a call under legal hold, or release it. `note` is the reason, for the audit.
          */
         put: operations["holdCall"];
@@ -734,7 +734,7 @@ export interface components {
     schemas: {
         /**
          * Action
-         * @description What may be asked of the recording of a call that is going on.
+         * @description What can be requested for the recording of a call in progress.
          * @enum {string}
          */
         Action: "start" | "stop" | "pause" | "resume";
@@ -901,9 +901,10 @@ export interface components {
         };
         /**
          * CallReceipt
-         * @description The store holds this call at this revision or a newer one; `refused` says in words why not, else None.
+         * @description The store holds this call at this revision or a newer one, or `refused` says why not.
          *
-         *     With `retry` the refusal may pass (a domain that is not known yet): keep the call and send it again with newer settings.
+         *     With `retry` the refusal may pass (a domain that is not known yet): the agent keeps the call and
+         *     sends it again with newer settings.
          */
         CallReceipt: {
             /** Linkedid */
@@ -920,7 +921,7 @@ export interface components {
         };
         /**
          * CallReceipts
-         * @description One receipt for each call that was sent, in the same order.
+         * @description One receipt for each call of a request, in the same order.
          */
         CallReceipts: {
             /** Receipts */
@@ -988,7 +989,9 @@ export interface components {
         };
         /**
          * Command
-         * @description What somebody asks for on a call that is going on: a user for their own side; `login` None: an administrator, for all.
+         * @description A request to change the recording of a call in progress.
+         *
+         *     `login` is the user whose side is changed; None: all sides, asked by an administrator.
          */
         Command: {
             action: components["schemas"]["Action"];
@@ -1001,7 +1004,7 @@ export interface components {
         };
         /**
          * Commands
-         * @description What is to be done now, the oldest first.
+         * @description The commands to carry out, the oldest first.
          */
         Commands: {
             /** Commands */
@@ -1021,16 +1024,18 @@ export interface components {
         };
         /**
          * Direction
-         * @description Where a call goes, seen from the border of the company (manual, IV).
+         * @description The direction of a call, seen from the domain (manual, IV).
          * @enum {string}
          */
         Direction: "in" | "out" | "internal";
         /**
          * Domain
-         * @description A company. `country` is ISO 3166 (`RU`), `area_codes` are what counts as the city, `numbers` its own numbers (DID).
+         * @description A tenant of the PBX.
          *
-         *     `notice_in`, `notice_out`: the sound that the outside party hears before a talk that is recorded, as Asterisk knows it; None: no
-         *     notice. `beep_every_s`: how often both hear a beep while they are recorded; 0: never.
+         *     `country` is ISO 3166 (`RU`), `area_codes` are the area codes that count as local, `numbers` the
+         *     domain's numbers (DID). `notice_in` and `notice_out` name the Asterisk sound that the outside
+         *     party hears before a recorded talk; None: no announcement. `beep_every_s` is the interval of the
+         *     beep during a recorded talk; 0: no beep.
          */
         Domain: {
             /** Area Codes */
@@ -1067,7 +1072,7 @@ export interface components {
         };
         /**
          * DomainSettings
-         * @description All domains of an installation at one version; any change gives a higher version.
+         * @description All domains of an installation at one version; each change increases the version.
          */
         DomainSettings: {
             /**
@@ -1520,19 +1525,19 @@ export interface components {
         };
         /**
          * Reason
-         * @description Why a call has no recording, or not a whole one; the portal says each in words.
+         * @description Why a call has no recording or an incomplete one; the portal has a text for each.
          * @enum {string}
          */
         Reason: "not_answered" | "user_off" | "direction_off" | "on_demand_not_asked" | "forwarded_long_distance" | "forwarded_international" | "agent_was_down" | "asterisk_failed" | "no_audio" | "disk_full" | "audio_damaged" | "retention" | "stopped_by_user";
         /**
          * RecordRule
-         * @description Which of a user's talks are recorded (CONTRACT.md, `record`).
+         * @description Which talks of a user are recorded (CONTRACT.md, `record`).
          * @enum {string}
          */
         RecordRule: "off" | "all" | "in" | "out" | "on_demand";
         /**
          * RecorderState
-         * @description Whether somebody is being recorded right now.
+         * @description Whether a user is being recorded now.
          * @enum {string}
          */
         RecorderState: "on" | "paused" | "off";
@@ -1571,19 +1576,21 @@ export interface components {
         };
         /**
          * RecordingState
-         * @description What became of a call's recording (CONTRACT.md).
+         * @description The state of a call's recording (CONTRACT.md).
          * @enum {string}
          */
         RecordingState: "none" | "recording" | "processing" | "ready" | "partial" | "failed" | "expired";
         /**
          * Result
-         * @description How a call ended (manual, IV: «Тип»). While a call goes on: `ANSWERED` once somebody took it, else `NO_ANSWER`.
+         * @description How a call ended (manual, IV: «Тип»).
+         *
+         *     During a call: `ANSWERED` once it was answered, else `NO_ANSWER`.
          * @enum {string}
          */
         Result: "answered" | "no_answer" | "busy" | "other";
         /**
          * Role
-         * @description `USER` sees the calls they took part in, `ADMIN` the whole domain.
+         * @description `USER` sees the calls in which the user took part, `ADMIN` all calls of the domain.
          * @enum {string}
          */
         Role: "user" | "admin";
@@ -1690,7 +1697,7 @@ export interface components {
         };
         /**
          * User
-         * @description A person of a domain. `endpoints` are channel prefixes such as `PJSIP/acme-152`.
+         * @description A user of a domain. `endpoints` are channel prefixes such as `PJSIP/acme-152`.
          */
         fonoteka__core__domains__User: {
             /** Endpoints */
