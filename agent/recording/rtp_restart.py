@@ -1,8 +1,8 @@
 """Whether a telephone that resumes a call has begun a new RTP stream: then its recorders restart.
 
 Asterisk's recorder treats frames with lower numbers than the last one as late and drops them
-(docs/decisions/0006-restart-recorder.md). Manager events do not describe RTP; the statistics of a channel
-name the source (SSRC) of the incoming stream.
+(docs/decisions/0006-restart-recorder.md). Manager events do not describe RTP; the statistics of a
+channel name the source (SSRC) of the incoming stream.
 """
 
 import asyncio

@@ -107,7 +107,8 @@ def stale_recordings(call: Call) -> list[Recording]:
 
     Asterisk's recorder remembers the RTP sequence number of the first party. If the next party
     sends lower numbers, its frames are dropped from the leg, for minutes in half of all cases
-    (asterisk/asterisk 304, 507; docs/decisions/0006-restart-recorder.md). Such a recorder must restart.
+    (asterisk/asterisk 304, 507; docs/decisions/0006-restart-recorder.md). Such a recorder must
+    restart.
     """
     stale = []
     for recording in call.recordings:

@@ -1,4 +1,4 @@
-"""Hold all Markdown pages to the repository: links, paths, line lengths, and the form of decisions."""
+"""Check all Markdown pages: links, paths, line lengths, and the form of decisions."""
 
 import re
 from functools import cache
@@ -86,7 +86,7 @@ def _fits_without_addresses(line: str) -> bool:
 
 
 def _paths(text: str) -> set[str]:
-    """The paths of this repository that stand in backquotes: with a folder in front, or a file at the root."""
+    """Paths of this repository in backquotes: with a folder in front, or a file at the root."""
     folders = "|".join(_FOLDERS)
     found = re.findall(rf"`((?:{folders})/[\w./-]*)`", text)
     return {path for path in found if "NNNN" not in path}

@@ -1,4 +1,7 @@
-"""Compare the guides with the code: keys and defaults, reasons, metrics, log events, buttons, pictures, services."""
+"""Compare the guides with the code.
+
+Keys and defaults, reasons, metrics, log events, buttons, pictures, services.
+"""
 
 import re
 from enum import Enum

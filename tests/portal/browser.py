@@ -21,7 +21,8 @@ FLAGS = [
 
 SLOWEST_MS = 60_000  # a machine may stand still; what is there is not waited for
 
-# A page is there, and nothing on it is still to come. Not "networkidle": with a shared worker that is never told.
+# A page is there, and nothing on it is still to come. Not "networkidle": with a shared worker that
+# is never reported.
 NOTHING_AWAITED = """() => document.querySelector('main > *') && !document.querySelector('[aria-busy="true"], .skeleton')"""
 
 COLUMNS = ("employee", "direction", "result", "src", "dst", "answered", "date", "time", "duration", "rec")

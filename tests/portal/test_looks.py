@@ -132,7 +132,7 @@ def test_the_first_paint_is_light(page: Page) -> None:
 
 
 def test_each_page_is_a_file_of_its_own() -> None:
-    """`index.html` names one script, `core`; the other pages, ECharts and what exports need are not in it."""
+    """`index.html` names one script, `core`; it holds no other page, no ECharts and no exports."""
     static = _ROOT / "api" / "static"
     scripts = re.findall(r'<script type="module"[^>]* src="/assets/([^"]+)"', (static / "index.html").read_text())
     assert [re.sub(r"-.{8}\.js$", "", name) for name in scripts] == ["core"]

@@ -1,4 +1,4 @@
-"""Which package may import which, and what a command may load. The contracts are in pyproject.toml."""
+"""Which package may import which (contracts: pyproject.toml), and what a command may load."""
 
 import subprocess
 import sys

@@ -143,8 +143,7 @@ export const en: Words = {
     outcome: { busy: "Busy", no_answer: "No answer", fail: "Could not be reached" },
   },
   now: {
-    subtitle:
-      "Calls in progress. Their recording can be controlled during the conversation.",
+    subtitle: "Calls in progress. Their recording can be controlled during the conversation.",
     going: "Calls going on",
     none: "Nobody is talking now",
     noneHint: "A call appears here by itself as soon as it begins.",

@@ -1,4 +1,4 @@
-"""The calls that the benchmark of the index is filled with: as many as asked for, in order, the same each time."""
+"""The calls of the index's benchmark: as many as asked for, in order, the same each time."""
 
 from datetime import UTC, datetime
 from itertools import islice

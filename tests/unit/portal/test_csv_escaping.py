@@ -1,4 +1,4 @@
-"""The portal's CSV disarms what the API's does: the same expression, tried in the portal's own language."""
+"""The portal's CSV escapes the same formulas as the API's: one expression, run in JavaScript."""
 
 import json
 import re
