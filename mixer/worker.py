@@ -50,8 +50,7 @@ def main() -> None:
     """Carry out orders until stdin ends."""
     for asked_of_all in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C and systemd reach the whole group: the mixer decides
         signal.signal(asked_of_all, signal.SIG_IGN)
-    if os.environ.get("FONOTEKA_MIXER_URGENT") != "1":
-        _yield_to_voice()
+    _yield_to_voice()
     replies = os.dup(1)
     os.dup2(2, 1)  # whatever a codec prints is no reply
     orders = SimpleQueue[bytes]()
