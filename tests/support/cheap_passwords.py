@@ -15,5 +15,5 @@ def cheap_passwords() -> Iterator[None]:
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_HASHER", hasher)
-        patch.setattr(passwords, "_NOBODYS", hasher.hash("no password"))
+        patch.setattr(passwords, "_HASH_OF_UNKNOWN", hasher.hash("no password"))
         yield
