@@ -1,7 +1,7 @@
 """All call flows in which people do something in a talk, by name. Each is played on handsets.
 
-A flow returns the calls of each telephone; a call that a person makes to ask a colleague is named after
-both ("152 asks 421"). Between two actions people talk for `TALK_S`.
+A flow returns the calls of each telephone; a call that a person makes to ask a colleague is named
+after both ("152 asks 421"). Between two actions people talk for `TALK_S`.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Flows in which a colleague takes a call: from a parking place, or while it rings at another desk."""
+"""Flows in which a colleague takes a call: parked, or ringing at another desk."""
 
 import asyncio
 
