@@ -20,7 +20,7 @@ _TEMPLATES: Final = Path(__file__).parent / "etc"
 OPERATORS: Final = Path(asterisk_conf.__file__).parent
 _EACH_COMPANY: Final = re.compile(r"^; EACH COMPANY\b[^\n]*\n(.*?)^; END\n", re.DOTALL | re.MULTILINE)
 AMI_USER: Final = "fonoteka"
-_AGI: Final = "127.0.0.1:4573"  # where operators are told that the agent listens
+_AGI: Final = "127.0.0.1:4573"  # where the agent listens by the kit
 WATCHER: Final = "watcher"  # the tests' own account: sees the same events, may do everything
 
 

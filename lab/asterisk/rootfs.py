@@ -3,7 +3,7 @@
 The one on PATH, else a Debian root that is built once and cached.
 
 Debian 12 and 13 carry no Asterisk, forky does. The cache stands outside the checkout, under a name
-made from the recipe, so a changed recipe builds anew and an old root is never half-changed.
+made from the recipe, so a changed recipe builds another root.
 """
 
 import fcntl

@@ -166,13 +166,13 @@ class LabAsterisk:
         """Link Asterisk's own data and sounds, and put the kit's sounds among them."""
         if (data := self.folder / "data").exists():
             return
-        theirs = self._program.data
-        seen_from_here = (self._program.root or Path("/")) / theirs.relative_to("/")
+        original = self._program.data
+        seen_from_here = (self._program.root or Path("/")) / original.relative_to("/")
         (data / "sounds" / "fonoteka").mkdir(parents=True)
         for name in {entry.name for entry in seen_from_here.iterdir()} - {"sounds"}:
-            (data / name).symlink_to(theirs / name)
+            (data / name).symlink_to(original / name)
         for name in {entry.name for entry in (seen_from_here / "sounds").iterdir()} - {"fonoteka"}:
-            (data / "sounds" / name).symlink_to(theirs / "sounds" / name)
+            (data / "sounds" / name).symlink_to(original / "sounds" / name)
         for sound in (OPERATORS / "sounds").glob("*.wav*"):
             shutil.copy(sound, data / "sounds" / "fonoteka")
 

@@ -31,7 +31,7 @@ class Phone:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BasicCall:
-    """A call to capture: the telephones that are on, who calls whom, and what AstDB says.
+    """A call: the telephones that are on, the caller, the number, and the entries of AstDB.
 
     `CF/421` → number.
     """

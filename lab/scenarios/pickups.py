@@ -1,4 +1,4 @@
-"""Flows in which a colleague takes a call that is parked, or that rings at another desk."""
+"""Flows in which a colleague takes a call: parked, or ringing at another desk."""
 
 import asyncio
 

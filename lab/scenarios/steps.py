@@ -50,9 +50,9 @@ async def customer_with(pbx: LabAsterisk, employee: str = "152") -> AsyncIterato
     number = next(user.number for user in pbx.company.users if user.extension == employee)
     assert number is not None
     async with handset(pbx, TRUNK) as outside, handset(pbx, employee) as desk:
-        theirs, ours = await answered(outside, number, desk, user=CALLER)
+        there, here = await answered(outside, number, desk, user=CALLER)
         await talk()
-        yield theirs, ours, desk
+        yield there, here, desk
 
 
 @asynccontextmanager

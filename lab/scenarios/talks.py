@@ -33,7 +33,7 @@ async def hold_and_resume(pbx: LabAsterisk) -> PhoneCalls:
 
 
 async def hold_and_resume_anew(pbx: LabAsterisk) -> PhoneCalls:
-    """The same on a telephone that begins its RTP anew after the hold."""
+    """The same on a telephone that restarts its RTP after the hold."""
     async with customer_with(pbx) as (customer, employee, _):
         await employee.hold()
         await talk()

@@ -1,6 +1,6 @@
 """The two ends of one call on the wire (RFC 3261, section 12).
 
-Who talks to whom, and the requests in it, counted.
+The addresses of both ends, and the numbers of the requests.
 """
 
 from lab.sip.message import Address, SipMessage, new_branch

@@ -185,7 +185,7 @@ class Handset(asyncio.DatagramProtocol):
 
 
 def tone_hz_of(pbx: LabAsterisk, who: str) -> int:
-    """What a handset says unless told otherwise: everybody has a tone of their own."""
+    """The tone of a handset by default: each user has another."""
     if who in (TRUNK, OUTSIDE):
         return CALLER_HZ if who == TRUNK else OUTSIDE_HZ
     return _DESK_HZ + _DESK_STEP_HZ * ([user.extension for user in pbx.company.users].index(who) % 5)
@@ -196,7 +196,7 @@ def _first_number_of(pbx: LabAsterisk, who: str) -> int:
 
     152, a caller from outside, 421, the others, the far end, each a minute behind.
 
-    When a recorded channel is given another party, Asterisk 22 leaves out of the recording whatever
+    When a recorded channel is given another party, Asterisk 22 leaves out of the recording what
     has a lower number than what it had last (its translator takes it for late packets), though
     everybody hears it. Transfers go down this row, so that the lab's telephones always meet what
     chance would have them meet every other time.

@@ -152,7 +152,7 @@ class Line:
         await self._renegotiate("sendonly")
 
     async def resume(self, *, rtp_anew: bool = False) -> None:
-        """Talk again; some telephones begin their RTP anew after a hold (`rtp_anew`).
+        """Talk again; some telephones restart their RTP after a hold (`rtp_anew`).
 
         Raises LabError if refused.
         """

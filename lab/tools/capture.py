@@ -23,7 +23,7 @@ async def capture(pbx: LabAsterisk, play: CallFlow) -> str:
     async with AmiWitness(pbx.ami, pbx.ami_user, pbx.ami_secret) as tap:
         await play(pbx)
         await tap.wait_until(_over)
-        # All but what is said to us: whatever a caller smuggles in belongs to the stream.
+        # Without the replies to this client; text that a caller injects belongs to the stream.
         ours = [("Response" in message or message.get("Event") == "FullyBooted") for message in tap.messages]
         return "".join(text for text, is_ours in zip(tap.texts, ours, strict=True) if not is_ours)
 

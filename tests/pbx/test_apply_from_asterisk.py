@@ -1,6 +1,6 @@
 """`fonoteka apply --from-asterisk` on the real Asterisk.
 
-What it prints is taken by `apply`, whatever telephones are called.
+`apply` takes what it prints, whatever the names of the telephones are.
 """
 
 from collections.abc import AsyncIterator

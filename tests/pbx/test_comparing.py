@@ -1,4 +1,4 @@
-"""What an Asterisk lists, against what its events told.
+"""The channels that Asterisk lists, compared with its events.
 
 A call whose end never came ends all the same.
 """

@@ -1,4 +1,4 @@
-"""The demo's office: what it says, whom it calls, and that it stops when told."""
+"""The demo's office: its dialogues and its calls, and that it stops when cancelled."""
 
 import asyncio
 import random

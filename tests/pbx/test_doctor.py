@@ -272,8 +272,8 @@ async def test_an_account_with_fewer_rights_is_told_and_what_it_may_not_ask_is_n
 ) -> None:
     async with patient.without("write = system,reporting", "manager.d/fonoteka.conf", "manager reload", f"write = {write}"):
         wrong = await patient.wrong()
-    told = {finding.detail.split()[0] for finding in wrong if finding.check == "rights of the account"}
-    assert closed <= told
+    missing = {finding.detail.split()[0] for finding in wrong if finding.check == "rights of the account"}
+    assert closed <= missing
     assert "answers" not in {finding.check for finding in wrong}
     unknown = {finding.check for finding in wrong if finding.ok is None}
     assert ("manager.d/fonoteka.conf" in unknown) == ("system" not in write)

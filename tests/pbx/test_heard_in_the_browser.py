@@ -121,7 +121,7 @@ async def test_a_figure_opens_the_calls_that_were_really_made(pbx: LabAsterisk, 
         await page.get_by_role("button", name="Выгрузка").click()
         async with page.expect_download() as downloading:
             await page.get_by_role("menuitem", name="CSV").click()
-        told = (await (await downloading.value).path()).read_text(encoding="utf-8-sig").splitlines()
-    assert len(told) == 1 + figure
-    (mine,) = (line for line in told if number in line)
+        lines = (await (await downloading.value).path()).read_text(encoding="utf-8-sig").splitlines()
+    assert len(lines) == 1 + figure
+    (mine,) = (line for line in lines if number in line)
     assert f'"{call["dst"]}"' in mine

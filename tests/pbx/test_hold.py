@@ -1,4 +1,4 @@
-"""A telephone that begins its RTP anew after a hold is heard in the recording all the same.
+"""A telephone that restarts its RTP after a hold is heard in the recording.
 
 Docs/decisions/0006-restart-recorder.md.
 """

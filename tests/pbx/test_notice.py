@@ -182,9 +182,9 @@ async def test_hostile_callers_change_nothing(spare_pbx: LabAsterisk, noticing: 
         await asyncio.sleep(0.3)
         await there.hang_up()
         assert notice_in(listened(there))[0] > 0.7
-    told = spare_pbx.log_path.read_text(errors="replace")[log:]
-    assert "uid=" not in told
-    assert "yntax error" not in told
+    logged = spare_pbx.log_path.read_text(errors="replace")[log:]
+    assert "uid=" not in logged
+    assert "yntax error" not in logged
 
 
 async def test_a_switch_is_mirrored_and_a_restarted_asterisk_is_told_anew(spare_pbx: LabAsterisk, noticing: Fonoteka) -> None:

@@ -126,7 +126,7 @@ class Flows:
             await talk_and_leave(customer, employee)
 
     async def by_keys_of_the_caller(self, pbx: LabAsterisk) -> None:
-        """The user calls out; whoever is called presses the keys in vain, the user does not."""
+        """The user calls out; the called party presses the keys in vain, the user does not."""
         async with self._panel(pbx) as panel, handset(pbx, "777") as desk, handset(pbx, OUTSIDE) as far:
             employee, callee = await answered(desk, "2123456", far)
             await callee.press("*3")

@@ -10,7 +10,7 @@ TO_421 = "2458421"
 
 
 def never(number: str, reason: str) -> Row:
-    """421's call went to where nothing is recorded, whatever anybody's setting."""
+    """421's call was forwarded to a number whose calls are never recorded."""
     return unrecorded(reason, dst=TO_421, answered_by=number, employee="421")
 
 

@@ -105,7 +105,7 @@ def wideband() -> Flows:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def left(pbx: LabAsterisk, fonoteka: Fonoteka, wideband: Flows) -> AsyncIterator[Mapping[str, Left]]:
-    """Play all talks side by side; 130, who takes part in the last one, is recorded."""
+    """Play all of them side by side; 130, a party of the last talk, is recorded meanwhile."""
     company = pbx.companies[len(TALKS) - 1]
     await record(fonoteka, company, "130", "all")
     talks = {name: partial(wideband.talk, name) for name in TALKS}

@@ -47,9 +47,9 @@ def two_weeks(now: datetime, count: int = CALLS) -> Iterator[CallReport]:
 
 def tell(served: Served, calls: Iterator[CallReport]) -> None:
     """Ship them as an agent does."""
-    told = list(calls)
-    for start in range(0, len(told), _BATCH):
-        served.report(*told[start : start + _BATCH])
+    reports = list(calls)
+    for start in range(0, len(reports), _BATCH):
+        served.report(*reports[start : start + _BATCH])
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ FROM, SUPPORT, SECOND = "fonoteka@acme.example", "help@support.example", "second
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Taken:
-    """A message and whom the envelope named."""
+    """A message and the recipients of its envelope."""
 
     recipients: tuple[str, ...]
     message: EmailMessage
@@ -33,7 +33,7 @@ class Taken:
 
 @dataclass(kw_only=True)
 class MailServer:
-    """What it was told to refuse, and what it took."""
+    """The configured refusals, and the messages taken."""
 
     refused: frozenset[str] = frozenset()
     full: bool = False
