@@ -155,10 +155,11 @@ def test_the_api_command_logs_one_event_per_line(tmp_path: Path) -> None:
         [sys.executable, "-m", "fonoteka", "api", "--config", str(config)], stderr=subprocess.PIPE, text=True
     )
     assert serving.stderr is not None
-    line = serving.stderr.readline()
+    lines = iter(serving.stderr.readline, "")
+    listening = next((line for line in lines if "event=api.listens" in line), "")
     serving.kill()
     serving.communicate()
-    assert "level=info part=api event=api.listens" in line
+    assert "level=info part=api event=api.listens" in listening
 
 
 def test_the_document_that_the_portal_is_built_from_is_the_newest(capsys: pytest.CaptureFixture[str]) -> None:
