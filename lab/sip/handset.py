@@ -137,8 +137,11 @@ class Handset(asyncio.DatagramProtocol):
             self.send(message.answered("481 Call/Transaction Does Not Exist", tag=new_tag()))
 
     async def hang_up(self) -> None:
-        """End the calls that a test has left, so that no later test meets them."""
-        left = [line for line in self._lines.values() if not line.is_over]
+        """End the calls that a test has left, so that no later test meets them.
+
+        A call that rings here is left to its caller, who may just be giving up.
+        """
+        left = [line for line in self._lines.values() if not line.is_over and not line.rings_here]
         with suppress(TimeoutError):
             async with asyncio.timeout(_HANGS_UP_WITHIN_S):
                 await asyncio.gather(*(line.hang_up() for line in left), return_exceptions=True)

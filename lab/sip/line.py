@@ -82,6 +82,11 @@ class Line:
         """Whether the call has ended."""
         return self._over.is_set()
 
+    @property
+    def rings_here(self) -> bool:
+        """Whether the call waits for this telephone to answer."""
+        return not self._outgoing and not self._settled.is_set()
+
     # What the person at the telephone does.
 
     async def up(self) -> "Line":

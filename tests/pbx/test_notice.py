@@ -165,9 +165,10 @@ async def test_early_it_is_heard_without_an_answer(spare_pbx: LabAsterisk, notic
     before = await noticing.ids()
     async with handset(spare_pbx, TRUNK, listens=True) as outside, handset(spare_pbx, "152") as desk:
         there = outside.dial("2458152", user=CALLER)
-        await desk.rung()
+        ringing = await desk.rung()
         assert notice_in(listened(there))[0] > 0.7
         assert (await there.hang_up()).answered is False
+        await ringing.over()
     call = await noticing.settled(before)
     assert (call["result"], call["recording"]["reason"]) == ("no_answer", "not_answered")
     await spare_pbx.cli('dialplan set global FONOTEKA_NOTICE_EARLY ""')
