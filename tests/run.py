@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -28,8 +30,7 @@ _NICENESS: Final = 10
 
 def _run(part: str) -> tuple[str, int, str]:
     """Run a part and print its output line by line; returns its name, exit code and last line."""
-    reports = f"--junitxml={_REPORTS / f'junit-{part}.xml'}"
-    command = [sys.executable, "-m", "pytest", "--durations=50", reports, *_PARTS[part]]
+    command = [sys.executable, "-m", "pytest", "--durations=50", f"--junitxml={_report(part)}", *_PARTS[part]]
     niced = ["nice", "-n", str(_NICENESS)] if part in _YIELDING else []
     last = "no output"
     with subprocess.Popen(
@@ -46,15 +47,33 @@ def _run_lane(parts: tuple[str, ...]) -> list[tuple[str, int, str]]:
     return [_run(part) for part in parts]
 
 
+def _counts(part: str) -> Counter[str]:
+    """Count the tests of a part by outcome, from its report; none where it wrote no report."""
+    try:
+        suites = ElementTree.parse(_report(part)).getroot()  # noqa: S314 (written by pytest)
+    except (OSError, ElementTree.ParseError):
+        return Counter()
+    outcomes = ({child.tag for child in case} for case in suites.iter("testcase"))
+    return Counter("failed" if tags & {"failure", "error"} else "skipped" if "skipped" in tags else "passed" for tags in outcomes)
+
+
+def _report(part: str) -> Path:
+    return _REPORTS / f"junit-{part}.xml"
+
+
 def main() -> int:
     """Run all parts, print how each ended; returns the exit code."""
     _REPORTS.mkdir(exist_ok=True)
+    for part in _PARTS:
+        _report(part).unlink(missing_ok=True)
     began = time.monotonic()
     with ThreadPoolExecutor(len(_LANES)) as lanes:
         ends = [end for lane in lanes.map(_run_lane, _LANES) for end in lane]
     print(f"\nAfter {time.monotonic() - began:.0f} s on {os.cpu_count()} processors:")
     for part, code, last in ends:
         print(f"{part:<6} {'passed' if code == 0 else f'FAILED ({code})'}: {last.strip('= ')}")
+    counts = sum((_counts(part) for part in _PARTS), Counter())
+    print("total:", ", ".join(f"{counts[kind]} {kind}" for kind in ("passed", "failed", "skipped")))
     return int(any(code != 0 for _, code, _ in ends))
 
 

@@ -29,7 +29,7 @@ ALL_FLOWS: Final[Mapping[str, CallFlow]] = BASIC_CALLS | CALL_FLOWS
 # The rows that a flow leaves in the portal, where it is not one.
 _ROWS: Final = {"conference_of_colleagues": 3, "conference_with_customer": 3, "attended_by_phone_taken_back": 2}
 _TOO_LATE_S: Final = 1.0  # a flow in which the telephones were so late says nothing
-_MOST_TRIES: Final = 4
+_MOST_TRIES: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
