@@ -28,7 +28,7 @@ from tests.portal.served import SERVER, serving, with_half_a_year
 _SCRIPT: Final = Path(__file__).parent / "browser" / "lighthouse.mjs"
 _NODE: Final = Path(sys.executable).parent
 _CALLS: Final = 10_000
-_WANTED: Final = {"performance": 95, "accessibility": 95}
+_WANTED: Final = {"performance": 90, "accessibility": 95}
 
 
 def _installed() -> None:
@@ -143,4 +143,4 @@ if __name__ == "__main__":
     measured = main(arguments.quick, arguments.slowdown)
     print_result(measured, as_json=arguments.json)
     if low := below(measured):
-        raise SystemExit("below 95: " + ", ".join(low))
+        raise SystemExit("below the target: " + ", ".join(low))

@@ -1,4 +1,4 @@
-"""The output of every benchmark: a table, and one line of JSON for programs (CONTRACT.md)."""
+"""The output of every benchmark: a table, and one line of JSON for programs."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus (CONTRACT.md, metrics)."""
+"""Metrics for Prometheus."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Query parameters of all routes that take a selection of calls (CONTRACT.md)."""
+"""Query parameters of all routes that take a selection of calls."""
 
 import re
 from datetime import date, datetime, time

@@ -1,4 +1,4 @@
-"""Requests and responses of the API (CONTRACT.md). The portal's types are generated from them."""
+"""Requests and responses of the API. The portal's types are generated from them."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

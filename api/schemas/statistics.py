@@ -1,4 +1,4 @@
-"""Responses of `/api/stats/…`; each count is the `total` of a selection of calls (CONTRACT.md)."""
+"""Responses of `/api/stats/…`; each count is the `total` of a selection of calls."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -1,6 +1,6 @@
 """The command line: import a part when its command runs, start it, map errors to exit codes.
 
-Exit codes (CONTRACT.md): 0 done, 1 a check found something, 2 wrong usage or configuration, which
+Exit codes: 0 done, 1 a check found something, 2 wrong usage or configuration, which
 is reported in one line on stderr.
 """
 

@@ -30,7 +30,7 @@ class Result(StrEnum):
 
 
 class RecordingState(StrEnum):
-    """The state of a call's recording (CONTRACT.md)."""
+    """The state of a call's recording."""
 
     NONE = "none"
     RECORDING = "recording"

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class RecordRule(StrEnum):
-    """Which talks of a user are recorded (CONTRACT.md, `record`)."""
+    """Which talks of a user are recorded."""
 
     OFF = "off"
     ALL = "all"

@@ -62,7 +62,7 @@ class Someone:
     administrator: bool
 
     def sees(self, call: CallReport) -> bool:
-        """Whether a call is theirs to see (CONTRACT.md).
+        """Whether a call is theirs to see.
 
         In their company, and one they took part in unless they administer it.
         """

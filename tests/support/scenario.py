@@ -1,4 +1,4 @@
-"""A scenario of SCENARIOS.md: a call flow, and the rows and the sound that it must leave."""
+"""A scenario: a call flow, and the rows and the sound that it must leave."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

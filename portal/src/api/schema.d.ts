@@ -1531,7 +1531,7 @@ export interface components {
         Reason: "not_answered" | "user_off" | "direction_off" | "on_demand_not_asked" | "forwarded_long_distance" | "forwarded_international" | "agent_was_down" | "asterisk_failed" | "no_audio" | "disk_full" | "audio_damaged" | "retention" | "stopped_by_user";
         /**
          * RecordRule
-         * @description Which talks of a user are recorded (CONTRACT.md, `record`).
+         * @description Which talks of a user are recorded.
          * @enum {string}
          */
         RecordRule: "off" | "all" | "in" | "out" | "on_demand";
@@ -1576,7 +1576,7 @@ export interface components {
         };
         /**
          * RecordingState
-         * @description The state of a call's recording (CONTRACT.md).
+         * @description The state of a call's recording.
          * @enum {string}
          */
         RecordingState: "none" | "recording" | "processing" | "ready" | "partial" | "failed" | "expired";
