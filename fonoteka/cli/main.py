@@ -93,13 +93,15 @@ def _run_part(
     if shares_spool:
         os.umask(0o007)  # the group of the spool includes Asterisk
     log.configure(name)
-    log_unused_settings(name, configuration)
     die_with_supervisor()
 
     async def until_signalled() -> None:
         task = asyncio.ensure_future(work)
         for wanted in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(wanted, task.cancel)
+        await asyncio.sleep(0)
+        if not task.done():  # a part that cannot start prints one line only
+            log_unused_settings(name, configuration)
         try:
             await task
         except asyncio.CancelledError:
