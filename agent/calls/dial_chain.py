@@ -33,13 +33,14 @@ def ringer(call: Call, dial: Dial) -> Channel | None:
 
 
 def is_awaited(call: Call, dial: Dial) -> bool:
-    """Return whether the ringing is heard in a bridge that no party has entered yet.
+    """Return whether it is not known yet which party rings through a Local channel.
 
-    The events of two channels can arrive in either order.
+    The first half of the channel was not rung (a transfer by keys), and no party is in a bridge
+    with it: the events of two channels can arrive in either order.
     """
     caller = call.channels.get(dial_chain(call, dial)[-1].caller)
     half = _other_half(call, caller) if caller is not None and caller.is_local else None
-    return half is not None and half.bridge is not None and not half.conference and ringer(call, dial) is None
+    return half is not None and not half.conference and ringer(call, dial) is None
 
 
 def _other_half(call: Call, local: Channel) -> Channel | None:
