@@ -1,7 +1,7 @@
 """What follows from an event of a call, as a list of effects. Pure: no clock, no socket, no file.
 
-`agent.recording.coordinator` performs the effects in the order given. Where a later effect depends
-on an earlier one, the events of the earlier one are folded here as well.
+`agent.recording.coordinator` performs the effects in the order given. Each effect is planned on the
+call as it will be after the effects before it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -66,7 +66,7 @@ def plan(before: Call | None, after: Call | None, event: Event, directory: Direc
         if isinstance(event, PickedUp):
             effects += _pick_up(after, domain, event.at)
         late = isinstance(event, BridgeEntered) and event.late
-        effects += _decisions(_folded(after, effects), domain, event.at, missed=lambda _: late)
+        effects += _decisions(_folded(after, effects), domain, event.at, already_talking=lambda _: late)
     call = _folded(after, effects)
     if isinstance(event, BridgeEntered):
         effects += [*_restarts(call, stale_recordings(call), event.at), CheckCodecs()]
@@ -85,7 +85,7 @@ def plan_known_domain(call: Call, directory: Directory, at: datetime) -> list[Ef
     domain = directory.domain_of(call)
     if domain is None:
         return []
-    return list(_decisions(call, domain, at, missed=lambda pending: pending.channel.bridge is not None))
+    return list(_decisions(call, domain, at, already_talking=lambda pending: pending.channel.bridge is not None))
 
 
 def plan_rtp_restart(call: Call, uniqueid: str, at: datetime) -> list[Effect]:
@@ -148,10 +148,12 @@ def _pick_up(call: Call, domain: DomainIndex, at: datetime) -> Iterator[Effect]:
         call = _folded(call, [effect])
 
 
-def _decisions(call: Call, domain: DomainIndex, at: datetime, *, missed: Callable[[PendingDecision], bool]) -> Iterator[Effect]:
-    """Take all pending decisions. `missed` tells whether a part of the talk has already passed."""
+def _decisions(
+    call: Call, domain: DomainIndex, at: datetime, *, already_talking: Callable[[PendingDecision], bool]
+) -> Iterator[Effect]:
+    """Take all pending decisions. `already_talking`: a part of the talk is missing already."""
     for pending in pending_decisions(call, domain):
-        if pending.decision.record and missed(pending):
+        if pending.decision.record and already_talking(pending):
             gap = missed_talk_event(call, pending, at)
             yield NoteMissedTalk(events=(gap,))
             call = assemble(call, gap)

@@ -11,11 +11,11 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from api.audio.cache import AudioCache
+from api.audit.failed_logins import FailedLogins
 from api.audit.trail import AuditTrail
 from api.dependencies.metrics import Metrics
 from api.exports.workspace import ExportWorkspace
 from api.limits.concurrency_limit import ConcurrencyLimit
-from api.limits.failed_logins import FailedLogins
 from api.limits.login_throttle import LoginThrottle
 from api.live.change_watch import ChangeWatch
 from api.live.hub import LiveHub

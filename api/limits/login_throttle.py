@@ -34,7 +34,7 @@ class FailureBackoff(Generic[K]):
         self._max_delay = max_delay
         self._failures: OrderedDict[K, _Failures] = OrderedDict()
 
-    def wait(self, key: K, now: datetime) -> timedelta:
+    def remaining_wait(self, key: K, now: datetime) -> timedelta:
         """Return how long a key must wait until its next attempt; zero if it need not wait."""
         failures = self._failures.get(key)
         if failures is None or now - failures.last > _RESET_AFTER or failures.count < self._free:
@@ -73,7 +73,10 @@ class LoginAttempt:
 
 
 class LoginThrottle:
-    """Strict for one address with one login, looser for each alone: nobody can lock a user out."""
+    """Strict for one login from one address, looser for each alone.
+
+    Guessing can delay the attempts of a user by at most a minute, never lock the user out.
+    """
 
     def __init__(self) -> None:
         self._by_both = FailureBackoff[LoginAttempt](free_failures=10, max_delay=_MAX_DELAY)
@@ -84,7 +87,12 @@ class LoginThrottle:
     def begin(self, attempt: LoginAttempt, now: datetime) -> timedelta:
         """Count the attempt and return zero, or return how long it must wait (then not counted)."""
         login = (attempt.domain, attempt.login)
-        wait = max(self._by_both.wait(attempt, now), self._by_login.wait(login, now), self._by_address.wait(attempt.address, now))
+        waits = (
+            self._by_both.remaining_wait(attempt, now),
+            self._by_login.remaining_wait(login, now),
+            self._by_address.remaining_wait(attempt.address, now),
+        )
+        wait = max(waits)
         if not wait:
             self._by_both.count(attempt, now)
             self._by_login.count(login, now)
@@ -92,7 +100,7 @@ class LoginThrottle:
         return wait
 
     def succeeded(self, attempt: LoginAttempt) -> None:
-        """Take an attempt back whose password was right."""
+        """Forget the failures of this login from this address; take this attempt back elsewhere."""
         self._by_both.forget(attempt)
         self._by_login.take_back((attempt.domain, attempt.login))
         self._by_address.take_back(attempt.address)

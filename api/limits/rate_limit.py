@@ -21,7 +21,7 @@ class RateLimit(Generic[K]):
         self._limit, self._window = limit, window
         self._hits: OrderedDict[K, deque[datetime]] = OrderedDict()
 
-    def wait(self, key: K, now: datetime) -> timedelta:
+    def remaining_wait(self, key: K, now: datetime) -> timedelta:
         """Return how long a key must wait until its next hit; zero if it need not wait."""
         hits = self._hits.get(key, deque())
         while hits and hits[0] <= now - self._window:

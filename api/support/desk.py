@@ -30,9 +30,9 @@ class SupportDesk:
         """Whether a mail server is configured."""
         return self._mail.smtp is not None
 
-    def wait(self, address: str, now: datetime) -> timedelta:
+    def remaining_wait(self, address: str, now: datetime) -> timedelta:
         """Return how long an address must wait; zero if it need not wait."""
-        return max(self._by_address.wait(address, now), self._all.wait(None, now))
+        return max(self._by_address.remaining_wait(address, now), self._all.remaining_wait(None, now))
 
     async def send(self, request: HelpRequest, notify_email: str | None) -> bool:
         """Deliver a request to the mail server; return False if too many are being delivered.

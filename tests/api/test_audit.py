@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.limits import failed_logins
-from api.limits.failed_logins import ANY, FailureCounts
+from api.audit import failed_logins
+from api.audit.failed_logins import ANY, FailureCounts
 from fonoteka.core.naming import call_id
 from store.database.schema import audit
 from store.database.store import Store

@@ -87,12 +87,12 @@ def test_hits_leave_the_window_one_by_one() -> None:
     limit, now = RateLimit[str](limit=2, window=timedelta(minutes=10)), datetime(2026, 11, 22, tzinfo=UTC)
     limit.hit("x", now)
     limit.hit("x", now + timedelta(minutes=4))
-    assert limit.wait("x", now + timedelta(minutes=5)) == timedelta(minutes=5)
-    assert (limit.wait("y", now), limit.wait("x", now + timedelta(minutes=10))) == (timedelta(), timedelta())
+    assert limit.remaining_wait("x", now + timedelta(minutes=5)) == timedelta(minutes=5)
+    assert (limit.remaining_wait("y", now), limit.remaining_wait("x", now + timedelta(minutes=10))) == (timedelta(), timedelta())
     limit.hit("x", now + timedelta(minutes=10))
-    assert limit.wait("x", now + timedelta(minutes=11)) == timedelta(minutes=3)
+    assert limit.remaining_wait("x", now + timedelta(minutes=11)) == timedelta(minutes=3)
     limit.take_back("x")
-    assert limit.wait("x", now + timedelta(minutes=11)) == timedelta()
+    assert limit.remaining_wait("x", now + timedelta(minutes=11)) == timedelta()
 
 
 def test_the_oldest_of_too_many_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,4 +100,4 @@ def test_the_oldest_of_too_many_keys_are_forgotten(monkeypatch: pytest.MonkeyPat
     limit, now = RateLimit[str](limit=1, window=timedelta(minutes=10)), datetime(2026, 11, 22, tzinfo=UTC)
     for key in ("x", "y", "z"):
         limit.hit(key, now)
-    assert [bool(limit.wait(key, now)) for key in ("x", "y", "z")] == [False, True, True]
+    assert [bool(limit.remaining_wait(key, now)) for key in ("x", "y", "z")] == [False, True, True]

@@ -111,15 +111,15 @@ def test_each_further_failure_doubles_the_wait() -> None:
     waits = []
     for _ in range(7):
         throttle.count("x", now)
-        waits.append(throttle.wait("x", now).total_seconds())
+        waits.append(throttle.remaining_wait("x", now).total_seconds())
     assert waits == [0, 0, 1, 2, 4, 5, 5]
-    assert throttle.wait("x", now + timedelta(seconds=3)).total_seconds() == 2
-    assert throttle.wait("y", now) == timedelta()
-    assert throttle.wait("x", now + timedelta(minutes=16)) == timedelta()
+    assert throttle.remaining_wait("x", now + timedelta(seconds=3)).total_seconds() == 2
+    assert throttle.remaining_wait("y", now) == timedelta()
+    assert throttle.remaining_wait("x", now + timedelta(minutes=16)) == timedelta()
     throttle.take_back("x")
-    assert throttle.wait("x", now) == timedelta(seconds=5)
+    assert throttle.remaining_wait("x", now) == timedelta(seconds=5)
     throttle.forget("x")
-    assert throttle.wait("x", now) == timedelta()
+    assert throttle.remaining_wait("x", now) == timedelta()
 
 
 @pytest.mark.usefixtures("stopped_login_clock")

@@ -199,7 +199,7 @@ HALF, COMES, RINGS = "3.0 enter a c\n", "3.0 leave p b\n3.0 enter p c\n", "3.0 r
 
 @pytest.mark.parametrize("order", [HALF + COMES + RINGS, HALF + RINGS + COMES, RINGS + HALF + COMES])
 def test_an_enquiry_by_keys_is_part_of_the_existing_recording(order: str) -> None:
-    """All orders were measured: 421 may ring before 152, or even the Local half, is in the bridge."""
+    """All orders were seen: 421 may ring before 152, or the Local half, is in the bridge."""
     shown = report_of(played(ASKING.format(order=order)))
     assert [segment.user for segment in shown.segments] == ["152"]
 
