@@ -42,7 +42,7 @@ check: .venv/.ready
 	cd portal && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
 	$(BIN)/python -m pytest -q tests/unit tests/docs
 
-# The layers that run in this process; the floor is in pyproject.toml.
+# The layers that run in this process. Parts that tests start as programs of their own do not count.
 coverage: setup-test
 	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered \
 	tests/unit tests/store tests/api

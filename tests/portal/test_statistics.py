@@ -38,15 +38,16 @@ def told(page: Page, name: str, query: str = "") -> dict[str, Any]:
 
 def follow(page: Page, link: Locator) -> None:
     """Click a figure, see as many calls, and come back to the same report."""
-    address, scrolled, text = page.url, None, link.inner_text()
+    address, text = page.url, link.inner_text()
     link.scroll_into_view_if_needed()
     scrolled = page.evaluate("() => scrollY")
     link.click()
     assert opened(page) == figure(text), (text, page.url)
     page.go_back()
+    # Before `complete`, which scrolls itself.
+    page.wait_for_function(f"() => Math.abs(scrollY - {scrolled}) < 2")
     complete(page)
     assert page.url == address
-    page.wait_for_function(f"() => Math.abs(scrollY - {scrolled}) < 2")
 
 
 def spot(page: Page, series: str, hour: int) -> tuple[float, float]:
