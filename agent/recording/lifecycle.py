@@ -44,7 +44,7 @@ class RecordingLifecycle:
         """
         recording_folder = self._folder(manifest.name)
         recording_folder.mkdir(exist_ok=True)
-        recording_folder.chmod(0o2770)  # Asterisk writes here by the spool's group, whatever the umask
+        recording_folder.chmod(0o2770)  # Asterisk writes here by the group of the spool, regardless of the umask
         write_manifest(recording_folder, manifest, sync=False)
         self._legs.add(recording_folder)
 

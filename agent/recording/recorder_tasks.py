@@ -64,7 +64,7 @@ class RecorderTasks:
         return True
 
     def resume(self, call: Call, segment: str) -> None:
-        """Start a recorder of which there are no legs; adopt one that an earlier run started."""
+        """Start a recorder that has no legs yet; adopt a recorder that an earlier run started."""
         if segment in self.starting:
             return
         channel = _channel(call, segment)

@@ -2,7 +2,7 @@
 
 A file gets its name only when it is complete and durable: it is written under a temporary name in
 the same file system, checked, synced and renamed, and then its folder is synced. Names come from
-`fonoteka.core.naming`. Files are readable by the owner only, whatever the umask.
+`fonoteka.core.naming`. Files are readable by the owner only, regardless of the umask.
 """
 
 import asyncio
