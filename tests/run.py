@@ -49,14 +49,23 @@ def _run_lane(parts: tuple[str, ...]) -> list[tuple[str, int, str]]:
     return [_run(part) for part in parts]
 
 
-def _counts(part: str) -> Counter[str]:
-    """Count the tests of a part by outcome, from its report; none where it wrote no report."""
+def _cases(part: str) -> list[ElementTree.Element]:
+    """Return the tests in the report of a part; none where it wrote no report."""
     try:
-        suites = ElementTree.parse(_report(part)).getroot()  # noqa: S314 (written by pytest)
+        return list(ElementTree.parse(_report(part)).iter("testcase"))  # noqa: S314 (written by pytest)
     except (OSError, ElementTree.ParseError):
-        return Counter()
-    outcomes = ({child.tag for child in case} for case in suites.iter("testcase"))
-    return Counter("failed" if tags & {"failure", "error"} else "skipped" if "skipped" in tags else "passed" for tags in outcomes)
+        return []
+
+
+def _outcome(case: ElementTree.Element) -> str:
+    tags = {child.tag for child in case}
+    return "failed" if tags & {"failure", "error"} else "skipped" if "skipped" in tags else "passed"
+
+
+def _first_error(case: ElementTree.Element) -> str:
+    """Name a failed test, with the first line of its error."""
+    error = next(child for child in case if child.tag in ("failure", "error"))
+    return f"{case.get('classname')}::{case.get('name')}: {error.get('message', '').partition(chr(10))[0]}"
 
 
 def _report(part: str) -> Path:
@@ -74,7 +83,11 @@ def main() -> int:
     print(f"\nAfter {time.monotonic() - began:.0f} s on {os.cpu_count()} processors:")
     for part, code, last in ends:
         print(f"{part:<6} {'passed' if code == 0 else f'FAILED ({code})'}: {last.strip('= ')}")
-    counts = sum((_counts(part) for part in _PARTS), Counter())
+    cases = [case for part in _PARTS for case in _cases(part)]
+    for case in cases:
+        if _outcome(case) == "failed":
+            print("FAILED", _first_error(case))
+    counts = Counter(map(_outcome, cases))
     print("total:", ", ".join(f"{counts[kind]} {kind}" for kind in ("passed", "failed", "skipped")))
     return int(any(code != 0 for _, code, _ in ends))
 
