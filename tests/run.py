@@ -24,19 +24,21 @@ _PARTS: Final = {
     "portal": (*_TWO_WORKERS, "tests/portal"),
 }
 _LANES: Final = (("pbx",), ("code", "portal"))
-_YIELDING: Final = frozenset({"code", "portal"})
+_IS_ROOT: Final = os.getuid() == 0
 # Chromium, started by root, would raise its own priority above the telephones' and, worse, above
 # that of the API which it asks: without CAP_SYS_NICE it cannot.
-_YIELD: Final = ("nice", "-n", "10", *(("setpriv", "--bounding-set=-sys_nice") if os.getuid() == 0 else ()))
+_NICE: Final = {
+    "pbx": ("nice", "-n", "-10") if _IS_ROOT else (),
+    **dict.fromkeys(("code", "portal"), ("nice", "-n", "10", *(("setpriv", "--bounding-set=-sys_nice") if _IS_ROOT else ()))),
+}
 
 
 def _run(part: str) -> tuple[str, int, str]:
     """Run a part and print its output line by line; returns its name, exit code and last line."""
     command = [sys.executable, "-m", "pytest", "--durations=50", f"--junitxml={_report(part)}", *_PARTS[part]]
-    niced = _YIELD if part in _YIELDING else ()
     last = "no output"
     with subprocess.Popen(
-        [*niced, *command], cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        [*_NICE[part], *command], cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -1,28 +1,39 @@
-"""Who comes first on a small machine.
+"""Who comes first on a small machine: voice, as on a PBX whose Asterisk runs in real time (`-p`).
 
-Voice, as on a PBX that runs Asterisk with real-time priority.
-
-Telephones are machines of their own in life: what else this one does must not make them stammer.
+Telephones are machines of their own in life: the other work of this machine must not delay them.
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final
 
-_FOREMOST: Final = -15
-FIRST: Final = ("nice", "-n", str(_FOREMOST)) if os.getuid() == 0 else ()  # before a command
+_REAL_TIME: Final = os.sched_param(1)
+
+
+def _is_allowed() -> bool:
+    """Whether this process may run in real time; tried, as a container may forbid it to root."""
+    before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, _REAL_TIME)
+    except PermissionError:
+        return False
+    os.sched_setscheduler(0, before, parameters)
+    return True
+
+
+_ALLOWED: Final = _is_allowed()
+FIRST: Final = ("chrt", "--rr", str(_REAL_TIME.sched_priority)) if _ALLOWED else ()  # before a command
 
 
 @contextmanager
 def foremost() -> Iterator[None]:
-    """This thread, and those that it begins, come first while the block runs.
+    """Run this thread in real time while the block runs, and the threads that it starts.
 
     Without the right to it nothing changes.
     """
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, _FOREMOST)
+    before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    if _ALLOWED:
+        os.sched_setscheduler(0, os.SCHED_RR, _REAL_TIME)
     yield
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, before)
+    os.sched_setscheduler(0, before, parameters)

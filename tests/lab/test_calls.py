@@ -17,7 +17,7 @@ from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ, PHONE_HZ, answer
 from tests.support.audio_checks import length_s, silent_start_s, tone_of
 from tests.support.call_flows import PlayedFlows
 
-NEAR_S = 0.2  # against the nominal time; what counts is what the telephones have measured
+NEAR_S = 0.2  # ten packets: an answer passes through three programs
 
 
 async def _record_at_dial_begin(tap: AmiWitness, pbx: LabAsterisk, *, channel: str, name: str) -> tuple[Path, Path]:
@@ -50,14 +50,14 @@ async def test_a_call_from_outside_is_answered_and_heard(pbx: LabAsterisk, laten
     (taken,), late_s = phone.calls, lateness.total_s(began)
     assert outcome.answered
     assert outcome.talk_s == pytest.approx(2.0, abs=NEAR_S + late_s)
-    assert taken.talk_s == pytest.approx(outcome.talk_s, abs=0.05 + late_s)
+    assert taken.talk_s == pytest.approx(outcome.talk_s, abs=NEAR_S + late_s)
     assert taken.answered_at is not None
     assert taken.rang_at is not None
     assert taken.answered_at - taken.rang_at == pytest.approx(0.5, abs=NEAR_S + late_s)
     assert (tone_of(said), tone_of(heard)) == (PHONE_HZ, CALLER_HZ)
     for leg in (said, heard):
-        assert length_s(leg) == pytest.approx(taken.talk_s, abs=0.1 + late_s)
-        assert silent_start_s(leg) < 0.15 + late_s
+        assert length_s(leg) == pytest.approx(taken.talk_s, abs=NEAR_S + late_s)
+        assert silent_start_s(leg) < NEAR_S + late_s
 
 
 async def test_a_call_to_outside_is_answered_and_heard(pbx: LabAsterisk, lateness: Lateness) -> None:
@@ -68,7 +68,7 @@ async def test_a_call_to_outside_is_answered_and_heard(pbx: LabAsterisk, latenes
         outcome = await calling
     assert (tone_of(said), tone_of(heard)) == (CALLER_HZ, OUTSIDE_HZ)
     late_s = lateness.total_s(began)
-    assert length_s(said) == pytest.approx(phone.calls[0].talk_s, abs=0.1 + late_s)
+    assert length_s(said) == pytest.approx(phone.calls[0].talk_s, abs=NEAR_S + late_s)
     assert outcome.talk_s == pytest.approx(2.0, abs=NEAR_S + late_s)
 
 

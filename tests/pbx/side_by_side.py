@@ -38,10 +38,13 @@ class Left:
 
 
 class LeftBy(Mapping[str, Left]):
-    """The results by name. A flow that failed raises its exception when its result is read."""
+    """The results by name. A flow that failed raises its exception when its result is read.
 
-    def __init__(self, played: Iterable[tuple[str, Left | BaseException]]) -> None:
-        self._played = dict(played)
+    `late_s` is the machine's lateness while they were played (tests.support.standing_still).
+    """
+
+    def __init__(self, played: Iterable[tuple[str, Left | BaseException]], late_s: float) -> None:
+        self._played, self.late_s = dict(played), late_s
 
     def __getitem__(self, name: str) -> Left:
         found = self._played[name]
@@ -77,4 +80,4 @@ async def side_by_side(
 
     with Lateness() as lateness:
         played = await asyncio.gather(*map(play, pbx.companies, flows.values()), return_exceptions=True)
-    return LeftBy(zip(flows, played, strict=True))
+        return LeftBy(zip(flows, played, strict=True), lateness.total_s(since=0.0))

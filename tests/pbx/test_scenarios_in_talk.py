@@ -22,6 +22,7 @@ WITH_152 = Row(dst="2458152", answered_by="152", employee="152", parts=(part("15
 def in_step(played: PlayedFlow) -> None:
     """Both sides fall silent together where both telephones did (`lab.scenarios.steps.marked`)."""
     samples, rate_hz = decoded(played.audio[0])
+    assert samples.shape[1] / rate_hz == pytest.approx(played.phone_calls["152"].talk_s, abs=0.1 + played.late_s)
     left, right = (pauses_in(side, rate_hz)[-1] for side in samples)
     assert left == pytest.approx(right, abs=IN_STEP_S + played.late_s)
     assert left[1] - left[0] == pytest.approx(MARK_S, abs=0.15 + played.late_s)

@@ -28,8 +28,6 @@ from lab.tools.installation import Call, Fonoteka
 ALL_FLOWS: Final[Mapping[str, CallFlow]] = BASIC_CALLS | CALL_FLOWS
 # The rows that a flow leaves in the portal, where it is not one.
 _ROWS: Final = {"conference_of_colleagues": 3, "conference_with_customer": 3, "attended_by_phone_taken_back": 2}
-_TOO_LATE_S: Final = 1.0  # a flow in which the telephones were so late says nothing
-_MOST_TRIES: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +68,7 @@ class PlayedFlows:
         self.left: set[Path] = set()  # files that stay in the spool
         self.extra_rows: dict[str, set[str]] = {}  # ids by company: rows that no flow accounts for
         self.log = ""  # of Fonoteka, while the flows were played
+        self.late_s = 0.0  # the machine's lateness meanwhile (tests.support.standing_still)
 
     def __getitem__(self, name: str) -> PlayedFlow:
         found = self.results[name]
@@ -125,23 +124,7 @@ class _Player:
             flows.extra_rows[self._pbx.company.name] = extra
 
     async def _play(self, name: str) -> PlayedFlow:
-        """Play a flow until each telephone's channel and each row has ended.
-
-        Again if the machine stood still meanwhile.
-        """
-        for _ in range(_MOST_TRIES - 1):
-            began = time.monotonic()
-            try:
-                played = await self._play_once(name)
-            except Exception:
-                if self._lateness.total_s(began) < _TOO_LATE_S:
-                    raise
-            else:
-                if played.late_s < _TOO_LATE_S:
-                    return played
-        return await self._play_once(name)
-
-    async def _play_once(self, name: str) -> PlayedFlow:
+        """Play a flow until each telephone's channel and each row has ended."""
         company, before = self._pbx.company, await self._fonoteka.ids()
         began, first = time.monotonic(), len(self._witness.messages)
         try:
@@ -186,7 +169,7 @@ class _Player:
 
 async def play_all(names: Collection[str], pbx: LabAsterisk, fonoteka: Fonoteka, companies: Collection[LabCompany]) -> PlayedFlows:
     """Play the flows; returns when each has its rows and the spool is as empty as before."""
-    flows, already, logged = PlayedFlows(), files_in(pbx), len(fonoteka.log())
+    flows, already, logged, began = PlayedFlows(), files_in(pbx), len(fonoteka.log()), time.monotonic()
     # The long ones first, so that no company is left alone with one at the end.
     waiting = sorted(names, key=lambda name: ("no_answer" in name, name in CALL_FLOWS, name))
     async with AsyncExitStack() as on:
@@ -198,6 +181,7 @@ async def play_all(names: Collection[str], pbx: LabAsterisk, fonoteka: Fonoteka,
             on.push_async_callback(seen.http.aclose)
             players.append(_Player(pbx.seen_by(company), seen, witness, lateness))
         await asyncio.gather(*(player.play(waiting, flows) for player in players))
+        flows.late_s = lateness.total_s(began)
     flows.left = await _left(pbx, already)
     flows.log = fonoteka.log()[logged:]
     return flows

@@ -14,7 +14,9 @@ from tests.support.call_flows import PlayedFlow, PlayedFlows
 
 Length = Callable[[PhoneCalls], float]
 NEAR_HZ: Final = 30  # a tone that begins or ends is heard that wide
-NEAR_S: Final = 0.1
+# Ten packets: an answer and a hangup pass through three programs each. test_scenarios_in_talk and
+# test_long_call compare to a tenth of a second.
+NEAR_S: Final = 0.2
 LEAKS: Final = 0.35  # Opus at 24 kbit/s lets steady tones through to the other side, speech hardly
 
 

@@ -18,6 +18,23 @@ def test_it(wide):
     assert len(made) == 2
 """
 
+SPOILED_ONCE = """
+import pytest
+made = []
+
+class Evidence:
+    def __init__(self, number):
+        self.number, self.late_s = number, 5.0 if number == 1 else 0.0
+
+@pytest.fixture(scope="session")
+def flows():
+    made.append(1)
+    yield Evidence(len(made))
+
+def test_it(flows):
+    assert flows.number == 2
+"""
+
 
 def run(pytester: pytest.Pytester, folder: str, text: str) -> pytest.RunResult:
     """Run one test file of a folder with the plugin."""
@@ -51,3 +68,9 @@ def test_runs(
 def test_a_fixture_that_failed_is_made_again(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.base.lateness.Lateness.total_s", lambda *_: 5.0)
     run(pytester, "tests/pbx", FAILS_ONCE).assert_outcomes(passed=1)
+
+
+def test_evidence_of_a_late_machine_is_made_again(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test itself ran on time; the call flows that it judges had not."""
+    monkeypatch.setattr("lab.base.lateness.Lateness.total_s", lambda *_: 0.0)
+    run(pytester, "tests/pbx", SPOILED_ONCE).assert_outcomes(passed=1)
