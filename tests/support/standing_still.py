@@ -22,6 +22,7 @@ TOO_LATE_S: Final = 0.1  # what lengths are compared to
 MOST_TRIES: Final = 3
 REAL_TIME: Final = ("tests/faults/", "tests/lab/", "tests/pbx/")  # the tests with telephones
 _REPEATED: Final = pytest.StashKey[list[str]]()
+_EVIDENCE_LATE_S: Final = pytest.StashKey[float]()
 _LATENESS: Final = pytest.StashKey[Lateness]()
 
 
@@ -34,6 +35,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End to measure."""
     session.config.stash[_LATENESS].__exit__(None, None, None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Note how late the machine was while the test's evidence was made, as long as it is there."""
+    item.stash[_EVIDENCE_LATE_S] = max(map(_late_s, _made_fixtures(item)), default=0.0)
 
 
 @pytest.fixture(scope="session")
@@ -52,12 +59,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     for attempt in range(1, MOST_TRIES + 1):
         began = time.monotonic()
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
-        spoiled = _spoiled_fixtures(item)
-        late_s = max(lateness.total_s(began), *map(_late_s, spoiled), 0.0)
+        late_s = max(lateness.total_s(began), item.stash.get(_EVIDENCE_LATE_S, 0.0))
         if late_s < TOO_LATE_S or attempt == MOST_TRIES or not any(report.failed for report in reports):
             break
         item.config.stash[_REPEATED].append(f"{item.nodeid}: the machine was {late_s:.2f} s late")
-        _forget(item, spoiled)
+        _forget_spoiled_fixtures(item)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -70,21 +76,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"REPEATED {line}")
 
 
+def _made_fixtures(item: pytest.Item) -> list[FixtureDef[object]]:
+    definitions = itertools.chain.from_iterable(getattr(item, "_fixtureinfo").name2fixturedefs.values())  # noqa: B009 (not public)
+    return [fixture for fixture in definitions if fixture.cached_result is not None]
+
+
 def _late_s(fixture: FixtureDef[object]) -> float:
     """How late the machine was while the evidence was made that a fixture holds (seconds)."""
-    assert fixture.cached_result is not None
-    return float(getattr(fixture.cached_result[0], "late_s", 0.0))
+    return float(getattr(fixture.cached_result and fixture.cached_result[0], "late_s", 0.0))
 
 
-def _spoiled_fixtures(item: pytest.Item) -> list[FixtureDef[object]]:
-    """Return the fixtures of a wider scope that failed, or that hold evidence of a late machine."""
-    definitions = itertools.chain.from_iterable(getattr(item, "_fixtureinfo").name2fixturedefs.values())  # noqa: B009 (not public)
-    made = [one for one in definitions if one.cached_result is not None]
-    return [one for one in made if (one.cached_result and one.cached_result[2] is not None) or _late_s(one) >= TOO_LATE_S]
+def _forget_spoiled_fixtures(item: pytest.Item) -> None:
+    """Have fixtures of a wider scope made again: those that failed, those of a late machine.
 
-
-def _forget(item: pytest.Item, spoiled: list[FixtureDef[object]]) -> None:
-    """Have fixtures made again, which pytest would keep with their exception or their evidence."""
+    Pytest would keep the exception or the evidence.
+    """
     getattr(item, "_initrequest")()  # noqa: B009 (not public)
-    for fixture in spoiled:
-        fixture.finish(getattr(item, "_request"))  # noqa: B009 (not public)
+    for fixture in _made_fixtures(item):
+        assert fixture.cached_result is not None
+        if fixture.cached_result[2] is not None or _late_s(fixture) >= TOO_LATE_S:
+            fixture.finish(getattr(item, "_request"))  # noqa: B009 (not public)
