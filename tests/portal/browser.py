@@ -1,10 +1,12 @@
 """What the tests and the pictures do in a browser."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
+
+from api.dependencies.access import COOKIE
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -25,6 +27,10 @@ SLOWEST_MS = 60_000  # a machine may stand still; what is there is not waited fo
 # is never reported.
 NOTHING_AWAITED = """() => document.querySelector('main > *') && !document.querySelector('[aria-busy="true"], .skeleton')"""
 
+# Once for each page, not at its reloads: what a browser remembers between visits is itself tried
+# here.
+_FORGET_ONCE = "sessionStorage.getItem('tried') ?? (localStorage.clear(), sessionStorage.setItem('tried', 'yes'))"
+
 COLUMNS = ("employee", "direction", "result", "src", "dst", "answered", "date", "time", "duration", "rec")
 
 
@@ -36,6 +42,51 @@ def log_in(page: Page, login: str, password: str, domain: str = "acme") -> None:
     page.get_by_label("Пароль", exact=True).fill(password)
     page.get_by_role("button", name="Войти").click()
     expect(page.get_by_role("navigation", name="Основное меню")).to_be_visible()
+
+
+@contextmanager
+def at_a_desk(browser: Browser, address: str) -> Iterator[BrowserContext]:
+    """Open the browser of a Russian at a desk."""
+    context = browser.new_context(
+        base_url=address,
+        viewport={"width": 1440, "height": 900},
+        locale="ru-RU",
+        color_scheme="light",
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(SLOWEST_MS)
+    yield context
+    context.close()
+
+
+@contextmanager
+def watched_page(context: BrowserContext, address: str, expected: Sequence[str] = ()) -> Iterator[Page]:
+    """Open a page of somebody who was never here.
+
+    At the end of the block: AssertionError for each console error that no pattern of `expected`
+    matches, and for each request to another host than `address`.
+    """
+    wrong: list[str] = []
+
+    def ours(asked: Request) -> None:
+        if not re.match(rf"(http|ws)://{re.escape(address.partition('://')[2])}/|data:|blob:", asked.url):
+            wrong.append(f"another host was asked: {asked.url}")
+
+    context.clear_cookies()
+    one = context.new_page()
+    one.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
+    one.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+    one.on("request", ours)
+    one.add_init_script(_FORGET_ONCE)
+    yield one
+    one.close()
+    assert [text for text in wrong if not any(re.search(pattern, text) for pattern in expected)] == []
+
+
+def log_on(page: Page, token: str, address: str) -> None:
+    """Give a page a session, as the login does."""
+    page.context.add_cookies([{"name": COOKIE, "value": token, "url": address}])
+    page.add_init_script("localStorage.getItem('fonoteka.session') ?? localStorage.setItem('fonoteka.session', 'open')")
 
 
 def rows(page: Page) -> Locator:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from fonoteka.core.config import MailSection
 from tests.data.seed import PASSWORD
-from tests.portal.browser import SLOWEST_MS
+from tests.portal.browser import at_a_desk
 from tests.portal.served import CALLS, Served, serving
 from tests.support import http
 from tests.support.mail_server import MailServer
@@ -28,16 +28,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, mail: tuple[MailServer, Mai
 @pytest.fixture(scope="module")
 def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
     """A Russian's browser at a desk."""
-    one = browser.new_context(
-        base_url=served.address,
-        viewport={"width": 1440, "height": 900},
-        locale="ru-RU",
-        color_scheme="light",
-        reduced_motion="reduce",
-    )
-    one.set_default_timeout(SLOWEST_MS)
-    yield one
-    one.close()
+    with at_a_desk(browser, served.address) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")

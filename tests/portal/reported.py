@@ -13,14 +13,25 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from api.dependencies.access import COOKIE
 from fonoteka.core.call_report import CallReport, Direction, Result
 from tests.data import seed
 from tests.portal.browser import rows, settled
 from tests.portal.own_server import admin_token, context
 from tests.portal.served import Served, serving
 
-__all__ = ["admin_token", "complete", "context", "drawn", "figure", "look", "opened", "report", "served", "two_weeks"]
+__all__ = [
+    "admin_token",
+    "complete",
+    "context",
+    "counted",
+    "drawn",
+    "figure",
+    "look",
+    "opened",
+    "report",
+    "served",
+    "two_weeks",
+]
 
 CALLS = 700
 _ROWS_OF_PAGE = 50
@@ -63,12 +74,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def report(page: Page, admin_token: str, served: Served) -> Page:
+def report(reader: Page) -> Page:
     """The administrator's report of today."""
-    page.context.add_cookies([{"name": COOKIE, "value": admin_token, "url": served.address}])
-    page.add_init_script("localStorage.getItem('fonoteka.session') ?? localStorage.setItem('fonoteka.session', 'open')")
-    look(page, "/stats")
-    return page
+    look(reader, "/stats")
+    return reader
 
 
 def look(page: Page, address: str) -> None:
@@ -79,10 +88,15 @@ def look(page: Page, address: str) -> None:
 
 def complete(page: Page) -> None:
     """Wait for all figures and charts of a report."""
+    counted(page)
+    drawn(page)
+
+
+def counted(page: Page) -> None:
+    """Wait for all figures of a report."""
     expect(page.locator("section.block")).to_have_count(9)
     expect(page.locator("section[aria-busy='true']")).to_have_count(0)
     expect(page.locator("section.block .skeletons")).to_have_count(0)
-    drawn(page)
 
 
 def drawn(page: Page) -> None:

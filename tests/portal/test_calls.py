@@ -227,9 +227,9 @@ def test_a_link_to_a_call_outside_the_selection_shows_it_all_the_same(admin: Pag
 
 
 @pytest.mark.expects_console_error("404")
-def test_a_link_to_a_call_that_is_not_ours(admin: Page) -> None:
-    admin.goto("/?call=00000000000000000000000000")
-    expect(admin.get_by_text("Такого звонка нет")).to_be_visible()
+def test_a_link_to_a_call_that_is_not_ours(reader: Page) -> None:
+    reader.goto("/?call=00000000000000000000000000")
+    expect(reader.get_by_text("Такого звонка нет")).to_be_visible()
 
 
 @pytest.mark.expects_console_error("ERR_FAILED|ERR_INTERNET")

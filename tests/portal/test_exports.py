@@ -18,7 +18,7 @@ from pypdf import PdfReader
 from api.exports.labels import WORDS, Language
 from fonoteka.core.call_report import Direction, Reason, RecordingState, Result
 from tests.portal.browser import COLUMNS, answered, column, rows, settled
-from tests.portal.test_looks import violations
+from tests.portal.test_looks import assert_suits_everybody
 
 _PORTAL = Path(__file__).parents[2] / "portal"
 _NODE = Path(__file__).parents[2] / ".venv" / "bin" / "node"
@@ -76,20 +76,20 @@ SELECTIONS: dict[str, tuple[Callable[[Page], object], ...]] = {
 
 
 @pytest.mark.parametrize("steps", SELECTIONS.values(), ids=SELECTIONS)
-def test_the_files_hold_what_the_screen_shows(admin: Page, steps: tuple[Callable[[Page], object], ...]) -> None:
-    admin.goto(f"{_ALL}&limit=200")
-    settled(admin)
+def test_the_files_hold_what_the_screen_shows(reader: Page, steps: tuple[Callable[[Page], object], ...]) -> None:
+    reader.goto(f"{_ALL}&limit=200")
+    settled(reader)
     for step in steps:
-        with answered(admin):
-            step(admin)
-    table = shown(admin)
+        with answered(reader):
+            step(reader)
+    table = shown(reader)
     assert len(table) > 3
-    name, content = saved(admin, "Excel (XLSX)")
-    expect(admin.get_by_text("Файл готовится")).to_be_visible()
+    name, content = saved(reader, "Excel (XLSX)")
+    expect(reader.get_by_text("Файл готовится")).to_be_visible()
     assert (name, in_xlsx(content)) == ("fonoteka-acme-2020-01-01_2100-01-01.xlsx", table)
-    name, content = saved(admin, "CSV")
+    name, content = saved(reader, "CSV")
     assert (name, in_csv(content)) == ("fonoteka-acme-2020-01-01_2100-01-01.csv", table)
-    name, content = saved(admin, "Записи разговоров (ZIP)")
+    name, content = saved(reader, "Записи разговоров (ZIP)")
     assert name == "fonoteka-acme-2020-01-01_2100-01-01.zip"
     with ZipFile(BytesIO(content)) as archive:
         assert archive.testzip() is None
@@ -100,23 +100,23 @@ def test_the_files_hold_what_the_screen_shows(admin: Page, steps: tuple[Callable
     assert len(sounds) == sum(re.fullmatch(r"\d+:\d\d", row[9]) is not None for row in table)
 
 
-def test_all_pages_are_exported_and_only_the_one_shown_is_printed(admin: Page) -> None:
-    admin.goto(_ALL)
-    settled(admin)
-    with answered(admin):
-        admin.get_by_role("button", name="Вперёд").click()
-    total = int(re.sub(r"\D", "", admin.get_by_role("navigation", name="Страницы").inner_text().partition("из")[2].split("\n")[0]))
-    opener(admin).click()
-    expect(item(admin, "Напечатать показанное")).to_contain_text(f"51–100 из {total}")
-    expect(admin.get_by_role("menu")).to_have_accessible_description(re.compile(f"^В выгрузке: {total} звон"))
-    admin.keyboard.press("Escape")
-    _, content = saved(admin, "Excel (XLSX)")
+def test_all_pages_are_exported_and_only_the_one_shown_is_printed(reader: Page) -> None:
+    reader.goto(_ALL)
+    settled(reader)
+    with answered(reader):
+        reader.get_by_role("button", name="Вперёд").click()
+    total = int(re.sub(r"\D", "", reader.get_by_role("navigation", name="Страницы").inner_text().partition("из")[2].split("\n")[0]))
+    opener(reader).click()
+    expect(item(reader, "Напечатать показанное")).to_contain_text(f"51–100 из {total}")
+    expect(reader.get_by_role("menu")).to_have_accessible_description(re.compile(f"^В выгрузке: {total} звон"))
+    reader.keyboard.press("Escape")
+    _, content = saved(reader, "Excel (XLSX)")
     assert openpyxl.load_workbook(BytesIO(content)).worksheets[0].max_row == total + 1
-    admin.emulate_media(media="print")
-    expect(admin.locator("p.only-printed")).to_have_text(f"51–100 из {total}")
-    admin.goto("/?src=nobody")
-    settled(admin)
-    expect(admin.locator("p.only-printed")).to_have_count(0)
+    reader.emulate_media(media="print")
+    expect(reader.locator("p.only-printed")).to_have_text(f"51–100 из {total}")
+    reader.goto("/?src=nobody")
+    settled(reader)
+    expect(reader.locator("p.only-printed")).to_have_count(0)
 
 
 def test_the_menu_says_when_there_are_more_than_were_counted(admin: Page) -> None:
@@ -131,63 +131,61 @@ def test_the_menu_says_when_there_are_more_than_were_counted(admin: Page) -> Non
     expect(admin.get_by_text(re.compile(r"В выгрузке: более 10\s000 звонков"))).to_be_visible()
 
 
-def test_english_files_for_the_english(admin: Page) -> None:
-    admin.goto(f"{_ALL}&limit=200&result=busy")
-    admin.get_by_role("button", name="EN").click()
-    expect(admin.get_by_role("columnheader", name="Answered by")).to_be_visible()
-    settled(admin)
-    admin.get_by_role("button", name="Export").click()
-    with admin.expect_download() as download:
-        item(admin, "CSV").click()
-    table = [(*row[:6], "-".join(reversed(row[6].split("."))), *row[7:]) for row in shown(admin)]
+def test_english_files_for_the_english(reader: Page) -> None:
+    reader.goto(f"{_ALL}&limit=200&result=busy")
+    reader.get_by_role("button", name="EN").click()
+    expect(reader.get_by_role("columnheader", name="Answered by")).to_be_visible()
+    settled(reader)
+    reader.get_by_role("button", name="Export").click()
+    with reader.expect_download() as download:
+        item(reader, "CSV").click()
+    table = [(*row[:6], "-".join(reversed(row[6].split("."))), *row[7:]) for row in shown(reader)]
     assert in_csv(Path(download.value.path()).read_bytes(), ",") == table
 
 
-def test_the_menu_by_keyboard(admin: Page) -> None:
-    admin.goto(_ALL)
-    settled(admin)
-    admin.evaluate("window.print = () => { document.body.dataset.printed = 'yes'; }")
-    menu = admin.get_by_role("menu", name="Печать и выгрузка")
-    opener(admin).focus()
-    expect(opener(admin)).to_have_attribute("aria-haspopup", "menu")
+def test_the_menu_by_keyboard(reader: Page) -> None:
+    reader.goto(_ALL)
+    settled(reader)
+    reader.evaluate("window.print = () => { document.body.dataset.printed = 'yes'; }")
+    menu = reader.get_by_role("menu", name="Печать и выгрузка")
+    opener(reader).focus()
+    expect(opener(reader)).to_have_attribute("aria-haspopup", "menu")
     for key, name in (("Enter", "Напечатать"), ("ArrowDown", "Напечатать"), ("ArrowUp", "Записи")):
-        admin.keyboard.press(key)
-        expect(opener(admin)).to_have_attribute("aria-expanded", "true")
-        expect(item(admin, name)).to_be_focused()
-        admin.keyboard.press("Escape")
+        reader.keyboard.press(key)
+        expect(opener(reader)).to_have_attribute("aria-expanded", "true")
+        expect(item(reader, name)).to_be_focused()
+        reader.keyboard.press("Escape")
         expect(menu).to_have_count(0)
-        expect(opener(admin)).to_be_focused()
-    admin.keyboard.press("ArrowDown")
+        expect(opener(reader)).to_be_focused()
+    reader.keyboard.press("ArrowDown")
     for key, name in (
         ("ArrowDown", "Excel"), ("End", "Записи"), ("ArrowDown", "Напечатать"), ("ArrowUp", "Записи"), ("ArrowUp", "CSV"),
         ("Home", "Напечатать"),
     ):  # fmt: skip
-        admin.keyboard.press(key)
-        expect(item(admin, name)).to_be_focused()
-    admin.keyboard.press("Space")
+        reader.keyboard.press(key)
+        expect(item(reader, name)).to_be_focused()
+    reader.keyboard.press("Space")
     expect(menu).to_have_count(0)
-    assert admin.evaluate("document.body.dataset.printed") == "yes"
-    admin.keyboard.press("ArrowDown")
-    admin.keyboard.press("Tab")
+    assert reader.evaluate("document.body.dataset.printed") == "yes"
+    reader.keyboard.press("ArrowDown")
+    reader.keyboard.press("Tab")
     expect(menu).to_have_count(0)
-    admin.keyboard.press("Shift+Tab")
-    opener(admin).focus()
-    admin.keyboard.press("ArrowDown")
-    admin.keyboard.press("ArrowDown")
-    admin.keyboard.press("ArrowDown")
-    with admin.expect_download() as download:
-        admin.keyboard.press("Enter")
+    reader.keyboard.press("Shift+Tab")
+    opener(reader).focus()
+    reader.keyboard.press("ArrowDown")
+    reader.keyboard.press("ArrowDown")
+    reader.keyboard.press("ArrowDown")
+    with reader.expect_download() as download:
+        reader.keyboard.press("Enter")
     assert download.value.suggested_filename.endswith(".csv")
-    expect(opener(admin)).to_be_focused()
-    opener(admin).click()
-    rows(admin).first.locator("td.src").click()
+    expect(opener(reader)).to_be_focused()
+    opener(reader).click()
+    rows(reader).first.locator("td.src").click()
     expect(menu).to_have_count(0)
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_open_menu_suits_everybody(admin: Page, width: int, scheme: str) -> None:
-    admin.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+def test_the_open_menu_suits_everybody(admin: Page, width: int) -> None:
     admin.set_viewport_size({"width": width, "height": 844})
     admin.goto(_ALL)
     settled(admin)
@@ -195,26 +193,26 @@ def test_the_open_menu_suits_everybody(admin: Page, width: int, scheme: str) -> 
     box = admin.locator(".popup").bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
     assert admin.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    assert violations(admin) == []
+    assert_suits_everybody(admin)
 
 
-def test_a_long_list_on_paper(admin: Page) -> None:
+def test_a_long_list_on_paper(reader: Page) -> None:
     """Ten whole columns across each sheet of A4, lying, under their headings."""
-    admin.goto(f"{_ALL}&limit=200")
-    settled(admin)
-    count = rows(admin).count()
-    paper = PdfReader(BytesIO(admin.pdf(prefer_css_page_size=True)))
+    reader.goto(f"{_ALL}&limit=200")
+    settled(reader)
+    count = rows(reader).count()
+    paper = PdfReader(BytesIO(reader.pdf(prefer_css_page_size=True)))
     assert len(paper.pages) > 2
     texts = [page.extract_text() for page in paper.pages]
     for page, text in zip(paper.pages, texts, strict=True):
         assert [round(float(side)) for side in (page.mediabox.width, page.mediabox.height)] == [842, 595]
         assert all(title in text for title in WORDS[Language.RU].columns), text[:300]
     assert sum(len(re.findall(r"\b\d\d:\d\d:\d\d\b", text)) for text in texts) == count
-    admin.emulate_media(media="print")
-    admin.set_viewport_size({"width": 1047, "height": 700})  # what 277 mm are
-    box = admin.locator(".scroll").evaluate("box => [box.scrollWidth, box.clientWidth, getComputedStyle(box).overflowX]")
+    reader.emulate_media(media="print")
+    reader.set_viewport_size({"width": 1047, "height": 700})  # what 277 mm are
+    box = reader.locator(".scroll").evaluate("box => [box.scrollWidth, box.clientWidth, getComputedStyle(box).overflowX]")
     assert (box[0] <= box[1], box[2]) == (True, "visible")
-    assert admin.locator("table").first.evaluate("table => table.getBoundingClientRect().right <= innerWidth")
+    assert reader.locator("table").first.evaluate("table => table.getBoundingClientRect().right <= innerWidth")
 
 
 def test_the_words_are_the_portals_own() -> None:

@@ -88,15 +88,15 @@ def test_what_fits_a_page_has_no_pager(admin: Page) -> None:
     expect(pager).to_have_count(0)
 
 
-def test_stop_goes_back_to_the_beginning(admin: Page) -> None:
+def test_stop_goes_back_to_the_beginning(reader: Page) -> None:
     """IV: «Остановить воспроизведение»."""
-    admin.goto("/?recorded=true&min_s=6")
-    settled(admin)
-    admin.locator("td.rec button").first.click()
-    admin.wait_for_function("() => document.querySelector('audio')?.currentTime > 0.3")
-    admin.get_by_role("region", name="Проигрыватель").get_by_role("button", name="Остановить").click()
-    expect(admin.get_by_role("region", name="Проигрыватель").get_by_role("button", name="Играть")).to_be_visible()
-    assert playing_at(admin) == 0
+    reader.goto("/?recorded=true&min_s=6")
+    settled(reader)
+    reader.locator("td.rec button").first.click()
+    reader.wait_for_function("() => document.querySelector('audio')?.currentTime > 0.3")
+    reader.get_by_role("region", name="Проигрыватель").get_by_role("button", name="Остановить").click()
+    expect(reader.get_by_role("region", name="Проигрыватель").get_by_role("button", name="Играть")).to_be_visible()
+    assert playing_at(reader) == 0
 
 
 def test_the_manuals_way_through_the_portal(page: Page, served: Served) -> None:

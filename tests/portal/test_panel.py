@@ -12,19 +12,19 @@ def record_of(page: Page, login: str) -> str:
 
 
 @pytest.mark.parametrize("path", ["/", "/users"])
-def test_the_record_switch_changes_the_setting(admin: Page, path: str) -> None:
-    admin.goto(path)
-    switch = admin.get_by_label("Запись: Иванова А.В.")
+def test_the_record_switch_changes_the_setting(reader: Page, path: str) -> None:
+    reader.goto(path)
+    switch = reader.get_by_label("Запись: Иванова А.В.")
     expect(switch).to_have_value("off")
-    with admin.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
+    with reader.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
         switch.select_option("in")
     assert answered.value.status == 200
-    expect(admin.get_by_text("Действует со следующего звонка.").last).to_be_visible()
-    assert record_of(admin, "130") == "in"
-    with admin.expect_response(lambda answer: answer.request.method == "PATCH"):
+    expect(reader.get_by_text("Действует со следующего звонка.").last).to_be_visible()
+    assert record_of(reader, "130") == "in"
+    with reader.expect_response(lambda answer: answer.request.method == "PATCH"):
         switch.select_option("off")
     expect(switch).to_be_enabled()
-    assert record_of(admin, "130") == "off"
+    assert record_of(reader, "130") == "off"
 
 
 @pytest.mark.expects_console_error("500")

@@ -86,9 +86,9 @@ def story(page: Page, call: CallReport, served: Served) -> list[str]:
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_a_manager_reads_what_happened(admin: Page, served: Served, name: str) -> None:
+def test_a_manager_reads_what_happened(reader: Page, served: Served, name: str) -> None:
     call = the_call_of(name)
-    assert story(admin, call, served) == list(STORIES[name])
+    assert story(reader, call, served) == list(STORIES[name])
 
 
 def queue_of(many: int, rounds: int) -> CallReport:
@@ -102,12 +102,12 @@ def queue_of(many: int, rounds: int) -> CallReport:
     return replace(call, path=(*steps, *call.path[2:]))
 
 
-def test_many_rings_are_one_line_that_can_be_opened(admin: Page, served: Served) -> None:
-    lines = story(admin, queue_of(40, 4), served)
+def test_many_rings_are_one_line_that_can_be_opened(reader: Page, served: Served) -> None:
+    lines = story(reader, queue_of(40, 4), served)
     assert lines[1] == "Вызов: 200, 201, 202 и ещё 37 · 4 раза Нет ответа: 40"
     assert len(lines) == 4
-    admin.get_by_role("button", name="и ещё 37").click()
-    assert admin.locator(".inside ol li .sentence").nth(1).inner_text().count("239") == 2
+    reader.get_by_role("button", name="и ещё 37").click()
+    assert reader.locator(".inside ol li .sentence").nth(1).inner_text().count("239") == 2
 
 
 def test_in_english_too(admin: Page, served: Served) -> None:

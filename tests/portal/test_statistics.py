@@ -1,6 +1,7 @@
 """«Статистика» (manual, VII): every figure opens as many calls as it says."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -8,12 +9,21 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from api.dependencies.access import COOKIE
 from tests.data.seed import PASSWORD
-from tests.portal.browser import log_in, settled, whole_list
-from tests.portal.reported import admin_token, complete, context, figure, look, opened, report, served
+from tests.portal.browser import log_in, log_on, settled, whole_list
+from tests.portal.reported import (
+    admin_token,
+    complete,
+    context,
+    counted,
+    figure,
+    look,
+    opened,
+    report,
+    served,
+)
 from tests.portal.served import Served
-from tests.portal.test_looks import violations
+from tests.portal.test_looks import COLOURS, assert_suits_everybody, violations
 
 # Fixtures, which take the place of conftest's.
 __all__ = ["admin_token", "context", "report", "served"]
@@ -44,9 +54,8 @@ def follow(page: Page, link: Locator) -> None:
     link.click()
     assert opened(page) == figure(text), (text, page.url)
     page.go_back()
-    # Before `complete`, which scrolls itself.
     page.wait_for_function(f"() => Math.abs(scrollY - {scrolled}) < 2")
-    complete(page)
+    counted(page)
     assert page.url == address
 
 
@@ -132,11 +141,11 @@ def test_the_table_by_hour_is_the_apis(report: Page) -> None:
         ).to_contain_text(texts[-1])
 
 
-@pytest.mark.parametrize("series", SERIES)
-def test_each_figure_of_the_table_opens_its_calls(report: Page, series: str) -> None:
-    links = report.locator(f"tr[data-series='{series}'] td a")
-    follow(report, links.first)
-    follow(report, links.last)
+def test_each_figure_of_the_table_opens_its_calls(report: Page) -> None:
+    for series in SERIES:
+        links = report.locator(f"tr[data-series='{series}'] td a")
+        follow(report, links.first)
+        follow(report, links.last)
 
 
 def test_an_hour_is_named_by_its_end(report: Page) -> None:
@@ -150,69 +159,66 @@ def test_an_hour_is_named_by_its_end(report: Page) -> None:
     assert times and all(text.startswith(f"{row['hour']:02}:") for text in times)
 
 
-def test_the_reports_own_filters_travel_along(report: Page) -> None:
-    look(report, "/stats?time_from=08:30&time_to=11:15&min_s=20&max_s=700")
-    hours = report.locator("table:has(tr[data-series]) thead th")
+def test_the_reports_own_filters_travel_along(reader: Page) -> None:
+    look(reader, "/stats?time_from=08:30&time_to=11:15&min_s=20&max_s=700")
+    hours = reader.locator("table:has(tr[data-series]) thead th")
     expect(hours).to_have_text(["Час", "9:00", "10:00", "11:00", "12:00", "Всего"])
     for place in (0, -1):
-        follow(report, report.locator("tr[data-series='in'] td a").nth(place))
-    report.locator("tr[data-series='in'] td a").first.click()
-    here = asked(report)
+        follow(reader, reader.locator("tr[data-series='in'] td a").nth(place))
+    reader.locator("tr[data-series='in'] td a").first.click()
+    here = asked(reader)
     assert (here["min_s"], here["max_s"]) == (["20"], ["700"])
     assert here["time_from"][0] >= "08:30"
-    report.go_back()
-    complete(report)
+    reader.go_back()
+    complete(reader)
     for name in ("Входящие. По номерам", "Исходящие. По сотрудникам"):
-        follow(report, block(report, name).locator("td a").first)
+        follow(reader, block(reader, name).locator("td a").first)
 
 
-def test_an_hour_that_no_selection_can_name_is_no_link(report: Page) -> None:
-    """Over midnight a report may hold the beginning and the end of one hour, without its middle."""
-    look(report, "/stats?from=2026-01-01")
-    hours = told(report, "hourly")["rows"]
+def test_an_hour_that_no_selection_can_name_is_no_link(reader: Page) -> None:
+    """Over midnight a reader may hold the beginning and the end of one hour, without its middle."""
+    look(reader, "/stats?from=2026-01-01")
+    hours = told(reader, "hourly")["rows"]
     most, second = sorted(range(24), key=lambda hour: -hours[hour]["in"])[:2]
-    look(report, f"/stats?from=2026-01-01&time_from={most:02}:31&time_to={most:02}:30")
-    cell = report.locator("tr[data-series='in'] td").nth(most)
+    look(reader, f"/stats?from=2026-01-01&time_from={most:02}:31&time_to={most:02}:30")
+    cell = reader.locator("tr[data-series='in'] td").nth(most)
     assert figure(cell.inner_text()) > 0
     expect(cell.locator("a")).to_have_count(0)
-    whole = report.locator("tr[data-series='in'] td").nth(second)
-    follow(report, whole.locator("a"))
+    whole = reader.locator("tr[data-series='in'] td").nth(second)
+    follow(reader, whole.locator("a"))
 
 
-@pytest.mark.parametrize("series", SERIES)
-def test_a_point_opens_its_calls(report: Page, series: str) -> None:
-    hours = told(report, "hourly")["rows"]
-    hour = alone(hours, series)
-    address = report.url
-    report.locator(".chart-box").scroll_into_view_if_needed()
-    report.mouse.click(*spot(report, series, hour))
-    assert opened(report) == hours[hour][series]
-    report.go_back()
-    complete(report)
-    assert report.url == address
-
-
-@pytest.mark.parametrize("series", SERIES)
-def test_a_bar_opens_its_calls(report: Page, series: str) -> None:
-    report.get_by_role("button", name="Гистограмма").click()
-    expect(report.get_by_role("button", name="Гистограмма")).to_have_attribute("aria-pressed", "true")
+def click_each(report: Page, place_of: Callable[[Page, str, int], tuple[float, float]]) -> None:
+    """Click a point or a bar of each series, see its calls, and come back to the same chart."""
     address, hours = report.url, told(report, "hourly")["rows"]
-    hour = alone(hours, series)
-    report.locator(".chart-box").scroll_into_view_if_needed()
-    report.mouse.click(*bar(report, series, hour))
-    assert opened(report) == hours[hour][series]
-    report.go_back()
-    complete(report)
-    assert report.url == address
-    expect(report.get_by_role("button", name="Гистограмма")).to_have_attribute("aria-pressed", "true")
+    for series in SERIES:
+        hour = alone(hours, series)
+        report.locator(".chart-box").scroll_into_view_if_needed()
+        report.mouse.click(*place_of(report, series, hour))
+        assert opened(report) == hours[hour][series], series
+        report.go_back()
+        expect(report.locator(".chart-box .chart")).to_have_attribute("data-drawn", "true")
+        assert report.url == address
+
+
+def test_a_point_opens_its_calls(report: Page) -> None:
+    click_each(report, spot)
+
+
+def test_a_bar_opens_its_calls(report: Page) -> None:
+    bars = report.get_by_role("button", name="Гистограмма")
+    bars.click()
+    expect(bars).to_have_attribute("aria-pressed", "true")
+    click_each(report, bar)
+    expect(bars).to_have_attribute("aria-pressed", "true")
     assert report.evaluate(f"() => ({_CHART})().getOption().series.map(one => one.type)") == ["bar"] * 4
 
 
-def test_a_slice_opens_its_calls(report: Page) -> None:
-    look(report, "/stats?from=2026-01-01")
-    bands = told(report, "durations", "?from=2026-01-01")["rows"]
+def test_a_slice_opens_its_calls(reader: Page) -> None:
+    look(reader, "/stats?from=2026-01-01")
+    bands = told(reader, "durations", "?from=2026-01-01")["rows"]
     place = max(range(5), key=lambda at: bands[at]["calls"])
-    ring = block(report, "Исходящие. Доли").locator(".chart")
+    ring = block(reader, "Исходящие. Доли").locator(".chart")
     ring.scroll_into_view_if_needed()
     x, y = ring.evaluate(
         """(element, at) => {
@@ -222,12 +228,12 @@ def test_a_slice_opens_its_calls(report: Page) -> None:
         }""",
         place,
     )
-    report.mouse.move(x, y)
+    reader.mouse.move(x, y)
     tip = ring.locator(".chart-tip")
     expect(tip).to_contain_text(str(bands[place]["calls"]))
     expect(tip).to_contain_text("%")
-    report.mouse.click(x, y)
-    assert opened(report) == bands[place]["calls"]
+    reader.mouse.click(x, y)
+    assert opened(reader) == bands[place]["calls"]
 
 
 def test_a_new_tab_is_the_readers_choice(report: Page) -> None:
@@ -287,20 +293,20 @@ def test_a_series_is_taken_away_and_back(report: Page) -> None:
     report.wait_for_function(f"() => ({drawn})().length === 2")
 
 
-@pytest.mark.parametrize("name", ["Входящие. Общее количество", "Входящие. По номерам", "Входящие. По сотрудникам"])
-def test_incoming_opens_its_calls(report: Page, name: str) -> None:
-    links = block(report, name).locator("tbody td a")
-    assert links.count() >= 3
-    for place in {0, 1, 2, links.count() - 1}:
-        follow(report, links.nth(place))
-
-
-@pytest.mark.parametrize("name", ["Исходящие. Доли", "Исходящие. По номерам", "Исходящие. По сотрудникам"])
-def test_outgoing_opens_its_calls(report: Page, name: str) -> None:
-    links = block(report, name).locator("tbody td a")
-    assert links.count() >= 3
-    for place in {0, 1, links.count() - 1}:
-        follow(report, links.nth(place))
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Входящие. Общее количество", "Входящие. По номерам", "Входящие. По сотрудникам"),
+        ("Исходящие. Доли", "Исходящие. По номерам", "Исходящие. По сотрудникам"),
+    ],
+    ids=["incoming", "outgoing"],
+)
+def test_the_figures_of_each_table_open_their_calls(report: Page, names: tuple[str, ...]) -> None:
+    for name in names:
+        links = block(report, name).locator("tbody td a")
+        assert links.count() >= 3
+        for place in {0, 1, links.count() - 1}:
+            follow(report, links.nth(place))
 
 
 def test_a_name_and_its_bar_open_the_same_calls(report: Page) -> None:
@@ -326,26 +332,27 @@ def test_longer_than_so_many_seconds(report: Page) -> None:
     expect(shares.get_by_label("Длительность более")).to_have_value("30")
 
 
-def test_missed_and_not_called_back(report: Page) -> None:
-    look(report, "/stats?from=2026-01-01")
-    one = block(report, "Пропущенные без перезвона")
-    found = told(report, "callbacks", "?from=2026-01-01")
+def test_missed_and_not_called_back(reader: Page) -> None:
+    look(reader, "/stats?from=2026-01-01")
+    one = block(reader, "Пропущенные без перезвона")
+    found = told(reader, "callbacks", "?from=2026-01-01")
     assert found["called_back"] > 0 and found["not_called_back"] > 0
     expect(one.locator("tbody td")).to_have_text([str(found[key]) for key in ("not_called_back", "called_back", "missed")])
     expect(one.locator("dd").first).to_have_text(re.compile(r"^(\d+:)?\d+:\d\d$"))
     for place in range(3):
-        follow(report, one.locator("tbody td a").nth(place))
+        follow(reader, one.locator("tbody td a").nth(place))
 
 
 @pytest.mark.parametrize("which", ["", "&heat=in", "&heat=out", "&heat=in_missed"])
-def test_a_weekdays_hour_opens_its_calls(report: Page, served: Served, which: str) -> None:
+def test_a_weekdays_hour_opens_its_calls(reader: Page, served: Served, which: str) -> None:
     first = (served.now - timedelta(days=11)).date()
-    look(report, f"/stats?from={first}{which}&time_from=06:30")
-    cells = block(report, "Дни недели и часы").locator("tbody td.hot a")
+    reader.goto(f"/stats?from={first}{which}&time_from=06:30")
+    counted(reader)
+    cells = block(reader, "Дни недели и часы").locator("tbody td.hot a")
     counts = [figure(text) for text in cells.all_inner_texts()]
-    for place in {0, counts.index(max(counts)), len(counts) - 1}:
-        follow(report, cells.nth(place))
-    follow(report, block(report, "Дни недели и часы").locator("tbody td.all a").first)
+    for place in {0, counts.index(max(counts))}:
+        follow(reader, cells.nth(place))
+    follow(reader, block(reader, "Дни недели и часы").locator("tbody td.all a").first)
 
 
 def test_compared_with_the_period_before(report: Page) -> None:
@@ -373,16 +380,16 @@ def test_compared_with_the_period_before(report: Page) -> None:
     assert opened(report) == earlier
 
 
-def test_what_no_field_shows_is_a_chip_that_can_be_removed(report: Page) -> None:
-    look(report, "/stats?from=2026-01-01")
-    block(report, "Исходящие. По сотрудникам").locator("tr[data-key='421'] td a").first.click()
-    chips = report.get_by_role("list", name="Условия из отчета").get_by_role("listitem")
+def test_what_no_field_shows_is_a_chip_that_can_be_removed(reader: Page) -> None:
+    look(reader, "/stats?from=2026-01-01")
+    block(reader, "Исходящие. По сотрудникам").locator("tr[data-key='421'] td a").first.click()
+    chips = reader.get_by_role("list", name="Условия из отчета").get_by_role("listitem")
     expect(chips).to_have_text(["Сотрудник: Солдатов Н.С. (421)"])
-    narrowed = opened(report)
-    with report.expect_response(re.compile(r"/api/calls\?")):
+    narrowed = opened(reader)
+    with reader.expect_response(re.compile(r"/api/calls\?")):
         chips.get_by_role("button").click()
     expect(chips).to_have_count(0)
-    assert opened(report) > narrowed
+    assert opened(reader) > narrowed
     for address, text in {
         "/?from=2026-01-01&talk_min_s=30&talk_max_s=59": "Разговор 30–59 с",
         "/?from=2026-01-01&talk_min_s=601": "Разговор от 601 с",
@@ -390,28 +397,28 @@ def test_what_no_field_shows_is_a_chip_that_can_be_removed(report: Page) -> None
         "/?from=2026-01-01&weekday=1&weekday=7": "Дни недели: Пн, Вс",
         "/?from=2026-01-01&kind=missed_called_back": "Пропущенные с перезвоном",
     }.items():
-        report.goto(address)
-        settled(report)
+        reader.goto(address)
+        settled(reader)
         expect(chips).to_have_text([text])
         chips.get_by_role("button").click()
         expect(chips).to_have_count(0)
-        assert asked(report).keys() == {"from"}
+        assert asked(reader).keys() == {"from"}
 
 
-def test_long_lists_scroll_inside_their_block(report: Page) -> None:
-    look(report, "/stats?from=2026-01-01")
+def test_long_lists_scroll_inside_their_block(reader: Page) -> None:
+    look(reader, "/stats?from=2026-01-01")
     for name in ("Входящие. По сотрудникам", "Исходящие. По номерам"):
-        scroll = block(report, name).locator(".scroll")
-        assert block(report, name).locator("tbody tr").count() > 20
+        scroll = block(reader, name).locator(".scroll")
+        assert block(reader, name).locator("tbody tr").count() > 20
         assert scroll.evaluate("box => box.scrollHeight > box.clientHeight + 100 && box.clientHeight <= 430")
-        follow(report, block(report, name).locator("tbody td a").last)
+        follow(reader, block(reader, name).locator("tbody td a").last)
 
 
-def test_an_empty_period_says_so(report: Page) -> None:
-    look(report, "/stats?from=2026-01-01&to=2026-01-02")
+def test_an_empty_period_says_so(reader: Page) -> None:
+    look(reader, "/stats?from=2026-01-01&to=2026-01-02")
     for name in ("Входящие. По номерам", "Исходящие. Доли"):
-        expect(block(report, name)).to_contain_text("За выбранный период таких звонков нет")
-    expect(report.locator("section.block a")).to_have_count(0)
+        expect(block(reader, name)).to_contain_text("За выбранный период таких звонков нет")
+    expect(reader.locator("section.block a")).to_have_count(0)
 
 
 @pytest.mark.expects_console_error("status of 503")
@@ -428,37 +435,36 @@ def test_a_report_that_fails_says_so_and_can_be_asked_again(report: Page) -> Non
     complete(report)
 
 
-def test_nothing_moves_while_the_figures_come(report: Page) -> None:
-    report.add_init_script(
+def test_nothing_moves_while_the_figures_come(reader: Page) -> None:
+    reader.add_init_script(
         "window.moved = 0; new PerformanceObserver(list => list.getEntries().forEach(one => window.moved += one.value))"
         ".observe({type: 'layout-shift', buffered: true})"
     )
 
     def late(route: Route) -> None:
-        report.wait_for_timeout(120)
+        reader.wait_for_timeout(120)
         route.continue_()
 
-    report.route("**/api/stats/*", late)
-    look(report, "/stats?compare=1")
-    assert report.evaluate("() => window.moved") < 0.02
-    report.unroute_all()
+    reader.route("**/api/stats/*", late)
+    look(reader, "/stats?compare=1")
+    assert reader.evaluate("() => window.moved") < 0.02
+    reader.unroute_all()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_nothing_serious(report: Page, scheme: str, width: int) -> None:
-    report.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
-    report.set_viewport_size({"width": width, "height": 900})
-    look(report, "/stats?from=2026-01-01&compare=1&longer_than=30&off=in")
-    assert violations(report) == []
-    block(report, "График вызовов").get_by_role("button", name="Экспорт").click()
-    expect(report.get_by_role("menu")).to_be_visible()
-    assert violations(report) == []
-    assert report.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
-    report.goto("/?from=2026-01-01&talk_min_s=30&employee_login=421")
-    expect(report.get_by_role("list", name="Условия из отчета")).to_be_visible()
-    settled(report)
-    assert violations(report) == []
+def test_axe_finds_nothing_serious(reader: Page, width: int) -> None:
+    reader.set_viewport_size({"width": width, "height": 900})
+    look(reader, "/stats?from=2026-01-01&compare=1&longer_than=30&off=in")
+    assert violations(reader) == []
+    block(reader, "График вызовов").get_by_role("button", name="Экспорт").click()
+    expect(reader.get_by_role("menu")).to_be_visible()
+    reader.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    assert violations(reader, COLOURS) == []
+    assert reader.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
+    reader.goto("/?from=2026-01-01&talk_min_s=30&employee_login=421")
+    expect(reader.get_by_role("list", name="Условия из отчета")).to_be_visible()
+    settled(reader)
+    assert_suits_everybody(reader)
 
 
 def test_paper_gets_the_report_and_nothing_else(report: Page) -> None:
@@ -492,8 +498,7 @@ def test_english(report: Page) -> None:
 
 
 def test_charts_come_with_the_report_alone(page: Page, admin_token: str, served: Served) -> None:
-    page.context.add_cookies([{"name": COOKIE, "value": admin_token, "url": served.address}])
-    page.add_init_script("localStorage.setItem('fonoteka.session', 'open')")
+    log_on(page, admin_token, served.address)
     loaded: list[str] = []
     page.on("request", lambda request: loaded.append(request.url))
     page.goto("/")

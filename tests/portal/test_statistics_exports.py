@@ -14,14 +14,17 @@ from xml.etree import ElementTree
 
 import openpyxl
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.portal.browser import at_a_desk, log_on, watched_page
 from tests.portal.reported import admin_token, context, look, report, served
+from tests.portal.served import Served
 from tests.portal.test_statistics import block
 
 # Fixtures, which take the place of conftest's.
 __all__ = ["admin_token", "context", "report", "served"]
 
+_WHOLE = "/stats?from=2026-01-01&compare=1&longer_than=30"
 _SVG = "{http://www.w3.org/2000/svg}"
 _HOURLY, _SHARES, _LINES = "График вызовов", "Исходящие. Доли", "Входящие. По номерам"
 BLOCKS = [
@@ -44,10 +47,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def whole(report: Page) -> Iterator[Page]:
+def whole(reader: Page) -> Page:
     """A report of all there is, compared and with «более N»."""
-    look(report, "/stats?from=2026-01-01&compare=1&longer_than=30")
-    yield report
+    look(reader, _WHOLE)
+    return reader
+
+
+@pytest.fixture(scope="module")
+def kept(browser: Browser, admin_token: str, served: Served) -> Iterator[Page]:
+    """The same report, opened once for the tests that only save its blocks."""
+    with at_a_desk(browser, served.address) as context, watched_page(context, served.address) as page:
+        log_on(page, admin_token, served.address)
+        look(page, _WHOLE)
+        yield page
 
 
 def saved(page: Page, name: str, way: str, folder: Path) -> Path:
@@ -100,14 +112,14 @@ def agree(screen: list[list[str]], found: list[list[str]]) -> None:
 
 @pytest.mark.filterwarnings("ignore:Workbook contains no default style")
 @pytest.mark.parametrize("name", BLOCKS)
-def test_csv_and_xlsx_hold_the_screens_figures(whole: Page, name: str, folder: Path) -> None:
-    screen = on_screen(whole, name)
-    text = saved(whole, name, "CSV", folder).read_bytes()
+def test_csv_and_xlsx_hold_the_screens_figures(kept: Page, name: str, folder: Path) -> None:
+    screen = on_screen(kept, name)
+    text = saved(kept, name, "CSV", folder).read_bytes()
     assert text.startswith(b"\xef\xbb\xbf")
     written = list(csv.reader(text.decode("utf-8-sig").splitlines(), delimiter=";"))
     agree(screen, figures_in(written[1:]))
     assert all(len(row) == len(written[0]) for row in written) and all(written[0])
-    book = openpyxl.load_workbook(BytesIO(saved(whole, name, "XLSX", folder).read_bytes()))
+    book = openpyxl.load_workbook(BytesIO(saved(kept, name, "XLSX", folder).read_bytes()))
     (sheet,) = book.worksheets
     table = [[cell.value for cell in row] for row in sheet.iter_rows()]
     assert table[0][0] == name and str(table[1][0]).startswith("ООО «Акме». Отчет за ")
@@ -123,9 +135,9 @@ def test_csv_and_xlsx_hold_the_screens_figures(whole: Page, name: str, folder: P
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_pdf_is_lines_and_letters_with_the_screens_figures(whole: Page, name: str, folder: Path) -> None:
-    screen = on_screen(whole, name)
-    file = saved(whole, name, "PDF", folder)
+def test_pdf_is_lines_and_letters_with_the_screens_figures(kept: Page, name: str, folder: Path) -> None:
+    screen = on_screen(kept, name)
+    file = saved(kept, name, "PDF", folder)
     text = subprocess.run(["pdftotext", "-layout", file, "-"], capture_output=True, text=True, check=True).stdout
     assert text.strip().startswith(name) and "ООО «Акме». Отчет за " in text
     lines = [plain(line) for line in text.splitlines()]
@@ -139,9 +151,9 @@ def test_pdf_is_lines_and_letters_with_the_screens_figures(whole: Page, name: st
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_svg_and_png_are_the_same_picture(whole: Page, name: str, folder: Path) -> None:
-    screen = on_screen(whole, name)
-    root = ElementTree.fromstring(saved(whole, name, "SVG", folder).read_bytes())  # noqa: S314 (our own)
+def test_svg_and_png_are_the_same_picture(kept: Page, name: str, folder: Path) -> None:
+    screen = on_screen(kept, name)
+    root = ElementTree.fromstring(saved(kept, name, "SVG", folder).read_bytes())  # noqa: S314 (our own)
     lines: dict[str, list[str]] = {}
     for element in root.findall(f"{_SVG}text"):
         lines.setdefault(element.attrib["y"], []).append(plain(element.text or ""))
@@ -153,7 +165,7 @@ def test_svg_and_png_are_the_same_picture(whole: Page, name: str, folder: Path) 
     assert len(table) >= len(screen)
     kinds = {element.tag.removeprefix(_SVG) for element in root.iter()}
     assert kinds <= {"svg", "g", "rect", "path", "text", "defs", "clipPath", "tspan", "circle", "polyline", "polygon", "line"}
-    picture = saved(whole, name, "PNG", folder).read_bytes()
+    picture = saved(kept, name, "PNG", folder).read_bytes()
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", picture[16:24])
     assert (width, height) == (2 * int(root.attrib["width"]), 2 * int(root.attrib["height"]))
@@ -178,9 +190,9 @@ def test_a_long_list_goes_on_over_pages(whole: Page, folder: Path) -> None:
         assert f"{page + 1} из 2" in content and "Сотрудник" in content
 
 
-def test_a_series_taken_away_is_not_drawn(report: Page, folder: Path) -> None:
-    look(report, "/stats?off=in&chart=bars")
-    root = ElementTree.fromstring(saved(report, _HOURLY, "SVG", folder).read_bytes())  # noqa: S314 (our own)
+def test_a_series_taken_away_is_not_drawn(reader: Page, folder: Path) -> None:
+    look(reader, "/stats?off=in&chart=bars")
+    root = ElementTree.fromstring(saved(reader, _HOURLY, "SVG", folder).read_bytes())  # noqa: S314 (our own)
     chart = root.find(f"{_SVG}svg")
     assert chart is not None
     colours = {element.attrib.get("fill") for element in chart.iter()} | {element.attrib.get("stroke") for element in chart.iter()}

@@ -151,6 +151,7 @@ def test_nobody_hears_of_the_session_before_theirs(browsing: BrowserContext, ser
     for page in (old, other):
         sees(page, "83912100022")
         expect(rows(page).filter(has_text="83912100021")).to_have_count(0)
+        all_looked(page)
     assert len(looks) == 2, "one for each page, by the second call"
 
 
