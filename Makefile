@@ -26,7 +26,7 @@ setup-demo: .venv/.ready
 	@sh lab/setup.sh mmdebstrap sip-tester sox espeak-ng
 
 setup-test: setup-demo
-	@sh lab/setup.sh chromium postgresql nginx-light fonts-dejavu-core poppler-utils
+	@sh lab/setup.sh chromium-headless-shell postgresql nginx-light fonts-dejavu-core poppler-utils
 
 demo: setup-demo
 	@$(BIN)/fonoteka demo
@@ -40,7 +40,7 @@ check: .venv/.ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	cd portal && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
-	$(BIN)/python -m pytest -q tests/unit tests/docs
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile tests/unit tests/docs
 
 # The layers that run in this process. Parts that tests start as programs of their own do not count.
 coverage: setup-test

@@ -1,7 +1,7 @@
 """Run the whole suite in two lanes side by side: `python -m tests.run` (what `make test` calls).
 
 The tests on a real Asterisk mostly wait for telephones; the other lane uses the processors
-meanwhile and yields to them (nice). All parts run, whatever fails; the exit code is 1 if any part
+meanwhile. All parts run, whatever fails; the exit code is 1 if any part
 failed. Each part writes `build/junit-PART.xml`, which holds the time of every test.
 """
 
@@ -24,12 +24,12 @@ _PARTS: Final = {
     "portal": (*_TWO_WORKERS, "tests/portal"),
 }
 _LANES: Final = (("pbx",), ("code", "portal"))
-_IS_ROOT: Final = os.getuid() == 0
-# Chromium, started by root, would raise its own priority above the telephones' and, worse, above
-# that of the API which it asks: without CAP_SYS_NICE it cannot.
-_NICE: Final = {
-    "pbx": ("nice", "-n", "-10") if _IS_ROOT else (),
-    **dict.fromkeys(("code", "portal"), ("nice", "-n", "10", *(("setpriv", "--bounding-set=-sys_nice") if _IS_ROOT else ()))),
+# Telephones and their tests come before all other work of the machine. Chromium, started by root,
+# would raise its own priority: without CAP_SYS_NICE it cannot.
+_PREFIX: Final = {
+    "pbx": ("nice", "-n", "-10"),
+    "code": (),
+    "portal": ("setpriv", "--bounding-set=-sys_nice") if os.getuid() == 0 else (),
 }
 
 
@@ -38,7 +38,7 @@ def _run(part: str) -> tuple[str, int, str]:
     command = [sys.executable, "-m", "pytest", "--durations=50", f"--junitxml={_report(part)}", *_PARTS[part]]
     last = "no output"
     with subprocess.Popen(
-        [*_NICE[part], *command], cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        [*_PREFIX[part], *command], cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

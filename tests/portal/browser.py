@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request,
 
 from api.dependencies.access import COOKIE
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"  # the same engine without the windows: a sixth less work
 FLAGS = [
     "--headless",
     "--no-sandbox",
