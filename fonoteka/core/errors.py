@@ -18,7 +18,7 @@
     │   ├── IntakeRefused    a report or recording will never be accepted     → 422
     │   │   ├── DomainNotServed      its domain is not one of the PBX
     │   │   ├── DomainChanged        its call is of another domain
-    │   │   ├── SegmentOfOtherDomain it names a segment of a call that it may not change
+    │   │   ├── SegmentOfOtherCall   it names a segment of a call that it may not change
     │   │   └── CallHeld             its call is under legal hold
     │   ├── AudioStored      a segment has other audio already → 409
     │   └── IntakeDeferred   a report or recording may be accepted later      → 409
@@ -126,10 +126,10 @@ class DomainChanged(IntakeRefused):
     counted_as: ClassVar[str] = "domain_changed"
 
 
-class SegmentOfOtherDomain(IntakeRefused):
+class SegmentOfOtherCall(IntakeRefused):
     """A report names a segment of a call of another domain, or of a held call; it stays there."""
 
-    counted_as: ClassVar[str] = "segment_of_other_domain"
+    counted_as: ClassVar[str] = "segment_of_other_call"
 
 
 class CallHeld(IntakeRefused):

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import CallReport, Reason, SegmentReport
-from fonoteka.core.errors import SegmentOfOtherDomain
+from fonoteka.core.errors import SegmentOfOtherCall
 from fonoteka.core.naming import call_id
 from store.database.schema import calls, segments
 from store.intake.bounds import FROZEN
@@ -36,7 +36,7 @@ class _Owner:
 
 async def within_domains(
     connection: AsyncConnection, pbx_id: int, incoming: Sequence[IncomingReport]
-) -> tuple[list[IncomingReport], list[SegmentOfOtherDomain]]:
+) -> tuple[list[IncomingReport], list[SegmentOfOtherCall]]:
     """Return the reports without segments and merges that do not count, and the refusals."""
     names = dict.fromkeys(segment.name for item in incoming for segment in item.report.segments)
     owners = await _owners(connection, pbx_id, list(names))
@@ -52,7 +52,7 @@ async def within_domains(
         )
         if len(own) < len(report.segments):
             refusals.append(
-                SegmentOfOtherDomain(f"call {report.linkedid!r} names segments of a call of another domain or a held one")
+                SegmentOfOtherCall(f"call {report.linkedid!r} names segments of a call of another domain or a held one")
             )
         target = targets.get(call_id(report.pbx, report.merged_into)) if report.merged_into else None
         if target is not None and target.is_closed_to(public_id, item.domain_id):

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.agent_protocol import CallReceipt, RecordingReceipt
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.errors import AudioStored, IntakeDeferred, IntakeRefused, SegmentOfOtherDomain
+from fonoteka.core.errors import AudioStored, IntakeDeferred, IntakeRefused, SegmentOfOtherCall
 from fonoteka.core.manifest import Manifest, Mixed
 from fonoteka.core.naming import content_digest, peaks_key, recording_key
 from store.audit.write import Actor, write_entry
@@ -185,7 +185,7 @@ async def _delete(store: Store, key: str) -> None:
 
 async def _write_recording(
     connection: AsyncConnection, pbx: Pbx, place: Place, mixed: Mixed, object_key: str, now: datetime
-) -> tuple[list[CallChange], list[SegmentOfOtherDomain]]:
+) -> tuple[list[CallChange], list[SegmentOfOtherCall]]:
     """Write the call and its segment; return the changes and refusals. Raises IntakeDeferred."""
     manifest = place.manifest
     incoming = IncomingReport(domain_id=place.domain_id, report=manifest.call, arrived=_segment(manifest, mixed))

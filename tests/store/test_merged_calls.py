@@ -39,9 +39,7 @@ async def test_one_row_has_the_recordings_of_both(store: Store, pbx: Pbx, order:
 
 
 @pytest.mark.parametrize("batch", [[MERGED, PART], [MERGED]], ids=["merge", "its first half"])
-async def test_a_legal_hold_passes_to_the_call_that_a_call_is_merged_into(
-    store: Store, pbx: Pbx, batch: list[CallReport]
-) -> None:
+async def test_a_legal_hold_passes_to_the_call_that_a_call_is_merged_into(store: Store, pbx: Pbx, batch: list[CallReport]) -> None:
     await upsert_calls(store, pbx, [CUSTOMER, replace(ASKING, ended_at=None)])
     scope, by = await scope_of(store), Actor(login="900", address="127.0.0.1")
     assert await set_legal_hold(store, scope, call_id(ASKING.pbx, ASKING.linkedid), legal_hold=True, why="", by=by, now=BEGIN)
