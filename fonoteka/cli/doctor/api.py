@@ -36,7 +36,7 @@ async def check(configuration: Configuration) -> AsyncIterator[Finding | DomainS
             )
             if answer.is_success:
                 settings = _SETTINGS.validate_json(answer.content) if answer.content else DomainSettings(version=0)
-                yield _serves_named_domains(configuration, settings)
+                yield served_domains(configuration, settings)
                 yield _has_users(settings)
                 yield settings
     except (httpx.HTTPError, ValidationError) as error:
@@ -56,7 +56,8 @@ async def _ready(http: httpx.AsyncClient, base: str) -> Finding:
     )
 
 
-def _serves_named_domains(configuration: Configuration, settings: DomainSettings) -> Finding:
+def served_domains(configuration: Configuration, settings: DomainSettings) -> Finding:
+    """Find whether somebody has named the domains that this PBX serves."""
     name, names = configuration.pbx.name, " ".join(f"--domain {domain.name}" for domain in settings.domains)
     return Finding(
         part="api",
