@@ -68,16 +68,19 @@ class Bounds:
         return stored is not None and stored.is_frozen
 
 
-async def read_bounds(connection: AsyncConnection, pbx: Pbx, reports: Iterable[CallReport], *, lock: bool = False) -> Bounds:
+async def read_bounds(
+    connection: AsyncConnection, pbx: Pbx, reports: Iterable[CallReport], *, lock: bool = False, also: Iterable[int] = ()
+) -> Bounds:
     """Read the bounds of reports.
 
-    With `lock` the PBX and the domains of the reports are locked until the transaction ends, so
-    that no legal hold begins meanwhile (`store.retention.legal_hold` locks the domain too).
+    With `lock` the PBX, the domains of the reports and the domains with the keys `also` are locked
+    until the transaction ends, so that no legal hold begins meanwhile
+    (`store.retention.legal_hold` locks the domain too).
     """
     served = await served_domains(connection, pbx.id, lock=lock)
     named = list(reports)
     if lock:
-        ids = {served.ids[report.domain] for report in named if report.domain in served.ids}
+        ids = {served.ids[report.domain] for report in named if report.domain in served.ids} | set(also)
         await connection.execute(
             select(domains.c.id).where(domains.c.id.in_(ids)).order_by(domains.c.id).with_for_update(key_share=True)
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.agent_protocol import CallReceipt, RecordingReceipt
@@ -112,11 +112,10 @@ async def store_recording(
             if (stored := _kept_audio(store, place, mixed)) is None:
                 written, strangers = await _write_recording(connection, pbx, place, mixed, key, now)
     except IntakeRefused:
-        await _delete(store, key)
+        await _delete_unless_stored(store, pbx, manifest.name, key)
         raise
     if stored is not None:  # another request has stored the recording meanwhile
-        if stored.object_key != key:
-            await _delete(store, key)
+        await _delete_unless_stored(store, pbx, manifest.name, key)
         return await _answer_stored(store, place, stored, mixed, by, now)
     change, *others = written
     return RecordingTaken(receipt=_receipt(place, arrived), change=change, others=tuple(others), refusals=tuple(strangers))
@@ -177,8 +176,12 @@ async def _store_objects(
     return key
 
 
-async def _delete(store: Store, key: str) -> None:
-    """Delete objects that no segment has."""
+async def _delete_unless_stored(store: Store, pbx: Pbx, segment: str, key: str) -> None:
+    """Delete the objects of a refused recording, unless an equal one was stored meanwhile."""
+    query = select(segments.c.object_key).where(segments.c.pbx_id == pbx.id, segments.c.name == segment)
+    async with store.reading() as connection:
+        if (await connection.execute(query)).scalar() == key:
+            return
     await store.objects.delete(key)
     await store.objects.delete(peaks_key(key))
 

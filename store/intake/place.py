@@ -59,7 +59,9 @@ async def find_place(connection: AsyncConnection, pbx: Pbx, manifest: Manifest, 
     move to the call that reports it. A held call takes the audio that it lacks, and changes in
     nothing else. Raises IntakeRefused and IntakeDeferred.
     """
-    bounds = await read_bounds(connection, pbx, [manifest.call], lock=lock)
+    before = await _stored_segment(connection, pbx, manifest.name) if lock else None
+    also = [before.domain_id] if before is not None else []
+    bounds = await read_bounds(connection, pbx, [manifest.call], lock=lock, also=also)
     if problem := bounds.domain_problem(manifest.call):
         raise problem
     domain_id, is_frozen = bounds.served.ids[manifest.call.domain], bounds.is_frozen(manifest.call.linkedid)
