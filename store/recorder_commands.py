@@ -4,22 +4,28 @@ A command has one answer: the agent's, or WITHDRAWN after the sender waited too 
 the agent has taken cannot be withdrawn: it may have been carried out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fonoteka.core.agent_protocol import Command
+from fonoteka.core.agent_protocol import Command, Refusal
 from fonoteka.core.call_report import Action
-from store.database.schema import commands, pbxs
+from fonoteka.core.errors import DomainNotServed
+from fonoteka.core.naming import call_id
+from store.database.schema import calls, commands, pbxs
 from store.database.store import Store
 from store.people.accounts import Pbx
+from store.people.served_domains import served_domains
 
 LASTS: Final = timedelta(seconds=10)  # older commands are not carried out
 _REMOVED_AFTER: Final = timedelta(minutes=1)
 DONE: Final = "done"
 WITHDRAWN: Final = "withdrawn"
+NOT_SERVED: Final = Refusal.CALL_IS_OVER.value  # over for the PBX, which no longer serves the domain
 TAKEN: Final = "taken"  # stands for the answer until the agent gives one
 
 
@@ -43,28 +49,65 @@ async def ask(store: Store, *, pbx: str, linkedid: str, action: Action, login: s
         return int(added.scalar_one())
 
 
-async def take(store: Store, pbx: Pbx, after: int, now: datetime) -> Sequence[Command]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TakenCommands:
+    """The commands that an agent carries out, and how many were refused in its place."""
+
+    commands: tuple[Command, ...]
+    refused: int
+
+
+async def take(store: Store, pbx: Pbx, after: int, now: datetime) -> TakenCommands:
     """Take the commands of a PBX after a given id.
 
-    Each command is taken once; withdrawn and old ones are left out.
+    Each command is taken once; withdrawn and old ones are left out. A command for a call of a
+    domain that the PBX does not serve is answered with NOT_SERVED and not handed out.
     """
     wanted = (commands.c.pbx_id == pbx.id) & (commands.c.id > after) & commands.c.answer.is_(None)
     query = select(commands).where(wanted, commands.c.asked_at > now - LASTS).order_by(commands.c.id)
     async with store.reading() as connection:
         rows = (await connection.execute(query)).all()
-    if rows:
-        free = update(commands).where(commands.c.id.in_([row.id for row in rows]), commands.c.answer.is_(None))
-        async with store.writing() as connection:
-            taken = set((await connection.execute(free.values(answer=TAKEN).returning(commands.c.id))).scalars())
-        rows = [row for row in rows if row.id in taken]
-    return [Command(id=row.id, linkedid=row.linkedid, action=Action(row.action), login=row.login) for row in rows]
+        foreign = await _calls_not_served(connection, pbx, {row.linkedid for row in rows}) if rows else frozenset()
+    if not rows:
+        return TakenCommands(commands=(), refused=0)
+    own = [row for row in rows if row.linkedid not in foreign]
+    async with store.writing() as connection:
+        taken = await _answer_free(connection, [row.id for row in own], TAKEN)
+        refused = await _answer_free(connection, [row.id for row in rows if row.linkedid in foreign], NOT_SERVED)
+    handed = [row for row in own if row.id in taken]
+    return TakenCommands(
+        commands=tuple(Command(id=row.id, linkedid=row.linkedid, action=Action(row.action), login=row.login) for row in handed),
+        refused=len(refused),
+    )
+
+
+async def _answer_free(connection: AsyncConnection, ids: Sequence[int], text: str) -> set[int]:
+    """Answer those of the commands that have no answer; return their ids."""
+    if not ids:
+        return set()
+    free = update(commands).where(commands.c.id.in_(ids), commands.c.answer.is_(None))
+    return set((await connection.execute(free.values(answer=text).returning(commands.c.id))).scalars())
+
+
+async def _calls_not_served(connection: AsyncConnection, pbx: Pbx, linkedids: Collection[str]) -> frozenset[str]:
+    """Return the linkedids of stored calls of domains that a PBX does not serve."""
+    served = await served_domains(connection, pbx.id)
+    public_ids = [call_id(pbx.name, linkedid) for linkedid in linkedids]
+    query = select(calls.c.linkedid).where(calls.c.public_id.in_(public_ids), calls.c.domain_id.not_in(served.ids.values()))
+    return frozenset((await connection.execute(query)).scalars())
 
 
 async def answer(store: Store, pbx: Pbx, command_id: int, text: str) -> None:
-    """Store the answer of a PBX to one of its commands; only the first answer counts."""
+    """Store the answer of a PBX to one of its commands; only the first answer counts.
+
+    Raises DomainNotServed if the command's call is of a domain that the PBX does not serve.
+    """
     command = (commands.c.id == command_id) & (commands.c.pbx_id == pbx.id)
     unanswered = update(commands).where(command, commands.c.answer.is_(None) | (commands.c.answer == TAKEN))
     async with store.writing() as connection:
+        linkedid = (await connection.execute(select(commands.c.linkedid).where(command))).scalar()
+        if linkedid is not None and await _calls_not_served(connection, pbx, [linkedid]):
+            raise DomainNotServed(f"command {command_id} is for a call of a domain that PBX {pbx.name!r} does not serve")
         await connection.execute(unanswered.values(answer=text))
 
 

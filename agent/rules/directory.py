@@ -6,10 +6,13 @@ parties.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from agent.calls.call_state import Call, Channel
 from fonoteka.core.domains import Domain, DomainSettings, User
 from fonoteka.core.phone_numbers import normalise
+
+_MOST_NUMBERS: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +93,29 @@ class Directory:
     def _by_endpoint(self) -> dict[str, DomainIndex]:
         return {endpoint: domain for domain in self.domains for user in domain.settings.users for endpoint in user.endpoints}
 
-    def domain_of(self, call: Call) -> DomainIndex | None:
-        """Return the domain of a call: of its first user, else of the dialled number.
+    @cached_property
+    def _by_number(self) -> dict[str, DomainIndex | None]:
+        return {}
 
-        If neither is known and the PBX has one domain only, the call belongs to that domain.
+    def domain_of(self, call: Call) -> DomainIndex | None:
+        """Return the domain of a call: of its origin, of the dialled number, or of its first user.
+
+        The order is that in which they become known: the store refuses a call whose domain changes.
+        If none is known and the PBX has one domain only, the call belongs to that domain.
         """
-        for channel in call.channels.values():
-            domain = self._by_endpoint.get(channel.endpoint)
-            if domain is not None:
-                return domain
-        dialled = call.origin.exten if call.origin is not None else ""
-        by_number = (domain for domain in self.domains if dialled and domain.own_number(dialled))
-        return next(by_number, self.domains[0] if len(self.domains) == 1 else None)
+        origin = call.origin
+        domain = self._by_endpoint.get(origin.endpoint) if origin is not None else None
+        if domain is None and origin is not None and origin.exten:
+            domain = self._of_number(origin.exten)
+        if domain is None:
+            of_users = (self._by_endpoint.get(channel.endpoint) for channel in call.channels.values())
+            domain = next(filter(None, of_users), None)
+        return domain or (self.domains[0] if len(self.domains) == 1 else None)
+
+    def _of_number(self, dialled: str) -> DomainIndex | None:
+        """Return the domain that has a number. It is asked for at each event, and parsed once."""
+        if dialled not in self._by_number:
+            if len(self._by_number) >= _MOST_NUMBERS:
+                self._by_number.clear()
+            self._by_number[dialled] = next((domain for domain in self.domains if domain.own_number(dialled)), None)
+        return self._by_number[dialled]

@@ -1,7 +1,6 @@
 """The client of `/agent/v1` (see `fonoteka.core.agent_protocol`)."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -13,7 +12,7 @@ from agent.shipping.upload import stream_last_part
 from fonoteka.core.agent_protocol import CallReceipts, Command, CommandOutcome, Commands, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
-from fonoteka.core.errors import ShipError, ShipRefused
+from fonoteka.core.errors import AlreadyShipped, ShipError, ShipRefused
 from fonoteka.core.manifest import MANIFEST_FILE, MIXED_FILE, Mixed
 
 T = TypeVar("T")
@@ -25,6 +24,7 @@ _COMMANDS: Final = TypeAdapter(Commands)
 _OUTCOME: Final = TypeAdapter(CommandOutcome)
 _SETTINGS: Final = TypeAdapter(DomainSettings)
 _FINAL: Final = frozenset({400, 413, 422})  # the same request will be refused again
+_AUDIO_STORED: Final = "/problems/audio-stored"
 _JSON: Final = {"Content-Type": "application/json"}
 _UPLOAD_TIMEOUT: Final = httpx.Timeout(30, write=300, read=300)
 
@@ -97,13 +97,11 @@ class ApiClient:
         except httpx.HTTPError as error:
             raise ShipError(f"agent.api = {self._base_url}: {error or type(error).__name__}") from error
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise ShipError(
-                f"agent.api = {self._base_url} does not know agent.token: register this PBX there with `fonoteka pbx add NAME`"
-            )
+            mend = "register this PBX there with `fonoteka pbx add NAME --domain …`"
+            raise ShipError(f"agent.api = {self._base_url} does not know agent.token: {mend}")
         if response.is_error:
-            refusal = ShipRefused if response.status_code in _FINAL else ShipError
             address = request.url.copy_with(query=None)
-            raise refusal(f"agent.api = {address}: {response.status_code} {_problem(response)}")
+            raise _refusal(response)(f"agent.api = {address}: {response.status_code} {_problem(response)}")
         return response
 
     def _read(self, response: httpx.Response, shape: TypeAdapter[T]) -> T:
@@ -120,10 +118,23 @@ def _read_documents(folder: Path, mixed: Mixed) -> tuple[dict[str, str], int]:
     return documents, (folder / mixed.audio_file).stat().st_size
 
 
+def _refusal(response: httpx.Response) -> type[ShipError]:
+    """Return the error of a response: whether the same request may be accepted later."""
+    if _document(response).get("type") == _AUDIO_STORED:
+        return AlreadyShipped
+    return ShipRefused if response.status_code in _FINAL else ShipError
+
+
 def _problem(response: httpx.Response) -> str:
     """Return the detail of an RFC 9457 document, or the beginning of any other body."""
+    document = _document(response)
+    return str(document.get("detail") or document.get("title")) if document else response.text[:200]
+
+
+def _document(response: httpx.Response) -> dict[str, Any]:
+    """Return the RFC 9457 document of a response; empty for any other body."""
     try:
-        problem = response.json()
-        return str(problem.get("detail") or problem.get("title"))
-    except (json.JSONDecodeError, AttributeError):
-        return response.text[:200]
+        document = response.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

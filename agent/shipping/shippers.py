@@ -12,7 +12,7 @@ from agent.shipping.api_client import ApiClient
 from fonoteka.core.agent_protocol import CallReceipt
 from fonoteka.core.backoff import Backoff
 from fonoteka.core.call_report import CallReport, Reason
-from fonoteka.core.errors import ShipError, ShipRefused, SpoolError
+from fonoteka.core.errors import AlreadyShipped, ShipError, ShipRefused, SpoolError
 from fonoteka.core.manifest import Failure, Mixed, read_manifest, read_mixed, write_failure
 from fonoteka.core.spool import ItemState, Spool
 
@@ -109,15 +109,19 @@ class RecordingShipper:
     async def _ship(self, folder: Path) -> None:
         """Ship a recording, and remove its folder. Raises ShipError if the API fails.
 
-        A recording that is damaged, or that the API refuses, is moved to `rejected/`.
+        A recording that is damaged, or that the API refuses, is moved to `rejected/`. If the API
+        has other audio of the recording, the call has its audio: the recording counts as shipped.
         """
         try:
             manifest, mixed = read_manifest(folder), read_mixed(folder)
             await self._deliver(folder, mixed)
+        except AlreadyShipped as error:
+            self._reported.add(folder.name)
+            self._set_aside(folder, error)
+            self._shipped(folder, manifest.call.linkedid)
+            return
         except (SpoolError, ShipRefused, OSError, UnicodeError) as error:
-            _log.error("recording.set_aside", segment=folder.name, reason=str(error))
-            write_failure(folder, Failure(reason=Reason.AUDIO_DAMAGED, detail=str(error)))
-            self._spool.move(folder, ItemState.REJECTED)
+            self._set_aside(folder, error)
             return
         _log.info(
             "recording.shipped",
@@ -128,6 +132,11 @@ class RecordingShipper:
         )
         await asyncio.to_thread(shutil.rmtree, folder)
         self._shipped(folder, manifest.call.linkedid)
+
+    def _set_aside(self, folder: Path, error: Exception) -> None:
+        _log.error("recording.set_aside", segment=folder.name, reason=str(error))
+        write_failure(folder, Failure(reason=Reason.AUDIO_DAMAGED, detail=str(error)))
+        self._spool.move(folder, ItemState.REJECTED)
 
     async def _deliver(self, folder: Path, mixed: Mixed) -> None:
         receipt = await self._api.put_recording(folder, mixed)

@@ -25,6 +25,9 @@ class Metrics:
         self._recordings = Counter(
             "fonoteka_recordings", "Ended calls by what became of the recording", ["state", "reason"], registry=self.registry
         )
+        self._refused = Counter(
+            "fonoteka_agent_refused", "What agents sent and the store refused", ["pbx", "reason"], registry=self.registry
+        )
         self._visible = Histogram(
             "fonoteka_call_visible_seconds", "From hangup to the row's end in the index", buckets=_SECONDS, registry=self.registry
         )
@@ -45,6 +48,10 @@ class Metrics:
             self._recordings.labels(change.recording, change.reason or "").inc()
             if change.recording in _AUDIBLE:
                 self._ready.observe(since_hangup_s)
+
+    def count_refused(self, pbx: str, reason: str, number: int = 1) -> None:
+        """Count reports, recordings and commands of a PBX that were refused."""
+        self._refused.labels(pbx, reason).inc(number)
 
     def text(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

@@ -12,7 +12,17 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.schemas import models
-from fonoteka.core.errors import ChecksumWrong, IntakeDeferred, IntakeRefused, ObjectsFull, StoreError
+from fonoteka.core.errors import (
+    AudioStored,
+    CallHeld,
+    ChecksumWrong,
+    DomainChanged,
+    DomainNotServed,
+    IntakeDeferred,
+    IntakeRefused,
+    ObjectsFull,
+    StoreError,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -46,9 +56,14 @@ def invalid(where: str, message: str) -> RequestValidationError:
 
 
 _BY_STATUS: Final = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
-# After 422 or 413 an agent sets the report aside for good; after any other error it sends it again.
+# After 413, 422 and `audio-stored` an agent sets the report aside for good; after any other error
+# it sends it again.
 _BY_EXCEPTION: Final[dict[type[Exception], tuple[int, str]]] = {
     IntakeRefused: (422, "intake-refused"),
+    DomainNotServed: (422, "domain-not-served"),
+    DomainChanged: (422, "domain-changed"),
+    CallHeld: (422, "call-held"),
+    AudioStored: (409, "audio-stored"),
     IntakeDeferred: (409, "not-yet-taken"),
     ChecksumWrong: (422, "checksum-wrong"),
     ObjectsFull: (507, "storage-full"),

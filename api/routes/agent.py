@@ -1,6 +1,7 @@
 """`/agent/v1`: the protocol between agents and the store (`fonoteka.core.agent_protocol`)."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
@@ -10,16 +11,17 @@ from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
 from api.audio.peaks import StoredPeaks
-from api.dependencies.access import Agent
+from api.dependencies.access import Agent, address_of
 from api.dependencies.services import Services, Shared
 from api.http.problems import Problem, Responses, invalid
 from api.schemas import models
 from fonoteka.core.agent_protocol import CallReceipt, CallReceipts, Command, CommandOutcome, Commands, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
+from fonoteka.core.errors import AudioStored, DomainChanged, DomainNotServed, IntakeRefused
 from fonoteka.core.manifest import Manifest, Mixed
 from store import recorder_commands as commands
-from store.intake.intake import store_recording, upsert_calls
+from store.intake.intake import CallsTaken, store_recording, upsert_calls
 from store.people.accounts import Pbx
 from store.provisioning.directory import domain_settings
 
@@ -84,14 +86,17 @@ async def _poll_slot(pbx: Agent, services: Shared) -> AsyncIterator[None]:
     responses=_TOO_MANY | {204: {"description": "no other settings"}},
 )
 async def get_settings(
-    _pbx: Agent,
+    pbx: Agent,
     services: Shared,
     known: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     wait_s: Annotated[float, Query(ge=0, le=60)] = 0,
 ) -> DomainSettings | Response:
-    """Return the settings if their version is not `known`, or changes within `wait_s` seconds."""
+    """Return the settings if their version is not `known`, or changes within `wait_s` seconds.
+
+    They have the domains that the PBX serves.
+    """
     if await services.settings.has_changed(known, wait_s):
-        return await domain_settings(services.store)
+        return await domain_settings(services.store, pbx)
     return Response(status_code=204)
 
 
@@ -108,7 +113,11 @@ async def get_commands(
     async def pending() -> Sequence[Command] | None:
         if await request.is_disconnected():  # an agent that died must not take commands from the next
             return ()
-        return await commands.take(services.store, pbx, after, datetime.now(UTC)) or None
+        taken = await commands.take(services.store, pbx, after, datetime.now(UTC))
+        if taken.refused:
+            services.metrics.count_refused(pbx.name, DomainNotServed.counted_as, taken.refused)
+            services.commands.wake()
+        return taken.commands or None
 
     return Commands(commands=tuple(await services.commands.first_result(pending, wait_s) or ()))
 
@@ -116,14 +125,21 @@ async def get_commands(
 # The routes read these bodies themselves: FastAPI would read a long one before it authenticates.
 @router.post("/commands/{id}", operation_id="agentCommandOutcome", status_code=204, openapi_extra={"requestBody": _OUTCOME_BODY})
 async def put_outcome(id: Annotated[int, Path(ge=0, lt=2**63)], pbx: Agent, services: Shared, request: Request) -> None:
-    """Store the outcome of a command, and the call after it."""
+    """Store the outcome of a command, and the call after it.
+
+    422 if the call is of a domain that the PBX does not serve, or of another one than it was.
+    """
     try:
         outcome = _OUTCOME.validate_json(await request.body())
     except ValidationError as error:
         raise invalid("body", _first_error(error)) from error
     if outcome.report is not None:
-        await _store_calls(services, pbx, [outcome.report])
-    await commands.answer(services.store, pbx, id, outcome.refusal or commands.DONE)
+        stored = await _store_calls(services, pbx, [outcome.report])
+        for refusal in stored.refusals:
+            if isinstance(refusal, DomainNotServed | DomainChanged):
+                raise refusal
+    with _counting(services, pbx):
+        await commands.answer(services.store, pbx, id, outcome.refusal or commands.DONE)
     services.commands.wake()
 
 
@@ -131,17 +147,34 @@ async def put_outcome(id: Annotated[int, Path(ge=0, lt=2**63)], pbx: Agent, serv
 async def put_calls(pbx: Agent, services: Shared, request: Request) -> CallReceipts:
     """Store reports of calls; each report gets its own receipt."""
     reports = _reports(await request.body())
-    receipts = iter(await _store_calls(services, pbx, [report for report in reports if isinstance(report, CallReport)]))
+    stored = await _store_calls(services, pbx, [report for report in reports if isinstance(report, CallReport)])
+    receipts = iter(stored.receipts)
     return CallReceipts(receipts=tuple(next(receipts) if isinstance(report, CallReport) else report for report in reports))
 
 
-async def _store_calls(services: Services, pbx: Pbx, reports: Sequence[CallReport]) -> tuple[CallReceipt, ...]:
-    stored = await upsert_calls(services.store, pbx, reports)
+async def _store_calls(services: Services, pbx: Pbx, reports: Sequence[CallReport]) -> CallsTaken:
     now = datetime.now(UTC)
+    stored = await upsert_calls(services.store, pbx, reports, now=now)
+    _count(services, pbx, stored.refusals)
     for change in stored.changes:
         services.metrics.count(change, now)
         services.live.publish(change, recording_only=False)
-    return stored.receipts
+    return stored
+
+
+def _count(services: Services, pbx: Pbx, refusals: Iterable[IntakeRefused | AudioStored]) -> None:
+    for refusal in refusals:
+        services.metrics.count_refused(pbx.name, refusal.counted_as)
+
+
+@contextmanager
+def _counting(services: Services, pbx: Pbx) -> Iterator[None]:
+    """Count the refusal that the block raises."""
+    try:
+        yield
+    except (IntakeRefused, AudioStored) as refusal:
+        _count(services, pbx, [refusal])
+        raise
 
 
 @router.put(
@@ -151,7 +184,10 @@ async def _store_calls(services: Services, pbx: Pbx, reports: Sequence[CallRepor
     responses={409: {"model": models.Problem}, 507: {"model": models.Problem}},
 )
 async def put_recording(segment: str, pbx: Agent, services: Shared, request: Request) -> RecordingReceipt:
-    """Store a recording; a receipt is sent when it is on the disk and in the index."""
+    """Store a recording; a receipt is sent when it is on the disk and in the index.
+
+    Stored audio never changes: 409 `audio-stored` for other bytes of a stored recording.
+    """
     now = datetime.now(UTC)
     async with request.form(max_files=1, max_fields=len(_DOCUMENTS)) as form:
         manifest, mixed = _document(form, "manifest", _MANIFEST), _document(form, "mixed", _MIXED)
@@ -161,7 +197,10 @@ async def put_recording(segment: str, pbx: Agent, services: Shared, request: Req
         if not peaks.fit(mixed.duration_ms):
             raise invalid("peaks", "are of something longer than the audio")
         content, audio = peaks.model_dump_json().encode(), _blocks(_file(form, "audio"))
-        stored = await store_recording(services.store, pbx, manifest, mixed, content, audio, now)
+        address = address_of(request)
+        with _counting(services, pbx):
+            stored = await store_recording(services.store, pbx, manifest, mixed, content, audio, now, address=address)
+    _count(services, pbx, stored.refusals)
     if stored.change is not None:
         services.metrics.count(stored.change, now)
         services.live.publish(stored.change, recording_only=True)

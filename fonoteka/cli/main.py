@@ -179,22 +179,39 @@ def apply(
             print(line)
 
 
+_DOMAIN_HELP = "A domain that the PBX serves; may be repeated."
+Domains = Annotated[list[str] | None, typer.Option("--domain", metavar="NAME", help=_DOMAIN_HELP)]
+AllDomains = Annotated[bool, typer.Option("--all-domains", help="The PBX serves every domain, also later ones.")]
+
+
 @pbx_app.command("add")
-def pbx_add(name: str, config: Config = None) -> None:
-    """Register a PBX and print its token; the token is not stored."""
-    from store.database.store import Store
-    from store.people.accounts import add_pbx
+def pbx_add(name: str, domain: Domains = None, all_domains: AllDomains = False, config: Config = None) -> None:
+    """Register a PBX and the domains it serves; print its token, which is not stored."""
+    from fonoteka.cli import pbx
+
+    names = pbx.chosen_domains(domain, all_domains=all_domains)
+    configuration, _ = _load(config)
+    print(asyncio.run(pbx.add(configuration, name, names)))
+
+
+@pbx_app.command("domains")
+def pbx_domains(name: str, domain: Domains = None, all_domains: AllDomains = False, config: Config = None) -> None:
+    """Replace the domains that a registered PBX serves. Its token stays."""
+    from fonoteka.cli import pbx
+
+    names = pbx.chosen_domains(domain, all_domains=all_domains)
+    configuration, _ = _load(config)
+    asyncio.run(pbx.set_domains(configuration, name, names))
+
+
+@pbx_app.command("list")
+def pbx_list(config: Config = None) -> None:
+    """Print the registered PBXs, each with the domains it serves."""
+    from fonoteka.cli import pbx
 
     configuration, _ = _load(config)
-
-    async def work() -> str:
-        store = await Store.open(configuration.store)
-        try:
-            return await add_pbx(store, name)
-        finally:
-            await store.close()
-
-    print(asyncio.run(work()))
+    for line in asyncio.run(pbx.listed(configuration)):
+        print(line)
 
 
 @user_app.command("passwd")

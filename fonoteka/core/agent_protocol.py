@@ -13,8 +13,12 @@ JSON over HTTP, with `Authorization: Bearer <token of the PBX>`:
 
 All requests are idempotent: the newest revision of a call counts, and the same recording sent twice
 is stored once. The agent deletes a recording only when the receipt names the SHA-256 that the agent
-computed. Status 413 and 422 mean that the same request will never be accepted; any other error
-(409: a domain that is not known yet; 507: no room) may pass, and the request is sent again.
+computed. Status 413 and 422 mean that the same request will never be accepted, and so does the
+problem `audio-stored` (409: the recording has other audio already); any other error (409
+`not-yet-taken`: a domain that is not known yet; 507: no room) may pass, and the request is sent
+again. A PBX sees the settings of the domains that it serves (`fonoteka pbx add`) and may report
+calls of these alone; a call never changes its domain, and a call under legal hold changes in
+nothing.
 """
 
 from dataclasses import dataclass

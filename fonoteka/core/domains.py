@@ -58,7 +58,11 @@ class Domain:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DomainSettings:
-    """All domains of an installation at one version; each change increases the version."""
+    """The domains that a PBX serves, at one version; each change increases the version.
+
+    `domains_unset`: the PBX was registered before PBXs named their domains and gets all of them.
+    """
 
     version: int
     domains: tuple[Domain, ...] = ()
+    domains_unset: bool = False

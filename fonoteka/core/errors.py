@@ -16,6 +16,11 @@
     │   ├── ObjectMissing    an object of the index does not exist
     │   ├── ObjectDamaged    an object differs from its entry in the index
     │   ├── IntakeRefused    a report or recording will never be accepted     → 422
+    │   │   ├── DomainNotServed      its domain is not one of the PBX
+    │   │   ├── DomainChanged        its call is of another domain
+    │   │   ├── SegmentOfOtherCall   it names a segment of a call that it may not change
+    │   │   └── CallHeld             its call is under legal hold
+    │   ├── AudioStored      a segment has other audio already → 409
     │   └── IntakeDeferred   a report or recording may be accepted later      → 409
     ├── ConversionAbandoned  the client of a converted recording has gone
     ├── TooManyConversions   one account waits for too many conversions       → 429
@@ -25,10 +30,13 @@
     │   └── MailRefused      the mail server refused
     └── ShipError            the API did not accept a call or recording → kept, sent again
         └── ShipRefused      the API will never accept it     → set aside
+            └── AlreadyShipped   the API has other audio of the recording
 
 They are mapped once: to exit codes in `fonoteka.cli.main`, to problem documents in
 `api.http.problems`.
 """
+
+from typing import ClassVar
 
 from fonoteka.core.call_report import Reason
 
@@ -98,7 +106,42 @@ class ObjectDamaged(StoreError):
 
 
 class IntakeRefused(StoreError):
-    """A report or recording can never be accepted; the text says why."""
+    """A report or recording can never be accepted; the text says why.
+
+    `counted_as` is the label `reason` of the metric `fonoteka_agent_refused_total`.
+    """
+
+    counted_as: ClassVar[str] = "invalid"
+
+
+class DomainNotServed(IntakeRefused):
+    """The domain of a report, recording or command is not one of the PBX."""
+
+    counted_as: ClassVar[str] = "domain_not_served"
+
+
+class DomainChanged(IntakeRefused):
+    """A report names another domain than the stored call has: a call never changes its domain."""
+
+    counted_as: ClassVar[str] = "domain_changed"
+
+
+class SegmentOfOtherCall(IntakeRefused):
+    """A report names a segment of a call of another domain, or of a held call; it stays there."""
+
+    counted_as: ClassVar[str] = "segment_of_other_call"
+
+
+class CallHeld(IntakeRefused):
+    """A report or recording would change a call under legal hold."""
+
+    counted_as: ClassVar[str] = "legal_hold"
+
+
+class AudioStored(StoreError):
+    """The segment has other audio already: stored audio never changes."""
+
+    counted_as: ClassVar[str] = "audio_stored"
 
 
 class IntakeDeferred(StoreError):
@@ -135,3 +178,7 @@ class ShipError(FonotekaError):
 
 class ShipRefused(ShipError):
     """The API will never accept this call or recording; it is set aside for an operator."""
+
+
+class AlreadyShipped(ShipRefused):
+    """The store has other audio of this recording, which stays: stored audio never changes."""

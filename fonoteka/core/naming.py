@@ -37,9 +37,18 @@ def segment_name(linkedid: str, uniqueid: str, part: int) -> str:
     return f"{digest}_{part}"
 
 
-def recording_key(pbx: str, segment: str, started_at: datetime, audio_format: AudioFormat) -> str:
-    """Return the object key of a segment's audio: by PBX and day, so that folders stay small."""
-    return f"{safe(pbx)}/{started_at:%Y/%m/%d}/{safe(segment)}.{audio_format}"
+def recording_key(pbx: str, segment: str, started_at: datetime, audio_format: AudioFormat, content: str = "") -> str:
+    """Return the object key of a segment's audio: by PBX and day, so that folders stay small.
+
+    `content` is a digest of what is stored: other content gets another key and replaces nothing.
+    """
+    name = f"{safe(segment)}.{safe(content)}" if content else safe(segment)
+    return f"{safe(pbx)}/{started_at:%Y/%m/%d}/{name}.{audio_format}"
+
+
+def content_digest(sha256: str, peaks: bytes) -> str:
+    """Return the digest of a recording's audio, given by its SHA-256, and its peaks: 32 digits."""
+    return hashlib.blake2b(sha256.encode() + b"\0" + peaks, digest_size=16).hexdigest()
 
 
 def peaks_key(recording: str) -> str:

@@ -129,6 +129,15 @@ pbxs = Table(
     Column("id", Identity, primary_key=True),
     Column("name", String(LONGEST_PBX_NAME), nullable=False, unique=True),
     Column("token_hash", String(64), nullable=False, unique=True),
+    Column("serves", String(8), nullable=False, server_default="unset"),  # a store.people.served_domains.Serves
+)
+
+# The domains of a PBX that serves named domains only.
+pbx_domains = Table(
+    "pbx_domains",
+    metadata,
+    Column("pbx_id", Identity, ForeignKey("pbxs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("domain_id", Identity, ForeignKey("domains.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
 )
 
 calls = Table(

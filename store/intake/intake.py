@@ -1,8 +1,8 @@
 """Idempotent intake of calls and recordings from agents. A receipt means that they are durable."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select, update
@@ -10,25 +10,31 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.agent_protocol import CallReceipt, RecordingReceipt
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.errors import IntakeDeferred, IntakeRefused
+from fonoteka.core.errors import AudioStored, IntakeDeferred, IntakeRefused, SegmentOfOtherCall
 from fonoteka.core.manifest import Manifest, Mixed
-from fonoteka.core.naming import call_id, peaks_key, recording_key
-from store.database.schema import LONGEST_LOGIN, calls, domains, segments
+from fonoteka.core.naming import content_digest, peaks_key, recording_key
+from store.audit.write import Actor, write_entry
+from store.database.schema import LONGEST_LOGIN, segments
 from store.database.store import Store
+from store.intake.adoption import within_domains
+from store.intake.bounds import read_bounds
+from store.intake.place import Place, StoredAudio, find_place
 from store.intake.recording_state import Arrival, Segment
 from store.intake.report_limits import exceeded_limit, exceeded_recording_limit
-from store.intake.row_mapping import IncomingReport
-from store.intake.write_calls import CallChange, merged_into, write_calls
+from store.intake.row_mapping import IncomingReport, storable
+from store.intake.write_calls import CallChange, write_calls
 from store.objects.file_signature import checked_kind
 from store.people.accounts import Pbx
+from store.selection.scope import Scope
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallsTaken:
-    """One receipt for each report, in order, and the changes of calls."""
+    """One receipt for each report, in order; the changes of calls; and what was refused."""
 
     receipts: tuple[CallReceipt, ...]
     changes: tuple[CallChange, ...]
+    refusals: tuple[IntakeRefused, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,144 +44,162 @@ class RecordingTaken:
     receipt: RecordingReceipt
     change: CallChange | None
     others: tuple[CallChange, ...] = ()
+    refusals: tuple[IntakeRefused, ...] = ()
 
 
-async def upsert_calls(store: Store, pbx: Pbx, reports: Sequence[CallReport]) -> CallsTaken:
+async def upsert_calls(store: Store, pbx: Pbx, reports: Sequence[CallReport], *, now: datetime | None = None) -> CallsTaken:
     """Write the newest report of each call; older and equal revisions change nothing.
 
     A report that cannot be written (of an unknown domain, say) is refused in its receipt, and does
-    not affect the others.
+    not affect the others. Segments of other domains are left out of a report, and are refusals too.
     """
+    moment = now or datetime.now(UTC)
+    problems: list[IntakeRefused | IntakeDeferred | None] = [_refusal(pbx, report, moment) for report in reports]
+    valid = [report for report, problem in zip(reports, problems, strict=True) if problem is None]
     async with store.writing() as connection:
-        domain_ids = await _domain_ids(connection)
-        refusals = [_refusal(pbx, report) or exceeded_limit(report) for report in reports]
-        deferrals = [_deferral(report, domain_ids) for report in reports]
+        bounds = await read_bounds(connection, pbx, valid, lock=True)
+        problems = [problem or bounds.problem(report) for report, problem in zip(reports, problems, strict=True)]
         newest: dict[str, CallReport] = {}
-        for report, *problems in zip(reports, refusals, deferrals, strict=True):
-            if not any(problems) and report.revision >= newest.get(report.linkedid, report).revision:
+        for report, problem in zip(reports, problems, strict=True):
+            if problem is None and report.revision >= newest.get(report.linkedid, report).revision:
                 newest[report.linkedid] = report
-        incoming = [IncomingReport(domain_id=domain_ids[report.domain], report=report) for report in newest.values()]
+        incoming = [IncomingReport(domain_id=bounds.served.ids[report.domain], report=report) for report in newest.values()]
+        incoming, strangers = await within_domains(connection, pbx.id, incoming)
         changes = await write_calls(connection, pbx.id, incoming)
-    receipts = tuple(
-        CallReceipt(
-            linkedid=report.linkedid,
-            revision=report.revision,
-            refused=refusal or deferral,
-            retry=refusal is None and deferral is not None,
-        )
-        for report, refusal, deferral in zip(reports, refusals, deferrals, strict=True)
+    receipts = tuple(_call_receipt(report, problem) for report, problem in zip(reports, problems, strict=True))
+    refused = (problem for problem in problems if isinstance(problem, IntakeRefused))
+    return CallsTaken(receipts=receipts, changes=tuple(changes), refusals=(*refused, *strangers))
+
+
+def _call_receipt(report: CallReport, problem: IntakeRefused | IntakeDeferred | None) -> CallReceipt:
+    return CallReceipt(
+        linkedid=report.linkedid,
+        revision=report.revision,
+        refused=None if problem is None else str(problem),
+        retry=isinstance(problem, IntakeDeferred),
     )
-    return CallsTaken(receipts=receipts, changes=tuple(changes))
 
 
 async def store_recording(
-    store: Store, pbx: Pbx, manifest: Manifest, mixed: Mixed, peaks: bytes, audio: AsyncIterator[bytes], now: datetime
+    store: Store,
+    pbx: Pbx,
+    manifest: Manifest,
+    mixed: Mixed,
+    peaks: bytes,
+    audio: AsyncIterator[bytes],
+    now: datetime,
+    *,
+    address: str = "",
 ) -> RecordingTaken:
     """Store a recording: first its objects, then in one transaction its segment and its call.
 
-    `peaks` is the JSON of the mixer's peaks file. Raises IntakeRefused, IntakeDeferred,
-    ChecksumWrong and ObjectsFull.
+    `peaks` is the JSON of the mixer's peaks file, `address` is the agent's. Stored audio never
+    changes: the same bytes again get the same receipt; other bytes raise AudioStored, and the audit
+    gets an entry. Raises IntakeRefused, IntakeDeferred, ChecksumWrong and ObjectsFull too.
     """
-    if refusal := _refusal(pbx, manifest.call) or exceeded_recording_limit(manifest, mixed):
-        raise IntakeRefused(refusal)
+    if refusal := _refusal(pbx, manifest.call, now, mixed, manifest):
+        raise refusal
+    by = Actor(login=f"pbx:{pbx.name}", address=address)
     async with store.reading() as connection:
-        domain_ids = await _domain_ids(connection)
-        stored = await _stored_segment(connection, pbx, manifest.name)
-        manifest = await _resolve_merge(connection, manifest)
-    if deferral := _deferral(manifest.call, domain_ids):
-        raise IntakeDeferred(deferral)
-    _check_owner(pbx, manifest, stored)
-    receipt = RecordingReceipt(segment=manifest.name, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
-    stored_key = stored.object_key if stored else None
-    if stored_key and stored and stored.sha256 == mixed.sha256 and store.objects.path(stored_key).exists():
-        return RecordingTaken(receipt=receipt, change=None)
+        place = await find_place(connection, pbx, manifest)
+    if (stored := _kept_audio(store, place, mixed)) is not None:
+        return await _answer_stored(store, place, stored, mixed, by, now)
     key = await _store_objects(store, pbx, manifest, mixed, peaks, audio)
-    async with store.writing() as connection:
-        change, *others = await _write_recording(connection, pbx, domain_ids[manifest.call.domain], manifest, mixed, key, now)
-    if stored_key is not None and stored_key != key:
-        await store.objects.delete(stored_key)
-        await store.objects.delete(peaks_key(stored_key))
-    return RecordingTaken(receipt=receipt, change=change, others=tuple(others))
+    arrived = StoredAudio(object_key=key, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
+    try:
+        async with store.writing() as connection:
+            place = await find_place(connection, pbx, manifest, lock=True)
+            if (stored := _kept_audio(store, place, mixed)) is None:
+                written, strangers = await _write_recording(connection, pbx, place, mixed, key, now)
+    except IntakeRefused:
+        await _delete_unless_stored(store, pbx, manifest.name, key)
+        raise
+    if stored is not None:  # another request has stored the recording meanwhile
+        await _delete_unless_stored(store, pbx, manifest.name, key)
+        return await _answer_stored(store, place, stored, mixed, by, now)
+    change, *others = written
+    return RecordingTaken(receipt=_receipt(place, arrived), change=change, others=tuple(others), refusals=tuple(strangers))
 
 
-async def _resolve_merge(connection: AsyncConnection, manifest: Manifest) -> Manifest:
-    """Replace the manifest's call by the call into which it was merged meanwhile."""
-    linkedid = await merged_into(connection, call_id(manifest.call.pbx, manifest.call.linkedid))
-    if linkedid is None:
-        return manifest
-    return replace(manifest, call=replace(manifest.call, linkedid=linkedid, revision=0))
+def _kept_audio(store: Store, place: Place, mixed: Mixed) -> StoredAudio | None:
+    """Return the stored audio, which stays; None if the place is free, or its object is missing.
 
-
-def _refusal(pbx: Pbx, report: CallReport) -> str | None:
-    """Return why a report is refused for good; None if it is not."""
-    if report.pbx == pbx.name:
-        return None
-    return f"the call says it is of PBX {report.pbx[:LONGEST_LOGIN]!r}, but this token is of {pbx.name!r}"
-
-
-def _deferral(report: CallReport, domain_ids: Mapping[str, int]) -> str | None:
-    """Return why a report cannot be written yet; None if it can."""
-    if report.domain in domain_ids:
-        return None
-    return f"unknown domain {report.domain[:LONGEST_LOGIN]!r}: name it in the file that `fonoteka apply` takes"
-
-
-async def _domain_ids(connection: AsyncConnection) -> dict[str, int]:
-    query = select(domains.c.name, domains.c.id).where(domains.c.removed_at.is_(None))
-    return {row.name: row.id for row in await connection.execute(query)}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _StoredSegment:
-    """A segment in the index: the public id of its call, and its audio if there is any."""
-
-    public_id: str
-    sha256: str | None
-    object_key: str | None
-
-
-async def _stored_segment(connection: AsyncConnection, pbx: Pbx, name: str) -> _StoredSegment | None:
-    query = select(calls.c.public_id, segments.c.sha256, segments.c.object_key).join(segments, segments.c.call_id == calls.c.id)
-    row = (await connection.execute(query.where(segments.c.pbx_id == pbx.id, segments.c.name == name))).first()
-    return _StoredSegment(public_id=row.public_id, sha256=row.sha256, object_key=row.object_key) if row is not None else None
-
-
-def _check_owner(pbx: Pbx, manifest: Manifest, stored: _StoredSegment | None) -> None:
-    """Refuse a segment of another call.
-
-    A segment without audio may move to the call that reports it: two calls may have been merged
-    since the recording began.
+    A missing object may be stored again, with the same bytes.
     """
-    if stored is None or stored.public_id == call_id(pbx.name, manifest.call.linkedid):
-        return
-    is_reported = any(segment.name == manifest.name for segment in manifest.call.segments)
-    if stored.object_key is not None or not is_reported:
-        raise IntakeRefused(f"segment {manifest.name!r} is of another call already")
+    audio = place.audio
+    if audio is None or (audio.sha256 == mixed.sha256 and not store.objects.path(audio.object_key).exists()):
+        return None
+    return audio
+
+
+async def _answer_stored(store: Store, place: Place, audio: StoredAudio, mixed: Mixed, by: Actor, now: datetime) -> RecordingTaken:
+    """Return the receipt of stored audio for the same bytes. Raises AudioStored for other bytes."""
+    if audio.sha256 == mixed.sha256:
+        return RecordingTaken(receipt=_receipt(place, audio), change=None)
+    segment = place.manifest.name
+    scope, detail = Scope(domain_id=place.domain_id, login=None), {"segment": segment, "sha256": storable(mixed.sha256)[:64]}
+    async with store.writing() as connection:
+        await write_entry(connection, scope, by, action="audio_refused", subject=place.public_id, detail=detail, now=now)
+    raise AudioStored(f"segment {segment!r} has other audio already, which stays")
+
+
+def _receipt(place: Place, audio: StoredAudio) -> RecordingReceipt:
+    return RecordingReceipt(segment=place.manifest.name, sha256=audio.sha256, size_bytes=audio.size_bytes)
+
+
+def _refusal(
+    pbx: Pbx, report: CallReport, now: datetime, mixed: Mixed | None = None, manifest: Manifest | None = None
+) -> IntakeRefused | None:
+    """Return why a report, or a recording, is refused without a look at the index."""
+    text: str | None
+    if report.pbx != pbx.name:
+        text = f"the call says it is of PBX {report.pbx[:LONGEST_LOGIN]!r}, but this token is of {pbx.name!r}"
+    elif manifest is not None and mixed is not None:
+        text = exceeded_recording_limit(manifest, mixed, now)
+    else:
+        text = exceeded_limit(report, now)
+    return IntakeRefused(text) if text is not None else None
 
 
 async def _store_objects(
     store: Store, pbx: Pbx, manifest: Manifest, mixed: Mixed, peaks: bytes, audio: AsyncIterator[bytes]
 ) -> str:
-    """Store the audio and the peaks; return the key of the audio."""
-    key = recording_key(pbx.name, manifest.name, manifest.started_at, mixed.format)
+    """Store the audio and the peaks; return the key of the audio.
+
+    The key names the content, so that nothing stored is replaced by something else.
+    """
+    content = content_digest(mixed.sha256, peaks)
+    key = recording_key(pbx.name, manifest.name, manifest.started_at, mixed.format, content)
     checked = checked_kind(audio, mixed.format, IntakeRefused(f"the audio is no {mixed.format} file"))
     await store.objects.put(key, checked, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
     await store.objects.put_bytes(peaks_key(key), peaks)
     return key
 
 
+async def _delete_unless_stored(store: Store, pbx: Pbx, segment: str, key: str) -> None:
+    """Delete the objects of a refused recording, unless an equal one was stored meanwhile."""
+    query = select(segments.c.object_key).where(segments.c.pbx_id == pbx.id, segments.c.name == segment)
+    async with store.reading() as connection:
+        if (await connection.execute(query)).scalar() == key:
+            return
+    await store.objects.delete(key)
+    await store.objects.delete(peaks_key(key))
+
+
 async def _write_recording(
-    connection: AsyncConnection, pbx: Pbx, domain_id: int, manifest: Manifest, mixed: Mixed, object_key: str, now: datetime
-) -> list[CallChange]:
-    """Write the call and its segment; return the changes. Raises IntakeDeferred."""
-    incoming = IncomingReport(domain_id=domain_id, report=manifest.call, arrived=_segment(manifest, mixed))
-    changes = await write_calls(connection, pbx.id, [incoming])
+    connection: AsyncConnection, pbx: Pbx, place: Place, mixed: Mixed, object_key: str, now: datetime
+) -> tuple[list[CallChange], list[SegmentOfOtherCall]]:
+    """Write the call and its segment; return the changes and refusals. Raises IntakeDeferred."""
+    manifest = place.manifest
+    incoming = IncomingReport(domain_id=place.domain_id, report=manifest.call, arrived=_segment(manifest, mixed))
+    kept, strangers = await within_domains(connection, pbx.id, [incoming])
+    changes = await write_calls(connection, pbx.id, kept)
     of_segment = (segments.c.pbx_id == pbx.id) & (segments.c.name == manifest.name)
     written = update(segments).where(of_segment, segments.c.call_id == changes[0].call_id)
     if (await connection.execute(written.values(_audio_values(manifest, mixed, object_key, now)))).rowcount != 1:
         # The newest report of the call, which has the segment, has not arrived yet.
         raise IntakeDeferred(f"segment {manifest.name!r} is of another call still")
-    return changes
+    return changes, strangers
 
 
 def _segment(manifest: Manifest, mixed: Mixed) -> Segment:

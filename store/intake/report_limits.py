@@ -10,10 +10,13 @@ from typing import Final
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.manifest import Manifest, Mixed
 from fonoteka.core.naming import safe
-from store.database.schema import LONGEST_LINKEDID, LONGEST_LOGIN, LONGEST_SEGMENT_NAME
+from store.database.schema import LONGEST_LINKEDID, LONGEST_LOGIN, LONGEST_SEGMENT_NAME, milliseconds
 
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+# A revision is the time of the call's last event in milliseconds, or the last revision and 1: it
+# cannot run ahead of the clock of the PBX, which may be set to another zone's time.
+_AHEAD_MS: Final = timedelta(days=1) // timedelta(milliseconds=1)
 _LONGEST_AUDIO_MS: Final = 24 * 3600 * 1000
 _LONGEST_CALL: Final = timedelta(days=20)  # a hung channel may stand for days; in milliseconds this still fits 32 bits
 _LONGEST_CALL_MS: Final = _LONGEST_CALL // timedelta(milliseconds=1)
@@ -25,21 +28,21 @@ _MOST_MUTED: Final = 10_000
 _RATES_HZ: Final = range(8_000, 48_001)
 
 
-def exceeded_limit(report: CallReport) -> str | None:
+def exceeded_limit(report: CallReport, now: datetime) -> str | None:
     """Return which limit a report exceeds; None if it exceeds none."""
-    return next(_problems(report), None)
+    return next(_problems(report, now), None)
 
 
-def exceeded_recording_limit(manifest: Manifest, mixed: Mixed) -> str | None:
+def exceeded_recording_limit(manifest: Manifest, mixed: Mixed, now: datetime) -> str | None:
     """Return which limit a recording, or the call in its manifest, exceeds; None for none."""
-    return next(_problems(manifest.call), None) or next(_recording_problems(manifest, mixed), None)
+    return next(_problems(manifest.call, now), None) or next(_recording_problems(manifest, mixed), None)
 
 
-def _problems(report: CallReport) -> Iterator[str]:
+def _problems(report: CallReport, now: datetime) -> Iterator[str]:
     if not 0 < len(report.linkedid) <= LONGEST_LINKEDID or "\0" in report.linkedid:
         yield f"linkedid must have 1 to {LONGEST_LINKEDID} characters"
-    if not 0 <= report.revision < 2**63:
-        yield "revision must be at least 0 and fit 64 bits"
+    if not 0 <= report.revision <= _AHEAD_MS + milliseconds(now):
+        yield "revision must be at least 0 and at most a day ahead of the store's clock; is the clock of the PBX right?"
     if len(report.participants) > _MOST_PARTS or len(report.segments) > _MOST_PARTS:
         yield f"a call has at most {_MOST_PARTS} participants and as many segments"
     if report.live is not None and (len(report.live.parties) > _MOST_PARTS or len(report.live.sides) > _MOST_PARTS):

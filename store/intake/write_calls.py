@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fonoteka.core.call_report import Direction, Reason, RecordingState, Result
 from fonoteka.core.naming import call_id
 from store.database.dialect import insert
-from store.database.schema import call_paths, calls, domains, participants, pbxs, segments
+from store.database.schema import call_paths, calls, domains, participants, segments
 from store.intake.call_backs import WrittenCall, update_call_backs
 from store.intake.facts import facts_of_row, outside_number_of
 from store.intake.merge import StoredCall, is_newer, merge
@@ -45,11 +45,10 @@ class CallChange:
 async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequence[IncomingReport]) -> list[CallChange]:
     """Write calls of one PBX, each at most once, and return the changes.
 
-    Calls without anything new are left out. The changes of missed calls that are called back by
-    these calls come last.
+    The caller has locked the PBX, which protects its calls (`store.intake.bounds`). Calls without
+    anything new are left out. The changes of missed calls that are called back by these calls come
+    last.
     """
-    # A call is of one PBX: the lock on the PBX protects its calls (SQLite has one writer anyway).
-    await connection.execute(select(pbxs.c.id).where(pbxs.c.id == pbx_id).with_for_update())
     by_id = {call_id(item.report.pbx, item.report.linkedid): item for item in incoming}
     stored = await _stored_calls(connection, list(by_id))
     if await _move_segments(connection, pbx_id, by_id, stored):
@@ -151,28 +150,31 @@ def _change_of_row(row: Row[Any]) -> CallChange:
     )
 
 
-async def merged_into(connection: AsyncConnection, public_id: str) -> str | None:
-    """Return the linkedid of the call into which a call was merged; None if it was not."""
-    return (await connection.execute(select(calls.c.merged_into).where(calls.c.public_id == public_id))).scalar()
-
-
 async def _move_segments(
     connection: AsyncConnection, pbx_id: int, incoming: Mapping[str, IncomingReport], stored: Mapping[str, StoredCall]
 ) -> bool:
-    """Move segments of merged calls to the call whose newer report has them; whether any moved."""
+    """Move segments of merged calls to the call whose newer report has them; whether any moved.
+
+    The legal hold of a call goes with its segments.
+    """
     owners = {
         segment.name: stored[public_id].key
         for public_id, item in incoming.items()
         if public_id in stored and is_newer(stored[public_id], item.report) and item.report.merged_into is None
         for segment in item.report.segments
     }
-    query = select(segments.c.id, segments.c.name, segments.c.call_id)
-    rows = await connection.execute(query.where(segments.c.pbx_id == pbx_id, segments.c.name.in_(owners)))
-    moves = [{"key": row.id, "new_call_id": owners[row.name]} for row in rows if row.call_id != owners[row.name]]
-    if moves:
+    query = select(segments.c.id, segments.c.name, segments.c.call_id, calls.c.legal_hold).join(
+        calls, calls.c.id == segments.c.call_id
+    )
+    found = await connection.execute(query.where(segments.c.pbx_id == pbx_id, segments.c.name.in_(owners)))
+    rows = [row for row in found if row.call_id != owners[row.name]]
+    if rows:
         moved = update(segments).where(segments.c.id == bindparam("key")).values(call_id=bindparam("new_call_id"))
-        await connection.execute(moved, moves)
-    return bool(moves)
+        await connection.execute(moved, [{"key": row.id, "new_call_id": owners[row.name]} for row in rows])
+    held = {owners[row.name] for row in rows if row.legal_hold}
+    if held:
+        await connection.execute(update(calls).where(calls.c.id.in_(held)).values(legal_hold=True))
+    return bool(rows)
 
 
 async def _pass_on_legal_holds(connection: AsyncConnection, writes: Sequence[CallWrite]) -> None:

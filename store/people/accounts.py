@@ -1,5 +1,6 @@
 """Accounts: users by password and session, PBXs by token."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,6 +17,7 @@ from store.database.dialect import insert
 from store.database.schema import LONGEST_PBX_NAME, domains, pbxs, sessions, users
 from store.database.store import Store
 from store.people.passwords import hash_new, hash_password, new_token, token_hash, verify_login
+from store.people.served_domains import Serves, write_served_domains
 from store.selection.scope import Scope
 
 SESSION_LASTS: Final = timedelta(days=14)  # from its last use
@@ -162,10 +164,11 @@ async def close_sessions(connection: AsyncConnection, user_id: int) -> None:
     await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
 
 
-async def add_pbx(store: Store, name: str) -> str:
+async def add_pbx(store: Store, name: str, domain_names: Sequence[str] | None) -> str:
     """Register a PBX and return its token, which is not stored.
 
-    Raises ConfigurationError if the name is taken or invalid.
+    The PBX serves these domains, or all if `domain_names` is None. Raises ConfigurationError if the
+    name is taken or invalid, or if a domain does not exist.
     """
     _check_name(name)
     token = new_token()
@@ -173,19 +176,23 @@ async def add_pbx(store: Store, name: str) -> str:
         new = insert(connection.dialect, pbxs).values(name=name, token_hash=token_hash(token)).on_conflict_do_nothing()
         if (await connection.execute(new)).rowcount == 0:
             raise ConfigurationError(f"a PBX {name!r} is registered already; choose another name (its token cannot be shown again)")
+        await write_served_domains(connection, name, domain_names)
     return token
 
 
 async def ensure_pbx(store: Store, name: str, token: str) -> None:
     """Set the token of a PBX, registering the PBX if necessary.
 
-    Raises ConfigurationError if the name is invalid.
+    A PBX whose domains nobody has named serves all of them. Raises ConfigurationError if the name
+    is invalid.
     """
     _check_name(name)
     async with store.writing() as connection:
-        new = insert(connection.dialect, pbxs).values(name=name, token_hash=token_hash(token))
+        new = insert(connection.dialect, pbxs).values(name=name, token_hash=token_hash(token), serves=Serves.ALL)
         upsert = new.on_conflict_do_update(index_elements=[pbxs.c.name], set_={"token_hash": new.excluded.token_hash})
         await connection.execute(upsert)
+        unset = update(pbxs).where(pbxs.c.name == name, pbxs.c.serves == Serves.UNSET)
+        await connection.execute(unset.values(serves=Serves.ALL))
 
 
 def _check_name(name: str) -> None:

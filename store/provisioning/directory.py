@@ -12,6 +12,8 @@ from fonoteka.core.domains import Domain, DomainSettings, RecordRule, Role, User
 from store.audit.write import Actor, write_entry
 from store.database.schema import domains, numbers, settings, users
 from store.database.store import Store
+from store.people.accounts import Pbx
+from store.people.served_domains import Serves, served_domains
 from store.selection.scope import Scope
 
 
@@ -45,10 +47,11 @@ async def bump_version(connection: AsyncConnection) -> None:
     await connection.execute(update(settings).values(version=settings.c.version + 1))
 
 
-async def domain_settings(store: Store) -> DomainSettings:
-    """Return the settings for agents, at one version."""
+async def domain_settings(store: Store, pbx: Pbx) -> DomainSettings:
+    """Return the settings of the domains that a PBX serves, at one version."""
     async with store.reading() as connection:
         version = await _version(connection)
+        served = await served_domains(connection, pbx.id)
         user_rows = (await connection.execute(select(users).where(users.c.removed_at.is_(None)).order_by(users.c.login))).all()
         lines = (await connection.execute(select(numbers).order_by(numbers.c.number))).all()
         domain_rows = (
@@ -66,8 +69,9 @@ async def domain_settings(store: Store) -> DomainSettings:
             beep_every_s=domain.beep_every_s,
         )
         for domain in domain_rows
+        if domain.id in served.ids.values()
     }
-    return DomainSettings(version=version, domains=tuple(of_domain.values()))
+    return DomainSettings(version=version, domains=tuple(of_domain.values()), domains_unset=served.serves is Serves.UNSET)
 
 
 async def domain_id_of(store: Store, domain: str) -> int | None:

@@ -1,11 +1,14 @@
-"""Legal hold: a call under legal hold is kept whatever its age."""
+"""Legal hold: a call under legal hold is kept whatever its age, and no report changes it.
+
+A held call that is still in progress is completed (`store.intake.bounds.FROZEN`).
+"""
 
 from datetime import datetime
 
 from sqlalchemy import select, update
 
 from store.audit.write import Actor, write_entry
-from store.database.schema import calls
+from store.database.schema import calls, domains
 from store.database.store import Store
 from store.selection.scope import Scope, visible_calls
 
@@ -21,6 +24,8 @@ async def set_legal_hold(
     query = select(calls.c.id, calls.c.legal_hold).select_from(visible.source)
     query = query.where(visible.condition, calls.c.public_id == public_id)
     async with store.writing() as connection:
+        # Reports are written under this lock: none that began before changes the call afterwards.
+        await connection.execute(select(domains.c.id).where(domains.c.id == scope.domain_id).with_for_update(key_share=True))
         call = (await connection.execute(query.with_for_update(of=calls))).first()
         if call is None:
             return False

@@ -1,5 +1,6 @@
 """The agent's client uploads recordings to the real API."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,10 +8,13 @@ import httpx
 import pytest
 
 from agent.shipping.api_client import ApiClient
+from agent.shipping.shippers import RecordingShipper
 from fonoteka.core.errors import ShipError, ShipRefused
-from fonoteka.core.manifest import Mixed, write_manifest, write_mixed
+from fonoteka.core.manifest import Mixed, read_failure, read_manifest, write_manifest, write_mixed
+from fonoteka.core.spool import ItemState, Spool
 from tests.api.conftest import Site, report
 from tests.data import seed
+from tests.support.eventually import eventually
 
 STARTED = datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC)
 
@@ -51,6 +55,30 @@ async def test_a_file_that_is_not_the_mixed_one_is_refused_and_a_missing_one_is_
     (folder / mixed.audio_file).unlink()
     with pytest.raises(FileNotFoundError):
         await api.put_recording(folder, mixed)
+    await api.close()
+
+
+async def test_other_audio_of_a_stored_recording_is_set_aside_and_counts_as_shipped(
+    site: Site, agent: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    """The call has its audio: the agent neither sends this one again nor reports it as lost."""
+    spool = Spool(tmp_path)
+    spool.prepare()
+    folder, mixed = await _recording(agent, spool.folder(ItemState.MIXED), 5_000)
+    api = ApiClient(site.address, seed.PBX_TOKEN)
+    await api.put_recording(folder, mixed)
+    audio = seed.tone(4_000)
+    write_mixed(folder, seed.mixed_of(audio, 4_000))
+    (folder / mixed.audio_file).write_bytes(audio)
+    (folder / mixed.peaks_file).write_bytes(seed.peaks(4_000))
+    shipped: list[str] = []
+    rejected: list[str] = []
+    shipper = RecordingShipper(api, spool, lambda path, linkedid: shipped.append(linkedid), lambda path: rejected.append(path.name))
+    shipping = asyncio.create_task(shipper.run())
+    await eventually(lambda: shipped)
+    shipping.cancel()
+    assert (shipped, rejected) == ([read_manifest(spool.folder(ItemState.REJECTED) / folder.name).call.linkedid], [])
+    assert "other audio already" in read_failure(spool.folder(ItemState.REJECTED) / folder.name).detail
     await api.close()
 
 

@@ -341,11 +341,11 @@ async def test_damaged_and_missing_recordings_are_listed_in_the_index(
     objects = site.configuration.store.objects.removeprefix("file://")
     stored = sorted(path for path in Path(objects).rglob("*.opus"))
     assert len(stored) == 5
-    by_name = {path.name: path for path in stored}
-    by_name["pbx1-1-1.opus"].unlink()
-    by_name["later.opus"].write_bytes(by_name["later.opus"].read_bytes()[:-9] + b"\0" * 9)
-    intact = by_name["pbx1-8-1.opus"].read_bytes()
-    by_name["pbx1-8-1.opus"].write_bytes(intact[:-1] + bytes([intact[-1] ^ 1]))
+    by_segment = {path.name.split(".")[0]: path for path in stored}
+    by_segment["pbx1-1-1"].unlink()
+    by_segment["later"].write_bytes(by_segment["later"].read_bytes()[:-9] + b"\0" * 9)
+    intact = by_segment["pbx1-8-1"].read_bytes()
+    by_segment["pbx1-8-1"].write_bytes(intact[:-1] + bytes([intact[-1] ^ 1]))
     files, rows = read_zip(await got(admin, "zip", f"{DAY}&sort=started_at"))
     assert [heard(content).duration_ms for content in files.values()] == [2000]
     reasons = {row[7].minute: row[11] for row in rows}

@@ -7,7 +7,7 @@ import pytest
 from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError
 from store.database.store import Store
-from store.people.accounts import account_of, log_in, set_password
+from store.people.accounts import account_of, ensure_pbx, log_in, pbx_of, set_password
 from store.provisioning.apply import Change, apply, difference
 from store.provisioning.directory import domain_settings, version_of
 from store.provisioning.directory_file import parse_directory, parse_directory_file
@@ -80,7 +80,10 @@ async def test_only_what_differs_is_changed(store: Store, old: str, new: str, li
 async def test_without_prune_nothing_is_removed(store: Store) -> None:
     await applied(store, SMALL)
     assert await applied(store, SMALL[: SMALL.index('[[domain]]\nname = "other"')]) == []
-    assert [domain.name for domain in (await domain_settings(store)).domains] == ["acme", "other"]
+    await ensure_pbx(store, "pbx1", "token")
+    pbx = await pbx_of(store, "token")
+    assert pbx is not None
+    assert [domain.name for domain in (await domain_settings(store, pbx)).domains] == ["acme", "other"]
 
 
 async def test_what_was_removed_comes_back_as_it_was(store: Store) -> None:

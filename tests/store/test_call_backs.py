@@ -99,7 +99,6 @@ CHANGED: list[tuple[str, list[CallReport], list[float | None]]] = [
     ("answered while the first rang", [newer(FIRST, answered_at=at(1))], [1, 12, None]),
     ("went elsewhere", [newer(FIRST, dst="84951112233")], [12, 12, None]),
     ("became a part of the second", [newer(FIRST, merged_into=SECOND.linkedid, segments=())], [12, 12, None]),
-    ("was of another company", [newer(FIRST, domain="other", participants=(), segments=(), employee=None)], [12, 12, None]),
     ("was inside", [newer(FIRST, direction=Direction.INTERNAL), newer(SECOND, direction=Direction.INTERNAL)], [None, None, None]),
     ("was taken", [newer(MISSED, result=Result.ANSWERED)], [None, 10, None]),
     ("was no call from outside", [newer(MISSED, direction=Direction.INTERNAL)], [None, 10, None]),

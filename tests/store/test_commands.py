@@ -34,7 +34,7 @@ async def test_a_command_is_handed_out_once_to_its_own_pbx_unless_it_is_too_old_
         (here, 0, 0, []),
     ):
         now = NOW + timedelta(seconds=age_s)
-        assert [command.id for command in await commands.take(store, pbx, after, now)] == expected
+        assert [command.id for command in (await commands.take(store, pbx, after, now)).commands] == expected
 
 
 async def test_what_was_taken_can_only_be_answered(store: Store) -> None:

@@ -14,7 +14,7 @@ from fonoteka.core.errors import ChecksumWrong, IntakeDeferred, IntakeRefused
 from fonoteka.core.manifest import AudioFormat, Manifest, Mixed
 from fonoteka.core.naming import call_id
 from store.audit.write import Actor
-from store.database.schema import calls, domains, participants, segments
+from store.database.schema import calls, domains, milliseconds, participants, segments
 from store.database.store import Store
 from store.intake.intake import RecordingTaken, store_recording, upsert_calls
 from store.objects.file_signature import is_kind
@@ -131,6 +131,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"revision": -1}, "revision"),
     ({"revision": 2**63}, "revision"),
     ({"revision": 10**30}, "revision"),
+    ({"revision": milliseconds(datetime.now(UTC)) + 2 * 86_400_000}, "clock"),
     ({"domain": "acme\0"}, "a domain's name"),
     ({"participants": ("152", "1" * 65)}, "a login"),
     ({"participants": ("15\0002",)}, "a login"),
@@ -151,7 +152,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 WITHIN: list[dict[str, Any]] = [
-    {"revision": 2**63 - 1},
+    {"revision": milliseconds(datetime.now(UTC)) + 86_000_000},
     {"linkedid": "9" * 150, "segments": ()},
     {"ended_at": BEGIN + timedelta(days=20), "talk_ms": 20 * 86_400_000},
     {"src": "x" * 10_000, "dst": "\0", "answered_by": "a\0b"},
@@ -230,10 +231,12 @@ async def test_the_same_recording_twice_is_one(store: Store, pbx: Pbx) -> None:
     assert await rows(store) == [1, 1, 1]
 
 
-async def test_a_second_mix_replaces_the_first(store: Store, pbx: Pbx) -> None:
+async def test_a_missing_object_is_stored_again(store: Store, pbx: Pbx) -> None:
     call = seed.a_call(1, BEGIN)
-    await take(store, pbx, call, audio=AUDIO[:-1], length_ms=4000)
-    assert (await take(store, pbx, call)).receipt.sha256 == seed.mixed_of(AUDIO, 5000).sha256
+    first = await take(store, pbx, call)
+    for file in files(store):
+        file.unlink()
+    assert (await take(store, pbx, call)).receipt == first.receipt
     shown = await seen(store, call)
     assert shown is not None and shown.recording.duration_ms == 5000
     assert len(files(store)) == 2

@@ -38,11 +38,12 @@ async def test_one_row_has_the_recordings_of_both(store: Store, pbx: Pbx, order:
     assert await seen(store, ASKING, "152") is None
 
 
-async def test_a_legal_hold_passes_to_the_call_that_a_call_is_merged_into(store: Store, pbx: Pbx) -> None:
-    await upsert_calls(store, pbx, [CUSTOMER, ASKING])
+@pytest.mark.parametrize("batch", [[MERGED, PART], [MERGED]], ids=["merge", "its first half"])
+async def test_a_legal_hold_passes_to_the_call_that_a_call_is_merged_into(store: Store, pbx: Pbx, batch: list[CallReport]) -> None:
+    await upsert_calls(store, pbx, [CUSTOMER, replace(ASKING, ended_at=None)])
     scope, by = await scope_of(store), Actor(login="900", address="127.0.0.1")
     assert await set_legal_hold(store, scope, call_id(ASKING.pbx, ASKING.linkedid), legal_hold=True, why="", by=by, now=BEGIN)
-    await upsert_calls(store, pbx, [MERGED, PART])
+    await upsert_calls(store, pbx, batch)
     shown = await seen(store, CUSTOMER)
     assert shown is not None
     assert shown.legal_hold

@@ -65,19 +65,25 @@ async def test_an_index_with_calls_is_upgraded_from_each_version(store: Store, p
     part = seed.but(LATE, revision=LATE.revision + 1, merged_into=MISSED.linkedid, segments=())
     await upsert_calls(store, pbx, [MISSED, ANOTHER, LATE, FIRST, SECOND, out(6, 30, "anonymous")])
     await upsert_calls(store, pbx, [part, *[seed.but(call, linkedid=f"t{letter}") for letter, call in table().items()]])
-    await copy_rows(store, older)
+    has_no_served_domains = "serves" not in await copy_rows(store, older)
     for _ in range(2):
         upgraded = await Store.open(older)
         try:
             async with upgraded.reading() as connection:
                 assert await connection.run_sync(differences) == []
-            assert await content(upgraded) == await content(store)
+            expected = await content(store)
+            if has_no_served_domains:
+                expected["pbxs"] = [row | {"serves": "unset"} for row in expected["pbxs"]]
+            assert await content(upgraded) == expected
         finally:
             await upgraded.close()
 
 
-async def copy_rows(store: Store, older: StoreSection) -> None:
-    """Copy a store's rows into an older index, without the tables and columns it lacks."""
+async def copy_rows(store: Store, older: StoreSection) -> set[str]:
+    """Copy a store's rows into an older index, without the tables and columns it lacks.
+
+    Returns the columns of `pbxs` in the older index.
+    """
     engine, old = engine_for(older.database), MetaData()
     async with engine.begin() as target, store.reading() as source:
         await target.run_sync(old.reflect)
@@ -90,6 +96,7 @@ async def copy_rows(store: Store, older: StoreSection) -> None:
             if rows:
                 await target.execute(insert(old.tables[name]), rows)
     await engine.dispose()
+    return set(old.tables["pbxs"].c.keys())
 
 
 async def content(store: Store) -> dict[str, list[dict[str, Any]]]:

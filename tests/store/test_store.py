@@ -111,7 +111,7 @@ async def aiter_of(content: bytes) -> AsyncIterator[bytes]:
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "я", "x" * 65, "a\0", "a\n"])
 async def test_a_pbx_is_registered_only_under_a_name_it_can_have(store: Store, name: str) -> None:
     with pytest.raises(ConfigurationError, match="letters, digits"):
-        await add_pbx(store, name)
+        await add_pbx(store, name, None)
     with pytest.raises(ConfigurationError, match="letters, digits"):
         await ensure_pbx(store, name, "token")
 
@@ -133,9 +133,9 @@ async def test_files_are_readable_by_the_owner_only(tmp_path: Path) -> None:
 
 
 async def test_a_pbx_is_authenticated_by_its_token(store: Store) -> None:
-    token = await add_pbx(store, "pbx1")
+    token = await add_pbx(store, "pbx1", None)
     with pytest.raises(ConfigurationError, match="registered already"):
-        await add_pbx(store, "pbx1")
+        await add_pbx(store, "pbx1", None)
     pbx = await pbx_of(store, token)
     assert pbx is not None and pbx.name == "pbx1"
     await ensure_pbx(store, "pbx1", "given")

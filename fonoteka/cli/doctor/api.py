@@ -32,10 +32,11 @@ async def check(configuration: Configuration) -> AsyncIterator[Finding | DomainS
                 check="knows this PBX",
                 ok=answer.is_success,
                 detail=f"PBX {configuration.pbx.name}: {answer.status_code}",
-                mend="`fonoteka pbx add NAME` where the API runs, and put the token into agent.token",
+                mend="`fonoteka pbx add NAME --domain …` where the API runs, and put the token into agent.token",
             )
             if answer.is_success:
                 settings = _SETTINGS.validate_json(answer.content) if answer.content else DomainSettings(version=0)
+                yield served_domains(configuration, settings)
                 yield _has_users(settings)
                 yield settings
     except (httpx.HTTPError, ValidationError) as error:
@@ -52,6 +53,21 @@ async def _ready(http: httpx.AsyncClient, base: str) -> Finding:
         ok=ready.is_success,
         detail=f"{base}: {ready.status_code} {' '.join(ready.text.split())[:200]}",
         mend="the API runs but its index or objects do not answer: see its log",
+    )
+
+
+def served_domains(configuration: Configuration, settings: DomainSettings) -> Finding:
+    """Find whether somebody has named the domains that this PBX serves."""
+    name, names = configuration.pbx.name, " ".join(f"--domain {domain.name}" for domain in settings.domains)
+    return Finding(
+        part="api",
+        check="domains of this PBX",
+        ok=not settings.domains_unset,
+        detail="all, since it was registered before PBXs named their domains: its token opens every company"
+        if settings.domains_unset
+        else ", ".join(domain.name for domain in settings.domains) or "none",
+        mend=f"where the API runs: `fonoteka pbx domains {name} {names or '--domain NAME'}` with the right ones, "
+        "or `--all-domains` if they are meant",
     )
 
 

@@ -56,6 +56,8 @@ export interface paths {
         /**
          * Put Outcome
          * @description Store the outcome of a command, and the call after it.
+         *
+         *     422 if the call is of a domain that the PBX does not serve, or of another one than it was.
          */
         post: operations["agentCommandOutcome"];
         delete?: never;
@@ -75,6 +77,8 @@ export interface paths {
         /**
          * Put Recording
          * @description Store a recording; a receipt is sent when it is on the disk and in the index.
+         *
+         *     Stored audio never changes: 409 `audio-stored` for other bytes of a stored recording.
          */
         put: operations["agentRecording"];
         post?: never;
@@ -94,6 +98,8 @@ export interface paths {
         /**
          * Get Settings
          * @description Return the settings if their version is not `known`, or changes within `wait_s` seconds.
+         *
+         *     They have the domains that the PBX serves.
          */
         get: operations["agentSettings"];
         put?: never;
@@ -1072,7 +1078,9 @@ export interface components {
         };
         /**
          * DomainSettings
-         * @description All domains of an installation at one version; each change increases the version.
+         * @description The domains that a PBX serves, at one version; each change increases the version.
+         *
+         *     `domains_unset`: the PBX was registered before PBXs named their domains and gets all of them.
          */
         DomainSettings: {
             /**
@@ -1080,6 +1088,11 @@ export interface components {
              * @default []
              */
             domains: components["schemas"]["Domain"][];
+            /**
+             * Domains Unset
+             * @default false
+             */
+            domains_unset: boolean;
             /** Version */
             version: number;
         };

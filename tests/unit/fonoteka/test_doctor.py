@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from fonoteka.cli.doctor import conf, dialplan, endpoints, kit, needs
+from fonoteka.cli.doctor import api, conf, dialplan, endpoints, kit, needs
 from fonoteka.cli.doctor.conf import ConfLine
 from fonoteka.cli.doctor.finding import Finding, in_order, to_text
+from fonoteka.core.config import Configuration
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
+ACME = Domain(name="acme", country="RU", area_codes=(), users=(), numbers=())
 MANAGER = """\
 [general]
 enabled = yes          ; a comment
@@ -23,6 +25,20 @@ writetimeout = 6000
 eventfilter(action(include),name(DialEnd)) =
 eventfilter = Event: Hangup
 """
+
+
+@pytest.mark.parametrize(
+    ("settings", "ok", "detail", "mend"),
+    [
+        (DomainSettings(version=1, domains=(ACME,)), True, "acme", "--domain acme"),
+        (DomainSettings(version=1, domains=(ACME,), domains_unset=True), False, "all, since", "pbx domains pbx1 --domain acme"),
+        (DomainSettings(version=1), True, "none", "--domain NAME"),
+    ],
+)
+def test_a_pbx_whose_domains_nobody_has_named(settings: DomainSettings, ok: bool, detail: str, mend: str) -> None:
+    finding = api.served_domains(Configuration(), settings)
+    assert finding.ok is ok
+    assert detail in finding.detail and mend in finding.mend
 
 
 def line(text: str, section: str = "fonoteka") -> ConfLine:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fonoteka.core.manifest import AudioFormat
-from fonoteka.core.naming import LONGEST_NAME, call_id, recording_key, segment_name
+from fonoteka.core.naming import LONGEST_NAME, call_id, content_digest, recording_key, segment_name
 
 
 def test_a_calls_id_depends_on_pbx_and_linkedid_alone() -> None:
@@ -39,3 +39,8 @@ def test_long_ids_never_share_a_name() -> None:
 def test_recordings_lie_by_pbx_and_day() -> None:
     at = datetime(2026, 11, 22, 16, 43, tzinfo=UTC)
     assert recording_key("pbx1", "1-0_1-1_1", at, AudioFormat.OPUS) == "pbx1/2026/11/22/1-0_1-1_1.opus"
+    assert recording_key("pbx1", "1-0_1-1_1", at, AudioFormat.OPUS, "f0") == "pbx1/2026/11/22/1-0_1-1_1.f0.opus"
+
+
+def test_other_content_has_another_digest() -> None:
+    assert len({content_digest(sha256, peaks) for sha256 in ("ab", "ac") for peaks in (b"", b"{}")}) == 4

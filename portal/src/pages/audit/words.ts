@@ -21,6 +21,7 @@ const ru = {
     held: "Поставлен на хранение",
     released: "Снят с хранения",
     recording_asked: "Управление записью разговора",
+    audio_refused: "Замена записи отклонена",
     user_changed: "Настройки пользователя",
     user_added: "Пользователь добавлен",
     user_removed: "Пользователь удалён",
@@ -51,6 +52,8 @@ const ru = {
     beep_every_s: "Сигнал каждые, секунд",
     calls: "Звонков",
     rows: "Строк",
+    segment: "Фрагмент",
+    sha256: "SHA-256",
   },
 };
 
@@ -75,6 +78,7 @@ const en: typeof ru = {
     held: "Kept for good",
     released: "Kept no longer",
     recording_asked: "Recording of a talk controlled",
+    audio_refused: "Replacement of a recording refused",
     user_changed: "User's settings",
     user_added: "User added",
     user_removed: "User removed",
@@ -105,6 +109,8 @@ const en: typeof ru = {
     beep_every_s: "Beep every, seconds",
     calls: "Calls",
     rows: "Rows",
+    segment: "Segment",
+    sha256: "SHA-256",
   },
 };
 

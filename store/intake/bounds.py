@@ -1,0 +1,93 @@
+"""The bounds of a PBX's reports: its own domains, the domain of each stored call, legal holds."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fonoteka.core.call_report import CallReport
+from fonoteka.core.errors import CallHeld, DomainChanged, DomainNotServed, IntakeDeferred, IntakeRefused
+from fonoteka.core.naming import call_id
+from store.database.schema import LONGEST_LOGIN, calls, domains
+from store.people.accounts import Pbx
+from store.people.served_domains import ServedDomains, Serves, served_domains
+
+# A held call in progress is still completed: its end and its audio are what is to be kept.
+FROZEN: ColumnElement[bool] = and_(calls.c.legal_hold, calls.c.ended_at.is_not(None))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _StoredCall:
+    """The domain and revision of a stored call, and whether a legal hold lets nothing change it."""
+
+    domain_id: int
+    revision: int
+    is_frozen: bool
+
+
+@dataclass(kw_only=True, slots=True)
+class Bounds:
+    """The domains of a PBX and the stored calls that reports may concern.
+
+    The first report of a new call decides its domain, for the other reports of the batch too.
+    """
+
+    pbx: str
+    served: ServedDomains
+    stored: Mapping[str, _StoredCall]
+    _new: dict[str, int] = field(default_factory=dict)
+
+    def problem(self, report: CallReport) -> IntakeRefused | IntakeDeferred | None:
+        """Return why a report must not be written; None if it may."""
+        problem = self.domain_problem(report)
+        if problem is not None:
+            return problem
+        stored = self.stored.get(call_id(self.pbx, report.linkedid))
+        if stored is not None and stored.is_frozen and stored.revision < report.revision:
+            return CallHeld(f"call {report.linkedid!r} is under legal hold: nothing changes it")
+        return None
+
+    def domain_problem(self, report: CallReport) -> IntakeRefused | IntakeDeferred | None:
+        """Return why a report cannot be of the domain that it names; None if it can."""
+        domain_id, shown = self.served.ids.get(report.domain), report.domain[:LONGEST_LOGIN]
+        if domain_id is None and self.served.serves is Serves.NAMED:
+            # The same answer whether the domain exists or not: a token names no customers.
+            return DomainNotServed(f"PBX {self.pbx!r} does not serve domain {shown!r} (see: fonoteka pbx domains --help)")
+        if domain_id is None:
+            return IntakeDeferred(f"unknown domain {shown!r}: name it in the file that `fonoteka apply` takes")
+        public_id = call_id(self.pbx, report.linkedid)
+        stored = self.stored.get(public_id)
+        if domain_id != (stored.domain_id if stored is not None else self._new.setdefault(public_id, domain_id)):
+            return DomainChanged(f"call {report.linkedid!r} is of another domain than {shown!r}, and never changes it")
+        return None
+
+    def is_frozen(self, linkedid: str) -> bool:
+        """Whether a stored call is under a legal hold that lets nothing change it."""
+        stored = self.stored.get(call_id(self.pbx, linkedid))
+        return stored is not None and stored.is_frozen
+
+
+async def read_bounds(
+    connection: AsyncConnection, pbx: Pbx, reports: Iterable[CallReport], *, lock: bool = False, also: Iterable[int] = ()
+) -> Bounds:
+    """Read the bounds of reports.
+
+    With `lock` the PBX, the domains of the reports and the domains with the keys `also` are locked
+    until the transaction ends, so that no legal hold begins meanwhile
+    (`store.retention.legal_hold` locks the domain too).
+    """
+    served = await served_domains(connection, pbx.id, lock=lock)
+    named = list(reports)
+    if lock:
+        ids = {served.ids[report.domain] for report in named if report.domain in served.ids} | set(also)
+        await connection.execute(
+            select(domains.c.id).where(domains.c.id.in_(ids)).order_by(domains.c.id).with_for_update(key_share=True)
+        )
+    public_ids = {call_id(pbx.name, report.linkedid) for report in named}
+    query = select(calls.c.public_id, calls.c.domain_id, calls.c.revision, FROZEN.label("is_frozen"))
+    rows = await connection.execute(query.where(calls.c.public_id.in_(public_ids)))
+    stored = {
+        row.public_id: _StoredCall(domain_id=row.domain_id, revision=row.revision, is_frozen=bool(row.is_frozen)) for row in rows
+    }
+    return Bounds(pbx=pbx.name, served=served, stored=stored)
