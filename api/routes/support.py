@@ -42,7 +42,7 @@ async def send_support_request(message: models.SupportRequest, request: Request,
     (`mail-not-configured`), it does not answer (`mail-unreachable`), or too many requests are being
     sent (`busy`).
     """
-    if is_same_origin(request.headers) is False:
+    if is_same_origin(request) is False:
         raise cross_site()
     if not services.support.is_open:
         raise Problem(503, "mail-not-configured", "no mail server is configured; write or ring support instead")

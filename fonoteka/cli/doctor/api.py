@@ -50,9 +50,18 @@ async def _ready(http: httpx.AsyncClient, base: str) -> Finding:
         part="api",
         check="ready",
         ok=ready.is_success,
-        detail=f"{base}: {ready.status_code} {' '.join(ready.text.split())[:200]}",
-        mend="the API runs but its index or objects do not answer: see its log",
+        detail=f"{base}: {ready.status_code} {_said(ready)}",
+        mend="the API runs but its index or objects take nothing: see its log",
     )
+
+
+def _said(answer: httpx.Response) -> str:
+    """Return the detail of a problem document, or the beginning of any other answer."""
+    try:
+        text = str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        text = answer.text
+    return " ".join(text.split())[:300]
 
 
 def _has_users(settings: DomainSettings) -> Finding:
