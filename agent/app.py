@@ -37,12 +37,14 @@ from agent.reporting.settlement import CallSettlement
 from agent.rules.directory import Directory
 from agent.shipping import command_poll as commands
 from agent.shipping import settings_sync as settings
+from agent.shipping.api_address import api_address_problem
 from agent.shipping.api_client import ApiClient
 from agent.shipping.shippers import CallShipper, RecordingShipper
 from fonoteka.core.agent_protocol import Command, CommandOutcome
 from fonoteka.core.background_tasks import again_and_again
 from fonoteka.core.config import Configuration, require_secret, split_address
 from fonoteka.core.domains import DomainSettings
+from fonoteka.core.errors import ConfigurationError
 from fonoteka.core.spool import Spool
 
 CHECK_SPOOL_EVERY_S: Final = 60.0
@@ -54,6 +56,8 @@ class Agent:
     """The agent of one PBX. `run()` is active until cancelled."""
 
     def __init__(self, configuration: Configuration, source: Path | None) -> None:
+        if (problem := api_address_problem(configuration.agent)) is not None:
+            raise ConfigurationError(f"{source or 'environment'}: {problem}")
         pbx = configuration.pbx
         self._trunks = frozenset(pbx.trunks)
         self._spool = Spool(pbx.spool.absolute())

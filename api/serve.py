@@ -2,26 +2,26 @@
 
 import asyncio
 import gc
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 import structlog
 import uvicorn
 
 from api.app import create_app
-from api.http.head_limit import HeadLimitProtocol
+from api.http.connection_gate import ConnectionGate, ConnectionLimits
+from api.http.gated_protocols import GatedConfig
+from fonoteka.core.background_tasks import supervised
 from fonoteka.core.config import Configuration, split_address
 from fonoteka.core.errors import ConfigurationError
 
 _LAST_REQUESTS_S: Final = 3
-# Longer than nginx, our Caddyfile (60) and httpx (5) keep an idle connection: if the server closes
-# it first, a request that was just sent is lost.
-_IDLE_S: Final = 75
-# Most connections are live sockets of open portals. Beyond the limit the answer is 503, before
-# memory or file descriptors run out.
-_MAX_CONNECTIONS: Final = 2000
+_CONNECTIONS: Final = ConnectionLimits()
+_OTHER_FILES: Final = 1000  # of the index, of the objects that are sent, of libraries
 
 log = structlog.get_logger()
 
@@ -39,23 +39,23 @@ async def run(configuration: Configuration) -> None:
     """Serve until cancelled; running requests may take a few seconds. Raises ConfigurationError."""
     listening = listen(configuration)
     app = create_app(configuration)
-    settings = uvicorn.Config(
+    gate = ConnectionGate(within_file_limit(_CONNECTIONS), configuration.api.forwarded_allow_ips)
+    settings = GatedConfig(
         app,
-        http=HeadLimitProtocol,
+        gate,
         log_config=None,
         access_log=False,
         lifespan="off",  # entered below, so that its exceptions are raised unchanged
         server_header=False,
         proxy_headers=bool(configuration.api.forwarded_allow_ips),
         forwarded_allow_ips=list(configuration.api.forwarded_allow_ips),
-        limit_concurrency=_MAX_CONNECTIONS,
         ws_max_size=64 * 1024,
-        timeout_keep_alive=_IDLE_S,
+        timeout_keep_alive=gate.limits.idle_s,
         timeout_graceful_shutdown=_LAST_REQUESTS_S,
     )
     server = _Server(settings)
     with listening:
-        async with app.router.lifespan_context(app):
+        async with app.router.lifespan_context(app), supervised("connections", gate.run):
             gc.freeze()  # collecting the imported objects makes some requests wait for tens of milliseconds
             gc.set_threshold(10_000)
             log.info("api.listens", address=configuration.api.listen)
@@ -67,6 +67,19 @@ async def run(configuration: Configuration) -> None:
                 await app.state.services.commands.release()
                 server.should_exit = True
                 await serving
+
+
+def within_file_limit(limits: ConnectionLimits) -> ConnectionLimits:
+    """Raise the process's limit of open files for the connections; else lower their number."""
+    wanted = limits.connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return limits
+    log.warning("connections.limited", reason=f"this process may open {soft} files only: raise LimitNOFILE")
+    return replace(limits, connections=max(soft // 2, soft - _OTHER_FILES))
 
 
 def listen(configuration: Configuration) -> socket.socket:

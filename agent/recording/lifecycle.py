@@ -25,7 +25,7 @@ from fonoteka.core.backoff import Backoff
 from fonoteka.core.call_report import CallReport, Reason
 from fonoteka.core.errors import SpoolError
 from fonoteka.core.manifest import Manifest, read_manifest, write_manifest
-from fonoteka.core.spool import ItemState, Spool
+from fonoteka.core.spool import ItemState, Spool, share_with_group
 
 NO_LEGS_HINT: Final = "Asterisk writes no leg file: is pbx.spool_in_asterisk the folder pbx.spool as Asterisk sees it?"
 _log = structlog.get_logger()
@@ -44,7 +44,7 @@ class RecordingLifecycle:
         """
         recording_folder = self._folder(manifest.name)
         recording_folder.mkdir(exist_ok=True)
-        recording_folder.chmod(0o2770)  # Asterisk writes here by the group of the spool, regardless of the umask
+        share_with_group(recording_folder)
         write_manifest(recording_folder, manifest, sync=False)
         self._legs.add(recording_folder)
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
@@ -20,15 +19,21 @@ COOKIE: Final = "fonoteka_session"
 BROWSER: Final = APIKeyCookie(name=COOKIE, scheme_name="session", auto_error=False, description="session of a browser")
 _PROGRAM: Final = HTTPBearer(scheme_name="token", auto_error=False, description="`token` of the login's answer")
 _AGENT: Final = HTTPBearer(scheme_name="pbx", auto_error=False, description="token of a PBX, printed by `fonoteka pbx add`")
+_HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def is_same_origin(headers: Mapping[str, str]) -> bool | None:
-    """Whether a page of the portal sent the request; None if the client does not say."""
-    if (site := headers.get("sec-fetch-site")) is not None:
+def is_same_origin(connection: HTTPConnection) -> bool | None:
+    """Whether a page of the portal sent the request; None if the client does not say.
+
+    Scheme, host and port must agree: http and https of one host are different origins. Behind a
+    proxy the scheme is what a trusted proxy names.
+    """
+    if (site := connection.headers.get("sec-fetch-site")) is not None:
         return site == "same-origin"
-    if (origin := headers.get("origin")) is not None:
-        return _host(origin) == headers.get("host")
+    if (origin := connection.headers.get("origin")) is not None:
+        scheme = _HTTP_SCHEMES.get(connection.scope["scheme"], connection.scope["scheme"])
+        return origin.lower() == f"{scheme}://{connection.headers.get('host', '').lower()}"
     return None
 
 
@@ -47,13 +52,6 @@ def cross_site() -> Problem:
     return Problem(403, "cross-site", "this request did not come from the portal's own page")
 
 
-def _host(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc or None
-    except ValueError:  # such as an address without its closing bracket
-        return None
-
-
 def bearer(headers: Mapping[str, str]) -> str | None:
     """Return the token of `Authorization: Bearer`, None if there is none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -70,7 +68,7 @@ def session_token(connection: HTTPConnection) -> str | None:
         return token
     token = connection.cookies.get(COOKIE)
     unsafe = connection.scope["type"] == "websocket" or connection.scope["method"] not in _SAFE
-    if token and unsafe and not is_same_origin(connection.headers):
+    if token and unsafe and not is_same_origin(connection):
         raise cross_site()
     return token
 

@@ -15,10 +15,12 @@ from api.audit.failed_logins import FailedLogins
 from api.audit.trail import AuditTrail
 from api.dependencies.metrics import Metrics
 from api.exports.workspace import ExportWorkspace
+from api.http.uploads import UploadWorkspace
 from api.limits.concurrency_limit import ConcurrencyLimit
 from api.limits.login_throttle import LoginThrottle
 from api.live.change_watch import ChangeWatch
 from api.live.hub import LiveHub
+from api.readiness import Readiness, readiness_of
 from api.support.desk import SupportDesk
 from fonoteka.core.background_tasks import supervised
 from fonoteka.core.config import Configuration
@@ -42,6 +44,7 @@ class Services:
 
     configuration: Configuration
     store: Store
+    readiness: Readiness
     settings: ChangeWatch[int]
     commands: ChangeWatch[tuple[int, int]]
     live: LiveHub
@@ -49,6 +52,7 @@ class Services:
     audio: AudioCache
     audit: AuditTrail
     exports: ExportWorkspace
+    uploads: UploadWorkspace
     failed_logins: FailedLogins
     login_throttle: LoginThrottle
     logins: ConcurrencyLimit[None]
@@ -87,10 +91,13 @@ async def _services(configuration: Configuration, store: Store) -> Services:
     await asyncio.to_thread(audio.prepare)
     exports = ExportWorkspace(objects.with_name(objects.name + "-exports"))
     await asyncio.to_thread(exports.prepare)
+    uploads = UploadWorkspace(objects.with_name(objects.name + "-uploads"))
+    await asyncio.to_thread(uploads.prepare)
     live_sockets = ConcurrencyLimit[int](_SOCKETS_OF_AN_ACCOUNT)
     return Services(
         configuration=configuration,
         store=store,
+        readiness=readiness_of(store),
         settings=ChangeWatch(partial(version_of, store)),
         commands=ChangeWatch(partial(mark, store)),
         live=LiveHub(),
@@ -98,6 +105,7 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         audio=audio,
         audit=AuditTrail(store),
         exports=exports,
+        uploads=uploads,
         failed_logins=FailedLogins(store),
         login_throttle=LoginThrottle(),
         logins=ConcurrencyLimit(_LOGINS),

@@ -181,15 +181,16 @@ def _counting(services: Services, pbx: Pbx) -> Iterator[None]:
     "/recordings/{segment}",
     operation_id="agentRecording",
     openapi_extra={"requestBody": _FORM},
-    responses={409: {"model": models.Problem}, 507: {"model": models.Problem}},
+    responses={status: {"model": models.Problem} for status in (409, 503, 507)},
 )
 async def put_recording(segment: str, pbx: Agent, services: Shared, request: Request) -> RecordingReceipt:
     """Store a recording; a receipt is sent when it is on the disk and in the index.
 
     Stored audio never changes: 409 `audio-stored` for other bytes of a stored recording.
+    503 `too-many-uploads` and 507 are answered before the body is read: send it again later.
     """
     now = datetime.now(UTC)
-    async with request.form(max_files=1, max_fields=len(_DOCUMENTS)) as form:
+    async with services.uploads.receive(request, pbx.id, max_fields=len(_DOCUMENTS)) as form:
         manifest, mixed = _document(form, "manifest", _MANIFEST), _document(form, "mixed", _MIXED)
         peaks = _document(form, "peaks", _PEAKS)
         if manifest.name != segment:

@@ -5,7 +5,8 @@ from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.dependencies.services import Shared
-from store.provisioning.directory import version_of
+from api.http.problems import Problem
+from api.schemas import models
 
 router = APIRouter(tags=["operations"])
 
@@ -16,10 +17,11 @@ async def healthz() -> str:
     return "ok"
 
 
-@router.get("/readyz", operation_id="readyz", response_class=PlainTextResponse)
+@router.get("/readyz", operation_id="readyz", response_class=PlainTextResponse, responses={503: {"model": models.Problem}})
 async def readyz(services: Shared) -> str:
-    """Answer if the index answers, else 503."""
-    await version_of(services.store)
+    """Answer if index and objects take writes and their disks have space; else 503 says why not."""
+    if problems := await services.readiness.problems():
+        raise Problem(503, "not-ready", "; ".join(problems), headers={"Retry-After": "5"})
     return "ready"
 
 

@@ -28,7 +28,7 @@ async def login(credentials: models.Credentials, request: Request, response: Res
     401 is the same for a wrong domain, login or password. 429 after repeated failures, and 503 when
     too many users log in at once, have Retry-After.
     """
-    if is_same_origin(request.headers) is False:
+    if is_same_origin(request) is False:
         raise cross_site()
     now = datetime.now(UTC)
     attempt = LoginAttempt(domain=credentials.domain, login=credentials.login, address=address_of(request))

@@ -36,19 +36,19 @@ async def get_portal(services: Shared) -> models.Portal:
 async def send_support_request(message: models.SupportRequest, request: Request, services: Shared) -> None:
     """Send a request for help to support by e-mail; 204 means that the mail server has taken it.
 
-    A copy goes to `notify_email` of the domain: that of the session, else `domain`; the answer does
-    not tell if `domain` exists. 429 after five requests in an hour from one address or sixty from
-    all. 502 if the mail server refuses the e-mail; 503 if no mail server is configured
-    (`mail-not-configured`), it does not answer (`mail-unreachable`), or too many requests are being
-    sent (`busy`).
+    A copy goes to `notify_email` of the session's domain; without a session to nobody, as `domain`
+    is only what a stranger says. 429 after five requests in an hour of one user, or thirty of one
+    domain; without a session of one address, and after the first one while many others ask. 502 if
+    the mail server refuses the e-mail; 503 if no mail server is configured (`mail-not-configured`),
+    it does not answer (`mail-unreachable`), or too many requests are being sent (`busy`).
     """
-    if is_same_origin(request.headers) is False:
+    if is_same_origin(request) is False:
         raise cross_site()
     if not services.support.is_open:
         raise Problem(503, "mail-not-configured", "no mail server is configured; write or ring support instead")
     account = await account_by(services, session_token(request))
     domain = account.domain if account else message.domain or None
-    notify_email = await notify_email_of(services.store, domain) if domain else None
+    notify_email = await notify_email_of(services.store, account.domain) if account else None
     help_request = HelpRequest(
         name=message.name,
         contact=message.contact,
@@ -64,7 +64,7 @@ async def send_support_request(message: models.SupportRequest, request: Request,
 
 async def _send(services: Services, help_request: HelpRequest, notify_email: str | None) -> None:
     """Send the e-mail. Raises Problem 429, 502, 503."""
-    if wait := services.support.remaining_wait(help_request.address, help_request.at):
+    if wait := services.support.remaining_wait(help_request):
         seconds = math.ceil(wait.total_seconds())
         raise Problem(429, "too-many-requests", f"try again in {seconds} s", headers={"Retry-After": str(seconds)})
     try:

@@ -34,7 +34,11 @@ async def parts_of_up(configuration: Configuration, source: Path | None) -> list
         _log.warning("agent.not_started", reason=reason)
         return parts
     require_secret(configuration.pbx.ami_secret, "pbx.ami_secret", source)
-    environment = {"FONOTEKA_AGENT__TOKEN": token, "FONOTEKA_AGENT__API": f"http://{api_address(configuration)}"}
+    environment = {
+        "FONOTEKA_AGENT__TOKEN": token,
+        "FONOTEKA_AGENT__API": f"http://{api_address(configuration)}",
+        "FONOTEKA_AGENT__ALLOW_PLAIN_HTTP": "true",  # an address of this machine, whatever it is
+    }
     return [*parts, Part(name="agent", environment=environment)]
 
 

@@ -74,9 +74,13 @@ class PbxSection(_Section):
 
 
 class AgentSection(_Section):
-    """The API to which the agent ships calls and recordings."""
+    """The API to which the agent ships calls and recordings.
+
+    `http://` to another machine needs `allow_plain_http`: the token and the recordings go there.
+    """
 
     api: str = "http://127.0.0.1:8080"
+    allow_plain_http: bool = False
     token: SecretStr | None = None
     metrics: Address | None = None
 

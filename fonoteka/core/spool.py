@@ -13,12 +13,16 @@ exactly one state.
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from fonoteka.core.errors import SpoolError
+
+_SHARED: Final = 0o2770
 
 
 class ItemState(StrEnum):
@@ -29,6 +33,16 @@ class ItemState(StrEnum):
     MIXING = "mixing"
     MIXED = "mixed"
     REJECTED = "rejected"
+
+
+def share_with_group(folder: Path) -> None:
+    """Let the group of the spool, which includes Asterisk, write in a new folder.
+
+    The umask may have reduced mkdir's mode. Nothing is set that the folder has: it inherits the
+    set-group-ID bit, and RestrictSUIDSGID of systemd forbids to set the bit.
+    """
+    if stat.S_IMODE(folder.stat().st_mode) != _SHARED:
+        folder.chmod(_SHARED)
 
 
 class Spool:
@@ -45,8 +59,7 @@ class Spool:
             for folder in (self.root, self.calls, *self._folders.values()):
                 if not folder.is_dir():
                     folder.mkdir(parents=True, exist_ok=True)
-                    # Asterisk and Fonoteka share it by group; the umask would reduce mkdir's mode
-                    folder.chmod(0o2770)
+                    share_with_group(folder)
             probe = self.root / f".probe-{os.getpid()}"
             probe.write_bytes(b"")
             probe.rename(probe.with_suffix(".moved"))

@@ -161,3 +161,8 @@ def lock_migrations(connection: Connection) -> None:
     """Let one replica migrate, until its transaction ends. SQLite needs no lock."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+def index_file(engine: AsyncEngine) -> Path | None:
+    """Return the file of an SQLite database; None for PostgreSQL."""
+    return Path(engine.url.database) if engine.dialect.name == "sqlite" and engine.url.database else None

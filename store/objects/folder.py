@@ -9,6 +9,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from fonoteka.core.errors import ChecksumWrong, ConfigurationError, ObjectsFull,
 
 _INCOMING: Final = ".incoming"
 _ORPHANED_AFTER_S: Final = 24 * 3600
+_PROBE_BYTES: Final = 4096  # a block, so that a full disk refuses it
 
 
 class ObjectFolder:
@@ -48,6 +50,17 @@ class ObjectFolder:
                 f"store.objects = 'file://{self.root}' cannot be written: {error.strerror}; "
                 f"create the folder and give it to the user that runs Fonoteka (uid {os.getuid()})"
             ) from error
+
+    def probe(self) -> None:
+        """Write and delete a file. Raises StoreError, without the path, if that fails."""
+        try:
+            with tempfile.TemporaryFile(dir=self._incoming, buffering=0) as file:
+                file.write(bytes(_PROBE_BYTES))
+                os.fsync(file.fileno())
+        except FileNotFoundError as error:
+            raise StoreError("the folder of recordings is gone: is its disk mounted?") from error
+        except OSError as error:
+            raise StoreError(f"the folder of recordings cannot be written: {error.strerror}") from error
 
     def path(self, key: str) -> Path:
         """Return the path of an object, whether it exists or not."""

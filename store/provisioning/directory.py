@@ -42,6 +42,12 @@ async def version_of(store: Store) -> int:
         return await _version(connection)
 
 
+async def lock_settings(store: Store) -> None:
+    """Lock the settings for writing and release them, to see if the index takes writes."""
+    async with store.writing() as connection:
+        await connection.execute(select(settings.c.version).with_for_update())
+
+
 async def bump_version(connection: AsyncConnection) -> None:
     """Increment the version: agents then fetch the settings."""
     await connection.execute(update(settings).values(version=settings.c.version + 1))

@@ -37,6 +37,8 @@ def _written(default: object) -> str:
     """Return a default as the guides write it; `—` for none."""
     if default is None or default == () or default == "":
         return "—"
+    if isinstance(default, bool):
+        return str(default).lower()
     return str(default.value if isinstance(default, Enum) else default)
 
 

@@ -6,9 +6,10 @@ from typing import Final
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from agent.shipping.api_address import api_address_problem
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.cli.parts import api_address, own_token_file
-from fonoteka.core.config import Configuration
+from fonoteka.core.config import AgentSection, Configuration
 from fonoteka.core.domains import DomainSettings
 
 PATIENCE_S: Final = 6.0
@@ -19,6 +20,8 @@ async def check(configuration: Configuration) -> AsyncIterator[Finding | DomainS
     """Yield the findings, and the settings if the API returned them."""
     # `up` gives its agent the address of the API; an agent alone has it in its configuration.
     base = configuration.agent.api if configuration.agent.token is not None else f"http://{api_address(configuration)}"
+    if configuration.agent.token is not None:
+        yield _encrypted(configuration.agent)
     try:
         async with httpx.AsyncClient(base_url=base, timeout=PATIENCE_S, trust_env=False) as http:
             yield await _ready(http, base)
@@ -51,8 +54,8 @@ async def _ready(http: httpx.AsyncClient, base: str) -> Finding:
         part="api",
         check="ready",
         ok=ready.is_success,
-        detail=f"{base}: {ready.status_code} {' '.join(ready.text.split())[:200]}",
-        mend="the API runs but its index or objects do not answer: see its log",
+        detail=f"{base}: {ready.status_code} {_said(ready)}",
+        mend="the API runs but its index or objects take nothing: see its log",
     )
 
 
@@ -69,6 +72,19 @@ def served_domains(configuration: Configuration, settings: DomainSettings) -> Fi
         mend=f"where the API runs: `fonoteka pbx domains {name} {names or '--domain NAME'}` with the right ones, "
         "or `--all-domains` if they are meant",
     )
+def _encrypted(section: AgentSection) -> Finding:
+    problem = api_address_problem(section)
+    mend = "put a proxy with TLS before the API (deploy/nginx.conf) and name it in agent.api"
+    return Finding(part="api", check="address", ok=problem is None, detail=problem or section.api, mend=mend)
+
+
+def _said(answer: httpx.Response) -> str:
+    """Return the detail of a problem document, or the beginning of any other answer."""
+    try:
+        text = str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        text = answer.text
+    return " ".join(text.split())[:300]
 
 
 def _has_users(settings: DomainSettings) -> Finding:

@@ -79,6 +79,7 @@ export interface paths {
          * @description Store a recording; a receipt is sent when it is on the disk and in the index.
          *
          *     Stored audio never changes: 409 `audio-stored` for other bytes of a stored recording.
+         *     503 `too-many-uploads` and 507 are answered before the body is read: send it again later.
          */
         put: operations["agentRecording"];
         post?: never;
@@ -600,11 +601,11 @@ export interface paths {
          * Send Support Request
          * @description Send a request for help to support by e-mail; 204 means that the mail server has taken it.
          *
-         *     A copy goes to `notify_email` of the domain: that of the session, else `domain`; the answer does
-         *     not tell if `domain` exists. 429 after five requests in an hour from one address or sixty from
-         *     all. 502 if the mail server refuses the e-mail; 503 if no mail server is configured
-         *     (`mail-not-configured`), it does not answer (`mail-unreachable`), or too many requests are being
-         *     sent (`busy`).
+         *     A copy goes to `notify_email` of the session's domain; without a session to nobody, as `domain`
+         *     is only what a stranger says. 429 after five requests in an hour of one user, or thirty of one
+         *     domain; without a session of one address, and after the first one while many others ask. 502 if
+         *     the mail server refuses the e-mail; 503 if no mail server is configured (`mail-not-configured`),
+         *     it does not answer (`mail-unreachable`), or too many requests are being sent (`busy`).
          */
         post: operations["askForHelp"];
         delete?: never;
@@ -702,7 +703,7 @@ export interface paths {
         };
         /**
          * Readyz
-         * @description Answer if the index answers, else 503.
+         * @description Answer if index and objects take writes and their disks have space; else 503 says why not.
          */
         get: operations["readyz"];
         put?: never;
