@@ -211,8 +211,6 @@ def user_passwd(
     password = (
         sys.stdin.readline().rstrip("\n") if password_stdin else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
-    if not password:
-        raise ConfigurationError("the password is empty")
     configuration, _ = _load(config)
 
     async def work() -> None:

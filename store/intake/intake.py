@@ -1,6 +1,6 @@
 """Idempotent intake of calls and recordings from agents. A receipt means that they are durable."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,9 @@ from fonoteka.core.call_report import CallReport
 from fonoteka.core.errors import IntakeDeferred, IntakeRefused
 from fonoteka.core.manifest import Manifest, Mixed
 from fonoteka.core.naming import call_id, peaks_key, recording_key
-from store.database.schema import LONGEST_LOGIN, calls, domains, segments
+from store.database.schema import LONGEST_LOGIN, calls, segments
 from store.database.store import Store
+from store.intake.domain_names import domain_names
 from store.intake.recording_state import Arrival, Segment
 from store.intake.report_limits import exceeded_limit, exceeded_recording_limit
 from store.intake.row_mapping import IncomingReport
@@ -47,15 +48,17 @@ async def upsert_calls(store: Store, pbx: Pbx, reports: Sequence[CallReport]) ->
     not affect the others.
     """
     async with store.writing() as connection:
-        domain_ids = await _domain_ids(connection)
-        refusals = [_refusal(pbx, report) or exceeded_limit(report) for report in reports]
-        deferrals = [_deferral(report, domain_ids) for report in reports]
-        newest: dict[str, CallReport] = {}
-        for report, *problems in zip(reports, refusals, deferrals, strict=True):
-            if not any(problems) and report.revision >= newest.get(report.linkedid, report).revision:
-                newest[report.linkedid] = report
-        incoming = [IncomingReport(domain_id=domain_ids[report.domain], report=report) for report in newest.values()]
-        changes = await write_calls(connection, pbx.id, incoming)
+        names = await domain_names(connection)
+        refusals = [_refusal(pbx, report) or exceeded_limit(report) or names.refusal(report) for report in reports]
+        domain_ids = [None if refused else names.id_of(report) for report, refused in zip(reports, refusals, strict=True)]
+        deferrals = [_deferral(report, domain_id) for report, domain_id in zip(reports, domain_ids, strict=True)]
+        newest: dict[str, IncomingReport] = {}
+        for report, domain_id in zip(reports, domain_ids, strict=True):
+            if domain_id is not None:
+                before = newest.get(report.linkedid)
+                if before is None or report.revision >= before.report.revision:
+                    newest[report.linkedid] = IncomingReport(domain_id=domain_id, report=report)
+        changes = await write_calls(connection, pbx.id, list(newest.values()))
     receipts = tuple(
         CallReceipt(
             linkedid=report.linkedid,
@@ -79,11 +82,14 @@ async def store_recording(
     if refusal := _refusal(pbx, manifest.call) or exceeded_recording_limit(manifest, mixed):
         raise IntakeRefused(refusal)
     async with store.reading() as connection:
-        domain_ids = await _domain_ids(connection)
+        names = await domain_names(connection)
         stored = await _stored_segment(connection, pbx, manifest.name)
         manifest = await _resolve_merge(connection, manifest)
-    if deferral := _deferral(manifest.call, domain_ids):
-        raise IntakeDeferred(deferral)
+    domain_id = names.id_of(manifest.call)
+    if refusal := names.refusal(manifest.call):
+        raise IntakeRefused(refusal)
+    if domain_id is None:
+        raise IntakeDeferred(_unknown_domain(manifest.call))
     _check_owner(pbx, manifest, stored)
     receipt = RecordingReceipt(segment=manifest.name, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
     stored_key = stored.object_key if stored else None
@@ -91,7 +97,7 @@ async def store_recording(
         return RecordingTaken(receipt=receipt, change=None)
     key = await _store_objects(store, pbx, manifest, mixed, peaks, audio)
     async with store.writing() as connection:
-        change, *others = await _write_recording(connection, pbx, domain_ids[manifest.call.domain], manifest, mixed, key, now)
+        change, *others = await _write_recording(connection, pbx, domain_id, manifest, mixed, key, now)
     if stored_key is not None and stored_key != key:
         await store.objects.delete(stored_key)
         await store.objects.delete(peaks_key(stored_key))
@@ -113,16 +119,13 @@ def _refusal(pbx: Pbx, report: CallReport) -> str | None:
     return f"the call says it is of PBX {report.pbx[:LONGEST_LOGIN]!r}, but this token is of {pbx.name!r}"
 
 
-def _deferral(report: CallReport, domain_ids: Mapping[str, int]) -> str | None:
+def _deferral(report: CallReport, domain_id: int | None) -> str | None:
     """Return why a report cannot be written yet; None if it can."""
-    if report.domain in domain_ids:
-        return None
+    return _unknown_domain(report) if domain_id is None else None
+
+
+def _unknown_domain(report: CallReport) -> str:
     return f"unknown domain {report.domain[:LONGEST_LOGIN]!r}: name it in the file that `fonoteka apply` takes"
-
-
-async def _domain_ids(connection: AsyncConnection) -> dict[str, int]:
-    query = select(domains.c.name, domains.c.id).where(domains.c.removed_at.is_(None))
-    return {row.name: row.id for row in await connection.execute(query)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
