@@ -13,6 +13,8 @@ const ru = {
   attempts: (count: number) => `Попыток: ${count}`,
   action: {
     logged_in: "Вход",
+    logged_out: "Выход",
+    session_ended: "Сеанс завершён",
     login_failed: "Неудачный вход",
     password_changed: "Пароль изменён",
     listened: "Прослушивание",
@@ -50,6 +52,8 @@ const ru = {
     notice_out: "Уведомление исходящим",
     beep_every_s: "Сигнал каждые, секунд",
     calls: "Звонков",
+    device: "Устройство",
+    from_address: "Адрес входа",
     rows: "Строк",
   },
 };
@@ -67,6 +71,8 @@ const en: typeof ru = {
   attempts: (count) => `Attempts: ${count}`,
   action: {
     logged_in: "Login",
+    logged_out: "Logout",
+    session_ended: "Session ended",
     login_failed: "Failed login",
     password_changed: "Password changed",
     listened: "Listened",
@@ -104,6 +110,8 @@ const en: typeof ru = {
     notice_out: "Notice to the called",
     beep_every_s: "Beep every, seconds",
     calls: "Calls",
+    device: "Device",
+    from_address: "Address of the login",
     rows: "Rows",
   },
 };
