@@ -223,6 +223,24 @@ def user_passwd(
     asyncio.run(work())
 
 
+@user_app.command("remove")
+def user_remove(domain: str, login: str, config: Config = None) -> None:
+    """Remove a user for good, so that the login can be given to another person."""
+    from store.database.store import Store
+    from store.provisioning.apply import remove_user
+
+    configuration, _ = _load(config)
+
+    async def work() -> None:
+        store = await Store.open(configuration.store)
+        try:
+            await remove_user(store, domain, login)
+        finally:
+            await store.close()
+
+    asyncio.run(work())
+
+
 @app.command()
 def doctor(
     config: Config = None,

@@ -116,8 +116,8 @@ async def _end(store: Store, scope: Scope, login: str, which: ColumnElement[bool
     own = sessions.c.user_id.in_(select(users.c.id).where(_is_user(scope, login)))
     async with store.writing() as connection:
         rows = (await connection.execute(select(sessions).where(own, which, is_open(now)))).all()
+        await connection.execute(delete(sessions).where(sessions.c.token_hash.in_([row.token_hash for row in rows])))
         for row in rows:
-            await connection.execute(delete(sessions).where(sessions.c.token_hash == row.token_hash))
             detail = {"device": row.device, "from_address": row.address}
             await write_entry(connection, scope, by, action="session_ended", subject=login, detail=detail, now=now)
     return len(rows)

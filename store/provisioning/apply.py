@@ -130,6 +130,25 @@ async def apply(store: Store, wanted: WantedDirectory, *, prune: bool = False) -
     return changes
 
 
+async def remove_user(store: Store, domain: str, login: str) -> None:
+    """Remove a user for good; the login may then be given to another person.
+
+    Raises ConfigurationError if there is no such user.
+    """
+    async with store.writing() as connection:
+        present = {(entry.domain, entry.kind, entry.name): entry for entry in await _present(connection)}
+        entry = present.get((domain, "user", login))
+        if entry is None:
+            raise ConfigurationError(f"no user {login!r} in domain {domain!r}")
+        await _perform(connection, _removal(entry))
+        await bump_version(connection)
+
+
+def renamed_users(changes: Sequence[Change]) -> list[Change]:
+    """Return the changes that give users another name: it may be another person. Pure."""
+    return [change for change in changes if change.kind == "user" and change.before and "name" in (change.after or {})]
+
+
 def _wanted(wanted: Sequence[WantedDomain], present: Sequence[Entry]) -> Iterator[Entry]:
     with_password = {
         (entry.domain, entry.name) for entry in present if entry.kind == "user" and entry.values["password_hash"] is not None
@@ -199,15 +218,15 @@ async def _perform(connection: AsyncConnection, change: Change) -> None:
     if change.kind == "domain" and change.before is None:
         await _add(connection, domains, {"name": change.name}, change.after or {}, now)
     domain_id = await _domain_id(connection, change)
-    action, detail = audited(change)
-    within = Scope(domain_id=domain_id, login=None)
-    await write_entry(connection, within, OPERATOR, action=action, subject=change.name, detail=detail, now=now)
     if change.kind == "domain":
         await _change_domain(connection, domain_id, change, now)
     elif change.kind == "user":
         await _change_user(connection, domain_id, change, now)
     else:
         await _change_number(connection, domain_id, change)
+    action, detail = audited(change)
+    within = Scope(domain_id=domain_id, login=None)
+    await write_entry(connection, within, OPERATOR, action=action, subject=change.name, detail=detail, now=now)
 
 
 async def _domain_id(connection: AsyncConnection, change: Change) -> int:

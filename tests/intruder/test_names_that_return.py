@@ -8,13 +8,16 @@ nothing.
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from fonoteka.cli.apply import applied
 from fonoteka.core.call_report import CallReport, Direction, LiveReport
-from fonoteka.core.errors import IntakeRefused
+from fonoteka.core.config import Configuration, StoreSection
+from fonoteka.core.errors import ConfigurationError, IntakeRefused
 from fonoteka.core.naming import call_id
 from store.audit.read import page_of_audit
 from store.audit.write import Actor
@@ -23,7 +26,7 @@ from store.intake.intake import upsert_calls
 from store.people.accounts import Account, Pbx, account_of, log_in, set_password
 from store.people.origins import known_origin
 from store.people.sessions import sessions_of
-from store.provisioning.apply import apply
+from store.provisioning.apply import apply, remove_user
 from store.provisioning.directory_file import parse_directory
 from store.queries.audio import audio_of, audio_of_calls
 from store.queries.calls import call_of, is_merged, live_calls, page_of_calls, path_of, public_id_of
@@ -160,7 +163,7 @@ def newly(text: str) -> str:
 
 
 WITHOUT_152 = seed.DIRECTORY.replace('login = "152"', 'login = "153"').replace('"PJSIP/acme-152"', '"PJSIP/acme-153"')
-NEW_152 = newly(seed.DIRECTORY).replace("Петров П.П.", "Новиков Н.Н.")
+NEW_152 = newly(seed.DIRECTORY).replace("Петров П.П.", "Новиков Н.Н.", 1)
 NOT_OF_A_USER = frozenset({"legal hold"})  # administrators only
 
 
@@ -188,6 +191,26 @@ async def test_a_new_user_under_an_old_login_gets_nothing_of_the_old(store: Stor
     assert await log_in(store, "acme", "152", seed.PASSWORD, NOW) is None
     _, new = (await log_in(store, "acme", "152", NEWLY, NOW)) or pytest.fail("cannot log in")
     assert (new.name, new.domain_id) == ("Новиков Н.Н.", old.domain_id)
+    assert {name: count for name, count in (await gets(store, new, but=NOT_OF_A_USER)).items() if count} == {}
+
+
+async def test_a_login_is_given_to_another_person(store: Store, pbx: Pbx, section: StoreSection, tmp_path: Path) -> None:
+    """A changed name alone keeps calls and password, as people marry; `apply` says what to do."""
+    token, _ = await filled(store, pbx, "152")
+    file = tmp_path / "company.toml"
+    file.write_text(NEW_152, encoding="utf-8")
+    configuration = Configuration(store=section)
+    renamed, hint, count = await applied(configuration, file, prune=False)
+    assert (renamed, count) == ("~ user acme/152: name Петров П.П. → Новиков Н.Н.", "1 changes")
+    assert "keeps the calls and the password of Петров П.П." in hint and "`fonoteka user remove acme 152`" in hint
+    assert await account_of(store, token, NOW) is not None
+    await remove_user(store, "acme", "152")
+    assert await account_of(store, token, NOW) is None
+    with pytest.raises(ConfigurationError, match="no user '152' in domain 'acme'"):
+        await remove_user(store, "acme", "152")
+    assert await applied(configuration, file, prune=False) == ["+ user acme/152", "1 changes"]
+    assert await log_in(store, "acme", "152", seed.PASSWORD, NOW) is None
+    _, new = (await log_in(store, "acme", "152", NEWLY, NOW)) or pytest.fail("cannot log in")
     assert {name: count for name, count in (await gets(store, new, but=NOT_OF_A_USER)).items() if count} == {}
 
 
