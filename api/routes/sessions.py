@@ -22,7 +22,7 @@ async def list_own_sessions(account: CurrentAccount, request: Request, services:
     return await _listed(services, account, account.login, request)
 
 
-@router.delete("/me/sessions", operation_id="endOtherSessions", status_code=204)
+@router.post("/me/sessions/end-others", operation_id="endOtherSessions", status_code=204)
 async def end_own_other_sessions(account: CurrentAccount, request: Request, services: Shared) -> None:
     """End all sessions of the account but the request's own."""
     token, by = session_token(request), actor(request, account)

@@ -114,7 +114,7 @@ async def test_a_user_ends_the_own_sessions(site: Site, admin: httpx.AsyncClient
         assert (await here.delete(f"/api/me/sessions/{id}")).status_code == 204
         assert [(await client.get("/api/me")).status_code for client in (here, there, stolen)] == [200, 200, 401]
         assert (await here.delete(f"/api/me/sessions/{id}")).status_code == 404
-        assert (await here.delete("/api/me/sessions")).status_code == 204
+        assert (await here.post("/api/me/sessions/end-others")).status_code == 204
         assert [(await client.get("/api/me")).status_code for client in (here, there, stolen)] == [200, 401, 401]
         assert (await here.delete(f"/api/me/sessions/{current['id']}")).status_code == 204
         assert (await here.get("/api/me")).status_code == 401
@@ -140,7 +140,7 @@ async def test_another_site_ends_no_session(site: Site) -> None:
     async with browser(site) as own:
         await own.post("/api/login", json={"domain": "acme", "login": "152", "password": seed.PASSWORD})
         evil = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
-        assert (await own.delete("/api/me/sessions", headers=evil)).status_code == 403
+        assert (await own.post("/api/me/sessions/end-others", headers=evil)).status_code == 403
 
 
 async def test_logins_and_logouts_are_in_the_journal(site: Site, admin: httpx.AsyncClient) -> None:

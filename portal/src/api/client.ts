@@ -148,7 +148,7 @@ export async function endSessionOf(login: string | null, session: string): Promi
 
 /** End all own sessions but this one. Throws ApiProblem. */
 export async function endOtherSessions(): Promise<void> {
-  checkOk(await client.DELETE("/api/me/sessions"));
+  checkOk(await client.POST("/api/me/sessions/end-others"));
 }
 
 /** One page of the audit log, for administrators. */
