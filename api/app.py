@@ -22,6 +22,7 @@ from api.routes import (
     live,
     portal,
     session,
+    sessions,
     statistics,
     support,
 )
@@ -29,7 +30,7 @@ from api.schemas import models
 from fonoteka import __version__
 from fonoteka.core.config import Configuration
 
-_ROUTERS = (session, support, calls, exports, audio, statistics, audit, legal_hold, directory, live, agent, health)
+_ROUTERS = (session, sessions, support, calls, exports, audio, statistics, audit, legal_hold, directory, live, agent, health)
 
 
 def create_app(configuration: Configuration) -> FastAPI:

@@ -55,7 +55,7 @@ class Services:
     uploads: UploadWorkspace
     failed_logins: FailedLogins
     login_throttle: LoginThrottle
-    logins: ConcurrencyLimit[None]
+    logins: ConcurrencyLimit[bool]  # strangers cannot take the slots of known devices
     live_sockets: ConcurrencyLimit[int]
     agent_polls: ConcurrencyLimit[int]
     recording_commands: ConcurrencyLimit[int]

@@ -5,9 +5,13 @@ a hundred attempts sent at once count as a hundred.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Generic, TypeVar
+
+from api.limits.network import network_of
 
 K = TypeVar("K")
 
@@ -65,48 +69,70 @@ class FailureBackoff(Generic[K]):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoginAttempt:
-    """A login from an address."""
+    """A login from an address.
+
+    `known` is a device, network or session that belongs to this user already; None for a stranger.
+    """
 
     domain: str
     login: str
     address: str
+    known: str | None = None
 
 
 class LoginThrottle:
-    """Strict for one login from one address, looser for each alone.
+    """Strict for one login from one network, looser for each alone.
 
-    Guessing can delay the attempts of a user by at most a minute, never lock the user out.
+    Guessing can delay the attempts of strangers by at most a minute. It does not delay a known
+    device or network: their attempts are counted by themselves, and so are limited too.
     """
 
     def __init__(self) -> None:
-        self._by_both = FailureBackoff[LoginAttempt](free_failures=10, max_delay=_MAX_DELAY)
+        self._by_known = FailureBackoff[tuple[str, str, str]](free_failures=10, max_delay=_MAX_DELAY)
+        self._by_both = FailureBackoff[tuple[str, str, str]](free_failures=10, max_delay=_MAX_DELAY)
         self._by_login = FailureBackoff[tuple[str, str]](free_failures=100, max_delay=_MAX_DELAY)
         # An office may share one address: the mistakes of one user must not lock out the others.
-        self._by_address = FailureBackoff[str](free_failures=100, max_delay=_MAX_DELAY)
+        self._by_network = FailureBackoff[str](free_failures=100, max_delay=_MAX_DELAY)
 
     def begin(self, attempt: LoginAttempt, now: datetime) -> timedelta:
         """Count the attempt and return zero, or return how long it must wait (then not counted)."""
-        login = (attempt.domain, attempt.login)
-        waits = (
-            self._by_both.remaining_wait(attempt, now),
-            self._by_login.remaining_wait(login, now),
-            self._by_address.remaining_wait(attempt.address, now),
-        )
-        wait = max(waits)
+        counters = self._counters(attempt)
+        wait = max(counter.remaining_wait(now) for counter in counters)
         if not wait:
-            self._by_both.count(attempt, now)
-            self._by_login.count(login, now)
-            self._by_address.count(attempt.address, now)
+            for counter in counters:
+                counter.count(now)
         return wait
 
     def succeeded(self, attempt: LoginAttempt) -> None:
-        """Forget the failures of this login from this address; take this attempt back elsewhere."""
-        self._by_both.forget(attempt)
-        self._by_login.take_back((attempt.domain, attempt.login))
-        self._by_address.take_back(attempt.address)
+        """Forget the failures of this login from here; take this attempt back elsewhere."""
+        own, *others = self._counters(attempt)
+        own.forget()
+        for counter in others:
+            counter.take_back()
 
     def not_tried(self, attempt: LoginAttempt) -> None:
         """Take an attempt back whose password was not checked."""
-        self._by_both.take_back(attempt)
-        self._by_login.take_back((attempt.domain, attempt.login))
-        self._by_address.take_back(attempt.address)
+        for counter in self._counters(attempt):
+            counter.take_back()
+
+    def _counters(self, attempt: LoginAttempt) -> "list[_Counter]":
+        """Return what counts an attempt; the first one counts this login from here alone."""
+        domain, login = attempt.domain, attempt.login
+        if attempt.known is not None:
+            return [_Counter(self._by_known, (domain, login, attempt.known))]
+        network = network_of(attempt.address)
+        return [
+            _Counter(self._by_both, (domain, login, network)),
+            _Counter(self._by_login, (domain, login)),
+            _Counter(self._by_network, network),
+        ]
+
+
+class _Counter:
+    """The failures of one key."""
+
+    def __init__(self, backoff: FailureBackoff[K], key: K) -> None:
+        self.remaining_wait: Callable[[datetime], timedelta] = partial(backoff.remaining_wait, key)
+        self.count: Callable[[datetime], None] = partial(backoff.count, key)
+        self.take_back: Callable[[], None] = partial(backoff.take_back, key)
+        self.forget: Callable[[], None] = partial(backoff.forget, key)

@@ -8,17 +8,23 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from api.dependencies.access import COOKIE, CurrentAccount, account_by, actor, address_of, cross_site, is_same_origin, session_token
+from api.dependencies.access import COOKIE, CurrentAccount, actor, address_of, cross_site, is_same_origin, session_token
 from api.dependencies.services import Services, Shared
 from api.http.problems import Problem, Responses
 from api.limits.login_throttle import LoginAttempt
+from api.limits.network import network_of
 from api.presenters.call import me as present_me
 from api.schemas import models
-from store.people.accounts import SESSION_LASTS, change_password, log_in, log_out
+from store.people.accounts import change_password, log_in
+from store.people.origins import KNOWN_FOR, device_origin, is_known_device, known_origin, network_origin
+from store.people.passwords import new_token, token_hash
+from store.people.sessions import SESSION_ENDS, log_out
 
 router = APIRouter(prefix="/api", tags=["session"])
 
 _REFUSED: Final[Responses] = {status: {"model": models.Problem} for status in (401, 403, 429, 503)}
+DEVICE_COOKIE: Final = "fonoteka_device"
+_LOGIN_PATH: Final = "/api/login"
 
 
 @router.post("/login", operation_id="login", responses=_REFUSED)
@@ -26,34 +32,65 @@ async def login(credentials: models.Credentials, request: Request, response: Res
     """Open a session.
 
     401 is the same for a wrong domain, login or password. 429 after repeated failures, and 503 when
-    too many users log in at once, have Retry-After.
+    too many users log in at once, have Retry-After. The guesses of others do not delay a device or
+    address from which the user logged in within 90 days.
     """
     if is_same_origin(request) is False:
         raise cross_site()
-    now = datetime.now(UTC)
-    attempt = LoginAttempt(domain=credentials.domain, login=credentials.login, address=address_of(request))
+    now, address = datetime.now(UTC), address_of(request)
+    domain, user, here = credentials.domain, credentials.login, network_origin(network_of(address))
+    device = request.cookies.get(DEVICE_COOKIE)
+    known = await known_origin(services.store, domain, user, [*([device_origin(device)] if device else []), here], now)
+    attempt = LoginAttempt(domain=domain, login=user, address=address, known=known)
     async with _attempt_slot(services, attempt, now):
-        session = await log_in(services.store, attempt.domain, attempt.login, credentials.password, now, address=attempt.address)
+        token = await _token_of_device(services, request)
+        session = await log_in(
+            services.store,
+            domain,
+            user,
+            credentials.password,
+            now,
+            address=address,
+            device=request.headers.get("user-agent", ""),
+            origins=[*([device_origin(token)] if token else []), here],
+        )
     if session is None:
         await services.failed_logins.add(attempt, now)
         raise Problem(401, "login-failed", "domain, login or password is wrong")
     services.login_throttle.succeeded(attempt)
-    token, account = session
-    secure = request.url.scheme == "https"
-    response.set_cookie(
-        COOKIE, token, max_age=int(SESSION_LASTS.total_seconds()), httponly=True, samesite="lax", secure=secure, path="/"
-    )
-    return models.LoggedIn(token=token, me=present_me(account))
+    _set_cookies(request, response, session[0], token)
+    return models.LoggedIn(token=session[0], me=present_me(session[1]))
+
+
+async def _token_of_device(services: Services, request: Request) -> str | None:
+    """Return the token of a browser's device, a new one if it has none; None for a program.
+
+    A token that no login has left is not taken: another person may have put it there.
+    """
+    if not is_same_origin(request):
+        return None
+    token = request.cookies.get(DEVICE_COOKIE)
+    return token if token and await is_known_device(services.store, token) else new_token()
+
+
+def _set_cookies(request: Request, response: Response, session: str, device: str | None) -> None:
+    """Set the cookie of the session, and that of the device, which is sent to the login only."""
+    secure, ends_s = request.url.scheme == "https", int(SESSION_ENDS.total_seconds())
+    response.set_cookie(COOKIE, session, max_age=ends_s, httponly=True, samesite="lax", secure=secure, path="/")
+    if device is not None:
+        known_s = int(KNOWN_FOR.total_seconds())
+        response.set_cookie(
+            DEVICE_COOKIE, device, max_age=known_s, httponly=True, samesite="strict", secure=secure, path=_LOGIN_PATH
+        )
 
 
 @router.post("/logout", operation_id="logout", status_code=204, responses={403: {"model": models.Problem}})
 async def logout(request: Request, response: Response, services: Shared) -> None:
-    """Close the session, if there is one."""
+    """Close the session, if there is one. The device stays known."""
     if token := session_token(request):
-        account = await account_by(services, token)
-        await log_out(services.store, token)
-        if account is not None:
-            services.live.check_sessions(account.domain_id)
+        domain_id = await log_out(services.store, token, datetime.now(UTC), address=address_of(request))
+        if domain_id is not None:
+            services.live.check_sessions(domain_id)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax", secure=request.url.scheme == "https")
 
 
@@ -61,11 +98,14 @@ async def logout(request: Request, response: Response, services: Shared) -> None
 async def change_own_password(change: models.PasswordChange, account: CurrentAccount, request: Request, services: Shared) -> None:
     """Change the password of the account; all its other sessions end.
 
-    403 (`wrong-password`) if `current` is wrong; attempts count, and are slowed down, as at login.
+    403 (`wrong-password`) if `current` is wrong; the attempts of a session count, and are slowed
+    down, by themselves.
     """
     now, token = datetime.now(UTC), session_token(request)
     assert token is not None
-    attempt = LoginAttempt(domain=account.domain, login=account.login, address=address_of(request))
+    attempt = LoginAttempt(
+        domain=account.domain, login=account.login, address=address_of(request), known=f"session {token_hash(token)}"
+    )
     async with _attempt_slot(services, attempt, now):
         by = actor(request, account)
         changed = await change_password(services.store, account, change.current, change.new, token=token, by=by, now=now)
@@ -82,7 +122,7 @@ async def _attempt_slot(services: Services, attempt: LoginAttempt, now: datetime
     if wait := services.login_throttle.begin(attempt, now):
         seconds = math.ceil(wait.total_seconds())
         raise Problem(429, "too-many-attempts", f"try again in {seconds} s", headers={"Retry-After": str(seconds)})
-    async with services.logins.try_enter(None) as entered:
+    async with services.logins.try_enter(attempt.known is not None) as entered:
         if not entered:
             services.login_throttle.not_tried(attempt)
             raise Problem(503, "busy", "very many are logging in; try again in a second", headers={"Retry-After": "1"})

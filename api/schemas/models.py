@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from fonoteka.core.call_report import Action, Direction, Reason, RecorderState, RecordingState, Result
 from fonoteka.core.domains import RecordRule, Role
+from store.people.password_rule import LONGEST, SHORTEST, broken_rule
 
 Moment = Annotated[
     datetime,
@@ -208,6 +209,17 @@ class Me(_Model):
     domain: DomainOfMe
 
 
+class Session(_Model):
+    """An open session; `device` is the User-Agent of its login, `current` marks the request's."""
+
+    id: str
+    device: str
+    address: str
+    begun_at: Moment
+    last_seen_at: Moment
+    current: bool
+
+
 class Credentials(_Model):
     """The fields of the login form."""
 
@@ -216,11 +228,17 @@ class Credentials(_Model):
     password: str = Field(max_length=1000)
 
 
+def _new_password(password: str) -> str:
+    if problem := broken_rule(password):
+        raise ValueError(problem)
+    return password
+
+
 class PasswordChange(_Model):
     """The current and the new password of the account."""
 
     current: str = Field(max_length=1000)
-    new: str = Field(min_length=8, max_length=1000)
+    new: Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST, pattern=r"\S"), AfterValidator(_new_password)]
 
 
 class LoggedIn(_Model):

@@ -6,12 +6,12 @@ from fonoteka.core.config import Configuration
 
 
 async def applied(configuration: Configuration, file: Path, *, prune: bool) -> list[str]:
-    """Make the store match a file; return one line per change.
+    """Make the store match a file; return one line per change, and a hint for renamed users.
 
     Raises ConfigurationError and StoreError.
     """
     from store.database.store import Store
-    from store.provisioning.apply import apply
+    from store.provisioning.apply import apply, renamed_users
     from store.provisioning.directory_file import parse_directory_file
 
     wanted = parse_directory_file(file)
@@ -20,7 +20,12 @@ async def applied(configuration: Configuration, file: Path, *, prune: bool) -> l
         changes = await apply(store, wanted, prune=prune)
     finally:
         await store.close()
-    return [*map(str, changes), f"{len(changes)} changes" if changes else "nothing to change"]
+    hints = [
+        f"note: {change.domain}/{change.name} keeps the calls and the password of {(change.before or {})['name']}; if this is "
+        f"another person, run `fonoteka user remove {change.domain} {change.name}` and apply the file again"
+        for change in renamed_users(changes)
+    ]
+    return [*map(str, changes), *hints, f"{len(changes)} changes" if changes else "nothing to change"]
 
 
 async def proposed(configuration: Configuration, source: Path | None, domain: str | None) -> str:

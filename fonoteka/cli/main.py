@@ -228,14 +228,30 @@ def user_passwd(
     password = (
         sys.stdin.readline().rstrip("\n") if password_stdin else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
-    if not password:
-        raise ConfigurationError("the password is empty")
     configuration, _ = _load(config)
 
     async def work() -> None:
         store = await Store.open(configuration.store)
         try:
             await set_password(store, domain, login, password)
+        finally:
+            await store.close()
+
+    asyncio.run(work())
+
+
+@user_app.command("remove")
+def user_remove(domain: str, login: str, config: Config = None) -> None:
+    """Remove a user for good, so that the login can be given to another person."""
+    from store.database.store import Store
+    from store.provisioning.apply import remove_user
+
+    configuration, _ = _load(config)
+
+    async def work() -> None:
+        store = await Store.open(configuration.store)
+        try:
+            await remove_user(store, domain, login)
         finally:
             await store.close()
 

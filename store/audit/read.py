@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Row, Select, and_, literal, select, tuple_, t
 from store.database.schema import audit, calls, milliseconds, users
 from store.database.store import Store
 from store.selection.bounded_count import bounded_count, shown_total
+from store.selection.identity import user_at
 from store.selection.period import Period
 
 
@@ -90,7 +91,7 @@ async def page_of_audit(
 
 def _entries() -> Select[Any]:
     """Select entries with the user's name, and the call if the subject is one of the domain."""
-    user = and_(users.c.domain_id == audit.c.domain_id, users.c.login == audit.c.login)
+    user = user_at(audit.c.domain_id, audit.c.login, audit.c.at)
     call = and_(calls.c.public_id == audit.c.subject, calls.c.domain_id == audit.c.domain_id, calls.c.merged_into.is_(None))
     columns = (*audit.c, users.c.name, calls.c.src, calls.c.dst, calls.c.started_at)
     source = audit.outerjoin(users, user).outerjoin(calls, call)

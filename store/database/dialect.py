@@ -30,6 +30,7 @@ from sqlalchemy.types import TypeEngine
 from fonoteka.core.errors import ConfigurationError
 
 WRITES: Final = "fonoteka_writes"  # execution option: the transaction will write
+MIGRATES: Final = "fonoteka_migrates"  # execution option: the transaction may copy SQLite's tables
 _MAPPED_BYTES: Final = 2**30  # of the start of the file, for reads only
 _MIGRATION_LOCK: Final = 0x464F4E4F  # any constant, equal in all replicas
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -116,7 +117,12 @@ def _lower(value: object) -> object:
 def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that reads before it writes can fail at once with SQLITE_BUSY,
     # whatever the time-out.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get(MIGRATES):
+        # To drop the old copy of a table would delete the rows that refer to it. SQLite ignores
+        # the pragma inside a transaction, so the connection must not be used for anything else.
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES) else "BEGIN")
 
 
 def insert(dialect: Dialect, table: Table) -> Insert:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from fonoteka.core.phone_numbers import LONGEST_OUTSIDE
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
@@ -55,21 +55,24 @@ class Instant(TypeDecorator[datetime]):
 
 def instant(milliseconds: int) -> datetime:
     """Convert milliseconds since 1970 to a datetime in UTC."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
+    return EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def milliseconds(moment: datetime) -> int:
     """Convert a datetime to whole milliseconds since 1970."""
-    return (moment - _EPOCH) // _MILLISECOND
+    return (moment - EPOCH) // _MILLISECOND
 
 
 Identity = BigInteger().with_variant(Integer(), "sqlite")  # SQLite autoincrements INTEGER only
 
+LONGEST_ADDRESS: Final = 64
+LONGEST_DEVICE: Final = 300
 LONGEST_LINKEDID: Final = 150
 LONGEST_LOGIN: Final = 64
 LONGEST_PARTY: Final = 128  # src, dst, answered_by; Asterisk's extensions have at most 80
 LONGEST_PBX_NAME: Final = 64
 LONGEST_SEGMENT_NAME: Final = 80
+LONGEST_SESSION_ID: Final = 32
 
 metadata = MetaData(
     naming_convention={
@@ -84,7 +87,7 @@ domains = Table(
     "domains",
     metadata,
     Column("id", Identity, primary_key=True),
-    Column("name", String(64), nullable=False, unique=True),
+    Column("name", String(64), nullable=False),
     Column("title", Text, nullable=False),
     Column("timezone", String(64), nullable=False),
     Column("country", String(2), nullable=False),
@@ -94,8 +97,12 @@ domains = Table(
     Column("notice_in", String(200)),
     Column("notice_out", String(200)),
     Column("beep_every_s", Integer, nullable=False, server_default="0"),
-    Column("removed_at", Instant),
+    Column("removed_at", Instant),  # a removed row is never revived: store/selection/identity.py
+    Column("valid_from", Instant, nullable=False, server_default="0"),  # of calls, by their start
+    Column("valid_until", Instant),
 )
+_PRESENT: Final = text("removed_at IS NULL")
+Index("uq_domains_present", domains.c.name, unique=True, sqlite_where=_PRESENT, postgresql_where=_PRESENT)
 
 users = Table(
     "users",
@@ -109,9 +116,12 @@ users = Table(
     Column("role", String(16), nullable=False),
     Column("record", String(16), nullable=False),
     Column("password_hash", Text),
-    Column("removed_at", Instant),  # the row stays, for the name in old calls
-    UniqueConstraint("domain_id", "login"),
+    Column("removed_at", Instant),  # the row stays, for the name in old calls, and is never revived
+    Column("valid_from", Instant, nullable=False, server_default="0"),  # of calls, by their start
+    Column("valid_until", Instant),
+    Index(None, "domain_id", "login", "valid_from"),
 )
+Index("uq_users_present", users.c.domain_id, users.c.login, unique=True, sqlite_where=_PRESENT, postgresql_where=_PRESENT)
 
 numbers = Table(
     "numbers",
@@ -285,6 +295,20 @@ sessions = Table(
     Column("user_id", Identity, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False, index=True),
+    Column("public_id", String(LONGEST_SESSION_ID), nullable=False, unique=True),
+    Column("seen_at", Instant, nullable=False),
+    Column("address", String(LONGEST_ADDRESS), nullable=False),
+    Column("device", String(LONGEST_DEVICE), nullable=False),  # User-Agent of the login
+)
+
+# Where a user logged in: devices by the hash of their cookie, and networks.
+login_origins = Table(
+    "login_origins",
+    metadata,
+    Column("user_id", Identity, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("origin", String(80), primary_key=True),
+    Column("seen_at", Instant, nullable=False),
+    Index(None, "origin"),
 )
 
 audit = Table(

@@ -32,8 +32,7 @@ class Store:
         store = cls(engine, ObjectFolder(folder_of(section.objects)))
         try:
             await asyncio.to_thread(store.objects.prepare, sweep=sweep)
-            async with store.writing() as connection:
-                await connection.run_sync(upgrade)
+            await store._migrate()
         except StoreError as error:
             await engine.dispose()
             raise ConfigurationError(f"store.database cannot be opened: {error}") from error
@@ -41,6 +40,14 @@ class Store:
             await engine.dispose()
             raise
         return store
+
+    async def _migrate(self) -> None:
+        with _database_errors():
+            async with self.engine.connect() as connection:
+                await connection.execution_options(**{dialect.WRITES: True, dialect.MIGRATES: True})
+                async with connection.begin():
+                    await connection.run_sync(upgrade)
+                await connection.invalidate()  # other connections check foreign keys
 
     async def close(self) -> None:
         """Close all connections."""

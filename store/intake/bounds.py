@@ -10,6 +10,7 @@ from fonoteka.core.call_report import CallReport
 from fonoteka.core.errors import CallHeld, DomainChanged, DomainNotServed, IntakeDeferred, IntakeRefused
 from fonoteka.core.naming import call_id
 from store.database.schema import LONGEST_LOGIN, calls, domains
+from store.intake.domain_names import DomainNames, domain_names
 from store.people.accounts import Pbx
 from store.people.served_domains import ServedDomains, Serves, served_domains
 
@@ -35,6 +36,7 @@ class Bounds:
 
     pbx: str
     served: ServedDomains
+    names: DomainNames
     stored: Mapping[str, _StoredCall]
     _new: dict[str, int] = field(default_factory=dict)
 
@@ -50,10 +52,12 @@ class Bounds:
 
     def domain_problem(self, report: CallReport) -> IntakeRefused | IntakeDeferred | None:
         """Return why a report cannot be of the domain that it names; None if it can."""
-        domain_id, shown = self.served.ids.get(report.domain), report.domain[:LONGEST_LOGIN]
+        domain_id, shown = self._domain_id(report), report.domain[:LONGEST_LOGIN]
         if domain_id is None and self.served.serves is Serves.NAMED:
             # The same answer whether the domain exists or not: a token names no customers.
             return DomainNotServed(f"PBX {self.pbx!r} does not serve domain {shown!r} (see: fonoteka pbx domains --help)")
+        if refusal := self.names.refusal(report):
+            return IntakeRefused(refusal)
         if domain_id is None:
             return IntakeDeferred(f"unknown domain {shown!r}: name it in the file that `fonoteka apply` takes")
         public_id = call_id(self.pbx, report.linkedid)
@@ -61,6 +65,17 @@ class Bounds:
         if domain_id != (stored.domain_id if stored is not None else self._new.setdefault(public_id, domain_id)):
             return DomainChanged(f"call {report.linkedid!r} is of another domain than {shown!r}, and never changes it")
         return None
+
+    def id_of(self, report: CallReport) -> int:
+        """Return the key of the domain of a report that has no domain problem."""
+        domain_id = self._domain_id(report)
+        assert domain_id is not None
+        return domain_id
+
+    def _domain_id(self, report: CallReport) -> int | None:
+        """Return the key of the served domain that the report's name meant when the call began."""
+        domain_id = self.names.id_of(report)
+        return domain_id if domain_id is not None and self.served.allows(domain_id) else None
 
     def is_frozen(self, linkedid: str) -> bool:
         """Whether a stored call is under a legal hold that lets nothing change it."""
@@ -78,9 +93,9 @@ async def read_bounds(
     (`store.retention.legal_hold` locks the domain too).
     """
     served = await served_domains(connection, pbx.id, lock=lock)
-    named = list(reports)
+    names, named = await domain_names(connection), list(reports)
     if lock:
-        ids = {served.ids[report.domain] for report in named if report.domain in served.ids} | set(also)
+        ids = {domain_id for report in named if (domain_id := names.id_of(report)) is not None} | set(also)
         await connection.execute(
             select(domains.c.id).where(domains.c.id.in_(ids)).order_by(domains.c.id).with_for_update(key_share=True)
         )
@@ -90,4 +105,4 @@ async def read_bounds(
     stored = {
         row.public_id: _StoredCall(domain_id=row.domain_id, revision=row.revision, is_frozen=bool(row.is_frozen)) for row in rows
     }
-    return Bounds(pbx=pbx.name, served=served, stored=stored)
+    return Bounds(pbx=pbx.name, served=served, names=names, stored=stored)

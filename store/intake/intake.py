@@ -63,7 +63,7 @@ async def upsert_calls(store: Store, pbx: Pbx, reports: Sequence[CallReport], *,
         for report, problem in zip(reports, problems, strict=True):
             if problem is None and report.revision >= newest.get(report.linkedid, report).revision:
                 newest[report.linkedid] = report
-        incoming = [IncomingReport(domain_id=bounds.served.ids[report.domain], report=report) for report in newest.values()]
+        incoming = [IncomingReport(domain_id=bounds.id_of(report), report=report) for report in newest.values()]
         incoming, strangers = await within_domains(connection, pbx.id, incoming)
         changes = await write_calls(connection, pbx.id, incoming)
     receipts = tuple(_call_receipt(report, problem) for report, problem in zip(reports, problems, strict=True))

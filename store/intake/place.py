@@ -64,13 +64,13 @@ async def find_place(connection: AsyncConnection, pbx: Pbx, manifest: Manifest, 
     bounds = await read_bounds(connection, pbx, [manifest.call], lock=lock, also=also)
     if problem := bounds.domain_problem(manifest.call):
         raise problem
-    domain_id, is_frozen = bounds.served.ids[manifest.call.domain], bounds.is_frozen(manifest.call.linkedid)
+    domain_id, is_frozen = bounds.id_of(manifest.call), bounds.is_frozen(manifest.call.linkedid)
     if not is_frozen and (merged_into := await _merged_into(connection, pbx, manifest.call, domain_id)) is not None:
         manifest = replace(manifest, call=replace(manifest.call, linkedid=merged_into, revision=0))
     stored = await _stored_segment(connection, pbx, manifest.name)
     public_id = call_id(pbx.name, manifest.call.linkedid)
     if stored is not None and stored.public_id != public_id and (stored.is_frozen or stored.domain_id != domain_id):
-        if bounds.served.ids.get(stored.domain) != stored.domain_id:
+        if not bounds.served.allows(stored.domain_id):
             raise DomainNotServed(f"segment {manifest.name!r} is of a domain that PBX {pbx.name!r} does not serve")
         call = replace(manifest.call, linkedid=stored.linkedid, domain=stored.domain, revision=0)
         manifest, domain_id, is_frozen = replace(manifest, call=call), stored.domain_id, stored.is_frozen

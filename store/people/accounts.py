@@ -2,31 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import ValidationError
 from sqlalchemy import Select, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.config import PbxSection
 from fonoteka.core.domains import Role
 from fonoteka.core.errors import ConfigurationError
 from store.audit.write import OPERATOR, Actor, write_entry
 from store.database.dialect import insert
-from store.database.schema import LONGEST_PBX_NAME, domains, pbxs, sessions, users
+from store.database.schema import EPOCH, LONGEST_PBX_NAME, domains, pbxs, sessions, users
 from store.database.store import Store
+from store.people.origins import remember_origins
+from store.people.password_rule import broken_rule
 from store.people.passwords import hash_new, hash_password, new_token, token_hash, verify_login
 from store.people.served_domains import Serves, write_served_domains
+from store.people.sessions import begin_session, close_sessions, is_open, mark_seen
 from store.selection.scope import Scope
-
-SESSION_LASTS: Final = timedelta(days=14)  # from its last use
-_EXTENDED_EACH: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """A user who is logged in, and the domain."""
+    """A user who is logged in, and the domain; `since` as in `store.selection.identity`."""
 
     user_id: int
     login: str
@@ -36,11 +35,14 @@ class Account:
     domain: str
     domain_title: str
     timezone: str
+    since: datetime
 
     @property
     def scope(self) -> Scope:
         """The calls that the user may see."""
-        return Scope(domain_id=self.domain_id, login=None if self.role is Role.ADMIN else self.login)
+        if self.role is Role.ADMIN:
+            return Scope(domain_id=self.domain_id, login=None)
+        return Scope(domain_id=self.domain_id, login=self.login, since=None if self.since == EPOCH else self.since)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +62,7 @@ _ACCOUNT: Final = (
     domains.c.name.label("domain"),
     domains.c.title.label("domain_title"),
     domains.c.timezone,
+    users.c.valid_from.label("since"),
 )
 
 
@@ -73,9 +76,17 @@ def _account(row: dict[str, object]) -> Account:
 
 
 async def log_in(
-    store: Store, domain: str, login: str, password: str, now: datetime, *, address: str = ""
+    store: Store,
+    domain: str,
+    login: str,
+    password: str,
+    now: datetime,
+    *,
+    address: str = "",
+    device: str = "",
+    origins: Sequence[str] = (),
 ) -> tuple[str, Account] | None:
-    """Open a session; return its token and the account.
+    """Open a session; return its token and the account. `origins` are remembered as known.
 
     Returns None if domain, login or password is wrong, in the same time whichever it is.
     """
@@ -84,15 +95,14 @@ async def log_in(
         row = (await connection.execute(query)).mappings().first()
     if not await verify_login(row["password_hash"] if row else None, password) or row is None:
         return None
-    token = new_token()
     async with store.writing() as connection:
-        # A change of the password during the check ended all sessions: none may begin after it.
-        unchanged = select(users.c.id).where(users.c.id == row["user_id"], users.c.password_hash == row["password_hash"])
-        if (await connection.execute(unchanged.with_for_update())).first() is None:
+        # A change of the password, or a removal, during the check ended all sessions: none may
+        # begin after it.
+        unchanged = _accounts().where(users.c.id == row["user_id"], users.c.password_hash == row["password_hash"])
+        if (await connection.execute(unchanged.with_for_update(of=users))).first() is None:
             return None
-        await connection.execute(delete(sessions).where(sessions.c.expires_at < now))
-        values = {"user_id": row["user_id"], "created_at": now, "expires_at": now + SESSION_LASTS}
-        await connection.execute(sessions.insert().values(token_hash=token_hash(token), **values))
+        token = await begin_session(connection, row["user_id"], now, address=address, device=device)
+        await remember_origins(connection, row["user_id"], origins, now)
         account = _account(dict(row))
         by = Actor(login=login, address=address)
         await write_entry(connection, account.scope, by, action="logged_in", subject=login, detail={}, now=now)
@@ -102,28 +112,22 @@ async def log_in(
 async def account_of(store: Store, token: str, now: datetime) -> Account | None:
     """Return the account of a session's token and extend the session; None if there is none."""
     session = sessions.c.token_hash == token_hash(token)
-    query = _accounts().add_columns(sessions.c.expires_at).join(sessions, sessions.c.user_id == users.c.id)
+    query = _accounts().add_columns(sessions.c.seen_at).join(sessions, sessions.c.user_id == users.c.id)
     async with store.reading() as connection:
-        row = (await connection.execute(query.where(session, sessions.c.expires_at > now))).mappings().first()
+        row = (await connection.execute(query.where(session, is_open(now)))).mappings().first()
     if row is None:
         return None
-    if row["expires_at"] < now + SESSION_LASTS - _EXTENDED_EACH:
-        async with store.writing() as connection:
-            await connection.execute(update(sessions).where(session).values(expires_at=now + SESSION_LASTS))
+    await mark_seen(store, token, row["seen_at"], now)
     return _account(dict(row))
-
-
-async def log_out(store: Store, token: str) -> None:
-    """Close a session. An unknown token is no error."""
-    async with store.writing() as connection:
-        await connection.execute(delete(sessions).where(sessions.c.token_hash == token_hash(token)))
 
 
 async def set_password(store: Store, domain: str, login: str, password: str) -> None:
     """Set the password of a user and close all sessions of the user.
 
-    Raises ConfigurationError if there is no such user.
+    Raises ConfigurationError if there is no such user, or the password breaks the rule.
     """
+    if problem := broken_rule(password):
+        raise ConfigurationError(problem)
     hashed = hash_password(password)
     async with store.writing() as connection:
         query = _accounts().where(domains.c.name == domain, users.c.login == login)
@@ -131,7 +135,7 @@ async def set_password(store: Store, domain: str, login: str, password: str) -> 
         if user is None:
             raise ConfigurationError(f"no user {login!r} in domain {domain!r}: name them in the file that `fonoteka apply` takes")
         await connection.execute(update(users).where(users.c.id == user.id).values(password_hash=hashed))
-        await close_sessions(connection, user.id)
+        await close_sessions(connection, users.c.id == user.id)
         within, now = Scope(domain_id=user.domain_id, login=None), datetime.now(UTC)
         await write_entry(connection, within, OPERATOR, action="password_changed", subject=login, detail={}, now=now)
 
@@ -157,11 +161,6 @@ async def change_password(store: Store, account: Account, current: str, new: str
         await connection.execute(delete(sessions).where(others))
         await write_entry(connection, account.scope, by, action="password_changed", subject=account.login, detail={}, now=now)
     return True
-
-
-async def close_sessions(connection: AsyncConnection, user_id: int) -> None:
-    """Close all sessions of a user."""
-    await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
 
 
 async def add_pbx(store: Store, name: str, domain_names: Sequence[str] | None) -> str:

@@ -59,6 +59,11 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def new_session_id() -> str:
+    """Make the name of a session, which is no secret."""
+    return secrets.token_hex(8)
+
+
 def token_hash(token: str) -> str:
     """Hash a token. It is random, so one SHA-256 is enough, and fast enough for every request."""
     return hashlib.sha256(token.encode()).hexdigest()

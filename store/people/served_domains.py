@@ -25,10 +25,15 @@ class Serves(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServedDomains:
-    """The domains of a PBX: key by name, without removed domains."""
+    """The domains of a PBX: key by name, without removed domains; `named` has removed ones too."""
 
     serves: Serves
     ids: Mapping[str, int]
+    named: frozenset[int]
+
+    def allows(self, domain_id: int) -> bool:
+        """Whether the PBX may report calls of a domain, of a removed one calls from before."""
+        return self.serves is not Serves.NAMED or domain_id in self.named
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,11 +53,11 @@ async def served_domains(connection: AsyncConnection, pbx_id: int, *, lock: bool
     """
     pbx = select(pbxs.c.serves).where(pbxs.c.id == pbx_id)
     serves = Serves((await connection.execute(pbx.with_for_update() if lock else pbx)).scalar_one())
+    named = frozenset((await connection.execute(select(pbx_domains.c.domain_id).where(pbx_domains.c.pbx_id == pbx_id))).scalars())
     query = select(domains.c.name, domains.c.id).where(domains.c.removed_at.is_(None))
-    if serves is Serves.NAMED:
-        named = select(pbx_domains.c.domain_id).where(pbx_domains.c.pbx_id == pbx_id)
-        query = query.where(domains.c.id.in_(named))
-    return ServedDomains(serves=serves, ids={row.name: row.id for row in await connection.execute(query)})
+    present = {row.name: row.id for row in await connection.execute(query)}
+    ids = {name: key for name, key in present.items() if serves is not Serves.NAMED or key in named}
+    return ServedDomains(serves=serves, ids=ids, named=named)
 
 
 async def set_served_domains(store: Store, name: str, domain_names: Sequence[str] | None) -> None:

@@ -6,27 +6,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import Table, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.errors import ConfigurationError
 from store.audit.write import OPERATOR, write_entry
-from store.database.dialect import insert
-from store.database.schema import domains, numbers, users
+from store.database.schema import EPOCH, domains, numbers, users
 from store.database.store import Store
 from store.intake.call_backs import rebuild_call_backs
 from store.intake.write_counters import rebuild_counters
-from store.people.accounts import close_sessions
-from store.people.passwords import hash_password, verifies
+from store.people.passwords import hash_password
+from store.people.sessions import close_sessions
 from store.provisioning.directory import bump_version
 from store.provisioning.directory_file import WantedDirectory, WantedDomain, WantedUser
 from store.selection.scope import Scope
 
 Values = Mapping[str, Any]
 
+_IDENTITY: Final = ("removed_at", "valid_from", "valid_until")
 _NAMING: Final = {
-    "domain": frozenset({"id", "name", "removed_at"}),
-    "user": frozenset({"id", "domain_id", "login", "removed_at"}),
+    "domain": frozenset({"id", "name", *_IDENTITY}),
+    "user": frozenset({"id", "domain_id", "login", *_IDENTITY}),
     "number": frozenset({"id", "domain_id", "number"}),
 }
 
@@ -65,7 +65,7 @@ class Change:
 
 def _line(key: str, before: object, after: object) -> str:
     if key == "password_hash":
-        return "password changed"
+        return "password set"
     return f"{key} {_shown(before)} → {_shown(after)}"
 
 
@@ -91,11 +91,16 @@ def difference(wanted: Sequence[Entry], present: Sequence[Entry], *, prune: bool
 def _change(wanted: Entry, present: Values | None) -> Change | None:
     if present is None:
         return Change(domain=wanted.domain, kind=wanted.kind, name=wanted.name, before=None, after=wanted.values)
-    differing = {key: value for key, value in wanted.values.items() if present[key] != value}
+    differing = {key: value for key, value in wanted.values.items() if present[key] != value and not _is_own(key, present)}
     if not differing:
         return None
     before = {key: present[key] for key in differing}
     return Change(domain=wanted.domain, kind=wanted.kind, name=wanted.name, before=before, after=differing)
+
+
+def _is_own(key: str, present: Values) -> bool:
+    """Whether a value is the user's own: the file has the first password only."""
+    return key == "password_hash" and present[key] is not None
 
 
 def _removal(entry: Entry) -> Change:
@@ -106,7 +111,8 @@ async def apply(store: Store, wanted: WantedDirectory, *, prune: bool = False) -
     """Make the directory equal to a file in one transaction, and return the changes.
 
     Removed users and domains cannot log in and are not recorded; their calls stay until they
-    expire. Raises ConfigurationError.
+    expire. What is removed never comes back: a name that is given again is a new domain or user,
+    without the calls and the sessions of the old one. Raises ConfigurationError.
     """
     async with store.reading() as connection:
         present = await _present(connection)
@@ -124,26 +130,47 @@ async def apply(store: Store, wanted: WantedDirectory, *, prune: bool = False) -
     return changes
 
 
+async def remove_user(store: Store, domain: str, login: str) -> None:
+    """Remove a user for good; the login may then be given to another person.
+
+    Raises ConfigurationError if there is no such user.
+    """
+    async with store.writing() as connection:
+        present = {(entry.domain, entry.kind, entry.name): entry for entry in await _present(connection)}
+        entry = present.get((domain, "user", login))
+        if entry is None:
+            raise ConfigurationError(f"no user {login!r} in domain {domain!r}")
+        await _perform(connection, _removal(entry))
+        await bump_version(connection)
+
+
+def renamed_users(changes: Sequence[Change]) -> list[Change]:
+    """Return the changes that give users another name: it may be another person. Pure."""
+    return [change for change in changes if change.kind == "user" and change.before and "name" in (change.after or {})]
+
+
 def _wanted(wanted: Sequence[WantedDomain], present: Sequence[Entry]) -> Iterator[Entry]:
-    hashes = {(entry.domain, entry.name): entry.values["password_hash"] for entry in present if entry.kind == "user"}
+    with_password = {
+        (entry.domain, entry.name) for entry in present if entry.kind == "user" and entry.values["password_hash"] is not None
+    }
     for domain in wanted:
         columns = domain.model_dump(mode="json", exclude={"name", "user", "number"})
         yield Entry(domain="", kind="domain", name=domain.name, values=columns)
         for user in domain.user:
-            values = _user_values(user, hashes.get((domain.name, user.login)))
+            values = _user_values(user, has_password=(domain.name, user.login) in with_password)
             yield Entry(domain=domain.name, kind="user", name=user.login, values=values)
         for line in domain.number:
             yield Entry(domain=domain.name, kind="number", name=line.number, values={"label": line.label})
 
 
-def _user_values(user: WantedUser, present_hash: str | None) -> Values:
+def _user_values(user: WantedUser, *, has_password: bool) -> Values:
     values = user.model_dump(mode="json", exclude={"login", "password", "password_hash"})
+    if has_password:
+        return values
     if user.password_hash is not None:
         values["password_hash"] = user.password_hash
     elif user.password is not None:
-        password = user.password.get_secret_value()
-        same = present_hash is not None and verifies(present_hash, password)
-        values["password_hash"] = present_hash if same else hash_password(password)
+        values["password_hash"] = hash_password(user.password.get_secret_value())
     return values
 
 
@@ -186,27 +213,67 @@ def _check_shared(source: str, entries: Sequence[Entry]) -> None:
 
 
 async def _perform(connection: AsyncConnection, change: Change) -> None:
+    """Make one change and write it to the audit."""
+    now = datetime.now(UTC)
+    if change.kind == "domain" and change.before is None:
+        await _add(connection, domains, {"name": change.name}, change.after or {}, now)
+    domain_id = await _domain_id(connection, change)
     if change.kind == "domain":
-        await _write(connection, domains, {"name": change.name}, change)
-    named = domains.c.name == (change.name if change.kind == "domain" else change.domain)
-    domain_id = (await connection.execute(select(domains.c.id).where(named))).scalar_one()
-    action, detail = audited(change)
-    within, now = Scope(domain_id=domain_id, login=None), datetime.now(UTC)
-    await write_entry(connection, within, OPERATOR, action=action, subject=change.name, detail=detail, now=now)
-    if change.kind == "domain":
-        await _rebuild_statistics(connection, domain_id, change)
-        return
-    if change.kind == "user":
-        key = {"domain_id": domain_id, "login": change.name}
-        await _write(connection, users, key, change)
-        if change.after is None or "password_hash" in change.after:
-            is_user = (users.c.domain_id == domain_id) & (users.c.login == change.name)
-            await close_sessions(connection, (await connection.execute(select(users.c.id).where(is_user))).scalar_one())
-    elif change.after is None:
-        is_number = (numbers.c.domain_id == domain_id) & (numbers.c.number == change.name)
-        await connection.execute(numbers.delete().where(is_number))
+        await _change_domain(connection, domain_id, change, now)
+    elif change.kind == "user":
+        await _change_user(connection, domain_id, change, now)
     else:
-        await _write(connection, numbers, {"domain_id": domain_id, "number": change.name}, change)
+        await _change_number(connection, domain_id, change)
+    action, detail = audited(change)
+    within = Scope(domain_id=domain_id, login=None)
+    await write_entry(connection, within, OPERATOR, action=action, subject=change.name, detail=detail, now=now)
+
+
+async def _domain_id(connection: AsyncConnection, change: Change) -> int:
+    name = change.name if change.kind == "domain" else change.domain
+    present = select(domains.c.id).where(domains.c.name == name, domains.c.removed_at.is_(None))
+    return int((await connection.execute(present)).scalar_one())
+
+
+async def _change_domain(connection: AsyncConnection, domain_id: int, change: Change, now: datetime) -> None:
+    is_domain = domains.c.id == domain_id
+    if change.after is None:
+        await connection.execute(update(domains).where(is_domain).values(removed_at=now))
+        await close_sessions(connection, users.c.domain_id == domain_id)
+    elif change.before is not None:
+        await connection.execute(update(domains).where(is_domain).values(change.after))
+    await _rebuild_statistics(connection, domain_id, change)
+
+
+async def _change_user(connection: AsyncConnection, domain_id: int, change: Change, now: datetime) -> None:
+    key = {"domain_id": domain_id, "login": change.name}
+    if change.before is None:
+        await _add(connection, users, key, change.after or {}, now)
+        return
+    is_user = (users.c.domain_id == domain_id) & (users.c.login == change.name) & users.c.removed_at.is_(None)
+    if change.after is None or "password_hash" in change.after:
+        await close_sessions(connection, is_user)
+    await connection.execute(update(users).where(is_user).values({"removed_at": now} if change.after is None else change.after))
+
+
+async def _change_number(connection: AsyncConnection, domain_id: int, change: Change) -> None:
+    is_number = (numbers.c.domain_id == domain_id) & (numbers.c.number == change.name)
+    if change.after is None:
+        await connection.execute(delete(numbers).where(is_number))
+    elif change.before is not None:
+        await connection.execute(update(numbers).where(is_number).values(change.after))
+    else:
+        await connection.execute(insert(numbers).values(domain_id=domain_id, number=change.name, **change.after))
+
+
+async def _add(connection: AsyncConnection, table: Table, key: Values, values: Values, now: datetime) -> None:
+    """Add a domain or user. If its name was given before, the new row has the calls from now on.
+
+    A removed row is not revived, and keeps the calls that began before now.
+    """
+    last = and_(*(table.c[name] == value for name, value in key.items()), table.c.valid_until.is_(None))
+    given_before = (await connection.execute(update(table).where(last).values(valid_until=now))).rowcount > 0
+    await connection.execute(insert(table).values(**key, **values, valid_from=now if given_before else EPOCH))
 
 
 def audited(change: Change) -> tuple[str, Values]:
@@ -227,19 +294,3 @@ async def _rebuild_statistics(connection: AsyncConnection, domain_id: int, domai
         await connection.run_sync(rebuild_call_backs, domain_id)
     if values.keys() & {"timezone", "country", "area_codes"}:
         await connection.run_sync(rebuild_counters, domain_id)
-
-
-async def _write(connection: AsyncConnection, table: Table, key: Values, change: Change) -> None:
-    """Add (or restore), change, or mark as removed."""
-    is_row = [table.c[name] == value for name, value in key.items()]
-    if change.after is None:
-        await connection.execute(update(table).where(*is_row).values(removed_at=datetime.now(UTC)))
-    elif change.before is not None:
-        await connection.execute(update(table).where(*is_row).values(change.after))
-    else:
-        restored = {"removed_at": None} if "removed_at" in table.c else {}
-        values = {"password_hash": None} | dict(change.after) if table is users else dict(change.after)
-        new = insert(connection.dialect, table).values(**key, **values, **restored)
-        await connection.execute(
-            new.on_conflict_do_update(index_elements=[table.c[name] for name in key], set_={**values, **restored})
-        )

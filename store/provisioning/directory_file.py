@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from fonoteka.core.domains import RecordRule, Role
 from fonoteka.core.errors import ConfigurationError
+from store.people.password_rule import broken_rule
 from store.people.passwords import is_password_hash
 
 
@@ -34,6 +35,12 @@ def _hash(password_hash: str) -> str:
     return password_hash
 
 
+def _new_password(password: SecretStr) -> SecretStr:
+    if problem := broken_rule(password.get_secret_value()):
+        raise ValueError(f"{problem}; choose another one")
+    return password
+
+
 _Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s\x00/]+$")]
 _Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 _Sound = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_./-]+$")]  # becomes a part of Dial's options
@@ -45,7 +52,10 @@ class _Table(BaseModel):
 
 
 class WantedUser(_Table):
-    """`[[domain.user]]`. Without `password` and `password_hash` the password does not change."""
+    """`[[domain.user]]`. `password` or `password_hash` is the first password only.
+
+    It is set for a user without a password. Later ones are the user's own, and the operator's.
+    """
 
     login: _Name
     name: _Title
@@ -53,7 +63,7 @@ class WantedUser(_Table):
     endpoints: tuple[_Endpoint, ...] = ()
     role: Role = Role.USER
     record: RecordRule = RecordRule.ALL
-    password: SecretStr | None = Field(default=None, min_length=1)
+    password: Annotated[SecretStr, AfterValidator(_new_password)] | None = None
     password_hash: Annotated[str, AfterValidator(_hash)] | None = Field(default=None, repr=False)
 
     @model_validator(mode="after")

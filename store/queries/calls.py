@@ -15,6 +15,7 @@ from store.intake.recording_state import Recording, Segment, assess, in_order
 from store.intake.row_mapping import live_of, segment_of
 from store.queries.page_keys import Key, Place, first_page, keys_query, place_after, read_keys
 from store.selection.bounded_count import bounded_count, shown_total
+from store.selection.identity import user_at
 from store.selection.scope import Scope, VisibleCalls, merged_calls, visible_calls, visible_calls_with, visible_segments
 from store.selection.selection import Selection, Sort, conditions, duration_s
 from store.statistics.counters_read import count_calls
@@ -165,7 +166,7 @@ async def public_id_of(store: Store, scope: Scope, call_id: int) -> str | None:
 
 def _columns(visible: VisibleCalls, now: datetime) -> Select[Any]:
     source = visible.source.join(pbxs, pbxs.c.id == calls.c.pbx_id).join(domains, domains.c.id == calls.c.domain_id)
-    source = source.outerjoin(users, (users.c.domain_id == calls.c.domain_id) & (users.c.login == calls.c.employee))
+    source = source.outerjoin(users, user_at(calls.c.domain_id, calls.c.employee, calls.c.started_at))
     return select(
         *calls.c,
         visible.call_id.label("call_id"),
@@ -208,6 +209,7 @@ async def _names(connection: AsyncConnection, scope: Scope, lives: Iterable[Live
     if not logins:
         return {}
     query = select(users.c.login, users.c.name).where(users.c.domain_id == scope.domain_id, users.c.login.in_(logins))
+    query = query.where(users.c.valid_until.is_(None))
     return {row.login: row.name for row in await connection.execute(query)}
 
 

@@ -3,7 +3,9 @@
 An administrator sees all calls of the domain, a user the calls in which the user took part.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, true
@@ -13,10 +15,14 @@ from store.database.schema import calls, participants, segments
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """A domain, or one user of it; `login` is None for the domain."""
+    """A domain, or one user of it; `login` is None for the domain.
+
+    `since` is when the user took over the login of a removed user, whose calls stay hidden.
+    """
 
     domain_id: int
     login: str | None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +88,7 @@ def _calls_in(scope: Scope, condition: ColumnElement[bool]) -> VisibleCalls:
         )
     return VisibleCalls(
         source=participants.join(calls, calls.c.id == participants.c.call_id),
-        condition=and_(participants.c.domain_id == scope.domain_id, participants.c.login == scope.login, condition),
+        condition=and_(participants.c.domain_id == scope.domain_id, *_own_calls(scope), condition),
         viewed=participants.c.login == scope.login,
         domain_id=scope.domain_id,
         started_at=participants.c.started_at,
@@ -91,6 +97,13 @@ def _calls_in(scope: Scope, condition: ColumnElement[bool]) -> VisibleCalls:
         recording_reason=participants.c.recording_reason,
         recording_ms=participants.c.recording_ms,
     )
+
+
+def _own_calls(scope: Scope) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions for the participants that are the user of a scope."""
+    yield participants.c.login == scope.login
+    if scope.since is not None:  # a condition that is always true could lead SQLite astray
+        yield participants.c.started_at >= scope.since
 
 
 def visible_segments(scope: Scope) -> ColumnElement[bool]:

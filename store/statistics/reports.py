@@ -89,7 +89,10 @@ async def call_backs(store: Store, scope: Scope, selection: Selection, now: date
 async def _names(connection: AsyncConnection, scope: Scope, kind: GroupKind) -> dict[str, str]:
     t = numbers.c if kind is GroupKind.NUMBER else users.c
     key, name = (t.number, t.label) if kind is GroupKind.NUMBER else (t.login, t.name)
-    rows = await connection.execute(select(key.label("key"), name.label("name")).where(t.domain_id == scope.domain_id))
+    query = select(key.label("key"), name.label("name")).where(t.domain_id == scope.domain_id)
+    if kind is GroupKind.USER:  # of several users of one login, one after the other, the last
+        query = query.where(users.c.valid_until.is_(None))
+    rows = await connection.execute(query)
     return {row.key: row.name for row in rows}
 
 

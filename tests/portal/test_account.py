@@ -1,4 +1,4 @@
-"""Changing one's own password in the menu."""
+"""Changing one's own password, and seeing and ending sessions."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -56,3 +56,50 @@ def test_escape_closes_it(page: Page) -> None:
     expect(page.get_by_label("Текущий пароль")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def logged_in(served: Served, login: str, device: str) -> dict[str, str]:
+    """Log in elsewhere; return the headers of that session."""
+    who = {"domain": "acme", "login": login, "password": PASSWORD}
+    answer = http.post(f"{served.address}/api/login", json=who, headers={"User-Agent": device})
+    return {"Authorization": f"Bearer {answer.raise_for_status().json()['token']}"}
+
+
+def status(served: Served, session: dict[str, str]) -> int:
+    return http.get(f"{served.address}/api/me", headers=session).status_code
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_ones_own_sessions_are_seen_and_ended(page: Page, served: Served, scheme: str) -> None:
+    stolen, forgotten = logged_in(served, "421", "stolen/1"), logged_in(served, "421", "forgotten/1")
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    log_in(page, "421", PASSWORD)
+    page.get_by_role("button", name="Учётная запись").click()
+    page.get_by_role("button", name="Где вы вошли").click()
+    dialog = page.get_by_role("dialog", name="Где вы вошли")
+    current = dialog.get_by_role("listitem").filter(has_text="Текущий сеанс")
+    expect(current).to_have_count(1)
+    expect(current).to_contain_text("Chrome, Linux")
+    expect(current).to_contain_text("127.0.0.1")
+    expect(current.get_by_role("button")).to_have_count(0)
+    assert violations(page) == []
+    dialog.get_by_role("button", name="Завершить: stolen, 127.0.0.1").click()
+    expect(dialog.get_by_role("listitem").filter(has_text="stolen")).to_have_count(0)
+    expect(page.get_by_text("Сеанс завершён: stolen")).to_be_visible()
+    assert [status(served, session) for session in (stolen, forgotten)] == [401, 200]
+    dialog.get_by_role("button", name="Завершить все остальные").click()
+    expect(dialog.get_by_role("listitem")).to_have_count(1)
+    assert status(served, forgotten) == 401
+    page.reload()
+    whole_list(page)
+
+
+def test_an_administrator_ends_a_users_session(admin: Page, served: Served) -> None:
+    session = logged_in(served, "130", "elsewhere/1")
+    admin.goto("/users")
+    admin.get_by_role("button", name="Сеансы: Иванова А.В.").click()
+    dialog = admin.get_by_role("dialog", name="Сеансы: Иванова А.В.")
+    assert violations(admin) == []
+    dialog.get_by_role("button", name="Завершить: elsewhere, 127.0.0.1").click()
+    expect(dialog.get_by_text("Открытых сеансов нет")).to_be_visible()
+    assert status(served, session) == 401

@@ -6,14 +6,16 @@ import pytest
 
 from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError
+from store.audit.write import Actor
 from store.database.store import Store
-from store.people.accounts import account_of, ensure_pbx, log_in, pbx_of, set_password
+from store.people.accounts import account_of, change_password, ensure_pbx, log_in, pbx_of, set_password
 from store.provisioning.apply import Change, apply, difference
 from store.provisioning.directory import domain_settings, version_of
 from store.provisioning.directory_file import parse_directory, parse_directory_file
 from tests.data.seed import DIRECTORY
 from tests.store.test_intake import NOW
 
+HASH = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQxMjM0NQ$Yc0g9cmWvqZGZz0bBjEuAQ"
 SMALL = """
 [[domain]]
 name = "acme"
@@ -55,8 +57,9 @@ async def test_the_same_file_twice_changes_nothing(store: Store) -> None:
 DIFFS = [
     ('name = "Петров"', 'name = "Петрова"', ["~ user acme/152: name Петров → Петрова"]),
     ('endpoints = ["PJSIP/acme-152"]', "", ["~ user acme/152: endpoints PJSIP/acme-152 → none"]),
-    ('password = "secret one"', 'password = "secret two"', ["~ user acme/152: password changed"]),
+    ('password = "secret one"', 'password = "secret two"', []),  # the user's own by now
     ('password = "secret one"', "", []),
+    ('extension = "421"', 'extension = "421"\n  password = "secret two"', ["~ user acme/421: password set"]),
     ('timezone = "Europe/Moscow"', 'timezone = "Asia/Omsk"', ["~ domain other: timezone Europe/Moscow → Asia/Omsk"]),
     ('number = "2458888"', 'number = "2458889"', ["+ number acme/2458889", "- number acme/2458888"]),
     (
@@ -86,7 +89,7 @@ async def test_without_prune_nothing_is_removed(store: Store) -> None:
     assert [domain.name for domain in (await domain_settings(store, pbx)).domains] == ["acme", "other"]
 
 
-async def test_what_was_removed_comes_back_as_it_was(store: Store) -> None:
+async def test_a_removed_name_that_is_given_again_is_another_row(store: Store) -> None:
     await applied(store, SMALL)
     token, account = await log_in(store, "acme", "152", "secret one", NOW) or pytest.fail("cannot log in")
     assert await applied(store, "", prune=True) == ["- domain acme", "- domain other"]
@@ -94,21 +97,47 @@ async def test_what_was_removed_comes_back_as_it_was(store: Store) -> None:
     assert await log_in(store, "acme", "152", "secret one", NOW) is None
     await applied(store, SMALL)
     again = await log_in(store, "acme", "152", "secret one", NOW)
-    assert again is not None and again[1] == account
+    assert again is not None and again[1].domain_id != account.domain_id and again[1].user_id != account.user_id
+    assert await account_of(store, token, NOW) is None
+
+
+async def test_a_file_has_the_first_password_only(store: Store) -> None:
+    await applied(store, SMALL)
+    token, account = await log_in(store, "acme", "152", "secret one", NOW) or pytest.fail("cannot log in")
+    by = Actor(login="152", address="192.0.2.1")
+    assert await change_password(store, account, "secret one", "my own secret", token=token, by=by, now=NOW)
+    for file in (
+        SMALL,
+        SMALL.replace("secret one", "secret two"),
+        SMALL.replace('password = "secret one"', f'password_hash = "{HASH}"'),
+    ):
+        assert await applied(store, file) == []
+        assert await account_of(store, token, NOW) is not None
+        assert await log_in(store, "acme", "152", "secret one", NOW) is None
+        assert await log_in(store, "acme", "152", "secret two", NOW) is None
+        assert await log_in(store, "acme", "152", "my own secret", NOW) is not None
 
 
 async def test_a_new_password_ends_the_sessions_of_the_old(store: Store) -> None:
     await applied(store, SMALL)
     token, _ = await log_in(store, "acme", "152", "secret one", NOW) or pytest.fail("cannot log in")
-    await applied(store, SMALL.replace("secret one", "secret two"))
+    await set_password(store, "acme", "152", "secret three")
     assert await account_of(store, token, NOW) is None
     assert await log_in(store, "acme", "152", "secret one", NOW) is None
-    assert await log_in(store, "acme", "152", "secret two", NOW) is not None
-    await set_password(store, "acme", "152", "secret three")
-    assert await log_in(store, "acme", "152", "secret two", NOW) is None
     assert await log_in(store, "acme", "152", "secret three", NOW) is not None
     with pytest.raises(ConfigurationError, match="no user 'nobody' in domain 'acme'"):
-        await set_password(store, "acme", "nobody", "x")
+        await set_password(store, "acme", "nobody", "long enough")
+
+
+@pytest.mark.parametrize(("password", "problem"), [("", "has 0"), ("x", "has 1"), ("1234567", "has 7"), (" " * 8, "spaces only")])
+async def test_one_rule_for_the_operator_and_for_the_file(store: Store, password: str, problem: str) -> None:
+    await applied(store, SMALL)
+    with pytest.raises(ConfigurationError, match=problem):
+        await set_password(store, "acme", "152", password)
+    with pytest.raises(ConfigurationError, match=f'user "152", password: .*{problem}') as error:
+        parse_directory(SMALL.replace("secret one", password), source="company.toml")
+    assert not password.strip() or repr(password) not in str(error.value)
+    assert await log_in(store, "acme", "152", "secret one", NOW) is not None
 
 
 async def test_passwords_are_not_stored(store: Store, section: StoreSection, tmp_path: Path) -> None:

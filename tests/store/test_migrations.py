@@ -1,5 +1,6 @@
 """Migrations create the schema of the code, keep all data, and refuse a newer index."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,10 +15,14 @@ from fonoteka.core.errors import ConfigurationError
 from store.database import migrations
 from store.database.dialect import engine_for
 from store.database.migrations import upgrade
+from store.database.schema import EPOCH, users
 from store.database.store import Store
 from store.database.tables import metadata
 from store.intake.intake import upsert_calls
-from store.people.accounts import Pbx
+from store.people.accounts import Pbx, account_of
+from store.people.sessions import sessions_of
+from store.provisioning.apply import apply
+from store.provisioning.directory_file import parse_directory
 from tests.data import seed
 from tests.store.conftest import create_database
 from tests.store.test_call_backs import ANOTHER, FIRST, LATE, MISSED, SECOND, out
@@ -48,14 +53,18 @@ async def test_the_index_of_a_newer_version_is_refused(store: Store, section: St
 @pytest.fixture(params=VERSIONS)
 async def older(request: pytest.FixtureRequest, section: StoreSection, tmp_path: Path) -> StoreSection:
     """An empty index as each version creates it."""
-    database = f"sqlite:///{tmp_path}/older.db"
+    return await _empty(section, request.param, tmp_path)
+
+
+async def _empty(section: StoreSection, version: str, folder: Path) -> StoreSection:
+    database = f"sqlite:///{folder}/older.db"
     if section.database.startswith("postgresql"):
-        server, name = request.getfixturevalue("postgresql"), f"older_{uuid4().hex}"
+        server, name = section.database.rpartition("/")[0], f"older_{uuid4().hex}"
         await create_database(server, name)
         database = f"{server}/{name}"
     engine = engine_for(database)
     async with engine.begin() as connection:
-        await connection.run_sync(lambda on: upgrade(on, request.param))
+        await connection.run_sync(lambda on: upgrade(on, version))
     await engine.dispose()
     return StoreSection(database=database, objects=section.objects)
 
@@ -77,6 +86,44 @@ async def test_an_index_with_calls_is_upgraded_from_each_version(store: Store, p
             assert await content(upgraded) == expected
         finally:
             await upgraded.close()
+
+
+async def test_removed_names_and_sessions_of_the_first_version_are_upgraded(section: StoreSection, tmp_path: Path) -> None:
+    """Rows that were removed before stay removed; an open session stays open and gets a name."""
+    older = await _empty(section, "0001", tmp_path)
+    engine = engine_for(older.database)
+    async with engine.begin() as connection:
+        for statement in _FIRST_VERSION:
+            await connection.execute(text(statement))
+    await engine.dispose()
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    upgraded = await Store.open(older)
+    try:
+        account = await account_of(upgraded, "a token", now)
+        assert account is not None and (account.user_id, account.login, account.since) == (101, "152", EPOCH)
+        (session,) = await sessions_of(upgraded, account.scope, "152", now, token="a token") or pytest.fail("no session")
+        assert (session.address, session.device, session.is_current, len(session.id)) == ("", "", True, 16)
+        await apply(upgraded, parse_directory(seed.DIRECTORY, source="test"))
+        async with upgraded.reading() as connection:
+            query = select(users.c.id, users.c.removed_at).where(users.c.domain_id == 101, users.c.login == "421")
+            rows = (await connection.execute(query.order_by(users.c.valid_from))).all()
+            assert [row.removed_at is not None for row in rows] == [True, False] and rows[0].id == 102
+            if section.database.startswith("sqlite"):
+                assert (await connection.execute(text("PRAGMA foreign_keys"))).scalar() == 1
+                assert (await connection.execute(text("PRAGMA foreign_key_check"))).all() == []
+    finally:
+        await upgraded.close()
+
+
+_FIRST_VERSION = (
+    "INSERT INTO domains (id, name, title, timezone, country, area_codes, retention_days) "
+    "VALUES (101, 'acme', 'Акме', 'Asia/Krasnoyarsk', 'RU', '[]', 180)",
+    "INSERT INTO users (id, domain_id, login, name, extension, endpoints, role, record, removed_at) "
+    "VALUES (101, 101, '152', 'Петров', '152', '[]', 'user', 'all', NULL), "
+    "(102, 101, '421', 'Бывший', '421', '[]', 'user', 'all', 1)",
+    "INSERT INTO sessions (token_hash, user_id, created_at, expires_at) "  # of the token "a token"
+    "VALUES ('e3316e2bafebb6103a3418e8778c0adc960d40213a03a7e7f4fcd3426ed807bf', 101, 1795824000000, 1795996800000)",
+)
 
 
 async def copy_rows(store: Store, older: StoreSection) -> set[str]:

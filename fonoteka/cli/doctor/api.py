@@ -72,6 +72,8 @@ def served_domains(configuration: Configuration, settings: DomainSettings) -> Fi
         mend=f"where the API runs: `fonoteka pbx domains {name} {names or '--domain NAME'}` with the right ones, "
         "or `--all-domains` if they are meant",
     )
+
+
 def _encrypted(section: AgentSection) -> Finding:
     problem = api_address_problem(section)
     mend = "put a proxy with TLS before the API (deploy/nginx.conf) and name it in agent.api"

@@ -14,6 +14,7 @@ import type {
   Peaks,
   Portal,
   RecordRule,
+  Session,
   SupportRequest,
   User,
 } from "./model";
@@ -123,6 +124,31 @@ export async function requestSupport(request: SupportRequest): Promise<void> {
  */
 export async function changePassword(current: string, next: string): Promise<void> {
   checkOk(await client.POST("/api/me/password", { body: { current, new: next } }));
+}
+
+/** The open sessions of a user, for administrators; `login` null: the user's own. */
+export async function sessions(login: string | null): Promise<Session[]> {
+  const answer =
+    login === null
+      ? await client.GET("/api/me/sessions")
+      : await client.GET("/api/users/{login}/sessions", { params: { path: { login } } });
+  return unwrap<Session[]>(answer);
+}
+
+/** End a session, as `sessions` lists it. Throws ApiProblem: 404 if it has ended already. */
+export async function endSessionOf(login: string | null, session: string): Promise<void> {
+  checkOk(
+    login === null
+      ? await client.DELETE("/api/me/sessions/{session}", { params: { path: { session } } })
+      : await client.DELETE("/api/users/{login}/sessions/{session}", {
+          params: { path: { login, session } },
+        }),
+  );
+}
+
+/** End all own sessions but this one. Throws ApiProblem. */
+export async function endOtherSessions(): Promise<void> {
+  checkOk(await client.POST("/api/me/sessions/end-others"));
 }
 
 /** One page of the audit log, for administrators. */

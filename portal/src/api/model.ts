@@ -22,6 +22,7 @@ export type Reason = Shapes["Reason"];
 export type Recording = Shapes["Recording"];
 export type RecordRule = Shapes["RecordRule"];
 export type Result = Shapes["Result"];
+export type Session = Shapes["Session"];
 export type Sort = Shapes["Sort"];
 export type SupportRequest = Shapes["SupportRequest"];
 export type User = operations["listUsers"]["responses"][200]["content"]["application/json"][number];

@@ -15,6 +15,7 @@ export const en: Words = {
     logout: "Log out",
     account: "Account",
     password: "Change password",
+    sessions: "Where you are logged in",
     help: "Need help",
   },
   skip: "Skip to content",
@@ -227,6 +228,8 @@ export const en: Words = {
     roles: { admin: "Administrator", user: "User" },
     failed: "The users could not be loaded",
     callsOf: (who) => `Calls: ${who}`,
+    sessions: "Sessions",
+    sessionsOf: (who) => `Sessions: ${who}`,
   },
   problem: {
     offline: "No connection to the server",

@@ -15,6 +15,7 @@ export const ru = {
     logout: "Выйти",
     account: "Учётная запись",
     password: "Сменить пароль",
+    sessions: "Где вы вошли",
     help: "Нужна помощь",
   },
   skip: "Перейти к содержанию",
@@ -233,6 +234,8 @@ export const ru = {
     roles: { admin: "Администратор", user: "Пользователь" },
     failed: "Не удалось загрузить пользователей",
     callsOf: (who: string) => `Звонки: ${who}`,
+    sessions: "Сеансы",
+    sessionsOf: (who: string) => `Сеансы: ${who}`,
   },
   problem: { offline: "Нет связи с сервером", server: "Сервер ответил ошибкой", close: "Закрыть" },
 };

@@ -1,4 +1,5 @@
 import type { AuditEntry, RecordRule } from "../../api/model";
+import { deviceLabel } from "../../dialogs/device";
 import type { Words } from "../../i18n/ru";
 import type { AuditWords } from "./words";
 
@@ -59,6 +60,7 @@ function valueLabel(key: string, value: unknown, words: Words): string {
   if (Array.isArray(value)) return value.join(", ") || "—";
   const text = typeof value === "string" ? value : JSON.stringify(value);
   if (key === "record") return words.rule[text as RecordRule] ?? text;
+  if (key === "device") return deviceLabel(text, "—");
   if (key === "role") return (words.users.roles as Record<string, string>)[text] ?? text;
   return text;
 }
