@@ -51,7 +51,8 @@ async def logout(request: Request, response: Response, services: Shared) -> None
     """Close the session, if there is one."""
     if token := session_token(request):
         account = await account_by(services, token)
-        await log_out(services.store, token)
+        by = actor(request, account) if account else None
+        await log_out(services.store, token, account, by, datetime.now(UTC))
         if account is not None:
             services.live.check_sessions(account.domain_id)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax", secure=request.url.scheme == "https")

@@ -10,7 +10,7 @@ from sqlalchemy import Table, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.errors import ConfigurationError
-from store.audit.write import OPERATOR, write_entry
+from store.audit.write import OPERATOR, NewEntry, write_entries
 from store.database.dialect import insert
 from store.database.schema import domains, numbers, users
 from store.database.store import Store
@@ -20,7 +20,6 @@ from store.people.accounts import close_sessions
 from store.people.passwords import hash_password, verifies
 from store.provisioning.directory import bump_version
 from store.provisioning.directory_file import WantedDirectory, WantedDomain, WantedUser
-from store.selection.scope import Scope
 
 Values = Mapping[str, Any]
 
@@ -116,11 +115,11 @@ async def apply(store: Store, wanted: WantedDirectory, *, prune: bool = False) -
         # In the order in which writers of calls lock domains: calls may be counted again.
         await connection.execute(select(domains.c.id).order_by(domains.c.id).with_for_update(key_share=True))
         changes = difference(entries, await _present(connection), prune=prune)
-        for change in changes:
-            await _perform(connection, change)
+        entries_of_audit = [await _perform(connection, change) for change in changes]
         if changes:
             _check_shared(wanted.source, await _present(connection))
             await bump_version(connection)
+            await write_entries(connection, entries_of_audit)
     return changes
 
 
@@ -185,18 +184,17 @@ def _check_shared(source: str, entries: Sequence[Entry]) -> None:
                 )
 
 
-async def _perform(connection: AsyncConnection, change: Change) -> None:
+async def _perform(connection: AsyncConnection, change: Change) -> NewEntry:
+    """Write a change, and return its entry of the audit, which comes last in the transaction."""
     if change.kind == "domain":
         await _write(connection, domains, {"name": change.name}, change)
     named = domains.c.name == (change.name if change.kind == "domain" else change.domain)
     domain_id = (await connection.execute(select(domains.c.id).where(named))).scalar_one()
     action, detail = audited(change)
-    within, now = Scope(domain_id=domain_id, login=None), datetime.now(UTC)
-    await write_entry(connection, within, OPERATOR, action=action, subject=change.name, detail=detail, now=now)
+    entry = NewEntry(domain_id=domain_id, at=datetime.now(UTC), by=OPERATOR, action=action, subject=change.name, detail=detail)
     if change.kind == "domain":
         await _rebuild_statistics(connection, domain_id, change)
-        return
-    if change.kind == "user":
+    elif change.kind == "user":
         key = {"domain_id": domain_id, "login": change.name}
         await _write(connection, users, key, change)
         if change.after is None or "password_hash" in change.after:
@@ -207,6 +205,7 @@ async def _perform(connection: AsyncConnection, change: Change) -> None:
         await connection.execute(numbers.delete().where(is_number))
     else:
         await _write(connection, numbers, {"domain_id": domain_id, "number": change.name}, change)
+    return entry
 
 
 def audited(change: Change) -> tuple[str, Values]:
