@@ -14,6 +14,7 @@ depends_on = None
 _HASHED = ("at", "login", "address", "action", "subject")
 _REFUSED = "the audit is append-only"
 _NEXT = "(SELECT COALESCE(MAX(seq), 0) + 1 FROM audit WHERE domain_id = NEW.domain_id)"
+_TAKEN = "NEW.id IN (SELECT id FROM audit)"
 
 
 def upgrade() -> None:
@@ -68,8 +69,7 @@ def _refuse_on_sqlite() -> None:
         )
     op.execute(
         "CREATE TRIGGER audit_appends BEFORE INSERT ON audit"
-        f" WHEN NEW.seq IS NOT {_NEXT} OR NEW.id IN (SELECT id FROM audit)"
-        f" BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END"  # noqa: S608 (constants)
+        f" WHEN NEW.seq IS NOT {_NEXT} OR {_TAKEN} BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END"
     )
 
 
