@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.errors import StoreError
 from store.audit.spans import Span, covers, union
-from store.audit.write import Actor, AuditWriter, NewEntry, open_listening
+from store.audit.write import Actor, AuditWriter, NewEntry, found_listenings
 from store.database.store import Store
 from store.selection.scope import Scope
 
@@ -111,8 +111,22 @@ class _Pending:
 class _Batch:
     """The numbers and listenings of a transaction, which count when it is committed."""
 
+    listenings: dict[ListeningKey, _Listening]
     numbers: list[int] = field(default_factory=list)
-    listenings: dict[ListeningKey, _Listening] = field(default_factory=dict)
+
+    def continued(self, event: AuditEvent) -> int | None:
+        """Return the number of the entry that the event continues; None if it begins one."""
+        known = None if event.key is None else self.listenings.get(event.key)
+        return known.seq if known is not None and known.goes_on(event.at) else None
+
+    def grow(self, event: AuditEvent, seq: int) -> None:
+        """Note the row of an event in its listening."""
+        if event.key is None:
+            return
+        before = self.listenings.get(event.key)
+        if before is None or before.seq != seq:
+            before = _Listening(seq=seq, last=event.at)
+        self.listenings[event.key] = before.with_row(event)
 
 
 class AuditTrail:
@@ -178,16 +192,14 @@ class AuditTrail:
                 await self._write(list(self._pending))
 
     async def _write(self, items: Sequence[_Pending]) -> None:
-        batch = _Batch()
         try:
             async with self._store.writing() as connection:
                 writer = await AuditWriter.begin(connection, (item.event.scope.domain_id for item in items))
+                batch = _Batch(listenings=await self._open(connection, items))
                 for item in items:
-                    continues = item.event.continues
-                    if continues is None and item.event.listening is not None:
-                        continues = await self._continued(connection, item.event, batch)
+                    continues = item.event.continues or batch.continued(item.event)
                     batch.numbers.append(writer.append(item.event.entry(continues)))
-                    _grow(batch, item.event, continues or batch.numbers[-1])
+                    batch.grow(item.event, continues or batch.numbers[-1])
                 await writer.flush()
         except StoreError as error:
             self._refuse(items, error)
@@ -195,17 +207,15 @@ class AuditTrail:
         del self._pending[: len(items)]
         self._committed(items, batch)
 
-    async def _continued(self, connection: AsyncConnection, event: AuditEvent, batch: _Batch) -> int | None:
-        """Return the number of the entry that the event continues; None if it begins one."""
-        assert event.key is not None
-        known = batch.listenings.get(event.key) or self._known(event)
-        if known is not None:
-            if not known.goes_on(event.at):
-                return None
-            batch.listenings.setdefault(event.key, known)
-            return known.seq
-        # Another replica, or this one before its restart, may have begun it.
-        return await open_listening(connection, *event.key, event.at - _LISTENING_PAUSES)
+    async def _open(self, connection: AsyncConnection, items: Iterable[_Pending]) -> dict[ListeningKey, _Listening]:
+        """Return the listenings of some events that are known.
+
+        Another replica, or this one before its restart, may have begun one.
+        """
+        keys = {item.event.key for item in items if item.event.key is not None}
+        known = {key: self._listenings[key] for key in keys if key in self._listenings}
+        found = await found_listenings(connection, keys - known.keys())
+        return known | {key: _Listening(seq=seq, last=last) for key, (seq, last) in found.items()}
 
     def _known(self, event: AuditEvent) -> _Listening | None:
         return None if event.key is None else self._listenings.get(event.key)
@@ -226,13 +236,3 @@ class AuditTrail:
             self._listenings.move_to_end(key)
         while len(self._listenings) > _MAX_LISTENINGS:
             self._listenings.popitem(last=False)
-
-
-def _grow(batch: _Batch, event: AuditEvent, seq: int) -> None:
-    """Note the row of an event in its listening."""
-    if event.key is None:
-        return
-    before = batch.listenings.get(event.key)
-    if before is None or before.seq != seq:
-        before = _Listening(seq=seq, last=event.at)
-    batch.listenings[event.key] = before.with_row(event)

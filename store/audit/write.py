@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audit.chain import Head, entry_hash, head_of
@@ -111,15 +111,22 @@ async def write_entries(connection: AsyncConnection, entries: Iterable[NewEntry]
     await writer.flush()
 
 
-async def open_listening(connection: AsyncConnection, domain_id: int, listening: str, since: datetime) -> int | None:
-    """Return the number of the entry of a listening that has a row since then; None if none has."""
-    mine = audit.c.domain_id == domain_id
-    query = select(audit.c.seq).where(mine, audit.c.listening == listening).order_by(audit.c.seq.desc()).limit(1)
-    if (first := (await connection.execute(query)).scalar()) is None:
-        return None
-    rows = or_(audit.c.seq == first, audit.c.continues == first)
-    last = (await connection.execute(select(func.max(audit.c.at, type_=audit.c.at.type)).where(mine, rows))).scalar_one()
-    return int(first) if last >= since else None
+async def found_listenings(
+    connection: AsyncConnection, keys: Iterable[tuple[int, str]]
+) -> dict[tuple[int, str], tuple[int, datetime]]:
+    """Return the newest entry of each listening: its number, and the time of its last row.
+
+    A listening is identified by the domain and the value of `listening`.
+    """
+    if not (keys := set(keys)):
+        return {}
+    row = audit.alias("row")
+    last = func.max(row.c.at, type_=audit.c.at.type)
+    last_row = select(last).where(row.c.domain_id == audit.c.domain_id, row.c.continues == audit.c.seq).scalar_subquery()
+    query = select(audit.c.domain_id, audit.c.listening, audit.c.seq, audit.c.at, last_row.label("last"))
+    query = query.where(audit.c.domain_id.in_({key[0] for key in keys}), audit.c.listening.in_({key[1] for key in keys}))
+    rows = await connection.execute(query.order_by(audit.c.seq))
+    return {(row.domain_id, row.listening): (row.seq, row.last or row.at) for row in rows}
 
 
 def _text(value: str) -> str:

@@ -1,6 +1,6 @@
 import { inLanguage } from "../../i18n/words.svelte";
 
-const ru = {
+export const ru = {
   subtitle: "Кто входил, слушал, скачивал и менял настройки.",
   at: "Когда",
   who: "Кто",
@@ -8,11 +8,15 @@ const ru = {
   subject: "С чем",
   address: "Адрес",
   operator: "Оператор сервера",
-  many: "Разные логины",
+  many: "Неизвестные логины",
   failed: "Не удалось загрузить журнал",
   attempts: (count: number) => `Попыток: ${count}`,
+  addresses: (count: number) => `адресов: ${count}`,
+  heard: (parts: string, length: string) => `${parts} из ${length}`,
+  waveformOnly: "Только график звука",
   action: {
     logged_in: "Вход",
+    logged_out: "Выход",
     login_failed: "Неудачный вход",
     password_changed: "Пароль изменён",
     listened: "Прослушивание",
@@ -51,10 +55,13 @@ const ru = {
     beep_every_s: "Сигнал каждые, секунд",
     calls: "Звонков",
     rows: "Строк",
+    recordings: "Записей",
+    from: "С",
+    to: "По",
   },
 };
 
-const en: typeof ru = {
+export const en: typeof ru = {
   subtitle: "Who logged in, listened, downloaded and changed settings.",
   at: "When",
   who: "Who",
@@ -62,11 +69,15 @@ const en: typeof ru = {
   subject: "What with",
   address: "Address",
   operator: "The server's operator",
-  many: "Various logins",
+  many: "Unknown logins",
   failed: "The journal could not be loaded",
   attempts: (count) => `Attempts: ${count}`,
+  addresses: (count) => `addresses: ${count}`,
+  heard: (parts, length) => `${parts} of ${length}`,
+  waveformOnly: "Only the waveform",
   action: {
     logged_in: "Login",
+    logged_out: "Logout",
     login_failed: "Failed login",
     password_changed: "Password changed",
     listened: "Listened",
@@ -105,6 +116,9 @@ const en: typeof ru = {
     beep_every_s: "Beep every, seconds",
     calls: "Calls",
     rows: "Rows",
+    recordings: "Recordings",
+    from: "From",
+    to: "To",
   },
 };
 
