@@ -3,8 +3,8 @@
 Usage: `python -m bench.listening [--requests N] [--calls N] [--seconds S]`
 
 `first` asks for calls that the session has not heard: each answer waits for its entry of the
-audit. `again` asks for parts of one call that the session has heard. `processor_ms` is the API's, for each
-request: it depends less on what else runs.
+audit. `again` asks for parts of one call that the session has heard. `processor_ms` is the API's,
+for each request: it depends less on what else runs.
 """
 
 import argparse
