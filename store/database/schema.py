@@ -278,7 +278,8 @@ sessions = Table(
     Column("expires_at", Instant, nullable=False, index=True),
 )
 
-# Append-only, by triggers (migration 0003). Entries are chained: `store.audit.chain`.
+# Append-only, by triggers (migration 0003): a migration that copies the table creates them again.
+# Entries are chained: `store.audit.chain`.
 audit = Table(
     "audit",
     metadata,

@@ -66,7 +66,13 @@ async def test_entries_name_the_call(site: Site, agent: httpx.AsyncClient, admin
         await admin.patch("/api/users/152", json={"record": "off"})
         await admin.put(f"/api/calls/{public_id}/hold", json={"hold": True, "note": " спор с клиентом "})
         await user.post(f"/api/live/{public_id}/recording", json={"action": "start"})
-    rows = await awaited(admin, 5, action=["listened", "downloaded", "user_changed", "held", "recording_asked"])
+
+    async def answered() -> list[dict[str, Any]] | None:
+        asked = await entries(admin, action="recording_asked")
+        return asked if asked and "answer" in asked[0]["detail"] else None
+
+    await eventually(answered)
+    rows = await entries(admin, action=["listened", "downloaded", "user_changed", "held", "recording_asked"])
     by_action = {entry["action"]: entry for entry in rows}
     recording_detail = {"action": "start", "answer": "call_is_over"}
     all_of_it = {"of_ms": 5000, "heard_ms": [[0, 5000]]}
