@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from api.audio.cache import AudioCache
 from api.audit.failed_logins import FailedLogins
+from api.audit.heads import AuditHeads
 from api.audit.trail import AuditTrail
 from api.dependencies.metrics import Metrics
 from api.exports.workspace import ExportWorkspace
@@ -24,6 +25,7 @@ from api.readiness import Readiness, readiness_of
 from api.support.desk import SupportDesk
 from fonoteka.core.background_tasks import supervised
 from fonoteka.core.config import Configuration
+from store.audit.signing import AuditKey
 from store.database.store import Store
 from store.provisioning.directory import version_of
 from store.recorder_commands import mark
@@ -51,6 +53,7 @@ class Services:
     metrics: Metrics
     audio: AudioCache
     audit: AuditTrail
+    audit_heads: AuditHeads
     exports: ExportWorkspace
     uploads: UploadWorkspace
     failed_logins: FailedLogins
@@ -76,11 +79,12 @@ async def opened(configuration: Configuration) -> AsyncIterator[Services]:
             supervised("settings_watch", services.settings.run),
             supervised("commands_watch", services.commands.run),
             supervised("audit", services.audit.run),
+            supervised("audit_heads", services.audit_heads.run),
             supervised("failed_logins", services.failed_logins.run),
         ):
             yield services
+        services.failed_logins.flush()
         await services.audit.close()
-        await services.failed_logins.close()
     finally:
         await store.close()
 
@@ -93,6 +97,9 @@ async def _services(configuration: Configuration, store: Store) -> Services:
     await asyncio.to_thread(exports.prepare)
     uploads = UploadWorkspace(objects.with_name(objects.name + "-uploads"))
     await asyncio.to_thread(uploads.prepare)
+    audit = AuditTrail(store)
+    key = configuration.store.audit_key or objects.with_name(objects.name + "-audit.key")
+    audit_heads = AuditHeads(store, await asyncio.to_thread(AuditKey.load, key))
     live_sockets = ConcurrencyLimit[int](_SOCKETS_OF_AN_ACCOUNT)
     return Services(
         configuration=configuration,
@@ -103,10 +110,11 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         live=LiveHub(),
         metrics=Metrics(live_sockets=lambda: live_sockets.in_use),
         audio=audio,
-        audit=AuditTrail(store),
+        audit=audit,
+        audit_heads=audit_heads,
         exports=exports,
         uploads=uploads,
-        failed_logins=FailedLogins(store),
+        failed_logins=FailedLogins(store, audit),
         login_throttle=LoginThrottle(),
         logins=ConcurrencyLimit(_LOGINS),
         live_sockets=live_sockets,

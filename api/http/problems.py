@@ -119,7 +119,8 @@ async def _on_mapped(request: Request, error: Exception) -> Response:
     status, type_ = next(_BY_EXCEPTION[kind] for kind in type(error).__mro__ if kind in _BY_EXCEPTION)
     log.error("request.failed", path=request.url.path, reason=type_, error=str(error))
     # Agents log the detail for their operator; the error text of the index is not for clients.
-    return answer(status, type_, None if type_ == "store-unavailable" else str(error))
+    headers = {"Retry-After": "5"} if status == 503 else None
+    return answer(status, type_, None if type_ == "store-unavailable" else str(error), headers=headers)
 
 
 class _CrashHandler:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,8 +13,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 
 from api.audio.conversion import EXTENSIONS, Conversion, conversion
+from api.audio.heard_file import Announce, HeardFile
 from api.audit.trail import AuditEvent
-from api.dependencies.access import CurrentAccount, actor
+from api.dependencies.access import CurrentAccount
+from api.dependencies.listening import listening_event
 from api.dependencies.services import Services, Shared
 from api.http.client_disconnect import cancel_on_disconnect
 from api.http.problems import NOT_FOUND, Problem, Responses, not_found
@@ -49,6 +52,7 @@ _RESPONSES: Final[Responses] = NOT_FOUND | {
     206: {"description": "the range of the Range header"},
     416: {"model": models.Problem},
     429: {"model": models.Problem},
+    503: {"model": models.Problem},
 }
 
 
@@ -62,7 +66,10 @@ async def get_audio(
     format: Annotated[TargetFormat | None, Query(description="default: the stored format")] = None,
     download: Annotated[bool, Query(description="as an attachment, named by time and numbers")] = False,
 ) -> Response:
-    """Send the segments that the account may hear, in order, as one file; Range is supported."""
+    """Send the segments that the account may hear, in order, as one file; Range is supported.
+
+    The audit has the part that is sent before its first byte; 503 if it cannot be written.
+    """
     parts = await audio_of(services.store, account.scope, id)
     now = datetime.now(UTC)
     seen = await call_of(services.store, account.scope, id, now)
@@ -72,27 +79,34 @@ async def get_audio(
     plan = conversion(services.store.objects.path, parts, target)
     tag = f'"{plan.key}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    event = AuditEvent(
-        at=now,
-        scope=account.scope,
-        by=actor(request, account),
-        action="downloaded" if download else "listened",
-        call=id,
-        detail={"format": str(target)} if format else {},
-    )
+    detail = {"of_ms": sum(part.duration_ms for part in parts)} | ({"format": str(target)} if format else {})
+    action = "downloaded" if download else "listened"
+    announce = _announcement(services, listening_event(request, account, id, action=action, detail=detail, now=now))
     if request.headers.get("if-none-match") == tag:
-        services.audit.add(event)  # played again from the browser's cache
+        await announce(0, 1, 1)  # played again from the browser's cache
         return Response(status_code=304, headers=headers)
     path = await _file(request, services, account, plan, parts[0].object_key)
     if path is None:
         return _length_unknown(headers, MEDIA_TYPES[target])
     if not path.is_file():
         raise StoreError(f"the audio of call {id} is not where the index says: {path}")
-    ignores_range = request.headers.get("if-range", tag) != tag
-    if (_check_range(request, path.stat().st_size) == 0 or ignores_range) and request.method != "HEAD":
-        services.audit.add(event)  # once for each start: a player requests the rest in ranges
+    _check_range(request, path.stat().st_size)
     name = file_name(seen, ZoneInfo(account.timezone), target) if download else None
-    return FileResponse(path, headers=headers, media_type=MEDIA_TYPES[target], filename=name)
+    return HeardFile(path, announce, headers=headers, media_type=MEDIA_TYPES[target], filename=name)
+
+
+def _announcement(services: Services, event: AuditEvent) -> Announce:
+    """Return a function that writes a part to the audit.
+
+    The part is in milliseconds, by its share of the bytes: exact for WAV, about right for others.
+    """
+    of_ms = event.detail["of_ms"]
+
+    async def announce(first: int, end: int, size: int) -> None:
+        heard = [first * of_ms // size, -(-end * of_ms // size)]
+        await services.audit.record(replace(event, detail={**event.detail, "heard_ms": heard}))
+
+    return announce
 
 
 def file_name(seen: SeenCall, zone: ZoneInfo, audio_format: AudioFormat) -> str:
@@ -124,18 +138,17 @@ def _length_unknown(headers: Mapping[str, str], media_type: str) -> Response:
     return response
 
 
-def _check_range(request: Request, size: int) -> int:
-    """Return the first byte of the answer. Raises Problem 416 for an unsatisfiable range.
+def _check_range(request: Request, size: int) -> None:
+    """Raise Problem 416 for an unsatisfiable range.
 
     A header that is not a single range of bytes is removed from the request (RFC 9110, 14.2).
     """
     if (header := request.headers.get("range")) is None:
-        return 0
+        return
     match = _RANGE.fullmatch(header.lower())
     first = int(match[1]) if match and match[1] else None
     if match is None or (first is not None and match[2] and int(match[2]) < first):
         request.scope["headers"] = [(name, value) for name, value in request.scope["headers"] if name != b"range"]
-        return 0
+        return
     if (first is not None and first >= size) or (match[3] and int(match[3]) == 0):
         raise Problem(416, "range-not-satisfiable", headers={"Content-Range": f"bytes */{size}"})
-    return max(0, size - int(match[3])) if first is None else first

@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field, ValidationError
 
 from api.audio.peaks import SegmentPeaks, StoredPeaks, joined
 from api.dependencies.access import CurrentAccount
+from api.dependencies.listening import listening_event
 from api.dependencies.query_slot import query_slot
 from api.dependencies.services import Shared
 from api.http import cursor
@@ -69,8 +70,8 @@ async def get_call(id: str, account: CurrentAccount, services: Shared) -> models
 
 
 @router.get("/calls/{id}/peaks", operation_id="getPeaks", responses=NOT_FOUND)
-async def get_peaks(id: str, account: CurrentAccount, services: Shared) -> models.Peaks:
-    """Return the waveform of the audio that `/audio` sends."""
+async def get_peaks(id: str, account: CurrentAccount, request: Request, services: Shared) -> models.Peaks:
+    """Return the waveform of the audio that `/audio` sends; the audit has it with the listening."""
     parts = await audio_of(services.store, account.scope, id)
     if not parts:
         raise not_found()
@@ -81,4 +82,6 @@ async def get_peaks(id: str, account: CurrentAccount, services: Shared) -> model
             segments.append(SegmentPeaks(peaks=StoredPeaks.model_validate_json(content), duration_ms=part.duration_ms))
         except ValidationError as error:
             raise StoreError(f"the peaks of {part.object_key} are damaged: {error}") from error
+    now = datetime.now(UTC)
+    await services.audit.record(listening_event(request, account, id, detail={"peaks": True}, now=now))
     return joined(segments)

@@ -5,7 +5,7 @@ import errno
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import IO, Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -57,7 +57,7 @@ RequestedExport = Annotated[ExportQuery, Query()]
 
 def _responses(media_type: str, description: str) -> Responses:
     content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
-    refused: Responses = {status: {"model": models.Problem} for status in (401, 403, 422, 429)}
+    refused: Responses = {status: {"model": models.Problem} for status in (401, 403, 422, 429, 503)}
     return {200: {"content": content, "description": description}} | refused
 
 
@@ -148,7 +148,7 @@ async def export_csv(query: RequestedExport, request: Request, account: CurrentA
         await cleanup.enter_async_context(services.exports.export_of(account.user_id))
         export = _export(query, request, account, services)
         pieces = await _with_first_piece(export.while_allowed(_csv(export)))
-        cleanup.callback(_audit, export, request, "csv")
+        cleanup.callback(_audit_end, export, await _audit(export, request, "csv"))
         return FileStream(pieces, name=export.file_name("csv"), media_type=CSV, cleanup=cleanup.pop_all())
 
 
@@ -165,7 +165,7 @@ async def export_xlsx(query: RequestedExport, request: Request, account: Current
         await cancel_on_disconnect(request, _write_workbook(export, file))
         size = file.seek(0, 2)
         file.seek(0)
-        cleanup.callback(_audit, export, request, "xlsx")
+        cleanup.callback(_audit_end, export, await _audit(export, request, "xlsx"))
         pieces, name = export.while_allowed(_blocks(file)), export.file_name("xlsx")
         return FileStream(pieces, name=name, media_type=XLSX, size=size, cleanup=cleanup.pop_all())
 
@@ -187,7 +187,7 @@ async def export_zip(query: RequestedExport, request: Request, account: CurrentA
         index = cleanup.enter_context(services.exports.nameless_file())
         archive = Archive(objects=services.store.objects, cache=services.audio, zone=export.zone, words=export.words, index=index)
         pieces = await _with_first_piece(export.while_allowed(archive.pieces(export.with_audio())))
-        cleanup.callback(_audit, export, request, "zip", archive)
+        cleanup.callback(_audit_end, export, await _audit(export, request, "zip"), archive)
         return FileStream(pieces, name=export.file_name("zip"), media_type=ZIP, cleanup=cleanup.pop_all())
 
 
@@ -244,19 +244,29 @@ async def _blocks(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
         yield block
 
 
-def _audit(export: Export, request: Request, file_format: str, archive: Archive | None = None) -> None:
-    """Write the export to the audit at its end, when the number of exported calls is final."""
+async def _audit(export: Export, request: Request, file_format: str) -> AuditEvent:
+    """Write the export to the audit before its first byte; return the event that ends the entry.
+
+    Raises StoreError.
+    """
     period, account, parameters = export.selection.period, export.account, request.query_params
-    detail = {"format": file_format, "calls": str(export.calls)}
-    if archive is not None:
-        detail["recordings"] = str(archive.recordings)
-    detail |= {"from": period.start.astimezone(export.zone).isoformat(), "to": period.end.astimezone(export.zone).isoformat()}
+    detail = {
+        "format": file_format,
+        "from": period.start.astimezone(export.zone).isoformat(),
+        "to": period.end.astimezone(export.zone).isoformat(),
+    }
     given = ((name, ", ".join(filter(None, parameters.getlist(name)))) for name in parameters if name != "lang")
     # The logins of a thousand users in each entry would fill the index.
     detail |= {
         name: value if len(value) <= _MAX_LENGTH_IN_AUDIT else f"{value[:_MAX_LENGTH_IN_AUDIT]}…" for name, value in given if value
     }
     event = AuditEvent(
-        at=export.now, scope=account.scope, by=actor(request, account), action="exported", call="calls", detail=detail
+        at=export.now, scope=account.scope, by=actor(request, account), action="exported", subject="calls", detail=detail
     )
-    export.services.audit.add(event)
+    return replace(event, continues=await export.services.audit.record(event), detail={})
+
+
+def _audit_end(export: Export, event: AuditEvent, archive: Archive | None = None) -> None:
+    """Have the number of calls written that were sent, when the export has ended."""
+    detail = {"calls": str(export.calls)} | ({"recordings": str(archive.recordings)} if archive else {})
+    export.services.audit.add(replace(event, at=datetime.now(UTC), detail=detail))

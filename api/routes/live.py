@@ -6,6 +6,7 @@ a call in progress.
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -104,17 +105,17 @@ async def control_recording(
         if not entered:
             detail = "you wait for the PBX's answer too often already; ask again when it has come"
             raise Problem(429, "too-many-asked", detail, headers={"Retry-After": "5"})
-        outcome = await _execute(services, account, seen, requested) if seen.ended_at is None else Refusal.CALL_IS_OVER
-    services.audit.add(
-        AuditEvent(
+        event = AuditEvent(
             at=datetime.now(UTC),
             scope=account.scope,
             by=actor(request, account),
             action="recording_asked",
-            call=id,
-            detail={"action": requested.action.value, "answer": outcome},
+            subject=id,
+            detail={"action": requested.action.value},
         )
-    )
+        number = await services.audit.record(event)
+        outcome = await _execute(services, account, seen, requested) if seen.ended_at is None else Refusal.CALL_IS_OVER
+    services.audit.add(replace(event, at=datetime.now(UTC), continues=number, detail={"answer": outcome}))
     _raise_unless_done(outcome)
     seen = await call_of(services.store, account.scope, id, datetime.now(UTC))
     if seen is None:

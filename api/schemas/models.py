@@ -161,7 +161,11 @@ class AuditEntry(_Model):
     """An audit entry. `login` is empty for the operator of the server; `name` is null if unknown.
 
     `subject` is the id of a call, a login or a number; `call` is null unless the subject is a call
-    that still exists.
+    that still exists. Failed logins at unknown logins are counted, with the login `*`.
+
+    The `detail` of `listened` and `downloaded` has `of_ms`, the length of the recording, and
+    `heard_ms`, the parts `[from, to]` that were sent. Such an entry grows, as does that of an
+    export, which has `calls` at its end.
     """
 
     at: Moment

@@ -94,12 +94,16 @@ class MixerSection(_Section):
 
 
 class StoreSection(_Section):
-    """The index and the objects."""
+    """The index and the objects.
+
+    `audit_key` signs the audit's heads; default: beside the objects.
+    """
 
     database: str = Field(default=f"sqlite:///{DATA_FOLDER}/fonoteka.db", repr=False)  # may hold a password
     objects: str = f"file://{DATA_FOLDER}/objects"
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
+    audit_key: Path | None = None
 
 
 class ApiSection(_Section):

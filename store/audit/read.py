@@ -1,12 +1,17 @@
-"""Reading the audit: pages of a domain's entries, newest first."""
+"""Reading the audit: pages of a domain's entries, newest first.
 
-from collections.abc import Mapping
+An entry and the rows that continue it are read as one, at the time of the first.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Row, Select, and_, literal, select, tuple_, type_coerce
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.audit.spans import Span, union
 from store.database.schema import audit, calls, milliseconds, users
 from store.database.store import Store
 from store.selection.bounded_count import bounded_count, shown_total
@@ -67,6 +72,7 @@ async def page_of_audit(
 ) -> AuditPage:
     """Return a page of a domain's entries; empty `actions` mean all, and so does `login` None."""
     wanted = [audit.c.domain_id == domain_id, audit.c.at >= period.start, audit.c.at < period.end]
+    wanted.append(audit.c.continues.is_(None))
     if actions:
         wanted.append(audit.c.action.in_(actions))
     if login is not None:
@@ -79,10 +85,11 @@ async def page_of_audit(
         query = query.where(audit.c.at <= after.at, key < tuple_(literal(milliseconds(after.at)), literal(after.id)))
     async with store.reading() as connection:
         rows = (await connection.execute(query.limit(limit + 1))).all()
+        further = await _further(connection, domain_id, [row.seq for row in rows[:limit]])
         total, exact = shown_total(await bounded_count(connection, audit, condition))
     last = rows[limit - 1] if len(rows) > limit else None
     return AuditPage(
-        items=tuple(_seen(row) for row in rows[:limit]),
+        items=tuple(_seen(row, further.get(row.seq, ())) for row in rows[:limit]),
         next=AuditPlace(at=last.at, id=last.id) if last is not None else None,
         total=total,
         total_is_exact=exact,
@@ -98,7 +105,27 @@ def _entries() -> Select[Any]:
     return select(*columns).select_from(source).order_by(audit.c.at.desc(), audit.c.id.desc())
 
 
-def _seen(row: Row[Any]) -> SeenEntry:
+async def _further(connection: AsyncConnection, domain_id: int, entries: Sequence[int]) -> dict[int, tuple[Mapping[str, Any], ...]]:
+    """Return the details of the rows that continue some entries, in order, by entry."""
+    query = select(audit.c.continues, audit.c.detail).where(audit.c.domain_id == domain_id, audit.c.continues.in_(entries))
+    details: dict[int, tuple[Mapping[str, Any], ...]] = {}
+    for row in await connection.execute(query.order_by(audit.c.seq)):
+        details[row.continues] = (*details.get(row.continues, ()), row.detail)
+    return details
+
+
+def merged(details: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the details of an entry and of the rows that continue it as one. Pure.
+
+    The parts that were heard (`heard_ms`, `[from, to]` in each row) become a list of disjoint
+    parts; of other keys the last value counts.
+    """
+    result: dict[str, Any] = {key: value for detail in details for key, value in detail.items() if key != "heard_ms"}
+    heard = [Span(*detail["heard_ms"]) for detail in details if "heard_ms" in detail]
+    return result | {"heard_ms": [[part.start, part.end] for part in union(heard)]} if heard else result
+
+
+def _seen(row: Row[Any], further: Sequence[Mapping[str, Any]]) -> SeenEntry:
     call = None if row.started_at is None else AuditedCall(src=row.src, dst=row.dst, started_at=row.started_at)
     return SeenEntry(
         at=row.at,
@@ -107,6 +134,6 @@ def _seen(row: Row[Any]) -> SeenEntry:
         address=row.address,
         action=row.action,
         subject=row.subject,
-        detail=row.detail,
+        detail=merged([row.detail, *further]),
         call=call,
     )

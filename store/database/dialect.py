@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeEngine
 
 from fonoteka.core.errors import ConfigurationError
@@ -33,6 +33,7 @@ WRITES: Final = "fonoteka_writes"  # execution option: the transaction will writ
 MIGRATES: Final = "fonoteka_migrates"  # execution option: the transaction may copy SQLite's tables
 _MAPPED_BYTES: Final = 2**30  # of the start of the file, for reads only
 _MIGRATION_LOCK: Final = 0x464F4E4F  # any constant, equal in all replicas
+_AUDIT_LOCK: Final = 0x41554449  # the upper half of the key; the lower one is the domain
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 Insert = sqlite.Insert | postgresql.Insert
@@ -172,3 +173,13 @@ def lock_migrations(connection: Connection) -> None:
 def index_file(engine: AsyncEngine) -> Path | None:
     """Return the file of an SQLite database; None for PostgreSQL."""
     return Path(engine.url.database) if engine.dialect.name == "sqlite" and engine.url.database else None
+
+
+async def lock_audit(connection: AsyncConnection, domain_id: int) -> None:
+    """Let one transaction extend the audit's chain of a domain, until it ends.
+
+    SQLite needs no lock: it has one writer.
+    """
+    if connection.dialect.name == "postgresql":
+        key = _AUDIT_LOCK << 32 | domain_id & 0xFFFFFFFF
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})

@@ -311,19 +311,29 @@ login_origins = Table(
     Index(None, "origin"),
 )
 
+# Append-only, by triggers (migration 0003): a migration that copies the table creates them again.
+# Entries are chained: `store.audit.chain`.
 audit = Table(
     "audit",
     metadata,
     Column("id", Identity, primary_key=True),
     Column("domain_id", Identity, ForeignKey("domains.id"), nullable=False),
+    Column("seq", BigInteger, nullable=False),  # 1, 2, 3, … in the domain
     Column("at", Instant, nullable=False),
     Column("login", String(LONGEST_LOGIN), nullable=False),
     Column("address", String(64), nullable=False),
     Column("action", String(32), nullable=False),
     Column("subject", Text, nullable=False),
     Column("detail", JSON, nullable=False),
+    Column("continues", BigInteger),  # seq of the entry that this row continues
+    Column("listening", String(64)),  # identifies an entry that later requests continue
+    Column("hash", String(64), nullable=False),  # of this entry and the hash before it
+    UniqueConstraint("domain_id", "seq"),
     Index(None, "domain_id", "at", "id"),
 )
+for _growing in ("continues", "listening"):
+    _given = text(f"{_growing} IS NOT NULL")
+    Index(None, audit.c.domain_id, audit.c[_growing], sqlite_where=_given, postgresql_where=_given)
 
 settings = Table(
     "settings",

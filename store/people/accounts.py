@@ -109,6 +109,19 @@ async def log_in(
     return token, account
 
 
+async def domain_and_user_exist(store: Store, domain: str, login: str) -> tuple[int | None, bool]:
+    """Return the key of a domain, None if there is none, and whether it has the user.
+
+    The time of the query does not depend on the answer.
+    """
+    query = select(domains.c.id, users.c.id.label("user_id")).select_from(
+        domains.outerjoin(users, (users.c.domain_id == domains.c.id) & (users.c.login == login) & users.c.removed_at.is_(None))
+    )
+    async with store.reading() as connection:
+        row = (await connection.execute(query.where(domains.c.name == domain, domains.c.removed_at.is_(None)))).first()
+    return (row.id, row.user_id is not None) if row else (None, False)
+
+
 async def account_of(store: Store, token: str, now: datetime) -> Account | None:
     """Return the account of a session's token and extend the session; None if there is none."""
     session = sessions.c.token_hash == token_hash(token)

@@ -10,7 +10,7 @@ from sqlalchemy import Table, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.errors import ConfigurationError
-from store.audit.write import OPERATOR, write_entry
+from store.audit.write import OPERATOR, NewEntry, write_entries
 from store.database.schema import EPOCH, domains, numbers, users
 from store.database.store import Store
 from store.intake.call_backs import rebuild_call_backs
@@ -19,7 +19,6 @@ from store.people.passwords import hash_password
 from store.people.sessions import close_sessions
 from store.provisioning.directory import bump_version
 from store.provisioning.directory_file import WantedDirectory, WantedDomain, WantedUser
-from store.selection.scope import Scope
 
 Values = Mapping[str, Any]
 
@@ -122,11 +121,11 @@ async def apply(store: Store, wanted: WantedDirectory, *, prune: bool = False) -
         # In the order in which writers of calls lock domains: calls may be counted again.
         await connection.execute(select(domains.c.id).order_by(domains.c.id).with_for_update(key_share=True))
         changes = difference(entries, await _present(connection), prune=prune)
-        for change in changes:
-            await _perform(connection, change)
+        entries_of_audit = [await _perform(connection, change) for change in changes]
         if changes:
             _check_shared(wanted.source, await _present(connection))
             await bump_version(connection)
+            await write_entries(connection, entries_of_audit)
     return changes
 
 
@@ -140,7 +139,7 @@ async def remove_user(store: Store, domain: str, login: str) -> None:
         entry = present.get((domain, "user", login))
         if entry is None:
             raise ConfigurationError(f"no user {login!r} in domain {domain!r}")
-        await _perform(connection, _removal(entry))
+        await write_entries(connection, [await _perform(connection, _removal(entry))])
         await bump_version(connection)
 
 
@@ -212,8 +211,8 @@ def _check_shared(source: str, entries: Sequence[Entry]) -> None:
                 )
 
 
-async def _perform(connection: AsyncConnection, change: Change) -> None:
-    """Make one change and write it to the audit."""
+async def _perform(connection: AsyncConnection, change: Change) -> NewEntry:
+    """Write a change, and return its entry of the audit, which comes last in the transaction."""
     now = datetime.now(UTC)
     if change.kind == "domain" and change.before is None:
         await _add(connection, domains, {"name": change.name}, change.after or {}, now)
@@ -225,8 +224,7 @@ async def _perform(connection: AsyncConnection, change: Change) -> None:
     else:
         await _change_number(connection, domain_id, change)
     action, detail = audited(change)
-    within = Scope(domain_id=domain_id, login=None)
-    await write_entry(connection, within, OPERATOR, action=action, subject=change.name, detail=detail, now=now)
+    return NewEntry(domain_id=domain_id, at=now, by=OPERATOR, action=action, subject=change.name, detail=detail)
 
 
 async def _domain_id(connection: AsyncConnection, change: Change) -> int:

@@ -21,7 +21,7 @@ from api.app import create_app as create_api
 from api.dependencies.services import Services
 from fonoteka.core.agent_protocol import CallReceipts, RecordingReceipt
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.config import ApiSection, Configuration, MailSection
+from fonoteka.core.config import ApiSection, Configuration, MailSection, StoreSection
 from fonoteka.core.manifest import Manifest, Mixed
 from store.database.store import Store
 from tests.data import seed
@@ -58,11 +58,13 @@ class Site:
 
 
 @asynccontextmanager
-async def serving(folder: Path, *, behind: tuple[str, ...] = (), mail: MailSection | None = None) -> AsyncIterator[Site]:
-    """Serve the API with the store in a folder, perhaps behind proxies."""
+async def serving(
+    folder: Path, *, behind: tuple[str, ...] = (), mail: MailSection | None = None, store: StoreSection | None = None
+) -> AsyncIterator[Site]:
+    """Serve the API with the store in a folder or another one, perhaps behind proxies."""
     listen = f"127.0.0.1:{free_port()}"
     api = ApiSection(listen=listen, forwarded_allow_ips=behind, support_phone="8-800-77-55-117")
-    configuration = Configuration(store=seed.section(folder), api=api, mail=mail or MailSection())
+    configuration = Configuration(store=store or seed.section(folder), api=api, mail=mail or MailSection())
     apps: list[FastAPI] = []
 
     def create_app(given: Configuration) -> FastAPI:

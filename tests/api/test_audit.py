@@ -1,6 +1,6 @@
 """The audit: entries are written, and listed for administrators of the domain only, in pages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from api.audit import failed_logins
-from api.audit.failed_logins import ANY, FailureCounts
+from api.audit.failed_logins import ANY, UnknownLogins
 from fonoteka.core.naming import call_id
-from store.database.schema import audit
+from store.audit.write import Actor, NewEntry, write_entries
 from store.database.store import Store
 from store.people.accounts import set_password
 from store.provisioning.apply import apply
@@ -43,7 +43,7 @@ async def awaited(client: httpx.AsyncClient, count: int, **query: object) -> lis
     return rows
 
 
-def summary(rows: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
+def summary(rows: Iterable[dict[str, Any]]) -> list[tuple[object, ...]]:
     return [(entry["login"], entry["name"], entry["action"], entry["subject"], entry["detail"]) for entry in rows]
 
 
@@ -66,13 +66,20 @@ async def test_entries_name_the_call(site: Site, agent: httpx.AsyncClient, admin
         await admin.patch("/api/users/152", json={"record": "off"})
         await admin.put(f"/api/calls/{public_id}/hold", json={"hold": True, "note": " спор с клиентом "})
         await user.post(f"/api/live/{public_id}/recording", json={"action": "start"})
-    rows = await awaited(admin, 5, action=["listened", "downloaded", "user_changed", "held", "recording_asked"])
+
+    async def answered() -> list[dict[str, Any]] | None:
+        asked = await entries(admin, action="recording_asked")
+        return asked if asked and "answer" in asked[0]["detail"] else None
+
+    await eventually(answered)
+    rows = await entries(admin, action=["listened", "downloaded", "user_changed", "held", "recording_asked"])
     by_action = {entry["action"]: entry for entry in rows}
     recording_detail = {"action": "start", "answer": "call_is_over"}
+    all_of_it = {"of_ms": 5000, "heard_ms": [[0, 5000]]}
     assert sorted(summary(rows), key=str) == sorted(
         [
-            ("152", "Петров П.П.", "listened", public_id, {}),
-            ("900", "Директор Е.М.", "downloaded", public_id, {"format": "mp3"}),
+            ("152", "Петров П.П.", "listened", public_id, all_of_it),
+            ("900", "Директор Е.М.", "downloaded", public_id, all_of_it | {"format": "mp3"}),
             ("900", "Директор Е.М.", "user_changed", "152", {"record": {"from": "all", "to": "off"}}),
             ("900", "Директор Е.М.", "held", public_id, {"note": "спор с клиентом"}),
             ("152", "Петров П.П.", "recording_asked", public_id, by_action["recording_asked"]["detail"]),
@@ -91,9 +98,10 @@ async def test_a_subject_names_no_other_domains_call(site: Site, agent: httpx.As
     foreign = seed.but(seed.a_call(1, NOW), domain="other", participants=("900",), segments=())
     await report(agent, foreign)
     public_id = call_id("pbx1", foreign.linkedid)
-    async with site.client() as client:
-        await client.post("/api/login", json={"domain": "acme", "login": public_id, "password": "wrong"})
-    (entry,) = await awaited(admin, 1, action="login_failed")
+    new = NewEntry(domain_id=1, at=NOW, by=Actor(login="900", address=""), action="exported", subject=public_id, detail={})
+    async with site.services.store.writing() as connection:
+        await write_entries(connection, [new])
+    (entry,) = await entries(admin, action="exported")
     assert (entry["subject"], entry["call"]) == (public_id, None)
 
 
@@ -117,16 +125,10 @@ async def test_filters_and_pages(site: Site, admin: httpx.AsyncClient) -> None:
 
 
 async def test_entries_of_the_same_time_are_listed_once_each(site: Site, admin: httpx.AsyncClient) -> None:
-    store = await Store.open(site.configuration.store)
-    try:
-        rows = [
-            {"domain_id": 1, "at": NOW, "login": "900", "address": "", "action": "exported", "subject": str(number), "detail": {}}
-            for number in range(25)
-        ]
-        async with store.writing() as connection:
-            await connection.execute(audit.insert(), rows)
-    finally:
-        await store.close()
+    by = Actor(login="900", address="")
+    async with site.services.store.writing() as connection:
+        rows = (NewEntry(domain_id=1, at=NOW, by=by, action="exported", subject=str(number), detail={}) for number in range(25))
+        await write_entries(connection, rows)
     subjects, cursor = [], ""
     while cursor is not None:
         page = (await admin.get("/api/audit", params=ALWAYS | {"action": "exported", "limit": 10, "cursor": cursor})).json()
@@ -155,34 +157,42 @@ async def test_invalid_parameters_are_refused(admin: httpx.AsyncClient, query: d
     assert (await admin.get("/api/audit", params=query)).status_code == 422
 
 
-async def test_failed_logins_are_audited_and_counted(site: Site, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_logins_at_real_accounts_are_kept_one_by_one(
+    site: Site, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(failed_logins, "_BATCH_EACH_S", 3600.0)  # the first batch is written at once
     wrong = {"domain": "acme", "login": "152", "password": "wrong"}
     async with site.client() as client:
-        await client.post("/api/login", json=wrong)
-        (first,) = await awaited(admin, 1, action="login_failed")
-        for login in ("152", "152", "nobody", "152"):
+        for login in ("junk", "152", "junk-2", "152", "junk-3", "152"):
             await client.post("/api/login", json=wrong | {"login": login})
         await client.post("/api/login", json=wrong | {"domain": "nowhere"})
-    await site.services.failed_logins.flush()
-    rows = await awaited(admin, 3, action="login_failed")
-    assert (first["login"], first["name"], first["detail"]) == ("152", "Петров П.П.", {"count": 1})
-    assert summary(rows[1:]) == [
-        ("152", "Петров П.П.", "login_failed", "152", {"count": 3}),
-        ("nobody", None, "login_failed", "nobody", {"count": 1}),
+    site.services.failed_logins.flush()
+    rows = await awaited(admin, 5, action="login_failed")
+    assert (
+        summary(entry for entry in rows if entry["login"] != ANY)
+        == [("152", "Петров П.П.", "login_failed", "152", {"count": 1})] * 3
+    )
+    counted = [entry for entry in rows if entry["login"] == ANY]
+    assert [(entry["subject"], entry["address"], entry["detail"]) for entry in counted] == [
+        (ANY, "127.0.0.1", {"count": 1, "addresses": 1}),
+        (ANY, "127.0.0.1", {"count": 2, "addresses": 1}),
     ]
 
 
-def test_guessing_does_not_fill_the_audit() -> None:
-    counts = FailureCounts()
-    for number in range(1000):
-        counts.count(1, f"login-{number}", f"192.0.2.{number}", NOW)
-    counts.count(2, "152", "192.0.2.1", NOW)
-    batch = list(counts)
-    assert len(batch) == 22
-    others = [failures for failures in batch if failures.by.login == ANY]
-    assert [(failures.by.address, failures.count) for failures in others] == [(ANY, 980)]
-    assert (batch[-1].domain_id, batch[-1].count) == (2, 1)
+def test_junk_logins_are_one_entry() -> None:
+    failures = UnknownLogins(first=NOW)
+    for number in range(2000):
+        failures.add(f"192.0.2.{number}")
+    event = failures.event(1)
+    assert (event.by, event.subject, event.detail) == (Actor(login=ANY, address=ANY), ANY, {"count": 2000, "addresses": 1000})
+
+
+async def test_logging_out_is_audited_once(site: Site, admin: httpx.AsyncClient) -> None:
+    async with await site.log_in("152") as user:
+        for _ in range(2):
+            assert (await user.post("/api/logout")).status_code == 204
+    (entry,) = await entries(admin, action="logged_out")
+    assert (entry["login"], entry["name"], entry["subject"], entry["address"]) == ("152", "Петров П.П.", "152", "127.0.0.1")
 
 
 async def test_changes_of_the_operator_are_audited_without_passwords(site: Site, admin: httpx.AsyncClient) -> None:

@@ -1,7 +1,6 @@
 """Calls in progress and the control of their recording: rights, and the answers of the agent."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,16 +8,15 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import TypeAdapter
-from sqlalchemy import Row, select
 
 from fonoteka.core.agent_protocol import Command, CommandOutcome, Commands, Refusal
 from fonoteka.core.call_report import Action, CallReport, LiveReport, Party, PathStep, Reason, RecorderState, UserRecordingStatus
 from fonoteka.core.naming import call_id
 from store import recorder_commands as commands
-from store.database.schema import audit
 from store.database.store import Store
 from store.people.accounts import ensure_pbx
 from tests.api.conftest import Site, report
+from tests.api.test_audit import entries
 from tests.data import seed
 from tests.support.eventually import eventually
 
@@ -293,14 +291,15 @@ async def test_every_command_is_audited(site: Site, agent: httpx.AsyncClient) ->
                 await answered(agent, command.id, refusal)
             await asking
 
-    async def both() -> Sequence[Row[Any]] | None:
-        async with site.services.store.reading() as connection:
-            rows = (await connection.execute(select(audit).where(audit.c.action == "recording_asked"))).all()
-        return rows if len(rows) == 2 else None
+    async with await site.log_in("900") as admin:
 
-    rows: Sequence[Row[Any]] | None = await eventually(both)
+        async def both() -> list[dict[str, Any]] | None:
+            rows = await entries(admin, action="recording_asked")
+            return rows if all("answer" in row["detail"] for row in rows) else None
+
+        rows: list[dict[str, Any]] | None = await eventually(both)
     assert rows is not None
-    assert [(row.login, row.subject, row.detail) for row in rows] == [
+    assert [(row["login"], row["subject"], row["detail"]) for row in rows] == [
         ("152", public_id(call), {"action": "stop", "answer": answer}) for answer in ("done", "recorded-by-rule")
     ]
 

@@ -213,17 +213,17 @@ async def test_a_held_call_is_not_removed(store: Store, pbx: Pbx) -> None:
     assert (await rows(store))[0] == 1
 
 
-REVISIONS = [
-    (0, None),
-    (milliseconds(datetime.now(UTC)), None),
-    (milliseconds(datetime.now(UTC)) + 80_000_000, None),
-    (milliseconds(datetime.now(UTC)) + 2 * 86_400_000, "clock of the PBX"),
-    (2**63 - 1, "clock of the PBX"),
-    (-1, "revision"),
-]
+REVISIONS = {
+    "zero": (0, None),
+    "now": (milliseconds(datetime.now(UTC)), None),
+    "within a day": (milliseconds(datetime.now(UTC)) + 80_000_000, None),
+    "in two days": (milliseconds(datetime.now(UTC)) + 2 * 86_400_000, "clock of the PBX"),
+    "the highest": (2**63 - 1, "clock of the PBX"),
+    "negative": (-1, "revision"),
+}
 
 
-@pytest.mark.parametrize(("revision", "words"), REVISIONS, ids=[str(revision) for revision, _ in REVISIONS])
+@pytest.mark.parametrize(("revision", "words"), REVISIONS.values(), ids=REVISIONS)
 async def test_a_revision_is_bounded_by_the_clock(store: Store, pbx: Pbx, revision: int, words: str | None) -> None:
     """A revision that no clock makes would be the last one: no later report would count."""
     sent = seed.but(CALL, revision=revision)

@@ -249,6 +249,8 @@ export interface paths {
         /**
          * Get Audio
          * @description Send the segments that the account may hear, in order, as one file; Range is supported.
+         *
+         *     The audit has the part that is sent before its first byte; 503 if it cannot be written.
          */
         get: operations["getAudio"];
         put?: never;
@@ -288,7 +290,7 @@ export interface paths {
         };
         /**
          * Get Peaks
-         * @description Return the waveform of the audio that `/audio` sends.
+         * @description Return the waveform of the audio that `/audio` sends; the audit has it with the listening.
          */
         get: operations["getPeaks"];
         put?: never;
@@ -866,7 +868,11 @@ export interface components {
          * @description An audit entry. `login` is empty for the operator of the server; `name` is null if unknown.
          *
          *     `subject` is the id of a call, a login or a number; `call` is null unless the subject is a call
-         *     that still exists.
+         *     that still exists. Failed logins at unknown logins are counted, with the login `*`.
+         *
+         *     The `detail` of `listened` and `downloaded` has `of_ms`, the length of the recording, and
+         *     `heard_ms`, the parts `[from, to]` that were sent. Such an entry grows, as does that of an
+         *     export, which has `calls` at its end.
          */
         AuditEntry: {
             /** Action */

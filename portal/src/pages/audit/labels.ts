@@ -1,10 +1,15 @@
 import type { AuditEntry, RecordRule } from "../../api/model";
 import { deviceLabel } from "../../dialogs/device";
+import { formatLength } from "../../i18n/format";
 import type { Words } from "../../i18n/ru";
 import type { AuditWords } from "./words";
 
 /** The API's login and address of an entry that sums up many failed logins. */
 const many = "*";
+/** Of more parts only the first ones are shown. */
+const maxParts = 5;
+
+type Detail = AuditEntry["detail"];
 
 /** The label of an action; an action that this portal does not know keeps its name. */
 export function actionLabel(action: string, words: AuditWords): string {
@@ -21,20 +26,46 @@ export function actorLabel(entry: AuditEntry, words: AuditWords): string {
 export function detailLabel(entry: AuditEntry, own: AuditWords, words: Words): string {
   const { detail } = entry;
   switch (entry.action) {
-    case "login_failed": {
-      const count = Number(detail["count"]);
-      return count > 1 ? own.attempts(count) : "";
-    }
+    case "login_failed":
+      return failuresLabel(detail, own);
+    case "listened":
+    case "downloaded":
+      return heardLabel(detail, own, words);
     case "recording_asked":
       return requestLabel(String(detail["action"]), String(detail["answer"]), words);
     case "held":
     case "released":
       return typeof detail["note"] === "string" ? detail["note"] : "";
     default:
-      return Object.entries(detail)
-        .map(([key, value]) => fieldLabel(key, value, own, words))
-        .join("; ");
+      return fieldLabels(detail, own, words);
   }
+}
+
+function fieldLabels(detail: Detail, own: AuditWords, words: Words): string {
+  return Object.entries(detail)
+    .map(([key, value]) => fieldLabel(key, value, own, words))
+    .join("; ");
+}
+
+function failuresLabel(detail: Detail, own: AuditWords): string {
+  const count = Number(detail["count"]);
+  const addresses = Number(detail["addresses"]);
+  const labels = count > 1 ? [own.attempts(count)] : [];
+  return (addresses > 1 ? [...labels, own.addresses(addresses)] : labels).join("; ");
+}
+
+/** The parts of a recording that were sent, and its length: "0:00–2:10 of 3:00". */
+function heardLabel(detail: Detail, own: AuditWords, words: Words): string {
+  const { heard_ms: heard, of_ms: length, peaks, ...others } = detail;
+  const parts = Array.isArray(heard) ? (heard as [number, number][]) : [];
+  const further = fieldLabels(others, own, words);
+  if (parts.length === 0) return peaks === true ? own.waveformOnly : further;
+  const shown = parts
+    .slice(0, maxParts)
+    .map(([from, to]) => `${formatLength(from)}–${formatLength(to)}`);
+  if (parts.length > maxParts) shown.push("…");
+  const label = own.heard(shown.join(", "), formatLength(Number(length)));
+  return further === "" ? label : `${label}; ${further}`;
 }
 
 function requestLabel(action: string, answer: string, words: Words): string {

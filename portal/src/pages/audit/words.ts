@@ -1,6 +1,6 @@
 import { inLanguage } from "../../i18n/words.svelte";
 
-const ru = {
+export const ru = {
   subtitle: "Кто входил, слушал, скачивал и менял настройки.",
   at: "Когда",
   who: "Кто",
@@ -8,9 +8,12 @@ const ru = {
   subject: "С чем",
   address: "Адрес",
   operator: "Оператор сервера",
-  many: "Разные логины",
+  many: "Неизвестные логины",
   failed: "Не удалось загрузить журнал",
   attempts: (count: number) => `Попыток: ${count}`,
+  addresses: (count: number) => `адресов: ${count}`,
+  heard: (parts: string, length: string) => `${parts} из ${length}`,
+  waveformOnly: "Только график звука",
   action: {
     logged_in: "Вход",
     logged_out: "Выход",
@@ -58,10 +61,13 @@ const ru = {
     rows: "Строк",
     segment: "Фрагмент",
     sha256: "SHA-256",
+    recordings: "Записей",
+    from: "С",
+    to: "По",
   },
 };
 
-const en: typeof ru = {
+export const en: typeof ru = {
   subtitle: "Who logged in, listened, downloaded and changed settings.",
   at: "When",
   who: "Who",
@@ -69,9 +75,12 @@ const en: typeof ru = {
   subject: "What with",
   address: "Address",
   operator: "The server's operator",
-  many: "Various logins",
+  many: "Unknown logins",
   failed: "The journal could not be loaded",
   attempts: (count) => `Attempts: ${count}`,
+  addresses: (count) => `addresses: ${count}`,
+  heard: (parts, length) => `${parts} of ${length}`,
+  waveformOnly: "Only the waveform",
   action: {
     logged_in: "Login",
     logged_out: "Logout",
@@ -119,6 +128,9 @@ const en: typeof ru = {
     rows: "Rows",
     segment: "Segment",
     sha256: "SHA-256",
+    recordings: "Recordings",
+    from: "From",
+    to: "To",
   },
 };
 

@@ -1,0 +1,76 @@
+"""Send a file of audio; each part is announced before its first byte is sent."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from fastapi.responses import FileResponse
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
+
+# Three minutes of Opus: most recordings are one part. A client that disconnects has heard no more
+# than the parts that were announced.
+PART_BYTES: Final = 512 * 1024
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+Announce = Callable[[int, int, int], Awaitable[None]]
+"""Called with the first byte of a part, the byte after its last one, and the size of the file.
+
+An exception ends the answer: before the first part it is answered as a problem.
+"""
+
+
+class HeardFile(FileResponse):
+    """A file, or the range of it that the request wants.
+
+    The parts are those of the answer that is really sent, however its range was asked for.
+    """
+
+    def __init__(
+        self, path: Path, announce: Announce, *, headers: Mapping[str, str], media_type: str, filename: str | None = None
+    ) -> None:
+        super().__init__(path, headers=headers, media_type=media_type, filename=filename)
+        self._announce = announce
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file. A HEAD request gets none of it, so nothing is announced."""
+        if scope["method"] != "HEAD":
+            send = _Announcing(send, self._announce)
+        await super().__call__(scope, receive, send)
+
+
+class _Announcing:
+    """Passes the messages of an answer on, after the announcement of their bytes."""
+
+    def __init__(self, send: Send, announce: Announce) -> None:
+        self._send, self._announce = send, announce
+        self._place = self._announced = self._end = self._size = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._begin(message)
+            await self._reach(min(self._place + 1, self._end))
+        elif message["type"] == "http.response.body":
+            self._place += len(message.get("body", b""))
+            await self._reach(self._place)
+        else:
+            raise RuntimeError(f"audio would be sent without its announcement: {message['type']}")
+        await self._send(message)
+
+    def _begin(self, message: Message) -> None:
+        """Read from the answer's head which bytes it has; an error's body has no audio."""
+        headers = Headers(raw=list(message["headers"]))
+        if match := _CONTENT_RANGE.fullmatch(headers.get("content-range", "")):
+            self._place, self._end, self._size = int(match[1]), int(match[2]) + 1, int(match[3])
+        elif message["status"] == 200:
+            self._end = self._size = int(headers["content-length"])
+        elif message["status"] < 400:
+            raise RuntimeError("an answer with audio does not say which bytes it has")
+        self._announced = self._place
+
+    async def _reach(self, place: int) -> None:
+        """Announce parts until the place is reached."""
+        while self._announced < min(place, self._end):
+            first, self._announced = self._announced, min(self._announced + PART_BYTES, self._end)
+            await self._announce(first, self._announced, self._size)
