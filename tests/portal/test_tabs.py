@@ -122,8 +122,12 @@ def test_who_leaves_leaves_in_every_tab(browsing: BrowserContext, served: Served
     sockets(served, 1)
 
 
-@pytest.mark.parametrize("line", ["shared", "own"])
-def test_nobody_hears_of_the_session_before_theirs(browsing: BrowserContext, served: Served, line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "of_others", "of_theirs"), [("shared", "83912100021", "83912100022"), ("own", "83912100023", "83912100024")]
+)
+def test_nobody_hears_of_the_session_before_theirs(
+    browsing: BrowserContext, served: Served, line: str, of_others: str, of_theirs: str
+) -> None:
     """The cookie becomes a user's while an administrator's tab is open.
 
     The tab becomes theirs, and hears of their calls alone.
@@ -145,12 +149,12 @@ def test_nobody_hears_of_the_session_before_theirs(browsing: BrowserContext, ser
         all_looked(page)
         page.on("request", lambda request: looks.append(request.url) if "/api/calls?" in request.url else None)
     # At 152, whom the administrator saw: news of it would have the list read.
-    served.report(ringing("83912100021"))
+    served.report(ringing(of_others))
     # And news come in order.
-    served.report(replace(ringing("83912100022"), employee="130", participants=("130",)))
+    served.report(replace(ringing(of_theirs), employee="130", participants=("130",)))
     for page in (old, other):
-        sees(page, "83912100022")
-        expect(rows(page).filter(has_text="83912100021")).to_have_count(0)
+        sees(page, of_theirs)
+        expect(rows(page).filter(has_text=of_others)).to_have_count(0)
         all_looked(page)
     assert len(looks) == 2, "one for each page, by the second call"
 
