@@ -26,7 +26,7 @@ setup-demo: .venv/.ready
 	@sh lab/setup.sh mmdebstrap sip-tester sox espeak-ng
 
 setup-test: setup-demo
-	@sh lab/setup.sh chromium-headless-shell postgresql nginx-light fonts-dejavu-core poppler-utils
+	@sh lab/setup.sh chromium-headless-shell postgresql nginx-light fonts-dejavu-core poppler-utils systemd
 
 demo: setup-demo
 	@$(BIN)/fonoteka demo
@@ -45,7 +45,7 @@ check: .venv/.ready
 # The layers that run in this process. Parts that tests start as programs of their own do not count.
 coverage: setup-test
 	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered \
-	tests/unit tests/store tests/api
+	tests/unit tests/store tests/api tests/intruder
 
 # Documents: links, names, the form of decisions; then the pictures of the guides.
 docs: setup-test

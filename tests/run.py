@@ -20,7 +20,7 @@ _REPORTS: Final = _ROOT / "build"
 _TWO_WORKERS: Final = ("--numprocesses", "2", "--dist", "loadfile")
 _PARTS: Final = {
     "pbx": ("tests/faults", "tests/lab", "tests/pbx"),
-    "code": (*_TWO_WORKERS, "tests/unit", "tests/docs", "tests/store", "tests/api"),
+    "code": (*_TWO_WORKERS, "tests/unit", "tests/docs", "tests/store", "tests/api", "tests/intruder"),
     "portal": (*_TWO_WORKERS, "tests/portal"),
 }
 _LANES: Final = (("pbx",), ("code", "portal"))
