@@ -77,7 +77,7 @@ async def confined(unit: str, folder: Path, command: str, config: str) -> AsyncI
         *arguments,
         *(command, "--config", str(folder / "fonoteka.toml")),
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "FONOTEKA_MIXER_URGENT": "1"},
         stderr=asyncio.subprocess.PIPE,
     )
     try:
