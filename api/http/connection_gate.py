@@ -9,8 +9,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from api.limits.client_network import client_network
 from api.limits.connection_table import ConnectionsFull, ConnectionTable, Yields
+from api.limits.network import network_of
 
 _SWEEP_EVERY_S: Final = 0.5
 _LOG_EVERY_S: Final = 60.0
@@ -62,7 +62,7 @@ class ConnectionGate:
 
     def admit(self, connection: GatedConnection, address: str) -> bool:
         """Add a connection, closing another one for it if necessary; False: there is no room."""
-        client = None if self._is_proxy(address) else client_network(address)
+        client = None if self._is_proxy(address) else network_of(address)
         try:
             displaced = self._table.add(connection, client)
         except ConnectionsFull:

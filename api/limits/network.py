@@ -9,7 +9,7 @@ _IPV6_PREFIX: Final = 64  # what a provider gives to one customer, at least
 def network_of(address: str) -> str:
     """Return an IPv4 address itself, of an IPv6 address its /64; a text that is neither, itself."""
     try:
-        parsed = ip_address(address)
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return address
     if isinstance(parsed, IPv4Address):

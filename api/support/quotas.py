@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from api.limits.client_network import client_network
+from api.limits.network import network_of
 from api.limits.rate_limit import RateLimit
 from api.support.request import HelpRequest
 
@@ -59,4 +59,4 @@ class SupportQuotas:
 def _sender(request: HelpRequest) -> tuple[str, ...]:
     if request.login is not None:
         return (request.domain or "", request.login)
-    return (client_network(request.address),)
+    return (network_of(request.address),)

@@ -3,14 +3,14 @@
 However often it is used, it ends 30 days after the login.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audit.write import Actor, write_entry
+from store.audit.write import Actor, NewEntry, write_entries, write_entry
 from store.database.schema import LONGEST_ADDRESS, LONGEST_DEVICE, sessions, users
 from store.database.store import Store
 from store.people.passwords import new_session_id, new_token, token_hash
@@ -117,9 +117,9 @@ async def _end(store: Store, scope: Scope, login: str, which: ColumnElement[bool
     async with store.writing() as connection:
         rows = (await connection.execute(select(sessions).where(own, which, is_open(now)))).all()
         await connection.execute(delete(sessions).where(sessions.c.token_hash.in_([row.token_hash for row in rows])))
-        for row in rows:
-            detail = {"device": row.device, "from_address": row.address}
-            await write_entry(connection, scope, by, action="session_ended", subject=login, detail=detail, now=now)
+        details = ({"device": row.device, "from_address": row.address} for row in rows)
+        entry = NewEntry(domain_id=scope.domain_id, at=now, by=by, action="session_ended", subject=login, detail={})
+        await write_entries(connection, [replace(entry, detail=detail) for detail in details])
     return len(rows)
 
 

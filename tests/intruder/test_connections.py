@@ -17,8 +17,8 @@ from uvicorn._types import ASGI3Application
 from api import serve
 from api.http.connection_gate import ConnectionGate, ConnectionLimits
 from api.http.gated_protocols import GatedConfig
-from api.limits.client_network import client_network
 from api.limits.connection_table import ConnectionsFull, ConnectionTable, Yields
+from api.limits.network import network_of
 from fonoteka.core.background_tasks import supervised
 from fonoteka.core.config import ApiSection, Configuration, split_address
 from tests.api.conftest import Site, report
@@ -266,7 +266,7 @@ def test_the_client_with_the_most_connections_makes_room_first() -> None:
     ],
 )
 def test_a_client_of_ipv6_has_a_network(address: str, client: str) -> None:
-    assert client_network(address) == client
+    assert network_of(address) == client
 
 
 def test_a_process_that_may_open_few_files_takes_fewer_connections(monkeypatch: pytest.MonkeyPatch) -> None:
