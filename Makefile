@@ -26,7 +26,7 @@ setup-demo: .venv/.ready
 	@sh lab/setup.sh mmdebstrap sip-tester sox espeak-ng
 
 setup-test: setup-demo
-	@sh lab/setup.sh chromium-headless-shell postgresql nginx-light fonts-dejavu-core poppler-utils systemd
+	@sh lab/setup.sh chromium postgresql nginx-light fonts-dejavu-core poppler-utils systemd
 
 demo: setup-demo
 	@$(BIN)/fonoteka demo

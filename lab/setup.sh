@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the Debian packages that are named and missing: lab/setup.sh mmdebstrap sip-tester sox espeak-ng chromium-headless-shell
+# Install the Debian packages that are named and missing: lab/setup.sh mmdebstrap sip-tester sox espeak-ng chromium
 # As root it installs them; otherwise it names the first one missing and exits 2. With nothing missing it does nothing.
 set -eu
 

@@ -17,11 +17,11 @@ from typing import Final
 
 _ROOT: Final = Path(__file__).parents[1]
 _REPORTS: Final = _ROOT / "build"
-_TWO_WORKERS: Final = ("--numprocesses", "2", "--dist", "loadfile")
+_WORKERS: Final = ("--numprocesses", "3", "--dist", "loadfile")  # tests wait for servers and browsers, too
 _PARTS: Final = {
     "pbx": ("tests/faults", "tests/lab", "tests/pbx"),
-    "code": (*_TWO_WORKERS, "tests/unit", "tests/docs", "tests/store", "tests/api", "tests/intruder"),
-    "portal": (*_TWO_WORKERS, "tests/portal"),
+    "code": (*_WORKERS, "tests/unit", "tests/docs", "tests/store", "tests/api", "tests/intruder"),
+    "portal": (*_WORKERS, "tests/portal"),
 }
 _LANES: Final = (("pbx",), ("code", "portal"))
 # Telephones and their tests come before all other work of the machine. Chromium, started by root,

@@ -2,7 +2,7 @@ import * as api from "../api/client";
 import type { Me } from "../api/model";
 import { asProblem } from "../api/problem";
 import { dayOf, setTimeZone } from "../i18n/format";
-import { resetConnection } from "../live/live";
+import { close as closeLive, open as openLive, resetConnection } from "../live/live";
 import { getStored, setStored } from "./localStorage";
 import { announceSession, onOtherTabSession } from "./tabChannel";
 
@@ -78,7 +78,13 @@ export async function logIn(domain: string, login: string, password: string): Pr
 }
 
 export async function logOut(): Promise<void> {
-  await api.logout();
+  closeLive(); // the server ends it with the session, which is no news to who logs out
+  try {
+    await api.logout();
+  } catch (failure) {
+    openLive();
+    throw failure;
+  }
   resetConnection("none");
   expired = false;
   setUser(null);

@@ -64,14 +64,16 @@ const forward: ConnectionListener = {
   },
 };
 
-function open(): void {
+/** Connect, if somebody listens. */
+export function open(): void {
   if (listeners.size === 0 || connection !== null) return;
   const openOwn = (): SharedConnection => new LiveConnection(forward);
   const onWorkerError = (): void => void (connection = openOwn());
   connection = joinSharedConnection(connectionName(), forward, onWorkerError) ?? openOwn();
 }
 
-function close(): void {
+/** Close the connection of this page. The listeners are not told. */
+export function close(): void {
   const closing = connection;
   connection = null;
   connected = false;
