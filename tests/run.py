@@ -17,7 +17,7 @@ from typing import Final
 
 _ROOT: Final = Path(__file__).parents[1]
 _REPORTS: Final = _ROOT / "build"
-_WORKERS: Final = ("--numprocesses", "3", "--dist", "loadfile")  # tests wait for servers and browsers, too
+_WORKERS: Final = ("--numprocesses", "2", "--dist", "loadfile")
 _PARTS: Final = {
     "pbx": ("tests/faults", "tests/lab", "tests/pbx"),
     "code": (*_WORKERS, "tests/unit", "tests/docs", "tests/store", "tests/api", "tests/intruder"),
