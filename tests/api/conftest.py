@@ -5,7 +5,6 @@ import json
 import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -23,7 +22,6 @@ from fonoteka.core.agent_protocol import CallReceipts, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.config import ApiSection, Configuration, MailSection, StoreSection
 from fonoteka.core.manifest import Manifest, Mixed
-from store.database.store import Store
 from tests.data import seed
 from tests.support.cheap_passwords import cheap_passwords
 from tests.support.eventually import eventually
@@ -112,22 +110,6 @@ class StoppedClock(datetime):
 def stopped_login_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no time pass for the login throttle, however long the requests take."""
     monkeypatch.setattr("api.routes.session.datetime", StoppedClock)
-
-
-@pytest.fixture(scope="session")
-def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the seed's domains, users and PBX, without calls, for tests to copy."""
-    folder = tmp_path_factory.mktemp("seeded")
-
-    async def fill() -> None:
-        store = await Store.open(seed.section(folder), sweep=True)
-        await seed.seed(store, count=0)
-        await store.close()
-
-    # In an event loop of its own, as fixtures of this scope have none.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, fill()).result()
-    return folder
 
 
 @pytest.fixture

@@ -15,9 +15,6 @@ from store.people.accounts import Pbx
 from store.selection.period import Period
 from tests.api.conftest import Site, serving, ship
 from tests.data import seed
-from tests.store.conftest import cheap_passwords, pbx, postgresql, section, store
-
-__all__ = ["audio_path", "cheap_passwords", "pbx", "postgresql", "section", "site", "store"]
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
 LENGTH_MS = 5000

@@ -25,21 +25,9 @@ from store.people.accounts import Pbx
 from store.selection.scope import Scope
 from tests.api.conftest import Site, free_port
 from tests.data import seed
-from tests.intruder.on_both_databases import (
-    AUDIO,
-    BEGIN,
-    audio_path,
-    cheap_passwords,
-    journal,
-    pbx,
-    postgresql,
-    section,
-    shipped,
-    site,
-    store,
-)
+from tests.intruder.on_both_databases import AUDIO, BEGIN, audio_path, journal, shipped, site
 
-__all__ = ["audio_path", "cheap_passwords", "pbx", "postgresql", "section", "site", "store"]
+__all__ = ["audio_path", "site"]
 
 DAY = "from=2026-11-22&to=2026-11-22"
 # What is asked, and the action of the entry that must be there first.

@@ -11,11 +11,9 @@ import pytest
 from fonoteka.core.config import StoreSection
 from store.database.store import Store
 from store.people.accounts import Pbx
-from tests.intruder.on_both_databases import cheap_passwords, journal, pbx, postgresql, section, store
+from tests.intruder.on_both_databases import journal
 from tests.intruder.test_audit_fails_closed import api_process
 from tests.support.eventually import eventually
-
-__all__ = ["cheap_passwords", "pbx", "postgresql", "section", "store"]
 
 FILTER = Path(__file__).parents[2] / "deploy" / "fail2ban" / "filter.d" / "fonoteka.conf"
 LINE = "timestamp=2026-11-29T04:10:00.123456Z level=warning part=api event=login.failed address={}"

@@ -18,21 +18,9 @@ from store.database.store import Store
 from store.people.accounts import Pbx
 from store.selection.scope import Scope
 from tests.api.conftest import Site
-from tests.intruder.on_both_databases import (
-    AUDIO,
-    LENGTH_MS,
-    SIZE,
-    audio_path,
-    cheap_passwords,
-    journal,
-    pbx,
-    postgresql,
-    section,
-    site,
-    store,
-)
+from tests.intruder.on_both_databases import AUDIO, LENGTH_MS, SIZE, audio_path, journal, site
 
-__all__ = ["audio_path", "cheap_passwords", "pbx", "postgresql", "section", "site", "store"]
+__all__ = ["audio_path", "site"]
 
 HALF = SIZE // 2
 TAG = f'"{hashlib.sha256(AUDIO).hexdigest()}"'

@@ -17,8 +17,8 @@ from api.app import create_app
 from fonoteka.cli.doctor import api as doctor_api
 from fonoteka.core.config import ApiSection, Configuration, StoreSection
 from tests.api.conftest import Site, serving
-from tests.store.conftest import create_database
 from tests.support.eventually import eventually
+from tests.support.new_stores import create_database
 from tests.unit.mixer.test_full_disk import fill, small_disk
 
 LEAST: Final = 64 * 1024

@@ -24,9 +24,9 @@ from store.people.sessions import sessions_of
 from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
 from tests.data import seed
-from tests.store.conftest import create_database
 from tests.store.test_call_backs import ANOTHER, FIRST, LATE, MISSED, SECOND, out
 from tests.store.test_call_queries import table
+from tests.support.new_stores import create_database
 
 VERSIONS = sorted(file.stem.split("_")[0] for file in (Path(migrations.__file__).parent / "versions").glob("0*.py"))
 

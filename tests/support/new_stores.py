@@ -1,0 +1,95 @@
+"""New stores on SQLite and on PostgreSQL, as copies of two that are made once.
+
+`migrated` is empty, `seeded` has the seed's domains, users and PBX. A copy takes a tenth of the
+time of the migrations and of the seed.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg  # type: ignore[import-untyped]
+import pytest
+
+from fonoteka.core.config import StoreSection
+from store.database.store import Store
+from tests.data import seed
+from tests.support.postgresql import BINARIES, running
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an empty SQLite store."""
+    folder = tmp_path_factory.mktemp("migrated")
+    _finish(lambda: _prepare(seed.section(folder), seeded=False))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a SQLite store with the seed's domains, users and PBX, without calls."""
+    folder = tmp_path_factory.mktemp("seeded")
+    _finish(lambda: _prepare(seed.section(folder), seeded=True))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with the databases `migrated` and `seeded`, for copies."""
+    objects = f"file://{tmp_path_factory.mktemp('objects')}"
+    with running(BINARIES) as server:
+
+        async def fill() -> None:
+            for name, source in (("migrated", "template1"), ("seeded", "migrated")):
+                await create_database(server, name, source)
+                section = StoreSection(database=f"{server}/{name}", objects=objects)
+                await _prepare(section, seeded=name == "seeded")
+
+        _finish(fill)
+        yield server
+
+
+async def create_database(server: str, name: str, template: str = "template1") -> None:
+    """Create a database as a copy of another one, to which nobody is connected."""
+    connection = await asyncpg.connect(f"{server}/postgres")
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await connection.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def section(request: pytest.FixtureRequest, tmp_path: Path) -> StoreSection:
+    """The settings of a new store: a seeded one for a test that uses `pbx`, else an empty one."""
+    template = "seeded" if "pbx" in request.fixturenames else "migrated"
+    if request.param == "sqlite":
+        shutil.copytree(request.getfixturevalue(template), tmp_path, dirs_exist_ok=True)
+        return seed.section(tmp_path)
+    server, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
+    await create_database(server, name, template)
+    return StoreSection(database=f"{server}/{name}", objects=f"file://{tmp_path}/objects")
+
+
+@pytest.fixture
+async def store(section: StoreSection) -> AsyncIterator[Store]:
+    """An open store."""
+    opened = await Store.open(section, sweep=True)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def _prepare(section: StoreSection, *, seeded: bool) -> None:
+    store = await Store.open(section, sweep=True)
+    if seeded:
+        await seed.seed(store, count=0)
+    await store.close()
+
+
+def _finish(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine in an event loop of its own, as fixtures of a session have none."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(work())).result()
