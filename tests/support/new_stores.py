@@ -55,21 +55,27 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 async def create_database(server: str, name: str, template: str = "template1") -> None:
     """Create a database as a copy of another one, to which nobody is connected."""
+    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+
+
+async def _execute(server: str, statement: str) -> None:
     connection = await asyncpg.connect(f"{server}/postgres")
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await connection.execute(statement)
     await connection.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def section(request: pytest.FixtureRequest, tmp_path: Path) -> StoreSection:
+async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSection]:
     """The settings of a new store: a seeded one for a test that uses `pbx`, else an empty one."""
     template = "seeded" if "pbx" in request.fixturenames else "migrated"
     if request.param == "sqlite":
         shutil.copytree(request.getfixturevalue(template), tmp_path, dirs_exist_ok=True)
-        return seed.section(tmp_path)
+        yield seed.section(tmp_path)
+        return
     server, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
     await create_database(server, name, template)
-    return StoreSection(database=f"{server}/{name}", objects=f"file://{tmp_path}/objects")
+    yield StoreSection(database=f"{server}/{name}", objects=f"file://{tmp_path}/objects")
+    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")  # thousands of files
 
 
 @pytest.fixture
