@@ -152,17 +152,22 @@ def test_the_list_has_ones_own_calls_and_no_other(browsers: Browsers, companies:
         assert visit.shown() == companies.ids_of(who)
 
 
+@pytest.fixture(scope="module")
+def pages(browsers: Browsers) -> list[str]:
+    """The addresses in an administrator's menu."""
+    with _visiting(browsers, next(one for one in PEOPLE if one.administrator)) as visit:
+        found = {str(link.get_attribute("href")) for link in visit.page.locator("header nav a").all()}
+    assert {"/", "/now", "/users"} <= found
+    return sorted(found)
+
+
 @_EVERYBODY
-def test_no_page_of_the_menu_tells_of_others(browsers: Browsers, companies: Companies, who: Someone) -> None:
+def test_no_page_of_the_menu_tells_of_others(browsers: Browsers, companies: Companies, pages: list[str], who: Someone) -> None:
     """Every page of an administrator's menu is typed in, also where the own menu lacks it."""
-    administrator = next(one for one in PEOPLE if one.administrator)
-    with _visiting(browsers, administrator) as visit:
-        pages = {str(link.get_attribute("href")) for link in visit.page.locator("header nav a").all()}
-    assert {"/", "/now", "/users"} <= pages
     foreign = companies.foreign_to(who)
     with _visiting(browsers, who) as visit:
         visit.page.route(re.compile(r"/api/(?!calls/[^/]+/audio)"), lambda route: visit.pass_on(route))
-        for address in sorted(pages):
+        for address in pages:
             joint = "&" if "?" in address else "?"
             _assert_nothing_of(foreign, visit.look_at(f"{address}{joint}{_DAYS}"), address)
         assert any("/api/calls" in one for one in visit.told)
@@ -199,8 +204,9 @@ def _narrowed_to(call: CallReport) -> tuple[str, ...]:
 
 @_EVERYBODY
 def test_typed_filters_never_reach_beyond_ones_own(browsers: Browsers, companies: Companies, who: Someone) -> None:
+    """A field of the page and a choice of the panel; the API is asked with every filter below."""
     mine, foreign = companies.ids_of(who), companies.foreign_to(who)
-    for narrowed in _narrowed_to(foreign[0]):
+    for narrowed in _narrowed_to(foreign[0])[:2]:
         with _visiting(browsers, who, f"/?{_DAYS}&{_MANY_ROWS}&{narrowed}") as visit:
             settled(visit.page)
             assert visit.shown() <= (set() if narrowed.startswith("src") else mine), narrowed
