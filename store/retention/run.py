@@ -149,7 +149,7 @@ class _Run:
                 writer = await AuditWriter.begin(connection, [self.domain.id])
                 for rule in dict.fromkeys(rules.values()):
                     of_rule = Expired(segments=tuple(segment for segment in expired.segments if rules[segment.id] == rule))
-                    self._write(writer, rule, of_rule.calls, of_rule)
+                    self._write(writer, rule, self._amount(rule, of_rule), of_rule.calls)
                 await writer.flush()
             self._notify()
             await delete_marked(self.store)
@@ -162,21 +162,26 @@ class _Run:
             async with self.store.writing() as connection:
                 removed = await remove_calls(connection, self.domain.id, [row.id for row in rows])
                 writer = await AuditWriter.begin(connection, [self.domain.id])
-                self._write(writer, _rule_of_calls(self.domain), removed, Expired(segments=()))
+                listed = sum(row.public_id in removed for row in rows)  # without calls that are merged into them
+                self._write(writer, _rule_of_calls(self.domain), Amount(calls=listed), removed)
                 await writer.flush()
             self._notify()
             await self.rest(perf_counter() - begun)
 
-    def _write(self, writer: AuditWriter, rule: Rule, calls: Sequence[str], expired: Expired) -> None:
-        """Add what a rule deleted to the sums and to the audit."""
-        if not calls:
+    def _amount(self, rule: Rule, expired: Expired) -> Amount:
+        """Return what was expired, without a call that an earlier batch has counted."""
+        calls = [call for call in expired.calls if call != self.last.get(rule)]
+        if expired.calls:
+            self.last[rule] = expired.calls[-1]
+        return Amount(calls=len(calls), recordings=expired.recordings, size_bytes=expired.size_bytes)
+
+    def _write(self, writer: AuditWriter, rule: Rule, amount: Amount, ids: Sequence[str]) -> None:
+        """Add what a rule deleted to the sums and to the audit. `ids` are the calls' public ids."""
+        if not ids:
             return
-        again = calls[0] == self.last.get(rule)  # a call whose segments are in two batches
-        amount = Amount(calls=len(calls) - again, recordings=expired.recordings, size_bytes=expired.size_bytes)
         total = self.deleted[rule] = self.deleted.get(rule, Amount()) + amount
-        self.last[rule] = calls[-1]
         audio = {"recordings": total.recordings, "size_bytes": total.size_bytes} if rule.key == AUDIO else {}
-        detail = {rule.key: rule.days, "calls": total.calls, **audio, "ids": list(calls)}
+        detail = {rule.key: rule.days, "calls": total.calls, **audio, "ids": list(ids)}
         entry = NewEntry(
             domain_id=self.domain.id,
             at=self.now,
