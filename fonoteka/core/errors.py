@@ -19,7 +19,8 @@
     │   │   ├── DomainNotServed      its domain is not one of the PBX
     │   │   ├── DomainChanged        its call is of another domain
     │   │   ├── SegmentOfOtherCall   it names a segment of a call that it may not change
-    │   │   └── CallHeld             its call is under legal hold
+    │   │   ├── CallHeld             its call is under legal hold
+    │   │   └── RetentionEnded       its call or audio was deleted by its age  → 410
     │   ├── AudioStored      a segment has other audio already → 409
     │   └── IntakeDeferred   a report or recording may be accepted later      → 409
     ├── ConversionAbandoned  the client of a converted recording has gone
@@ -30,7 +31,8 @@
     │   └── MailRefused      the mail server refused
     └── ShipError            the API did not accept a call or recording → kept, sent again
         └── ShipRefused      the API will never accept it     → set aside
-            └── AlreadyShipped   the API has other audio of the recording
+            ├── AlreadyShipped   the API has other audio of the recording
+            └── RetentionOver    the API has deleted it by its age     → deleted here too
 
 They are mapped once: to exit codes in `fonoteka.cli.main`, to problem documents in
 `api.http.problems`.
@@ -138,6 +140,12 @@ class CallHeld(IntakeRefused):
     counted_as: ClassVar[str] = "legal_hold"
 
 
+class RetentionEnded(IntakeRefused):
+    """A call, or the audio of a segment, was deleted when its retention ended."""
+
+    counted_as: ClassVar[str] = "retention"
+
+
 class AudioStored(StoreError):
     """The segment has other audio already: stored audio never changes."""
 
@@ -182,3 +190,7 @@ class ShipRefused(ShipError):
 
 class AlreadyShipped(ShipRefused):
     """The store has other audio of this recording, which stays: stored audio never changes."""
+
+
+class RetentionOver(ShipRefused):
+    """The store has deleted this recording by its age, so the copy of the PBX is deleted too."""
