@@ -218,7 +218,14 @@ async def victim(site: Site, store: Store, pbx: Pbx) -> AsyncIterator[Victim]:
                 "commands/{id}": str(command),
                 "recordings/{segment}": VICTIM_CALL.segments[0].name,
             },
-            by_parameter={"user": "152", "employee_login": "152", "login": "152", "number": OWN_NUMBER, "src": PHONE[1:8]},
+            by_parameter={
+                "user": "152",
+                "employee_login": "152",
+                "login": "152",
+                "number": OWN_NUMBER,
+                "src": PHONE[1:8],
+                "call": public_id,
+            },
             secrets=(MARK.encode(), PHONE[1:].encode(), AUDIO[300:400]),
         )
 
@@ -324,8 +331,8 @@ async def its_own_domain_gets_it(site: Site, victim: Victim) -> None:
             elif leaks(request, answer, victim):
                 showing.add(request.operation)
     assert sorted(refused) == REFUSED_TO_THE_DOMAIN
-    assert {"listCalls", "getCall", "getAudio", "exportCsv", "exportXlsx", "exportZip", "listAudit", "listSessions"} <= showing
-    assert {"me", "listUsers", "listNumbers", "countIncoming", "agentSettings"} <= showing
+    assert {"listCalls", "getCall", "getAudio", "exportCsv", "exportXlsx", "exportZip", "listAudit", "exportAudit"} <= showing
+    assert {"me", "listSessions", "listUsers", "listNumbers", "countIncoming", "agentSettings"} <= showing
 
 
 def test_the_table_has_no_endpoint_that_is_gone() -> None:
