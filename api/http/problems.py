@@ -21,6 +21,7 @@ from fonoteka.core.errors import (
     IntakeDeferred,
     IntakeRefused,
     ObjectsFull,
+    RetentionEnded,
     StoreError,
 )
 
@@ -63,6 +64,7 @@ _BY_EXCEPTION: Final[dict[type[Exception], tuple[int, str]]] = {
     DomainNotServed: (422, "domain-not-served"),
     DomainChanged: (422, "domain-changed"),
     CallHeld: (422, "call-held"),
+    RetentionEnded: (410, "retention-ended"),
     AudioStored: (409, "audio-stored"),
     IntakeDeferred: (409, "not-yet-taken"),
     ChecksumWrong: (422, "checksum-wrong"),

@@ -19,7 +19,8 @@
     │   │   ├── DomainNotServed      its domain is not one of the PBX
     │   │   ├── DomainChanged        its call is of another domain
     │   │   ├── SegmentOfOtherCall   it names a segment of a call that it may not change
-    │   │   └── CallHeld             its call is under legal hold
+    │   │   ├── CallHeld             its call is under legal hold
+    │   │   └── RetentionEnded       its call or audio was deleted by its age  → 410
     │   ├── AudioStored      a segment has other audio already → 409
     │   └── IntakeDeferred   a report or recording may be accepted later      → 409
     ├── ConversionAbandoned  the client of a converted recording has gone
@@ -136,6 +137,12 @@ class CallHeld(IntakeRefused):
     """A report or recording would change a call under legal hold."""
 
     counted_as: ClassVar[str] = "legal_hold"
+
+
+class RetentionEnded(IntakeRefused):
+    """A call, or the audio of a segment, was deleted when its retention ended."""
+
+    counted_as: ClassVar[str] = "retention"
 
 
 class AudioStored(StoreError):

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
     text,
 )
 
@@ -92,7 +93,8 @@ domains = Table(
     Column("timezone", String(64), nullable=False),
     Column("country", String(2), nullable=False),
     Column("area_codes", JSON, nullable=False),
-    Column("retention_days", Integer, nullable=False),
+    Column("retention_days", Integer, nullable=False),  # of audio
+    Column("calls_retention_days", Integer),  # of calls; null: kept for ever
     Column("notify_email", Text),
     Column("notice_in", String(200)),
     Column("notice_out", String(200)),
@@ -116,6 +118,7 @@ users = Table(
     Column("role", String(16), nullable=False),
     Column("record", String(16), nullable=False),
     Column("password_hash", Text),
+    Column("retention_days", Integer),  # of this user's audio; null: the domain's
     Column("removed_at", Instant),  # the row stays, for the name in old calls, and is never revived
     Column("valid_from", Instant, nullable=False, server_default="0"),  # of calls, by their start
     Column("valid_until", Instant),
@@ -229,6 +232,13 @@ Index(
     postgresql_where=_REACHED,
 )
 
+_AUDIO: Final = text("recording_ms IS NOT NULL")
+Index(  # the calls with audio, which retention reads by age
+    "ix_calls_audio", calls.c.domain_id, calls.c.started_at, calls.c.id, sqlite_where=_AUDIO, postgresql_where=_AUDIO
+)
+_MERGED: Final = text("merged_into IS NOT NULL")
+Index("ix_calls_merged", calls.c.domain_id, calls.c.merged_into, sqlite_where=_MERGED, postgresql_where=_MERGED)
+
 call_paths = Table(
     "call_paths",
     metadata,
@@ -270,8 +280,14 @@ segments = Table(
     Column("muted", JSON),  # [[from_ms, to_ms], …]
     Column("salvaged", Boolean),
     Column("arrived_at", Instant),
+    # The audio is gone for good, and is neither seen nor taken again. Its objects are deleted after
+    # this mark, then object_key becomes null: store/retention/expiry.py.
+    Column("expired_at", Instant),
     UniqueConstraint("pbx_id", "name"),
 )
+HAS_AUDIO: Final = and_(segments.c.object_key.is_not(None), segments.c.expired_at.is_(None))
+_UNDELETED: Final = text("expired_at IS NOT NULL AND object_key IS NOT NULL")
+Index("ix_segments_undeleted", segments.c.id, sqlite_where=_UNDELETED, postgresql_where=_UNDELETED)
 
 # Commands to recorders. A row is kept for a minute. Ids are never reused: an agent requests those
 # after its last.

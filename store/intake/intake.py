@@ -14,7 +14,7 @@ from fonoteka.core.errors import AudioStored, IntakeDeferred, IntakeRefused, Seg
 from fonoteka.core.manifest import Manifest, Mixed
 from fonoteka.core.naming import content_digest, peaks_key, recording_key
 from store.audit.write import Actor, write_entry
-from store.database.schema import LONGEST_LOGIN, segments
+from store.database.schema import HAS_AUDIO, LONGEST_LOGIN, segments
 from store.database.store import Store
 from store.intake.adoption import within_domains
 from store.intake.bounds import read_bounds
@@ -178,7 +178,7 @@ async def _store_objects(
 
 async def _delete_unless_stored(store: Store, pbx: Pbx, segment: str, key: str) -> None:
     """Delete the objects of a refused recording, unless an equal one was stored meanwhile."""
-    query = select(segments.c.object_key).where(segments.c.pbx_id == pbx.id, segments.c.name == segment)
+    query = select(segments.c.object_key).where(segments.c.pbx_id == pbx.id, segments.c.name == segment, HAS_AUDIO)
     async with store.reading() as connection:
         if (await connection.execute(query)).scalar() == key:
             return

@@ -72,10 +72,12 @@ def merge(stored: StoredCall | None, report: CallReport, arrived: Segment | None
 
 
 def _merge_segments(present: Mapping[str, Segment], reported: Sequence[SegmentReport]) -> dict[str, Segment]:
-    """Return the segments after a newer report: those with audio, and the reported ones."""
-    segments = {name: segment for name, segment in present.items() if segment.arrival is not None}
+    """Return the segments after a newer report: with audio, with deleted audio, and reported."""
+    segments = {name: segment for name, segment in present.items() if segment.arrival is not None or segment.is_expired}
     for report in reported:
         before = present.get(report.name)
+        if before is not None and before.is_expired:
+            continue
         segments[report.name] = Segment(
             name=report.name,
             user=report.user,

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.errors import CallHeld, DomainNotServed, IntakeRefused
+from fonoteka.core.errors import CallHeld, DomainNotServed, IntakeRefused, RetentionEnded
 from fonoteka.core.manifest import Manifest
 from fonoteka.core.naming import call_id
 from store.database.schema import calls, domains, segments
@@ -47,6 +47,7 @@ class _StoredSegment:
     domain_id: int
     domain: str
     is_frozen: bool
+    is_expired: bool
     user: str
     started_at: datetime
     audio: StoredAudio | None
@@ -68,6 +69,8 @@ async def find_place(connection: AsyncConnection, pbx: Pbx, manifest: Manifest, 
     if not is_frozen and (merged_into := await _merged_into(connection, pbx, manifest.call, domain_id)) is not None:
         manifest = replace(manifest, call=replace(manifest.call, linkedid=merged_into, revision=0))
     stored = await _stored_segment(connection, pbx, manifest.name)
+    if stored is not None and stored.is_expired:
+        raise RetentionEnded(f"the audio of segment {manifest.name!r} was deleted when its retention ended")
     public_id = call_id(pbx.name, manifest.call.linkedid)
     if stored is not None and stored.public_id != public_id and (stored.is_frozen or stored.domain_id != domain_id):
         if not bounds.served.allows(stored.domain_id):
@@ -118,6 +121,7 @@ async def _stored_segment(connection: AsyncConnection, pbx: Pbx, name: str) -> _
         calls.c.domain_id,
         domains.c.name.label("domain"),
         FROZEN.label("is_frozen"),
+        segments.c.expired_at.is_not(None).label("is_expired"),
         segments.c.user,
         segments.c.started_at,
         segments.c.object_key,
@@ -131,6 +135,6 @@ async def _stored_segment(connection: AsyncConnection, pbx: Pbx, name: str) -> _
     audio = {column: row[column] for column in ("object_key", "sha256", "size_bytes")}
     others = {column: value for column, value in row.items() if column not in audio}
     return _StoredSegment(
-        **others | {"is_frozen": bool(row["is_frozen"])},
+        **others | {"is_frozen": bool(row["is_frozen"]), "is_expired": bool(row["is_expired"])},
         audio=StoredAudio(**audio) if row["object_key"] is not None else None,
     )

@@ -27,13 +27,17 @@ class Arrival:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Segment:
-    """A requested stretch of recording; `arrival` is None while there is no audio."""
+    """A requested stretch of recording; `arrival` is None while there is no audio.
+
+    Audio that was deleted (`is_expired`, with the reason `retention`) never comes back.
+    """
 
     name: str
     user: str
     started_at: datetime
     reason: Reason | None
     arrival: Arrival | None
+    is_expired: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,10 +102,12 @@ def _state(segments: list[Segment], ended: bool) -> tuple[RecordingState, Reason
     # A stopped segment has audio until the stop, which is still to come.
     if any(segment.arrival is None and segment.reason in (None, Reason.STOPPED_BY_USER) for segment in segments):
         return (RecordingState.PROCESSING if ended else RecordingState.RECORDING), None
-    shortfall = next(filter(None, map(_shortfall, segments)), None)
+    shortfalls = list(filter(None, map(_shortfall, segments)))
     if all(segment.arrival is None for segment in segments):
-        gone = all(segment.reason is Reason.RETENTION for segment in segments)
-        return (RecordingState.EXPIRED if gone else RecordingState.FAILED), shortfall
+        if Reason.RETENTION in shortfalls:
+            return RecordingState.EXPIRED, Reason.RETENTION
+        return RecordingState.FAILED, shortfalls[0]
+    shortfall = shortfalls[0] if shortfalls else None
     return (RecordingState.PARTIAL, shortfall) if shortfall else (RecordingState.READY, None)
 
 

@@ -18,8 +18,8 @@ _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 # cannot run ahead of the clock of the PBX, which may be set to another zone's time.
 _AHEAD_MS: Final = timedelta(days=1) // timedelta(milliseconds=1)
 _LONGEST_AUDIO_MS: Final = 24 * 3600 * 1000
-_LONGEST_CALL: Final = timedelta(days=20)  # a hung channel may stand for days; in milliseconds this still fits 32 bits
-_LONGEST_CALL_MS: Final = _LONGEST_CALL // timedelta(milliseconds=1)
+LONGEST_CALL: Final = timedelta(days=20)  # a hung channel may stand for days; in milliseconds this still fits 32 bits
+_LONGEST_CALL_MS: Final = LONGEST_CALL // timedelta(milliseconds=1)
 _MOST_PARTS: Final = 1000  # segments, participants
 _MOST_STEPS: Final = 10_000  # a queue that rings twenty people for an hour has about half as many
 _LONGEST_STEP: Final = 16
@@ -85,8 +85,8 @@ def _time_problems(report: CallReport) -> Iterator[str]:
     inside = (*(step.at for step in report.path), *(segment.started_at for segment in report.segments))
     if not all(moment is None or _is_time(moment) for moment in (*moments, *inside)):
         yield "every time needs a zone and lies between the years 2000 and 2100"
-    elif report.ended_at is not None and report.ended_at - report.started_at > _LONGEST_CALL:
-        yield f"a call of more than {_LONGEST_CALL.days} days"
+    elif report.ended_at is not None and report.ended_at - report.started_at > LONGEST_CALL:
+        yield f"a call of more than {LONGEST_CALL.days} days"
     if not 0 <= report.talk_ms <= _LONGEST_CALL_MS:
         yield f"talk_ms must be 0 to {_LONGEST_CALL_MS}"
 

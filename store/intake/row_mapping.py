@@ -55,11 +55,12 @@ class CallWrite:
 def segment_of(row: Row[Any]) -> Segment:
     """Read a row of `segments`."""
     arrival = None
-    if row.object_key is not None:
+    if row.object_key is not None and row.expired_at is None:
         muted = tuple(MutedSpan(from_ms=start, to_ms=end) for start, end in row.muted)
         arrival = Arrival(duration_ms=row.duration_ms, talk_ms=row.talk_ms, muted=muted, salvaged=row.salvaged)
     reason = Reason(row.reason) if row.reason else None
-    return Segment(name=row.name, user=row.user, started_at=row.started_at, reason=reason, arrival=arrival)
+    is_expired = row.expired_at is not None
+    return Segment(name=row.name, user=row.user, started_at=row.started_at, reason=reason, arrival=arrival, is_expired=is_expired)
 
 
 def live_of(row: Row[Any]) -> LiveReport | None:

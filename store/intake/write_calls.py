@@ -50,9 +50,9 @@ async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequen
     last.
     """
     by_id = {call_id(item.report.pbx, item.report.linkedid): item for item in incoming}
-    stored = await _stored_calls(connection, list(by_id))
+    stored = await stored_calls(connection, list(by_id))
     if await _move_segments(connection, pbx_id, by_id, stored):
-        stored = await _stored_calls(connection, list(by_id))
+        stored = await stored_calls(connection, list(by_id))
     new = {
         public_id: item
         for public_id, item in by_id.items()
@@ -189,7 +189,8 @@ async def _pass_on_legal_holds(connection: AsyncConnection, writes: Sequence[Cal
         await connection.execute(update(calls).where(target).values(legal_hold=True))
 
 
-async def _stored_calls(connection: AsyncConnection, public_ids: Sequence[str]) -> dict[str, StoredCall]:
+async def stored_calls(connection: AsyncConnection, public_ids: Sequence[str]) -> dict[str, StoredCall]:
+    """Return stored calls with their segments and participants, by public id."""
     rows = (await connection.execute(select(calls).where(calls.c.public_id.in_(public_ids)))).all()
     keys = [row.id for row in rows]
     by_call: dict[int, list[Segment]] = {}
@@ -216,13 +217,14 @@ async def _write_rows(connection: AsyncConnection, pbx_id: int, writes: Sequence
         rows = await connection.execute(calls.insert().returning(calls.c.public_id, calls.c.id), new)
         keys |= {row.public_id: row.id for row in rows}
     reported = [call for call in writes if call.stored is not None and call.is_newer]
-    await _update_calls(connection, [{"key": keys[call.public_id]} | call_values(call) for call in reported])
+    await update_calls(connection, [{"key": keys[call.public_id]} | call_values(call) for call in reported])
     recorded = [call for call in writes if call.stored is not None and not call.is_newer]
-    await _update_calls(connection, [{"key": keys[call.public_id]} | recording_values(call.merged.recording) for call in recorded])
+    await update_calls(connection, [{"key": keys[call.public_id]} | recording_values(call.merged.recording) for call in recorded])
     return keys
 
 
-async def _update_calls(connection: AsyncConnection, values: Sequence[dict[str, Any]]) -> None:
+async def update_calls(connection: AsyncConnection, values: Sequence[dict[str, Any]]) -> None:
+    """Update rows of `calls`: each of the values has the same columns, and the key as `key`."""
     if values:
         columns: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in values[0] if name != "key"}
         parameters = [{name if name == "key" else f"new_{name}": value for name, value in row.items()} for row in values]

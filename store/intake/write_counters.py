@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, bindparam, delete, select
 
 from store.database.counter_tables import COLUMNS, group_counters, hour_counters
 from store.database.dialect import insert
@@ -18,8 +18,13 @@ _NOTHING: Final = dict.fromkeys(COLUMNS, 0)
 _MOST_ROWS: Final = 20_000  # rows in memory
 
 
-def update_counters(connection: Connection, written: Sequence[WrittenCall], zones: Mapping[int, ZoneInfo]) -> None:
-    """Subtract what each call added before, add what it adds now. `zones` is by domain."""
+def update_counters(
+    connection: Connection, written: Sequence[WrittenCall], zones: Mapping[int, ZoneInfo], *, prune: bool = False
+) -> None:
+    """Subtract what each call added before, add what it adds now. `zones` is by domain.
+
+    `prune` also deletes the rows that become zero, as of the days whose calls are all removed.
+    """
     changes = CounterChanges()
     for call in written:
         if call.before == call.after:
@@ -29,6 +34,9 @@ def update_counters(connection: Connection, written: Sequence[WrittenCall], zone
         if call.after is not None:
             changes.add(call.after, zones[call.after.domain_id])
     _write(connection, changes)
+    if prune:
+        _delete_zeros(connection, hour_counters, [(key.domain_id, instant(key.hour_ms)) for key in changes.hours])
+        _delete_zeros(connection, group_counters, changes.groups)
 
 
 def rebuild_counters(connection: Connection, domain_id: int) -> None:
@@ -53,6 +61,15 @@ def _write(connection: Connection, changes: CounterChanges) -> None:
     )
     _upsert(connection, hour_counters, hours)
     _upsert(connection, group_counters, ((key._asdict(), sums) for key, sums in sorted(changes.groups.items(), key=_key)))
+
+
+def _delete_zeros(connection: Connection, table: Table, keys: Iterable[tuple[Any, ...]]) -> None:
+    """Delete the rows with these keys in which every counter is zero."""
+    names = [column.name for column in table.primary_key]
+    parameters = [{f"key_{name}": value for name, value in zip(names, key, strict=True)} for key in keys]
+    if parameters:
+        is_row = [table.c[name] == bindparam(f"key_{name}") for name in names]
+        connection.execute(delete(table).where(*is_row, *(table.c[column] == 0 for column in COLUMNS)), parameters)
 
 
 def _key(item: tuple[Any, Sums]) -> Any:

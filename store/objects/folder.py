@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -117,6 +117,13 @@ class ObjectFolder:
         """Delete an object. A missing object is no error."""
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
 
+    async def delete_all(self, keys: Iterable[str]) -> None:
+        """Delete objects, durably on return. A missing object is no error. Raises StoreError."""
+        try:
+            await asyncio.to_thread(_delete, [self.path(key) for key in keys])
+        except OSError as error:
+            raise StoreError(f"an object cannot be deleted: {error}") from error
+
 
 def folder_of(objects: str) -> Path:
     """Return the folder of `store.objects` (`file:///absolute` or `file://relative`).
@@ -154,7 +161,20 @@ def _publish(draft: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft.replace(path)
     # A new folder is durable only when its parent is synced.
-    for folder in {path.parent, *(new.parent for new in missing)}:
+    _sync_folders({path.parent, *(new.parent for new in missing)})
+
+
+def _delete(paths: Iterable[Path]) -> None:
+    folders = set()
+    for path in paths:
+        with suppress(FileNotFoundError):
+            path.unlink()
+            folders.add(path.parent)
+    _sync_folders(folders)
+
+
+def _sync_folders(folders: Iterable[Path]) -> None:
+    for folder in folders:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from fonoteka.core.manifest import AudioFormat, Layout
-from store.database.schema import calls, segments
+from store.database.schema import HAS_AUDIO, calls, segments
 from store.database.store import Store
 from store.selection.scope import Scope, visible_calls, visible_segments
 
@@ -29,7 +29,7 @@ async def audio_of(store: Store, scope: Scope, public_id: str) -> tuple[StoredAu
     visible = visible_calls(scope)
     source = visible.source.join(segments, segments.c.call_id == calls.c.id)
     query = select(segments).select_from(source).where(visible.condition, calls.c.public_id == public_id)
-    query = query.where(visible_segments(scope), segments.c.object_key.is_not(None))
+    query = query.where(visible_segments(scope), HAS_AUDIO)
     async with store.reading() as connection:
         rows = (await connection.execute(query.order_by(segments.c.started_at, segments.c.name))).all()
     return tuple(_stored(row) for row in rows)
@@ -40,7 +40,7 @@ async def audio_of_calls(store: Store, scope: Scope, call_ids: Sequence[int]) ->
     visible = visible_calls(scope)
     source = visible.source.join(segments, segments.c.call_id == calls.c.id)
     query = select(segments).select_from(source).where(visible.condition, calls.c.id.in_(call_ids))
-    query = query.where(visible_segments(scope), segments.c.object_key.is_not(None))
+    query = query.where(visible_segments(scope), HAS_AUDIO)
     audio: dict[int, tuple[StoredAudio, ...]] = {}
     async with store.reading() as connection:
         for row in await connection.execute(query.order_by(segments.c.started_at, segments.c.name)):

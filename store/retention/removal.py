@@ -1,31 +1,88 @@
-"""Removal of calls with all their rows, and from the counters."""
+"""Removal of calls with all their rows and their audio, and from the counters."""
 
-from collections.abc import Sequence
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Row, Select, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.database.schema import calls, domains
+from store.audit.write import NewEntry, write_entries
+from store.database.schema import HAS_AUDIO, calls, pbxs, segments
+from store.database.store import Store
 from store.intake.call_backs import WrittenCall
 from store.intake.facts import FACTS, facts_of_row
 from store.intake.write_counters import update_counters
+from store.retention.expiry import HELD_COLUMNS, SEGMENTS_AT_A_TIME, delete_marked, lock_domain, mark_expired, without_held
+
+CALLS_AT_A_TIME: Final = 100  # of one transaction, so that no other writer waits long
 
 
-async def remove_calls(connection: AsyncConnection, domain_id: int, keys: Sequence[int]) -> None:
+async def erase_calls(
+    store: Store, domain_id: int, keys: Sequence[int], *, now: datetime, entry: Callable[[Sequence[str]], NewEntry]
+) -> tuple[str, ...]:
+    """Delete calls of a domain with their audio and the calls merged into them; return public ids.
+
+    First the audio is deleted (`store.retention.expiry`), then the rows, with the audit entry that
+    `entry` makes of the public ids, in one transaction for each CALLS_AT_A_TIME calls. After a kill
+    some calls may be there without their audio: erase them again. Calls under legal hold stay.
+    """
+    removed: tuple[str, ...] = ()
+    for start in range(0, len(keys), CALLS_AT_A_TIME):
+        batch = keys[start : start + CALLS_AT_A_TIME]
+        await _expire_audio(store, domain_id, batch, now)
+        async with store.writing() as connection:
+            ids = await remove_calls(connection, domain_id, batch)
+            if ids:
+                await write_entries(connection, [entry(ids)])
+        removed = (*removed, *ids)
+    return removed
+
+
+async def _expire_audio(store: Store, domain_id: int, keys: Sequence[int], now: datetime) -> None:
+    async with store.reading() as connection:
+        of_calls = segments.c.call_id.in_(await with_merged(connection, domain_id, keys))
+        wanted = list((await connection.execute(select(segments.c.id).where(of_calls, HAS_AUDIO))).scalars())
+    for start in range(0, len(wanted), SEGMENTS_AT_A_TIME):
+        async with store.writing() as connection:
+            await mark_expired(connection, domain_id, wanted[start : start + SEGMENTS_AT_A_TIME], now)
+    await delete_marked(store)
+
+
+async def remove_calls(connection: AsyncConnection, domain_id: int, keys: Sequence[int]) -> tuple[str, ...]:
     """Delete calls of a domain in the caller's transaction, with all rows that belong to them.
 
-    Calls under legal hold stay. Pass some hundreds at a time, so that no other writer waits long. A
-    missed call that was called back by a deleted call keeps its `called_back_at`.
+    Calls that are merged into them go too. Calls under legal hold stay, and calls whose audio has
+    not been deleted. Returns the public ids. Pass CALLS_AT_A_TIME calls at most, so that no other
+    writer waits long. A missed call that was called back by a deleted call keeps its
+    `called_back_at`.
     """
-    await connection.run_sync(_remove, domain_id, keys)
-
-
-def _remove(connection: Connection, domain_id: int, keys: Sequence[int]) -> None:
-    locked = select(domains.c.timezone).where(domains.c.id == domain_id).with_for_update(key_share=True)
-    zone = ZoneInfo(connection.execute(locked).scalar_one())
-    selected = (calls.c.domain_id == domain_id) & calls.c.id.in_(keys) & calls.c.legal_hold.is_(False)
-    rows = connection.execute(select(calls.c.id, *FACTS).where(selected)).all()
-    connection.execute(delete(calls).where(selected))
+    zone = await lock_domain(connection, domain_id)
+    rows = await without_held(connection, await _removable(connection, await with_merged(connection, domain_id, keys)))
+    await connection.execute(delete(calls).where(calls.c.id.in_([row.id for row in rows])))
     removed = [WrittenCall(key=row.id, before=facts_of_row(row._mapping), after=None) for row in rows]
-    update_counters(connection, removed, {domain_id: zone})
+    await connection.run_sync(update_counters, removed, {domain_id: zone}, prune=True)
+    return tuple(row.public_id for row in rows)
+
+
+async def _removable(connection: AsyncConnection, keys: Sequence[int]) -> Sequence[Row[Any]]:
+    """Return the rows of calls that have no objects."""
+    has_objects = exists().where(segments.c.call_id == calls.c.id, segments.c.object_key.is_not(None))
+    facts = [column for column in FACTS if column is not calls.c.merged_into]
+    columns = (calls.c.id, calls.c.public_id, *facts, *HELD_COLUMNS)
+    query: Select[Any] = select(*columns).join(pbxs, pbxs.c.id == calls.c.pbx_id).where(calls.c.id.in_(keys), ~has_objects)
+    return list(await connection.execute(query))
+
+
+async def with_merged(connection: AsyncConnection, domain_id: int, keys: Sequence[int]) -> list[int]:
+    """Return calls of a domain, by key, and the calls of it that are merged into them."""
+    columns = (calls.c.id, calls.c.pbx_id, calls.c.linkedid, calls.c.merged_into)
+    query = select(*columns).where(calls.c.domain_id == domain_id)
+    rows = list((await connection.execute(query.where(calls.c.id.in_(keys)))).all())
+    found = {row.id for row in rows}
+    while rows:
+        targets = {(row.pbx_id, row.linkedid) for row in rows}
+        merged = await connection.execute(query.where(calls.c.merged_into.in_({linkedid for _, linkedid in targets})))
+        rows = [row for row in merged if (row.pbx_id, row.merged_into) in targets and row.id not in found]
+        found |= {row.id for row in rows}
+    return sorted(found)
