@@ -22,6 +22,7 @@ from api.exports.streaming import FileStream, with_first_piece
 from api.http import cursor
 from api.http.parameters import Moment, Parameters, Text
 from api.http.problems import Responses, invalid
+from api.presenters.audit import entry
 from api.schemas import models
 from fonoteka.core.naming import export_name
 from store.audit.read import SeenEntry, all_entries, page_of_audit
@@ -31,7 +32,7 @@ from store.selection.period import Period, period
 _FOR_ADMINISTRATORS: Responses = {status: {"model": models.Problem} for status in (401, 403)}
 _CSV_CONTENT: Final = {"text/csv": {"schema": {"type": "string", "format": "binary"}}}
 _REFUSED: Final[Responses] = {status: {"model": models.Problem} for status in (422, 429, 503)}
-_CSV_RESPONSES: Final[Responses] = {200: {"content": _CSV_CONTENT, "description": "UTF-8 with a byte order mark"}} | _REFUSED
+_CSV_RESPONSES: Final[Responses] = _REFUSED | {200: {"content": _CSV_CONTENT, "description": "UTF-8 with a byte order mark"}}
 _MAX_LENGTH_IN_AUDIT: Final = 500  # of a parameter
 
 router = APIRouter(prefix="/api", responses=_FOR_ADMINISTRATORS)
@@ -87,7 +88,7 @@ async def list_audit(query: Annotated[AuditQuery, Query()], account: Administrat
         limit=query.limit,
     )
     return models.Audit(
-        items=[_entry(seen, zone) for seen in page.items],
+        items=[entry(seen, zone) for seen in page.items],
         next=cursor.encode_audit(page.next, now) if page.next else None,
         total=page.total,
         total_is_exact=page.total_is_exact,
@@ -164,20 +165,3 @@ def _days(selected: Period, zone: ZoneInfo) -> tuple[date, date]:
     """Return the first and the last day of a period."""
     last = (selected.end - timedelta(microseconds=1)).astimezone(zone).date()
     return min(selected.start.astimezone(zone).date(), last), last
-
-
-def _entry(seen: SeenEntry, zone: ZoneInfo) -> models.AuditEntry:
-    call = None
-    if seen.call is not None:
-        started_at = seen.call.started_at.astimezone(zone)
-        call = models.AuditedCall(src=seen.call.src, dst=seen.call.dst, started_at=started_at)
-    return models.AuditEntry(
-        at=seen.at.astimezone(zone),
-        login=seen.login,
-        name=seen.name,
-        address=seen.address,
-        action=seen.action,
-        subject=seen.subject,
-        detail=dict(seen.detail),
-        call=call,
-    )

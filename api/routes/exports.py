@@ -29,11 +29,13 @@ from api.http.problems import Responses
 from api.schemas import models
 from fonoteka.core.errors import ObjectsFull, StoreError
 from fonoteka.core.naming import export_name
+from fonoteka.core.phone_numbers import SHORTEST_OUTSIDE
 from store.people.accounts import Account
 from store.queries.audio import StoredAudio, audio_of_calls
 from store.queries.calls import SeenCall
 from store.queries.export_reader import all_calls
 from store.selection.selection import Selection, Sort
+from store.subjects.calls import masked
 
 router = APIRouter(prefix="/api", tags=["exports"], dependencies=[Depends(refuse_cross_site)])
 
@@ -42,6 +44,7 @@ XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet
 ZIP: Final = "application/zip"
 _BLOCK: Final = 256 * 1024
 MAX_LENGTH_IN_AUDIT: Final = 500  # of a parameter
+_OF_OUTSIDE_PARTIES: Final = ("src", "dst", "answered_by")
 
 
 class ExportQuery(SelectionQuery):
@@ -232,7 +235,8 @@ async def _audit(export: Export, request: Request, file_format: str) -> AuditEve
         "from": period.start.astimezone(export.zone).isoformat(),
         "to": period.end.astimezone(export.zone).isoformat(),
     }
-    given = ((name, ", ".join(filter(None, parameters.getlist(name)))) for name in parameters if name != "lang")
+    values = {name: [_in_audit(name, value) for value in parameters.getlist(name) if value] for name in parameters}
+    given = ((name, ", ".join(of_name)) for name, of_name in values.items() if name != "lang")
     # The logins of a thousand users in each entry would fill the index.
     detail |= {
         name: value if len(value) <= MAX_LENGTH_IN_AUDIT else f"{value[:MAX_LENGTH_IN_AUDIT]}…" for name, value in given if value
@@ -241,6 +245,14 @@ async def _audit(export: Export, request: Request, file_format: str) -> AuditEve
         at=export.now, scope=account.scope, by=actor(request, account), action="exported", subject="calls", detail=detail
     )
     return replace(event, continues=await export.services.audit.record(event), detail={})
+
+
+def _in_audit(name: str, value: str) -> str:
+    """Return a parameter as the audit has it: of an outside party's number the last two digits.
+
+    The audit cannot be changed when the data of an outside party is erased.
+    """
+    return masked(value) if name in _OF_OUTSIDE_PARTIES and len(value) >= SHORTEST_OUTSIDE else value
 
 
 def _audit_end(export: Export, event: AuditEvent, archive: Archive | None = None) -> None:
