@@ -12,7 +12,7 @@ from agent.shipping.upload import stream_last_part
 from fonoteka.core.agent_protocol import CallReceipts, Command, CommandOutcome, Commands, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
-from fonoteka.core.errors import AlreadyShipped, ShipError, ShipRefused
+from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipError, ShipRefused
 from fonoteka.core.manifest import MANIFEST_FILE, MIXED_FILE, Mixed
 
 T = TypeVar("T")
@@ -25,6 +25,7 @@ _OUTCOME: Final = TypeAdapter(CommandOutcome)
 _SETTINGS: Final = TypeAdapter(DomainSettings)
 _FINAL: Final = frozenset({400, 413, 422})  # the same request will be refused again
 _AUDIO_STORED: Final = "/problems/audio-stored"
+_RETENTION_ENDED: Final = "/problems/retention-ended"
 _JSON: Final = {"Content-Type": "application/json"}
 _UPLOAD_TIMEOUT: Final = httpx.Timeout(30, write=300, read=300)
 
@@ -120,8 +121,11 @@ def _read_documents(folder: Path, mixed: Mixed) -> tuple[dict[str, str], int]:
 
 def _refusal(response: httpx.Response) -> type[ShipError]:
     """Return the error of a response: whether the same request may be accepted later."""
-    if _document(response).get("type") == _AUDIO_STORED:
+    problem = _document(response).get("type")
+    if problem == _AUDIO_STORED:
         return AlreadyShipped
+    if problem == _RETENTION_ENDED:
+        return RetentionOver
     return ShipRefused if response.status_code in _FINAL else ShipError
 
 

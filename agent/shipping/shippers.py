@@ -12,8 +12,8 @@ from agent.shipping.api_client import ApiClient
 from fonoteka.core.agent_protocol import CallReceipt
 from fonoteka.core.backoff import Backoff
 from fonoteka.core.call_report import CallReport, Reason
-from fonoteka.core.errors import AlreadyShipped, ShipError, ShipRefused, SpoolError
-from fonoteka.core.manifest import Failure, Mixed, read_manifest, read_mixed, write_failure
+from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipError, ShipRefused, SpoolError
+from fonoteka.core.manifest import Failure, Manifest, Mixed, read_manifest, read_mixed, write_failure
 from fonoteka.core.spool import ItemState, Spool
 
 BATCH = 200
@@ -111,6 +111,7 @@ class RecordingShipper:
 
         A recording that is damaged, or that the API refuses, is moved to `rejected/`. If the API
         has other audio of the recording, the call has its audio: the recording counts as shipped.
+        A recording that the API has deleted by its age is deleted here too.
         """
         try:
             manifest, mixed = read_manifest(folder), read_mixed(folder)
@@ -119,6 +120,10 @@ class RecordingShipper:
             self._reported.add(folder.name)
             self._set_aside(folder, error)
             self._shipped(folder, manifest.call.linkedid)
+            return
+        except RetentionOver as error:
+            _log.warning("recording.expired", segment=folder.name, reason=str(error))
+            await self._done(folder, manifest)
             return
         except (SpoolError, ShipRefused, OSError, UnicodeError) as error:
             self._set_aside(folder, error)
@@ -130,6 +135,9 @@ class RecordingShipper:
             duration_ms=mixed.duration_ms,
             size_bytes=mixed.size_bytes,
         )
+        await self._done(folder, manifest)
+
+    async def _done(self, folder: Path, manifest: Manifest) -> None:
         await asyncio.to_thread(shutil.rmtree, folder)
         self._shipped(folder, manifest.call.linkedid)
 

@@ -7,7 +7,7 @@ made again on request.
 import asyncio
 import os
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -15,7 +15,7 @@ from typing import Final
 from uuid import uuid4
 
 from api.limits.concurrency_limit import ConcurrencyLimit
-from fonoteka.core.errors import ConfigurationError, TooManyConversions
+from fonoteka.core.errors import ConfigurationError, ObjectMissing, TooManyConversions
 
 _CONVERSIONS: Final = 2
 _CONVERSIONS_OF_AN_OWNER: Final = 2
@@ -59,12 +59,13 @@ class AudioCache:
         path = self._root / key
         return path if await asyncio.to_thread(_used, path) else None
 
-    async def get(self, key: str, make: Make, *, owner: Hashable) -> Path:
+    async def get(self, key: str, make: Make, *, owner: Hashable, sources: Sequence[Path] = ()) -> Path:
         """Return the file of a key; make it if it is not cached.
 
         Concurrent requests for one file make it once; if all of them are cancelled, so is the
         making. `key` must be safe as a file name. An exception of `make` is raised to every waiting
-        request. Raises TooManyConversions if the owner waits for two other files.
+        request. Raises TooManyConversions if the owner waits for two other files, and ObjectMissing
+        if one of the sources was deleted meanwhile: the file is not kept then.
         """
         if path := await self.find(key):
             return path
@@ -74,7 +75,7 @@ class AudioCache:
             raise TooManyConversions
         if conversion is None:
             abandoned = Event()
-            task = asyncio.create_task(self._make(self._root / key, make, abandoned), name=f"audio {key}")
+            task = asyncio.create_task(self._make(self._root / key, make, abandoned, sources), name=f"audio {key}")
             conversion = self._conversions[key] = _Conversion(task=task, abandoned=abandoned)
         conversion.waiting.append(owner)
         try:
@@ -87,9 +88,10 @@ class AudioCache:
             if self._conversions.get(key) is conversion and (conversion.task.done() or not conversion.waiting):
                 del self._conversions[key]
 
-    async def _make(self, path: Path, make: Make, abandoned: Event) -> Path:
+    async def _make(self, path: Path, make: Make, abandoned: Event, sources: Sequence[Path]) -> Path:
         async with self._running.enter(None):
             await asyncio.to_thread(_publish, path, make, abandoned)
+            await asyncio.to_thread(_check_sources, path, sources)
             await asyncio.to_thread(_trim, self._root, self._limit, keep=path)
         return path
 
@@ -111,6 +113,13 @@ def _publish(path: Path, make: Make, abandoned: Event) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _check_sources(path: Path, sources: Sequence[Path]) -> None:
+    """Delete the file if a source was deleted: retention deletes objects first, then copies."""
+    if missing := [source for source in sources if not source.exists()]:
+        path.unlink(missing_ok=True)
+        raise ObjectMissing(f"{missing[0]} does not exist")
 
 
 def _trim(root: Path, limit_bytes: int, *, keep: Path) -> None:

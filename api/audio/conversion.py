@@ -10,6 +10,7 @@ from typing import Final
 from api.audio.cache import Make
 from api.audio.join import Source, write_joined
 from fonoteka.core.manifest import AudioFormat, Layout
+from store.objects.copies import copy_name
 from store.queries.audio import StoredAudio
 
 EXTENSIONS: Final = {AudioFormat.OPUS: "ogg", AudioFormat.MP3: "mp3", AudioFormat.FLAC: "flac", AudioFormat.WAV: "wav"}
@@ -17,26 +18,32 @@ EXTENSIONS: Final = {AudioFormat.OPUS: "ogg", AudioFormat.MP3: "mp3", AudioForma
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conversion:
-    """How to make a file. `key` identifies its bytes; `make` is None if the stored file is used."""
+    """How to make a file. `key` identifies its bytes; `make` is None if the stored file is used.
 
+    `call` is the public id of the call, whose copies are deleted with its audio; `sources` are the
+    stored files.
+    """
+
+    call: str
     key: str
     make: Make | None
     extension: str
+    sources: tuple[Path, ...] = ()
 
     @property
     def file(self) -> str:
         """The file's name in the cache."""
-        return f"{self.key}.{self.extension}"
+        return copy_name(self.call, self.key, self.extension)
 
 
-def conversion(path_of: Callable[[str], Path], parts: Sequence[StoredAudio], target: AudioFormat) -> Conversion:
-    """Return how one or more parts become one file; `path_of` gives the path of an object key."""
+def conversion(call: str, path_of: Callable[[str], Path], parts: Sequence[StoredAudio], target: AudioFormat) -> Conversion:
+    """Return how the parts of a call become one file; `path_of` gives the path of an object key."""
     extension = EXTENSIONS[target]
     if len(parts) == 1 and parts[0].format is target:
-        return Conversion(key=parts[0].sha256, make=None, extension=extension)
+        return Conversion(call=call, key=parts[0].sha256, make=None, extension=extension)
     sources = [Source(path=path_of(part.object_key), format=part.format, duration_ms=part.duration_ms) for part in parts]
     key = hashlib.sha256(" ".join([target, *(part.sha256 for part in parts)]).encode()).hexdigest()
     layout = Layout.STEREO if any(part.layout is Layout.STEREO for part in parts) else Layout.MONO
     rate_hz = max(part.rate_hz for part in parts)
     make = partial(write_joined, sources, audio_format=target, layout=layout, rate_hz=rate_hz)
-    return Conversion(key=key, make=make, extension=extension)
+    return Conversion(call=call, key=key, make=make, extension=extension, sources=tuple(source.path for source in sources))

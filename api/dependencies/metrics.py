@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from fonoteka.core.call_report import RecordingState
 from store.intake.write_calls import CallChange
+from store.retention.run import CALLS, Amount, Rule
 
 _SECONDS: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600)
 _UNSETTLED: Final = frozenset({RecordingState.RECORDING, RecordingState.PROCESSING})
@@ -35,6 +36,15 @@ class Metrics:
             "fonoteka_recording_ready_seconds", "From hangup to playable audio", buckets=_SECONDS, registry=self.registry
         )
 
+        self._deleted_recordings = Counter(
+            "fonoteka_retention_recordings", "Recordings that were deleted by their age", registry=self.registry
+        )
+        self._deleted_bytes = Counter("fonoteka_retention_bytes", "Size of these recordings", registry=self.registry)
+        self._deleted_calls = Counter("fonoteka_retention_calls", "Calls that were deleted by their age", registry=self.registry)
+        self._overdue = Gauge(
+            "fonoteka_retention_overdue_seconds", "For how long the oldest of what is due has been due", registry=self.registry
+        )
+
     def count(self, change: CallChange, now: datetime) -> None:
         """Count the end of a call once, and its recording once, when both are final."""
         if change.ended_at is None:
@@ -52,6 +62,17 @@ class Metrics:
     def count_refused(self, pbx: str, reason: str, number: int = 1) -> None:
         """Count reports, recordings and commands of a PBX that were refused."""
         self._refused.labels(pbx, reason).inc(number)
+
+    def count_deleted(self, rule: Rule, amount: Amount) -> None:
+        """Count what retention deleted."""
+        self._deleted_recordings.inc(amount.recordings)
+        self._deleted_bytes.inc(amount.size_bytes)
+        if rule.key == CALLS:
+            self._deleted_calls.inc(amount.calls)
+
+    def set_overdue(self, seconds: float) -> None:
+        """Set for how long the oldest of what is due has been due."""
+        self._overdue.set(seconds)
 
     def text(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

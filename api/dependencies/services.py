@@ -22,11 +22,13 @@ from api.limits.login_throttle import LoginThrottle
 from api.live.change_watch import ChangeWatch
 from api.live.hub import LiveHub
 from api.readiness import Readiness, readiness_of
+from api.retention import RetentionWork
 from api.support.desk import SupportDesk
 from fonoteka.core.background_tasks import supervised
 from fonoteka.core.config import Configuration
 from store.audit.signing import AuditKey
 from store.database.store import Store
+from store.objects.copies import copies_folder
 from store.provisioning.directory import version_of
 from store.recorder_commands import mark
 
@@ -64,6 +66,7 @@ class Services:
     recording_commands: ConcurrencyLimit[int]
     account_queries: ConcurrencyLimit[int]
     support: SupportDesk
+    retention: RetentionWork
 
 
 @asynccontextmanager
@@ -81,6 +84,7 @@ async def opened(configuration: Configuration) -> AsyncIterator[Services]:
             supervised("audit", services.audit.run),
             supervised("audit_heads", services.audit_heads.run),
             supervised("failed_logins", services.failed_logins.run),
+            supervised("retention", services.retention.run),
         ):
             yield services
         services.failed_logins.flush()
@@ -91,7 +95,7 @@ async def opened(configuration: Configuration) -> AsyncIterator[Services]:
 
 async def _services(configuration: Configuration, store: Store) -> Services:
     objects = store.objects.root
-    audio = AudioCache(objects.with_name(objects.name + "-cache"), limit_bytes=_CACHE_BYTES)
+    audio = AudioCache(copies_folder(store.objects), limit_bytes=_CACHE_BYTES)
     await asyncio.to_thread(audio.prepare)
     exports = ExportWorkspace(objects.with_name(objects.name + "-exports"))
     await asyncio.to_thread(exports.prepare)
@@ -101,6 +105,7 @@ async def _services(configuration: Configuration, store: Store) -> Services:
     key = configuration.store.audit_key or objects.with_name(objects.name + "-audit.key")
     audit_heads = AuditHeads(store, await asyncio.to_thread(AuditKey.load, key))
     live_sockets = ConcurrencyLimit[int](_SOCKETS_OF_AN_ACCOUNT)
+    metrics = Metrics(live_sockets=lambda: live_sockets.in_use)
     return Services(
         configuration=configuration,
         store=store,
@@ -108,7 +113,7 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         settings=ChangeWatch(partial(version_of, store)),
         commands=ChangeWatch(partial(mark, store)),
         live=LiveHub(),
-        metrics=Metrics(live_sockets=lambda: live_sockets.in_use),
+        metrics=metrics,
         audio=audio,
         audit=audit,
         audit_heads=audit_heads,
@@ -122,6 +127,7 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         recording_commands=ConcurrencyLimit(_RECORDING_COMMANDS_OF_AN_ACCOUNT),
         account_queries=ConcurrencyLimit(_QUERIES_OF_AN_ACCOUNT),
         support=SupportDesk(configuration.mail),
+        retention=RetentionWork(store, notify=metrics.count_deleted, overdue=metrics.set_overdue, clean=exports.prepare),
     )
 
 

@@ -69,7 +69,7 @@ class Archive:
             reason = self._row(seen).recording
         else:
             try:
-                file, extension = await self._open(parts)
+                file, extension = await self._open(seen, parts)
             except StoreError as error:
                 log.error("recording.not_exported", call=seen.public_id, error=str(error))
                 reason = self.words.object_missing if isinstance(error, ObjectMissing) else self.words.object_damaged
@@ -82,15 +82,15 @@ class Archive:
                 self.recordings += 1
         self.index.write(line(self._row(seen), self.words, name, reason))
 
-    async def _open(self, parts: Sequence[StoredAudio]) -> tuple[IO[bytes], str]:
+    async def _open(self, seen: SeenCall, parts: Sequence[StoredAudio]) -> tuple[IO[bytes], str]:
         """Return the open audio file of a call, and its extension. Raises StoreError."""
-        target = conversion(self.objects.path, parts, parts[0].format)
+        target = conversion(seen.public_id, self.objects.path, parts, parts[0].format)
         if target.make is None:
             return await asyncio.to_thread(_open_intact, self.objects.path(parts[0].object_key), parts[0].sha256), target.extension
         for part in parts:
             (await asyncio.to_thread(_open_intact, self.objects.path(part.object_key), part.sha256)).close()
         while True:
-            path = await self.cache.get(target.file, target.make, owner=self)
+            path = await self.cache.get(target.file, target.make, owner=self, sources=target.sources)
             try:
                 return await asyncio.to_thread(path.open, "rb"), target.extension
             except FileNotFoundError:  # deleted from the cache in between

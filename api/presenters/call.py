@@ -25,8 +25,8 @@ def call_with_path(seen: SeenCall, path: tuple[PathStep, ...], zone: ZoneInfo) -
     return models.CallWithPath(**_fields(seen, zone), path=steps)
 
 
-def recording(seen: Recording, *, held: bool) -> models.Recording:
-    """Return the state and the segments of a recording."""
+def recording(seen: Recording, *, held: bool, expires_at: datetime | None) -> models.Recording:
+    """Return the state, the segments and the date of expiry of a recording."""
     segments = [
         models.Segment(
             user=part.user,
@@ -36,7 +36,14 @@ def recording(seen: Recording, *, held: bool) -> models.Recording:
         )
         for part in seen.parts
     ]
-    return models.Recording(state=seen.state, reason=seen.reason, duration_ms=seen.duration_ms, held=held, segments=segments)
+    return models.Recording(
+        state=seen.state,
+        reason=seen.reason,
+        duration_ms=seen.duration_ms,
+        held=held,
+        expires_at=expires_at,
+        segments=segments,
+    )
 
 
 def me(account: Account) -> models.Me:
@@ -68,7 +75,7 @@ def _fields(seen: SeenCall, zone: ZoneInfo) -> dict[str, object]:
         "duration_s": seen.duration_s,
         "talk_s": whole_seconds(seen.talk_ms),
         "called_back_at": _local(seen.called_back_at, zone),
-        "recording": recording(seen.recording, held=seen.legal_hold),
+        "recording": recording(seen.recording, held=seen.legal_hold, expires_at=_local(seen.expires_at, zone)),
         "live": live(seen, zone),
     }
 

@@ -181,12 +181,13 @@ def _counting(services: Services, pbx: Pbx) -> Iterator[None]:
     "/recordings/{segment}",
     operation_id="agentRecording",
     openapi_extra={"requestBody": _FORM},
-    responses={status: {"model": models.Problem} for status in (409, 503, 507)},
+    responses={status: {"model": models.Problem} for status in (409, 410, 503, 507)},
 )
 async def put_recording(segment: str, pbx: Agent, services: Shared, request: Request) -> RecordingReceipt:
     """Store a recording; a receipt is sent when it is on the disk and in the index.
 
-    Stored audio never changes: 409 `audio-stored` for other bytes of a stored recording.
+    Stored audio never changes: 409 `audio-stored` for other bytes of a stored recording, and 410
+    `retention-ended` for audio or a call that was deleted by its age: the PBX deletes it too.
     503 `too-many-uploads` and 507 are answered before the body is read: send it again later.
     """
     now = datetime.now(UTC)

@@ -76,7 +76,7 @@ async def get_audio(
     if seen is None or not parts:
         raise not_found()
     target = AudioFormat(format) if format else parts[0].format
-    plan = conversion(services.store.objects.path, parts, target)
+    plan = conversion(id, services.store.objects.path, parts, target)
     tag = f'"{plan.key}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     detail = {"of_ms": sum(part.duration_ms for part in parts)} | ({"format": str(target)} if format else {})
@@ -124,7 +124,9 @@ async def _file(request: Request, services: Services, account: Account, plan: Co
     if request.method == "HEAD":
         return await services.audio.find(plan.file)
     try:
-        return await cancel_on_disconnect(request, services.audio.get(plan.file, plan.make, owner=account.user_id))
+        return await cancel_on_disconnect(
+            request, services.audio.get(plan.file, plan.make, owner=account.user_id, sources=plan.sources)
+        )
     except TooManyConversions:
         detail = "you wait for two recordings already; ask for this one when they have come"
         raise Problem(429, "too-many-conversions", detail, headers={"Retry-After": "5"}) from None

@@ -44,12 +44,17 @@ class Segment(_Model):
 
 
 class Recording(_Model):
-    """The recording of a call; `reason` is null in the states ready, recording and processing."""
+    """The recording of a call; `reason` is null in the states ready, recording and processing.
+
+    `expires_at` is when the first of its segments is deleted, by the retention of its user or of
+    the domain; null if the call is held or there is no audio.
+    """
 
     state: RecordingState
     reason: Reason | None
     duration_ms: int | None
     held: bool
+    expires_at: Moment | None
     segments: list[Segment]
 
 

@@ -334,6 +334,19 @@ def doctor(
 
 
 @app.command()
+def retention(
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be deleted, and delete nothing.")] = False,
+) -> None:
+    """Delete recordings and calls whose retention has ended; `api` and `up` do it each night."""
+    from fonoteka.cli.retention import expired
+
+    configuration, _ = _load(config)
+    for line in asyncio.run(expired(configuration, dry_run=dry_run)):
+        print(line)
+
+
+@app.command()
 def demo(
     calls_per_minute: Annotated[float, typer.Option(min=0.1, max=120)] = 12,
     duration: Annotated[float | None, typer.Option(help="Seconds; default: until Ctrl-C.", min=1)] = None,

@@ -31,7 +31,8 @@
     │   └── MailRefused      the mail server refused
     └── ShipError            the API did not accept a call or recording → kept, sent again
         └── ShipRefused      the API will never accept it     → set aside
-            └── AlreadyShipped   the API has other audio of the recording
+            ├── AlreadyShipped   the API has other audio of the recording
+            └── RetentionOver    the API has deleted it by its age     → deleted here too
 
 They are mapped once: to exit codes in `fonoteka.cli.main`, to problem documents in
 `api.http.problems`.
@@ -189,3 +190,7 @@ class ShipRefused(ShipError):
 
 class AlreadyShipped(ShipRefused):
     """The store has other audio of this recording, which stays: stored audio never changes."""
+
+
+class RetentionOver(ShipRefused):
+    """The store has deleted this recording by its age, so the copy of the PBX is deleted too."""

@@ -10,8 +10,6 @@ def unused_settings(part: str, configuration: Configuration) -> Iterator[tuple[s
     if part == "agent" and configuration.pbx.cel_journal is not None:
         yield "pbx.cel_journal", "calls made while the agent is down are not rebuilt from it"
     if part == "api":
-        # Every domain has a retention, 180 days by default, so this does not depend on a file.
-        yield "domain.retention_days", "recordings are not deleted when the days are over"
         for key in ("s3_access_key", "s3_secret_key"):
             if getattr(configuration.store, key) is not None:
                 yield f"store.{key}", "objects are only stored in a folder, store.objects = file://…"

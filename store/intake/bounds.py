@@ -2,17 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.errors import CallHeld, DomainChanged, DomainNotServed, IntakeDeferred, IntakeRefused
+from fonoteka.core.errors import CallHeld, DomainChanged, DomainNotServed, IntakeDeferred, IntakeRefused, RetentionEnded
 from fonoteka.core.naming import call_id
 from store.database.schema import LONGEST_LOGIN, calls, domains
 from store.intake.domain_names import DomainNames, domain_names
 from store.people.accounts import Pbx
 from store.people.served_domains import ServedDomains, Serves, served_domains
+from store.selection.retention_rule import expired_before
 
 # A held call in progress is still completed: its end and its audio are what is to be kept.
 FROZEN: ColumnElement[bool] = and_(calls.c.legal_hold, calls.c.ended_at.is_not(None))
@@ -32,11 +34,13 @@ class Bounds:
     """The domains of a PBX and the stored calls that reports may concern.
 
     The first report of a new call decides its domain, for the other reports of the batch too.
+    `expired_before` has the domains whose calls expire: a call that began until then was deleted.
     """
 
     pbx: str
     served: ServedDomains
     names: DomainNames
+    expired_before: Mapping[int, datetime]
     stored: Mapping[str, _StoredCall]
     _new: dict[str, int] = field(default_factory=dict)
 
@@ -50,6 +54,13 @@ class Bounds:
             return CallHeld(f"call {report.linkedid!r} is under legal hold: nothing changes it")
         return None
 
+    def _retention_problem(self, report: CallReport, domain_id: int) -> RetentionEnded | None:
+        """Return why a call that is not stored may not come back; None if it may come."""
+        before = self.expired_before.get(domain_id)
+        if before is None or report.started_at > before or call_id(self.pbx, report.linkedid) in self.stored:
+            return None
+        return RetentionEnded(f"call {report.linkedid!r} is older than its domain keeps calls (calls_retention_days)")
+
     def domain_problem(self, report: CallReport) -> IntakeRefused | IntakeDeferred | None:
         """Return why a report cannot be of the domain that it names; None if it can."""
         domain_id, shown = self._domain_id(report), report.domain[:LONGEST_LOGIN]
@@ -60,6 +71,8 @@ class Bounds:
             return IntakeRefused(refusal)
         if domain_id is None:
             return IntakeDeferred(f"unknown domain {shown!r}: name it in the file that `fonoteka apply` takes")
+        if problem := self._retention_problem(report, domain_id):
+            return problem
         public_id = call_id(self.pbx, report.linkedid)
         stored = self.stored.get(public_id)
         if domain_id != (stored.domain_id if stored is not None else self._new.setdefault(public_id, domain_id)):
@@ -84,7 +97,13 @@ class Bounds:
 
 
 async def read_bounds(
-    connection: AsyncConnection, pbx: Pbx, reports: Iterable[CallReport], *, lock: bool = False, also: Iterable[int] = ()
+    connection: AsyncConnection,
+    pbx: Pbx,
+    reports: Iterable[CallReport],
+    now: datetime,
+    *,
+    lock: bool = False,
+    also: Iterable[int] = (),
 ) -> Bounds:
     """Read the bounds of reports.
 
@@ -105,4 +124,6 @@ async def read_bounds(
     stored = {
         row.public_id: _StoredCall(domain_id=row.domain_id, revision=row.revision, is_frozen=bool(row.is_frozen)) for row in rows
     }
-    return Bounds(pbx=pbx.name, served=served, names=names, stored=stored)
+    retained = select(domains.c.id, domains.c.calls_retention_days).where(domains.c.calls_retention_days.is_not(None))
+    expired = {row.id: expired_before(now, row.calls_retention_days) for row in await connection.execute(retained)}
+    return Bounds(pbx=pbx.name, served=served, names=names, expired_before=expired, stored=stored)

@@ -57,7 +57,7 @@ async def upsert_calls(store: Store, pbx: Pbx, reports: Sequence[CallReport], *,
     problems: list[IntakeRefused | IntakeDeferred | None] = [_refusal(pbx, report, moment) for report in reports]
     valid = [report for report, problem in zip(reports, problems, strict=True) if problem is None]
     async with store.writing() as connection:
-        bounds = await read_bounds(connection, pbx, valid, lock=True)
+        bounds = await read_bounds(connection, pbx, valid, moment, lock=True)
         problems = [problem or bounds.problem(report) for report, problem in zip(reports, problems, strict=True)]
         newest: dict[str, CallReport] = {}
         for report, problem in zip(reports, problems, strict=True):
@@ -101,14 +101,14 @@ async def store_recording(
         raise refusal
     by = Actor(login=f"pbx:{pbx.name}", address=address)
     async with store.reading() as connection:
-        place = await find_place(connection, pbx, manifest)
+        place = await find_place(connection, pbx, manifest, now)
     if (stored := _kept_audio(store, place, mixed)) is not None:
         return await _answer_stored(store, place, stored, mixed, by, now)
     key = await _store_objects(store, pbx, manifest, mixed, peaks, audio)
     arrived = StoredAudio(object_key=key, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
     try:
         async with store.writing() as connection:
-            place = await find_place(connection, pbx, manifest, lock=True)
+            place = await find_place(connection, pbx, manifest, now, lock=True)
             if (stored := _kept_audio(store, place, mixed)) is None:
                 written, strangers = await _write_recording(connection, pbx, place, mixed, key, now)
     except IntakeRefused:

@@ -53,7 +53,7 @@ class _StoredSegment:
     audio: StoredAudio | None
 
 
-async def find_place(connection: AsyncConnection, pbx: Pbx, manifest: Manifest, *, lock: bool = False) -> Place:
+async def find_place(connection: AsyncConnection, pbx: Pbx, manifest: Manifest, now: datetime, *, lock: bool = False) -> Place:
     """Find the place of a recording.
 
     A segment stays in its call if that call is of another domain or under legal hold; else it may
@@ -62,7 +62,7 @@ async def find_place(connection: AsyncConnection, pbx: Pbx, manifest: Manifest, 
     """
     before = await _stored_segment(connection, pbx, manifest.name) if lock else None
     also = [before.domain_id] if before is not None else []
-    bounds = await read_bounds(connection, pbx, [manifest.call], lock=lock, also=also)
+    bounds = await read_bounds(connection, pbx, [manifest.call], now, lock=lock, also=also)
     if problem := bounds.domain_problem(manifest.call):
         raise problem
     domain_id, is_frozen = bounds.id_of(manifest.call), bounds.is_frozen(manifest.call.linkedid)

@@ -41,6 +41,7 @@ def _new_password(password: SecretStr) -> SecretStr:
     return password
 
 
+_Days = Annotated[int, Field(ge=1, le=36500)]
 _Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s\x00/]+$")]
 _Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 _Sound = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_./-]+$")]  # becomes a part of Dial's options
@@ -63,6 +64,7 @@ class WantedUser(_Table):
     endpoints: tuple[_Endpoint, ...] = ()
     role: Role = Role.USER
     record: RecordRule = RecordRule.ALL
+    retention_days: _Days | None = None
     password: Annotated[SecretStr, AfterValidator(_new_password)] | None = None
     password_hash: Annotated[str, AfterValidator(_hash)] | None = Field(default=None, repr=False)
 
@@ -88,13 +90,24 @@ class WantedDomain(_Table):
     timezone: Annotated[str, AfterValidator(_zone)]
     country: Annotated[str, AfterValidator(_country)] = "RU"
     area_codes: tuple[Annotated[str, Field(pattern=r"^[0-9]{1,10}$")], ...] = ()
-    retention_days: int = Field(default=180, ge=1, le=36500)
+    retention_days: _Days = 180
+    calls_retention_days: _Days | None = None
     notify_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=200)] | None = None
     notice_in: _Sound | None = None
     notice_out: _Sound | None = None
     beep_every_s: Annotated[int, Field(ge=0, le=3600)] = 0
     user: tuple[WantedUser, ...] = ()
     number: tuple[WantedNumber, ...] = ()
+
+    @model_validator(mode="after")
+    def _calls_outlive_audio(self) -> "WantedDomain":
+        audio_days = max([self.retention_days, *(user.retention_days or 0 for user in self.user)])
+        if self.calls_retention_days is not None and self.calls_retention_days < audio_days:
+            raise ValueError(
+                f"calls_retention_days = {self.calls_retention_days} is shorter than a retention_days = {audio_days}: "
+                "recordings go with their calls"
+            )
+        return self
 
 
 class _File(_Table):

@@ -16,6 +16,7 @@ from store.intake.row_mapping import live_of, segment_of
 from store.queries.page_keys import Key, Place, first_page, keys_query, place_after, read_keys
 from store.selection.bounded_count import bounded_count, shown_total
 from store.selection.identity import user_at
+from store.selection.retention_rule import audio_days, expires_at, with_recorded_users
 from store.selection.scope import Scope, VisibleCalls, merged_calls, visible_calls, visible_calls_with, visible_segments
 from store.selection.selection import Selection, Sort, conditions, duration_s
 from store.statistics.counters_read import count_calls
@@ -30,6 +31,7 @@ class SeenCall:
     """A call as a scope sees it: `recording` has the segments that the scope may hear.
 
     `names` has the names of the users in `live`, by login. `viewer` is the scope's login.
+    `expires_at` is when the first audio of `recording` expires; None without audio or if held.
     """
 
     call_id: int
@@ -53,6 +55,7 @@ class SeenCall:
     talk_ms: int
     called_back_at: datetime | None
     recording: Recording
+    expires_at: datetime | None
     legal_hold: bool
     live: LiveReport | None
     names: Mapping[str, str]
@@ -192,15 +195,34 @@ async def _calls(
 
 async def _seen(connection: AsyncConnection, scope: Scope, rows: Sequence[Row[Any]]) -> tuple[SeenCall, ...]:
     audible: dict[int, list[Segment]] = {}
+    days: dict[int, int] = {}
     if rows:
-        of_calls = segments.c.call_id.in_([row.call_id for row in rows])
-        for segment in await connection.execute(select(segments).where(of_calls, visible_segments(scope))):
+        query = _visible_segments(scope).where(segments.c.call_id.in_([row.call_id for row in rows]))
+        for segment in await connection.execute(query):
             audible.setdefault(segment.call_id, []).append(segment_of(segment))
+            if audible[segment.call_id][-1].arrival is not None:
+                days[segment.call_id] = min(segment.days, days.get(segment.call_id, segment.days))
     lives = {row.call_id: live for row in rows if (live := live_of(row)) is not None}
     names = await _names(connection, scope, lives.values())
+    expiries = {row.call_id: expires_at(row.started_at, days[row.call_id]) for row in rows if row.call_id in days}
     return tuple(
-        _seen_call(row, audible.get(row.call_id, []), live=lives.get(row.call_id), names=names, viewer=scope.login) for row in rows
+        _seen_call(
+            row,
+            audible.get(row.call_id, []),
+            expires_at=None if row.legal_hold else expiries.get(row.call_id),
+            live=lives.get(row.call_id),
+            names=names,
+            viewer=scope.login,
+        )
+        for row in rows
     )
+
+
+def _visible_segments(scope: Scope) -> Select[Any]:
+    """Select the segments that a scope may hear, with the days for which their audio is kept."""
+    source = segments.join(calls, calls.c.id == segments.c.call_id).join(domains, domains.c.id == calls.c.domain_id)
+    columns = (*segments.c, audio_days(domains.c.retention_days).label("days"))
+    return select(*columns).select_from(with_recorded_users(source)).where(visible_segments(scope))
 
 
 async def _names(connection: AsyncConnection, scope: Scope, lives: Iterable[LiveReport]) -> Mapping[str, str]:
@@ -214,7 +236,13 @@ async def _names(connection: AsyncConnection, scope: Scope, lives: Iterable[Live
 
 
 def _seen_call(
-    row: Row[Any], audible: list[Segment], *, live: LiveReport | None, names: Mapping[str, str], viewer: str | None
+    row: Row[Any],
+    audible: list[Segment],
+    *,
+    expires_at: datetime | None,
+    live: LiveReport | None,
+    names: Mapping[str, str],
+    viewer: str | None,
 ) -> SeenCall:
     parts = assess(in_order(audible), reason=None, ended=row.ended_at is not None).parts
     return SeenCall(
@@ -244,6 +272,7 @@ def _seen_call(
             duration_ms=row.seen_ms,
             parts=parts,
         ),
+        expires_at=expires_at,
         legal_hold=row.legal_hold,
         live=live,
         names=names,

@@ -53,8 +53,8 @@ log = structlog.get_logger()
 class ExpiredSegment:
     """A segment whose audio was marked as expired; `call` is the public id of its call."""
 
+    id: int
     call: str
-    user: str
     size_bytes: int
 
 
@@ -87,7 +87,7 @@ async def mark_expired(connection: AsyncConnection, domain_id: int, segment_ids:
     hold or merged into one.
     """
     zone = await lock_domain(connection, domain_id)
-    columns = (segments.c.id, segments.c.user, segments.c.size_bytes, calls.c.public_id, *HELD_COLUMNS)
+    columns = (segments.c.id, segments.c.size_bytes, calls.c.public_id, *HELD_COLUMNS)
     query: Select[Any] = select(*columns).join(calls, calls.c.id == segments.c.call_id).join(pbxs, pbxs.c.id == calls.c.pbx_id)
     query = query.where(segments.c.id.in_(segment_ids), calls.c.domain_id == domain_id, HAS_AUDIO).order_by(segments.c.id)
     rows = await without_held(connection, (await connection.execute(query)).all())
@@ -96,7 +96,7 @@ async def mark_expired(connection: AsyncConnection, domain_id: int, segment_ids:
     marked = update(segments).where(segments.c.id.in_([row.id for row in rows]))
     await connection.execute(marked.values(expired_at=now, reason=Reason.RETENTION))
     await _update_recordings(connection, domain_id, list({row.public_id for row in rows}), zone)
-    return Expired(segments=tuple(ExpiredSegment(call=row.public_id, user=row.user, size_bytes=row.size_bytes) for row in rows))
+    return Expired(segments=tuple(ExpiredSegment(id=row.id, call=row.public_id, size_bytes=row.size_bytes) for row in rows))
 
 
 async def delete_marked(store: Store) -> None:

@@ -1,0 +1,85 @@
+"""Delete what has expired: at the start, each night, and soon after a change of the settings.
+
+The night of a domain is 03:00 of its clock. Replicas may run it at the same time
+(`store.retention.run`).
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from store.database.store import Store
+from store.provisioning.directory import version_of
+from store.retention.due import RetainedDomain, retained_domains
+from store.retention.run import Notify, Rest, delete_due, overdue_s, rest
+
+_EACH_S: Final = 60.0
+_NIGHT: Final = timedelta(hours=3)
+_COUNT_EACH: Final = timedelta(hours=1)  # a count reads the recordings of users with a period of their own
+
+log = structlog.get_logger()
+
+
+class RetentionWork:
+    """The nightly work of one API.
+
+    `notify` is called with each batch, `overdue` with the seconds for which the oldest of what is
+    due has been due, and `clean`, in a thread, after each run.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        notify: Notify,
+        overdue: Callable[[float], None],
+        clean: Callable[[], None],
+        rest: Rest = rest,
+    ) -> None:
+        self._store, self._notify, self._overdue = store, notify, overdue
+        self._clean, self._rest = clean, rest
+        self._done: dict[int, datetime] = {}  # when the last run of a domain began
+        self._version: int | None = None
+        self._counted: datetime | None = None
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises StoreError; may then be run again."""
+        while True:
+            await self.work(datetime.now(UTC))
+            await asyncio.sleep(_EACH_S)
+
+    async def work(self, now: datetime) -> None:
+        """Delete what is due in the domains whose night has come, or whose settings changed."""
+        version = await version_of(self._store)
+        if version != self._version:
+            self._done = {}
+        domains = await retained_domains(self._store)
+        due = {domain.id for domain in domains if self._done.get(domain.id, datetime.min.replace(tzinfo=UTC)) < _night(domain, now)}
+        if due:
+            deleted = await delete_due(self._store, now, domain_ids=due, notify=self._notify, rest=self._rest)
+            for rule, amount in deleted.items():
+                log.info(
+                    "retention.deleted",
+                    domain=rule.domain,
+                    rule=str(rule),
+                    calls=amount.calls,
+                    recordings=amount.recordings,
+                    size_bytes=amount.size_bytes,
+                )
+            await asyncio.to_thread(self._clean)
+            self._done |= dict.fromkeys(due, now)
+        self._version = version
+        if due or self._counted is None or now - self._counted >= _COUNT_EACH:
+            self._overdue(await overdue_s(self._store, now))
+            self._counted = now
+
+
+def _night(domain: RetainedDomain, now: datetime) -> datetime:
+    """Return the last 03:00 of a domain's clock."""
+    local = now.astimezone(ZoneInfo(domain.timezone))
+    night = local.replace(hour=0, minute=0, second=0, microsecond=0) + _NIGHT
+    return (night if night <= local else night - timedelta(days=1)).astimezone(UTC)

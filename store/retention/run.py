@@ -1,0 +1,204 @@
+"""Deletion of all that is due, in small transactions with rests between them.
+
+Several processes may run it at the same time: each batch is checked again under the lock of its
+domain, and written once. The audit gets one entry for each run, domain and rule, in the transaction
+of the first batch; later batches continue it, with the sums so far and the calls of the batch.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import perf_counter
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from store.audit.write import Actor, AuditWriter, NewEntry
+from store.database.store import Store
+from store.retention.due import RetainedDomain, due_audio, due_calls, retained_domains
+from store.retention.expiry import Expired, delete_marked, mark_expired
+from store.retention.removal import remove_calls
+from store.selection.retention_rule import expires_at
+
+AUDIO: Final = "retention_days"
+CALLS: Final = "calls_retention_days"
+SYSTEM: Final = Actor(login="system", address="")  # the journal's name for what the clock does
+_REST: Final = 3.0  # times the length of a batch: others then have three quarters of the index and the disk
+_SHORTEST_REST_S: Final = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """A rule of a domain. `user` is the login if the rule is that user's own."""
+
+    domain: str
+    key: str
+    days: int
+    user: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.key} = {self.days}" + (f" of user {self.user}" if self.user is not None else "")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Amount:
+    """What a rule deletes: calls with all their rows, or recordings, which are of these calls."""
+
+    calls: int = 0
+    recordings: int = 0
+    size_bytes: int = 0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(
+            calls=self.calls + other.calls,
+            recordings=self.recordings + other.recordings,
+            size_bytes=self.size_bytes + other.size_bytes,
+        )
+
+
+Deleted = dict[Rule, Amount]
+Notify = Callable[[Rule, Amount], None]
+Rest = Callable[[float], Awaitable[None]]
+"""Called after each batch with its length in seconds."""
+
+
+async def rest(batch_s: float) -> None:
+    """Leave the index and the disk to others for a while."""
+    await asyncio.sleep(max(_SHORTEST_REST_S, _REST * batch_s))
+
+
+async def what_is_due(store: Store, now: datetime) -> Deleted:
+    """Return what a run would delete now."""
+    due: Deleted = {}
+    for domain in await retained_domains(store):
+        last: dict[Rule, str] = {}
+        async for rows in due_audio(store, domain, now):
+            for row in rows:
+                rule = _rule_of(domain, row)
+                calls = last.get(rule) != row.public_id  # the segments of a call follow each other
+                due[rule] = due.get(rule, Amount()) + Amount(calls=calls, recordings=1, size_bytes=row.size_bytes)
+                last[rule] = row.public_id
+        async for rows in due_calls(store, domain, now):
+            rule = _rule_of_calls(domain)
+            due[rule] = due.get(rule, Amount()) + Amount(calls=len(rows))
+    return due
+
+
+async def overdue_s(store: Store, now: datetime) -> float:
+    """Return for how many seconds the oldest of what is due has been due; 0 if nothing is."""
+    longest = 0.0
+    for domain in await retained_domains(store):
+        async for rows in due_audio(store, domain, now):
+            longest = max(longest, *((now - expires_at(row.started_at, row.days)).total_seconds() for row in rows))
+            break
+        async for rows in due_calls(store, domain, now):
+            expired_at = expires_at(rows[0].started_at, domain.calls_retention_days or 0)
+            longest = max(longest, (now - expired_at).total_seconds())
+            break
+    return longest
+
+
+async def delete_due(
+    store: Store,
+    now: datetime,
+    *,
+    domain_ids: Collection[int] | None = None,
+    notify: Notify = lambda _, __: None,
+    rest: Rest = rest,
+) -> Deleted:
+    """Delete what is due, of some domains or of all, and what an earlier run left unfinished.
+
+    `notify` is called with each batch. Returns the sums. Raises StoreError.
+    """
+    await delete_marked(store)
+    deleted: Deleted = {}
+    for domain in await retained_domains(store):
+        if domain_ids is None or domain.id in domain_ids:
+            run = _Run(store=store, domain=domain, now=now, notify=notify, rest=rest)
+            await run.delete_audio()
+            await run.delete_calls()
+            deleted |= run.deleted
+    return deleted
+
+
+@dataclass(kw_only=True, slots=True)
+class _Run:
+    """The deletion of what is due in a domain.
+
+    By rule: the sums, the number of the audit's entry, the last call, and the sums of the batch.
+    """
+
+    store: Store
+    domain: RetainedDomain
+    now: datetime
+    notify: Notify
+    rest: Rest
+    deleted: Deleted = field(default_factory=dict)
+    entries: dict[Rule, int] = field(default_factory=dict)
+    last: dict[Rule, str] = field(default_factory=dict)
+    batch: Deleted = field(default_factory=dict)
+
+    async def delete_audio(self) -> None:
+        """Delete the audio that is due."""
+        async for rows in due_audio(self.store, self.domain, self.now):
+            begun = perf_counter()
+            rules = {row.id: _rule_of(self.domain, row) for row in rows}
+            async with self.store.writing() as connection:
+                expired = await mark_expired(connection, self.domain.id, list(rules), self.now)
+                writer = await AuditWriter.begin(connection, [self.domain.id])
+                for rule in dict.fromkeys(rules.values()):
+                    of_rule = Expired(segments=tuple(segment for segment in expired.segments if rules[segment.id] == rule))
+                    self._write(writer, rule, of_rule.calls, of_rule)
+                await writer.flush()
+            self._notify()
+            await delete_marked(self.store)
+            await self.rest(perf_counter() - begun)
+
+    async def delete_calls(self) -> None:
+        """Delete the calls that are due."""
+        async for rows in due_calls(self.store, self.domain, self.now):
+            begun = perf_counter()
+            async with self.store.writing() as connection:
+                removed = await remove_calls(connection, self.domain.id, [row.id for row in rows])
+                writer = await AuditWriter.begin(connection, [self.domain.id])
+                self._write(writer, _rule_of_calls(self.domain), removed, Expired(segments=()))
+                await writer.flush()
+            self._notify()
+            await self.rest(perf_counter() - begun)
+
+    def _write(self, writer: AuditWriter, rule: Rule, calls: Sequence[str], expired: Expired) -> None:
+        """Add what a rule deleted to the sums and to the audit."""
+        if not calls:
+            return
+        again = calls[0] == self.last.get(rule)  # a call whose segments are in two batches
+        amount = Amount(calls=len(calls) - again, recordings=expired.recordings, size_bytes=expired.size_bytes)
+        total = self.deleted[rule] = self.deleted.get(rule, Amount()) + amount
+        self.last[rule] = calls[-1]
+        audio = {"recordings": total.recordings, "size_bytes": total.size_bytes} if rule.key == AUDIO else {}
+        detail = {rule.key: rule.days, "calls": total.calls, **audio, "ids": list(calls)}
+        entry = NewEntry(
+            domain_id=self.domain.id,
+            at=self.now,
+            by=SYSTEM,
+            action="recordings_expired" if rule.key == AUDIO else "calls_expired",
+            subject=rule.user or "",
+            detail=detail,
+            continues=self.entries.get(rule),
+        )
+        self.entries.setdefault(rule, writer.append(entry))
+        self.batch[rule] = amount
+
+    def _notify(self) -> None:
+        for rule, amount in self.batch.items():
+            self.notify(rule, amount)
+        self.batch = {}
+
+
+def _rule_of(domain: RetainedDomain, row: Row[Any]) -> Rule:
+    """Return the rule by which the audio of a segment is due."""
+    return Rule(domain=domain.name, key=AUDIO, days=row.days, user=row.user if row.of_user else None)
+
+
+def _rule_of_calls(domain: RetainedDomain) -> Rule:
+    return Rule(domain=domain.name, key=CALLS, days=domain.calls_retention_days or 0)
