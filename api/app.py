@@ -24,13 +24,29 @@ from api.routes import (
     session,
     sessions,
     statistics,
+    subjects,
     support,
 )
 from api.schemas import models
 from fonoteka import __version__
 from fonoteka.core.config import Configuration
 
-_ROUTERS = (session, sessions, support, calls, exports, audio, statistics, audit, legal_hold, directory, live, agent, health)
+_ROUTERS = (
+    session,
+    sessions,
+    support,
+    calls,
+    exports,
+    audio,
+    statistics,
+    audit,
+    legal_hold,
+    subjects,
+    directory,
+    live,
+    agent,
+    health,
+)
 
 
 def create_app(configuration: Configuration) -> FastAPI:

@@ -29,17 +29,17 @@ def disarmed(text: str) -> str:
 
 def titles(words: Words, *more: str) -> bytes:
     """Return the BOM and the header line; `more` are further columns."""
-    return BOM + _lines([(*words.columns, *more)], words)
+    return BOM + formatted([(*words.columns, *more)], words)
 
 
 def lines(rows: Iterable[Row], words: Words) -> bytes:
     """Return rows as lines."""
-    return _lines((cells(row, words) for row in rows), words)
+    return formatted((cells(row, words) for row in rows), words)
 
 
 def line(row: Row, words: Words, *more: str) -> bytes:
     """Return a row as a line; `more` are further cells."""
-    return _lines([(*cells(row, words), *(disarmed(text) for text in more))], words)
+    return formatted([(*cells(row, words), *(disarmed(text) for text in more))], words)
 
 
 def cells(row: Row, words: Words) -> tuple[str | int, ...]:
@@ -58,7 +58,8 @@ def cells(row: Row, words: Words) -> tuple[str | int, ...]:
     )
 
 
-def _lines(rows: Iterable[Iterable[str | int]], words: Words) -> bytes:
+def formatted(rows: Iterable[Iterable[str | int]], words: Words) -> bytes:
+    """Return cells, text of callers disarmed, as lines."""
     text = StringIO()
     csv.writer(text, delimiter=words.csv_delimiter, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n").writerows(rows)
     return text.getvalue().encode()

@@ -1,6 +1,6 @@
 """Send files while they are made, and clean up when the transfer ends, however it ends."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -39,3 +39,15 @@ class FileStream(StreamingResponse):
                 await super().__call__(scope, receive, send)
             finally:
                 await self._content.aclose()
+
+
+async def with_first_piece(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Wait for the first piece, so that an error before it is still answered as a problem."""
+    first = await anext(pieces)
+
+    async def all_pieces() -> AsyncGenerator[bytes, None]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_pieces()

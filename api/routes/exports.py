@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -15,25 +14,28 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from api.audit.trail import AuditEvent
-from api.dependencies.access import CurrentAccount, account_by, actor, refuse_cross_site, session_token
+from api.dependencies.access import CurrentAccount, actor, refuse_cross_site, session_token
 from api.dependencies.services import Services, Shared
+from api.dependencies.while_allowed import while_allowed
 from api.exports import csv_format
 from api.exports.archive import Archive
 from api.exports.columns import Row, row
 from api.exports.labels import WORDS, Language, Words, preferred
-from api.exports.streaming import FileStream
+from api.exports.streaming import FileStream, with_first_piece
 from api.exports.workbook import CallWorkbook
 from api.http.client_disconnect import cancel_on_disconnect
 from api.http.parameters import SelectionQuery
 from api.http.problems import Responses
 from api.schemas import models
-from fonoteka.core.errors import ObjectsFull, SessionEnded, StoreError
+from fonoteka.core.errors import ObjectsFull, StoreError
 from fonoteka.core.naming import export_name
+from fonoteka.core.phone_numbers import SHORTEST_OUTSIDE
 from store.people.accounts import Account
 from store.queries.audio import StoredAudio, audio_of_calls
 from store.queries.calls import SeenCall
 from store.queries.export_reader import all_calls
 from store.selection.selection import Selection, Sort
+from store.subjects.calls import masked
 
 router = APIRouter(prefix="/api", tags=["exports"], dependencies=[Depends(refuse_cross_site)])
 
@@ -41,8 +43,8 @@ CSV: Final = "text/csv; charset=utf-8"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP: Final = "application/zip"
 _BLOCK: Final = 256 * 1024
-_SESSION_CHECKED_EACH_S: Final = 10.0
-_MAX_LENGTH_IN_AUDIT: Final = 500  # of a parameter
+MAX_LENGTH_IN_AUDIT: Final = 500  # of a parameter
+_OF_OUTSIDE_PARTIES: Final = ("src", "dst", "answered_by")
 
 
 class ExportQuery(SelectionQuery):
@@ -93,19 +95,9 @@ class Export:
             audio = await audio_of_calls(self.services.store, self.account.scope, [seen.call_id for seen in batch])
             yield [(seen, audio.get(seen.call_id, ())) for seen in batch]
 
-    async def while_allowed(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Yield the pieces while the session lasts and its scope is the same. Raises SessionEnded.
-
-        A slow client can make an export last for days.
-        """
-        checked = time.monotonic()
-        async for piece in pieces:
-            if time.monotonic() - checked >= _SESSION_CHECKED_EACH_S:
-                account = await account_by(self.services, self.token)
-                if account is None or account.scope != self.account.scope:
-                    raise SessionEnded(self.account.login)
-                checked = time.monotonic()
-            yield piece
+    def while_allowed(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Yield the pieces while the session lasts and its scope is the same."""
+        return while_allowed(self.services, self.account, self.token, pieces)
 
     def file_name(self, extension: str) -> str:
         """Return the name of the file."""
@@ -147,7 +139,7 @@ async def export_csv(query: RequestedExport, request: Request, account: CurrentA
     async with AsyncExitStack() as cleanup:
         await cleanup.enter_async_context(services.exports.export_of(account.user_id))
         export = _export(query, request, account, services)
-        pieces = await _with_first_piece(export.while_allowed(_csv(export)))
+        pieces = await with_first_piece(export.while_allowed(_csv(export)))
         cleanup.callback(_audit_end, export, await _audit(export, request, "csv"))
         return FileStream(pieces, name=export.file_name("csv"), media_type=CSV, cleanup=cleanup.pop_all())
 
@@ -186,7 +178,7 @@ async def export_zip(query: RequestedExport, request: Request, account: CurrentA
         export = _export(query, request, account, services)
         index = cleanup.enter_context(services.exports.nameless_file())
         archive = Archive(objects=services.store.objects, cache=services.audio, zone=export.zone, words=export.words, index=index)
-        pieces = await _with_first_piece(export.while_allowed(archive.pieces(export.with_audio())))
+        pieces = await with_first_piece(export.while_allowed(archive.pieces(export.with_audio())))
         cleanup.callback(_audit_end, export, await _audit(export, request, "zip"), archive)
         return FileStream(pieces, name=export.file_name("zip"), media_type=ZIP, cleanup=cleanup.pop_all())
 
@@ -227,18 +219,6 @@ async def _finish_in_thread(function: Any, *arguments: object) -> None:
         raise
 
 
-async def _with_first_piece(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Wait for the first piece, so that an error before it is still answered as a problem."""
-    first = await anext(pieces)
-
-    async def all_pieces() -> AsyncGenerator[bytes, None]:
-        yield first
-        async for piece in pieces:
-            yield piece
-
-    return all_pieces()
-
-
 async def _blocks(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
     while block := await asyncio.to_thread(file.read, _BLOCK):
         yield block
@@ -255,15 +235,24 @@ async def _audit(export: Export, request: Request, file_format: str) -> AuditEve
         "from": period.start.astimezone(export.zone).isoformat(),
         "to": period.end.astimezone(export.zone).isoformat(),
     }
-    given = ((name, ", ".join(filter(None, parameters.getlist(name)))) for name in parameters if name != "lang")
+    values = {name: [_in_audit(name, value) for value in parameters.getlist(name) if value] for name in parameters}
+    given = ((name, ", ".join(of_name)) for name, of_name in values.items() if name != "lang")
     # The logins of a thousand users in each entry would fill the index.
     detail |= {
-        name: value if len(value) <= _MAX_LENGTH_IN_AUDIT else f"{value[:_MAX_LENGTH_IN_AUDIT]}…" for name, value in given if value
+        name: value if len(value) <= MAX_LENGTH_IN_AUDIT else f"{value[:MAX_LENGTH_IN_AUDIT]}…" for name, value in given if value
     }
     event = AuditEvent(
         at=export.now, scope=account.scope, by=actor(request, account), action="exported", subject="calls", detail=detail
     )
     return replace(event, continues=await export.services.audit.record(event), detail={})
+
+
+def _in_audit(name: str, value: str) -> str:
+    """Return a parameter as the audit has it: of an outside party's number the last two digits.
+
+    The audit cannot be changed when the data of an outside party is erased.
+    """
+    return masked(value) if name in _OF_OUTSIDE_PARTIES and len(value) >= SHORTEST_OUTSIDE else value
 
 
 def _audit_end(export: Export, event: AuditEvent, archive: Archive | None = None) -> None:

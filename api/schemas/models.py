@@ -192,6 +192,45 @@ class Audit(_Model):
     total_is_exact: bool
 
 
+class SubjectCall(_Model):
+    """A call of an outside party that an erasure leaves."""
+
+    id: str
+    started_at: Moment
+    direction: Direction
+    src: str
+    dst: str
+
+
+class Subject(_Model):
+    """What is kept of an outside party. `number` is E.164, or digits of no known numbering plan.
+
+    `recordings` is the number of calls with audio. An erasure leaves the calls under legal hold
+    (`held`) and the calls in progress; they are counted in `calls` too.
+    """
+
+    number: str
+    calls: int
+    recordings: int
+    first_at: Moment | None
+    last_at: Moment | None
+    held: list[SubjectCall]
+    in_progress: list[SubjectCall]
+
+
+class SubjectErased(_Model):
+    """What an erasure did: the number of `erased` calls, and the calls that are left.
+
+    `failed` is the number of calls that could not be erased: erase again.
+    """
+
+    number: str
+    erased: int
+    failed: int
+    held: list[SubjectCall]
+    in_progress: list[SubjectCall]
+
+
 class Peaks(_Model):
     """The waveform of the joined recording, in values per second; `right` is empty for mono."""
 

@@ -28,6 +28,8 @@ pbx_app = typer.Typer(no_args_is_help=True, help="The PBXs whose agents may ship
 user_app = typer.Typer(no_args_is_help=True, help="The users who log in.")
 app.add_typer(pbx_app, name="pbx")
 app.add_typer(user_app, name="user")
+subject_app = typer.Typer(no_args_is_help=True, help="The rights of an outside party: what is kept of its number.")
+app.add_typer(subject_app, name="subject")
 
 DEFAULT_FILE = Path("fonoteka.toml")
 _DEMO_IN_CHECKOUT = "demo needs the folder lab/ of a source checkout, which is not installed: run `make demo` there"
@@ -256,6 +258,65 @@ def user_remove(domain: str, login: str, config: Config = None) -> None:
             await store.close()
 
     asyncio.run(work())
+
+
+SubjectDomain = Annotated[str, typer.Option("--domain", metavar="NAME", help="The domain whose calls are meant.")]
+SubjectNumber = Annotated[str, typer.Argument(metavar="NUMBER", help="The number of the outside party, as dialled or E.164.")]
+
+
+@subject_app.command("find")
+def subject_find(
+    number: SubjectNumber,
+    domain: SubjectDomain,
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the calls as JSON.")] = False,
+) -> None:
+    """Print the calls of an outside party."""
+    from fonoteka.cli import subject
+
+    configuration, _ = _load(config)
+    found = asyncio.run(subject.find(configuration, domain, number))
+    print(subject.as_json(found) if as_json else "\n".join(subject.listed(found)))
+
+
+@subject_app.command("export")
+def subject_export(
+    number: SubjectNumber,
+    domain: SubjectDomain,
+    config: Config = None,
+    output: Annotated[Path | None, typer.Option(help="The file; default: a name with the domain and the day, here.")] = None,
+) -> None:
+    """Write a ZIP file with the calls of an outside party, their audio and journal entries."""
+    from fonoteka.cli import subject
+
+    configuration, _ = _load(config)
+    found, target = asyncio.run(subject.export(configuration, domain, number, output))
+    print(f"{found.number}: {len(found.calls)} calls, {found.recordings} with audio, in {target}")
+
+
+@subject_app.command("erase")
+def subject_erase(
+    number: SubjectNumber,
+    domain: SubjectDomain,
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be erased.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+) -> int:
+    """Delete the calls of an outside party with their audio, for good."""
+    from fonoteka.cli import subject
+
+    configuration, _ = _load(config)
+    found = asyncio.run(subject.find(configuration, domain, number))
+    print("\n".join(subject.listed(found)))
+    if dry_run:
+        return 0
+    if found.erasable and not yes:
+        typer.confirm(f"Delete {len(found.erasable)} calls of {found.number} with their audio, for good?", abort=True)
+    found, erased = asyncio.run(subject.erase(configuration, domain, number))
+    print(f"{found.number}: {erased} calls erased")
+    if erased < len(found.erasable):
+        print(f"{len(found.erasable) - erased} calls could not be erased: see the log, and erase again", file=sys.stderr)
+    return 0 if erased == len(found.erasable) else 1
 
 
 @app.command()

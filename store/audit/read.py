@@ -3,12 +3,12 @@
 An entry and the rows that continue it are read as one, at the time of the first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Row, Select, and_, literal, select, tuple_, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, Text, and_, cast, func, literal, or_, select, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audit.spans import Span, union
@@ -17,6 +17,9 @@ from store.database.store import Store
 from store.selection.bounded_count import bounded_count, shown_total
 from store.selection.identity import user_at
 from store.selection.period import Period
+
+_BATCH: Final = 500
+_OF_MANY_CALLS: Final = ("recordings_expired", "calls_expired", "subject_erased")  # their details have `ids`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,31 +72,78 @@ async def page_of_audit(
     login: str | None,
     after: AuditPlace | None,
     limit: int,
+    subject: str | None = None,
 ) -> AuditPage:
-    """Return a page of a domain's entries; empty `actions` mean all, and so does `login` None."""
+    """Return a page of a domain's entries; an empty or absent filter means all."""
+    condition = _conditions(domain_id, period, actions, login, subject)
+    async with store.reading() as connection:
+        items, place = await _read(connection, domain_id, condition, after, limit)
+        total, exact = shown_total(await bounded_count(connection, audit, condition))
+    return AuditPage(items=items, next=place, total=total, total_is_exact=exact)
+
+
+async def all_entries(
+    store: Store, domain_id: int, period: Period, *, actions: tuple[str, ...], login: str | None, subject: str | None
+) -> AsyncIterator[tuple[SeenEntry, ...]]:
+    """Yield the entries of a domain, newest first, some hundreds at a time.
+
+    No connection is held between two of them.
+    """
+    condition = _conditions(domain_id, period, actions, login, subject)
+    place: AuditPlace | None = None
+    while True:
+        async with store.reading() as connection:
+            items, place = await _read(connection, domain_id, condition, place, _BATCH)
+        if items:
+            yield items
+        if place is None:
+            return
+
+
+async def entries_about(store: Store, domain_id: int, subjects: Sequence[str]) -> tuple[SeenEntry, ...]:
+    """Return all entries of a domain about some subjects, such as calls, newest first."""
+    condition = and_(audit.c.domain_id == domain_id, audit.c.subject.in_(subjects), audit.c.continues.is_(None))
+    async with store.reading() as connection:
+        rows = (await connection.execute(_entries().where(condition))).all()
+        further = await _further(connection, domain_id, [row.seq for row in rows])
+    return tuple(_seen(row, further.get(row.seq, ())) for row in rows)
+
+
+def _conditions(
+    domain_id: int, period: Period, actions: tuple[str, ...], login: str | None, subject: str | None
+) -> ColumnElement[bool]:
     wanted = [audit.c.domain_id == domain_id, audit.c.at >= period.start, audit.c.at < period.end]
     wanted.append(audit.c.continues.is_(None))
     if actions:
         wanted.append(audit.c.action.in_(actions))
     if login is not None:
         wanted.append(audit.c.login == login)
-    condition = and_(*wanted)
+    if subject is not None:
+        wanted.append(or_(audit.c.subject == subject, audit.c.seq.in_(_deletions_of(domain_id, period, subject))))
+    return and_(*wanted)
+
+
+def _deletions_of(domain_id: int, period: Period, call: str) -> Select[Any]:
+    """Select the entries about deletions of many calls, a given call among them."""
+    has_call = cast(audit.c.detail, Text).contains(call, autoescape=True)
+    entries = select(func.coalesce(audit.c.continues, audit.c.seq)).where(audit.c.domain_id == domain_id)
+    return entries.where(audit.c.at >= period.start, audit.c.action.in_(_OF_MANY_CALLS), has_call)
+
+
+async def _read(
+    connection: AsyncConnection, domain_id: int, condition: ColumnElement[bool], after: AuditPlace | None, limit: int
+) -> tuple[tuple[SeenEntry, ...], AuditPlace | None]:
+    """Return entries after a place, and where the next page begins."""
     query = _entries().where(condition)
     if after is not None:
         # The condition on `at` lets the database seek in the index.
         key = tuple_(type_coerce(audit.c.at, BigInteger), audit.c.id)
         query = query.where(audit.c.at <= after.at, key < tuple_(literal(milliseconds(after.at)), literal(after.id)))
-    async with store.reading() as connection:
-        rows = (await connection.execute(query.limit(limit + 1))).all()
-        further = await _further(connection, domain_id, [row.seq for row in rows[:limit]])
-        total, exact = shown_total(await bounded_count(connection, audit, condition))
+    rows = (await connection.execute(query.limit(limit + 1))).all()
+    further = await _further(connection, domain_id, [row.seq for row in rows[:limit]])
     last = rows[limit - 1] if len(rows) > limit else None
-    return AuditPage(
-        items=tuple(_seen(row, further.get(row.seq, ())) for row in rows[:limit]),
-        next=AuditPlace(at=last.at, id=last.id) if last is not None else None,
-        total=total,
-        total_is_exact=exact,
-    )
+    items = tuple(_seen(row, further.get(row.seq, ())) for row in rows[:limit])
+    return items, AuditPlace(at=last.at, id=last.id) if last is not None else None
 
 
 def _entries() -> Select[Any]:

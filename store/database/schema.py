@@ -346,6 +346,7 @@ audit = Table(
     Column("hash", String(64), nullable=False),  # of this entry and the hash before it
     UniqueConstraint("domain_id", "seq"),
     Index(None, "domain_id", "at", "id"),
+    Index(None, "domain_id", "subject"),
 )
 for _growing in ("continues", "listening"):
     _given = text(f"{_growing} IS NOT NULL")

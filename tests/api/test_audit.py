@@ -1,7 +1,12 @@
 """The audit: entries are written, and listed for administrators of the domain only, in pages."""
 
+import csv
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +14,10 @@ import pytest
 
 from api.audit import failed_logins
 from api.audit.failed_logins import ANY, UnknownLogins
+from api.audit.trail import AuditEvent
+from api.exports.audit_csv import AUDIT_WORDS
+from api.exports.labels import Language
+from fonoteka.core.errors import StoreError
 from fonoteka.core.naming import call_id
 from store.audit.write import Actor, NewEntry, write_entries
 from store.database.store import Store
@@ -122,6 +131,89 @@ async def test_filters_and_pages(site: Site, admin: httpx.AsyncClient) -> None:
         assert (page["total"], page["total_is_exact"]) == (7, True)
         cursor = page["next"]
     assert (names, sizes) == ([f"имя {number}" for number in range(6, -1, -1)], [3, 3, 1])
+
+
+async def test_entries_about_a_call(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    first, second = seed.a_call(1, NOW), seed.a_call(2, NOW)
+    for call in (first, second):
+        await ship(agent, call, 5000)
+        await admin.put(f"/api/calls/{call_id('pbx1', call.linkedid)}/hold", json={"hold": True})
+    await admin.put(f"/api/calls/{call_id('pbx1', first.linkedid)}/hold", json={"hold": False})
+    public_id = call_id("pbx1", first.linkedid)
+    assert [entry["action"] for entry in await entries(admin, call=public_id)] == ["held", "released"]
+    assert [entry["action"] for entry in await entries(admin, call=public_id, action="held", login="900")] == ["held"]
+    page = (await admin.get("/api/audit", params=ALWAYS | {"call": public_id, "limit": 1})).json()
+    assert (page["total"], page["next"] is not None) == (2, True)
+    async with await site.log_in("900", "other") as stranger:
+        assert await entries(stranger, call=public_id) == []
+
+
+# Language, separator, and the row of a hold.
+EXPORTED: list[tuple[str, str, list[str]]] = [
+    ("ru", ";", ["900", "Директор Е.М.", "Поставлен на хранение", "{id}", "89131234567 → 2458152"]),
+    ("en", ",", ["900", "Директор Е.М.", "Kept for good", "{id}", "89131234567 → 2458152"]),
+]
+
+
+@pytest.mark.parametrize(("language", "separator", "row"), EXPORTED, ids=[row[0] for row in EXPORTED])
+async def test_the_export_has_the_selected_entries(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient, language: str, separator: str, row: list[str]
+) -> None:
+    call = seed.a_call(1, NOW)
+    await report(agent, call)
+    public_id = call_id("pbx1", call.linkedid)
+    await admin.put(f"/api/calls/{public_id}/hold", json={"hold": True, "note": "=cmd|' /C calc'!A0"})
+    await admin.patch("/api/users/152", json={"name": "=HYPERLINK(1)"})
+    query: dict[str, Any] = ALWAYS | {"lang": language}
+    answer = await admin.get("/api/audit.csv", params=query | {"call": public_id})
+    assert answer.status_code == 200 and answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith('attachment; filename="fonoteka-acme-audit-2020-01-01_2100-01-01')
+    titles, held = csv.reader(StringIO(answer.content.decode("utf-8-sig")), delimiter=separator)
+    assert titles == list(AUDIT_WORDS[Language(language)].columns)
+    assert held[2:7] == [text.format(id=public_id) for text in row]
+    assert (held[8], held[9]) == ('{"note": "\'=cmd|\' /C calc\'!A0"}', "127.0.0.1")
+    for client, status in ((await site.log_in("152"), 403), (site.client(), 401)):
+        async with client:
+            assert (await client.get("/api/audit.csv", params=query)).status_code == status
+    async with await site.log_in("900", "other") as stranger:
+        others = (await stranger.get("/api/audit.csv", params=query)).text
+        assert "Чужой Админ" in others and "Директор" not in others and public_id not in others
+    (entry,) = await awaited(admin, 1, action="exported")
+    assert (entry["login"], entry["subject"], entry["detail"]["call"]) == ("900", "audit", public_id)
+    await eventually(lambda: _rows_are_counted(admin))
+
+
+async def _rows_are_counted(admin: httpx.AsyncClient) -> bool:
+    (entry,) = await entries(admin, action="exported")
+    return bool(entry["detail"].get("rows") == "1")
+
+
+async def test_the_export_has_all_entries_and_runs_no_formula(site: Site, admin: httpx.AsyncClient) -> None:
+    new = NewEntry(domain_id=1, at=NOW, by=Actor(login="=1+1", address=""), action="x", subject="", detail={})
+    async with site.services.store.writing() as connection:
+        await write_entries(connection, [replace(new, subject=f"=A{number}") for number in range(1100)])
+    answer = await admin.get("/api/audit.csv", params=ALWAYS | {"action": "x", "lang": "ru"})
+    rows = list(csv.reader(StringIO(answer.content.decode("utf-8-sig")), delimiter=";"))[1:]
+    assert [row[5] for row in rows] == [f"'=A{number}" for number in range(1099, -1, -1)]
+    assert {row[2] for row in rows} == {"'=1+1"}
+
+
+async def test_an_export_that_cannot_be_audited_is_refused(
+    site: Site, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_event: AuditEvent) -> int:
+        raise StoreError("the index is locked")
+
+    monkeypatch.setattr(site.services.audit, "record", refuse)
+    answer = await admin.get("/api/audit.csv", params=ALWAYS)
+    assert (answer.status_code, "Директор" in answer.text) == (503, False)
+
+
+def test_the_words_of_actions_are_those_of_the_portal() -> None:
+    """An action that is new in the portal needs its words in `api/exports/audit_csv.py`."""
+    text = (Path(__file__).parents[2] / "portal/src/pages/audit/words.ts").read_text()
+    for language, block in zip(Language, re.findall(r"\n  action: \{(.*?)\n  \}", text, re.DOTALL), strict=True):
+        assert dict(re.findall(r'(\w+): "(.*)",', block)) == dict(AUDIT_WORDS[language].action)
 
 
 async def test_entries_of_the_same_time_are_listed_once_each(site: Site, admin: httpx.AsyncClient) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.routes import exports
+from api.dependencies import while_allowed
 from store.database.store import Store
 from store.people.accounts import set_password
 from tests.api.conftest import Site, ship
@@ -36,7 +36,7 @@ async def history(site: Site, agent: httpx.AsyncClient, request: pytest.FixtureR
 async def test_an_export_ends_with_its_session(
     history: Store, site: Site, admin: httpx.AsyncClient, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "_SESSION_CHECKED_EACH_S", 0.0)
+    monkeypatch.setattr(while_allowed, "_SESSION_CHECKED_EACH_S", 0.0)
     come = bytearray()
     async with await site.log_in("152") as thief:
         with pytest.raises(httpx.RemoteProtocolError):
@@ -62,7 +62,7 @@ async def ended_export(client: httpx.AsyncClient) -> dict[str, Any] | None:
 
 @pytest.mark.parametrize("history", [_SOME], indirect=True)
 async def test_a_session_that_lasts_gets_all_rows(history: Store, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "_SESSION_CHECKED_EACH_S", 0.0)
+    monkeypatch.setattr(while_allowed, "_SESSION_CHECKED_EACH_S", 0.0)
     async with await site.log_in("152") as client:
         answer = await client.get(f"/api/calls.csv?{_LONG}")
     assert answer.content.count(b"\r\n") == _SOME + 2

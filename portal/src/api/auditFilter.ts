@@ -9,6 +9,8 @@ export interface AuditFilter {
   to: string | null;
   action: string[];
   login: string;
+  /** The id of a call. */
+  call: string;
   cursor: string | null;
   page: number;
 }
@@ -18,6 +20,7 @@ export const emptyAuditFilter: AuditFilter = {
   to: null,
   action: [],
   login: "",
+  call: "",
   cursor: null,
   page: 1,
 };
@@ -35,6 +38,7 @@ export function parseAuditFilter(params: URLSearchParams): AuditFilter {
     to: validDay(params.get("to")),
     action: params.getAll("action").filter((action) => action !== ""),
     login: params.get("login") ?? "",
+    call: params.get("call") ?? "",
     cursor,
     page: cursor !== null && Number.isInteger(page) && page > 1 ? page : 1,
   };
@@ -44,9 +48,16 @@ export function parseAuditFilter(params: URLSearchParams): AuditFilter {
 export function auditParams(filter: AuditFilter): URLSearchParams {
   const params = new URLSearchParams();
   for (const action of filter.action) params.append("action", action);
-  for (const name of ["from", "to", "login", "cursor"] as const) {
+  for (const name of ["from", "to", "login", "call", "cursor"] as const) {
     if (filter[name]) params.set(name, filter[name]);
   }
   if (filter.page > 1) params.set("page", String(filter.page));
   return params;
+}
+
+/** The address of a CSV file with all entries of a filter. */
+export function auditCsvUrl(filter: AuditFilter, language: string): string {
+  const params = auditParams({ ...filter, cursor: null, page: 1 });
+  params.set("lang", language);
+  return `/api/audit.csv?${params.toString()}`;
 }

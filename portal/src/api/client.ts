@@ -15,6 +15,8 @@ import type {
   Portal,
   RecordRule,
   Session,
+  Subject,
+  SubjectErased,
   SupportRequest,
   User,
 } from "./model";
@@ -153,12 +155,28 @@ export async function endOtherSessions(): Promise<void> {
 
 /** One page of the audit log, for administrators. */
 export async function audit(filter: AuditFilter, signal: AbortSignal): Promise<AuditPage> {
-  const { from, to, login, cursor, action } = filter;
+  const { from, to, login, call, cursor, action } = filter;
   const query = {
     action,
-    ...Object.fromEntries(Object.entries({ from, to, login, cursor }).filter(([, value]) => value)),
+    ...Object.fromEntries(
+      Object.entries({ from, to, login, call, cursor }).filter(([, value]) => value),
+    ),
   };
   return unwrap<AuditPage>(await client.GET("/api/audit", { params: { query }, signal }));
+}
+
+/** What is kept of an outside party, for administrators. Throws ApiProblem: 422 for no number. */
+export async function subject(number: string): Promise<Subject> {
+  return unwrap<Subject>(
+    await client.GET("/api/subjects/{number}", { params: { path: { number } } }),
+  );
+}
+
+/** Erase the calls of an outside party for good. Throws ApiProblem. */
+export async function eraseSubject(number: string): Promise<SubjectErased> {
+  return unwrap<SubjectErased>(
+    await client.DELETE("/api/subjects/{number}", { params: { path: { number } } }),
+  );
 }
 
 /** Exempt a call from retention, or end the exemption. Throws ApiProblem. */

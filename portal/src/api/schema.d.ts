@@ -78,7 +78,8 @@ export interface paths {
          * Put Recording
          * @description Store a recording; a receipt is sent when it is on the disk and in the index.
          *
-         *     Stored audio never changes: 409 `audio-stored` for other bytes of a stored recording.
+         *     Stored audio never changes: 409 `audio-stored` for other bytes of a stored recording, and 410
+         *     `retention-ended` for audio or a call that was deleted by its age: the PBX deletes it too.
          *     503 `too-many-uploads` and 507 are answered before the body is read: send it again later.
          */
         put: operations["agentRecording"];
@@ -125,6 +126,28 @@ export interface paths {
          *     Logins, playback, downloads, exports, changes of settings and passwords, legal holds.
          */
         get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Audit
+         * @description Export audit entries as CSV, the newest first; the audit has the export before it begins.
+         *
+         *     Text that a spreadsheet would run as a formula begins with an apostrophe.
+         */
+        get: operations["exportAudit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -652,6 +675,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/subjects/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find Subject
+         * @description Return what is kept of an outside party. The audit has the last two digits of the number.
+         */
+        get: operations["findSubject"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Subject
+         * @description Erase the calls of an outside party with their audio, for good.
+         *
+         *     Calls under legal hold and calls in progress stay and are listed.
+         */
+        delete: operations["eraseSubject"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/subjects/{number}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Subject
+         * @description Export the calls of an outside party with their audio, and the audit entries about them.
+         *
+         *     The audit has the export before its first byte.
+         */
+        get: operations["exportSubject"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/support": {
         parameters: {
             query?: never;
@@ -941,7 +1012,7 @@ export interface components {
             number: string | null;
             /** Pbx */
             pbx: string;
-            recording: components["schemas"]["Recording"];
+            recording: components["schemas"]["Recording-Input"];
             result: components["schemas"]["Result"];
             /** Src */
             src: string;
@@ -986,7 +1057,7 @@ export interface components {
             number: string | null;
             /** Pbx */
             pbx: string;
-            recording: components["schemas"]["Recording"];
+            recording: components["schemas"]["Recording-Output"];
             result: components["schemas"]["Result"];
             /** Src */
             src: string;
@@ -1074,7 +1145,7 @@ export interface components {
             path: components["schemas"]["PathStep"][];
             /** Pbx */
             pbx: string;
-            recording: components["schemas"]["Recording"];
+            recording: components["schemas"]["Recording-Output"];
             result: components["schemas"]["Result"];
             /** Src */
             src: string;
@@ -1426,7 +1497,7 @@ export interface components {
         LiveRecording: {
             /** Id */
             id: string;
-            recording: components["schemas"]["Recording"];
+            recording: components["schemas"]["Recording-Input"];
             /**
              * Type
              * @default recording
@@ -1666,10 +1737,34 @@ export interface components {
         /**
          * Recording
          * @description The recording of a call; `reason` is null in the states ready, recording and processing.
+         *
+         *     `expires_at` is when the first of its segments is deleted, by the retention of its user or of
+         *     the domain; null if the call is held or there is no audio.
          */
-        Recording: {
+        "Recording-Input": {
             /** Duration Ms */
             duration_ms: number | null;
+            /** Expires At */
+            expires_at: string | null;
+            /** Held */
+            held: boolean;
+            reason: components["schemas"]["Reason"] | null;
+            /** Segments */
+            segments: components["schemas"]["Segment"][];
+            state: components["schemas"]["RecordingState"];
+        };
+        /**
+         * Recording
+         * @description The recording of a call; `reason` is null in the states ready, recording and processing.
+         *
+         *     `expires_at` is when the first of its segments is deleted, by the retention of its user or of
+         *     the domain; null if the call is held or there is no audio.
+         */
+        "Recording-Output": {
+            /** Duration Ms */
+            duration_ms: number | null;
+            /** Expires At */
+            expires_at: string | null;
             /** Held */
             held: boolean;
             reason: components["schemas"]["Reason"] | null;
@@ -1760,6 +1855,65 @@ export interface components {
          * @enum {string}
          */
         Sort: "started_at" | "-started_at" | "duration_s" | "-duration_s";
+        /**
+         * Subject
+         * @description What is kept of an outside party. `number` is E.164, or digits of no known numbering plan.
+         *
+         *     `recordings` is the number of calls with audio. An erasure leaves the calls under legal hold
+         *     (`held`) and the calls in progress; they are counted in `calls` too.
+         */
+        Subject: {
+            /** Calls */
+            calls: number;
+            /** First At */
+            first_at: string | null;
+            /** Held */
+            held: components["schemas"]["SubjectCall"][];
+            /** In Progress */
+            in_progress: components["schemas"]["SubjectCall"][];
+            /** Last At */
+            last_at: string | null;
+            /** Number */
+            number: string;
+            /** Recordings */
+            recordings: number;
+        };
+        /**
+         * SubjectCall
+         * @description A call of an outside party that an erasure leaves.
+         */
+        SubjectCall: {
+            direction: components["schemas"]["Direction"];
+            /** Dst */
+            dst: string;
+            /** Id */
+            id: string;
+            /** Src */
+            src: string;
+            /**
+             * Started At
+             * @description ISO 8601 with milliseconds and the offset of the domain's time zone
+             */
+            started_at: string;
+        };
+        /**
+         * SubjectErased
+         * @description What an erasure did: the number of `erased` calls, and the calls that are left.
+         *
+         *     `failed` is the number of calls that could not be erased: erase again.
+         */
+        SubjectErased: {
+            /** Erased */
+            erased: number;
+            /** Failed */
+            failed: number;
+            /** Held */
+            held: components["schemas"]["SubjectCall"][];
+            /** In Progress */
+            in_progress: components["schemas"]["SubjectCall"][];
+            /** Number */
+            number: string;
+        };
         /**
          * SupportRequest
          * @description «Нужна помощь». `contact` is an e-mail address or a telephone number, for the answer.
@@ -2118,6 +2272,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2232,6 +2395,8 @@ export interface operations {
                 action?: string[];
                 /** @description login of the actor */
                 login?: string | null;
+                /** @description id of the call that the entries are about */
+                call?: string | null;
                 limit?: number;
                 /** @description `next` of the previous page; the rest unchanged */
                 cursor?: string | null;
@@ -2271,6 +2436,83 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportAudit: {
+        parameters: {
+            query?: {
+                /** @description first day or time; default today */
+                from?: string | null;
+                /** @description last day, or the time before which; default today */
+                to?: string | null;
+                action?: string[];
+                /** @description login of the actor */
+                login?: string | null;
+                /** @description id of the call that the entries are about */
+                call?: string | null;
+                /** @description language of the file; default by Accept-Language, else ru */
+                lang?: components["schemas"]["Language"] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description UTF-8 with a byte order mark */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4100,6 +4342,192 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    findSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description number of the outside party, as dialled or E.164 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Subject"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    eraseSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description number of the outside party, as dialled or E.164 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubjectErased"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description number of the outside party, as dialled or E.164 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description recordings, calls.json and journal.json */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -81,6 +81,8 @@ export const en: Words = {
     pause: "Pause",
     partial: "Recording is not whole",
     held: "Kept without limit",
+    keptUntil: (date) => `The recording is kept until ${date}`,
+    deletedByAge: "The recording was deleted by age",
     state: {
       none: "No recording",
       recording: "Recording",
@@ -139,6 +141,7 @@ export const en: Words = {
     copied: "Link copied",
     empty: "The path of this call was not stored",
     hidden: "Withheld number",
+    audit: "In the journal",
     andMore: (count) => `and ${count} more`,
     times: ["time", "times", "times"],
     outcome: { busy: "Busy", no_answer: "No answer", fail: "Could not be reached" },

@@ -81,6 +81,8 @@ export const ru = {
     pause: "Пауза",
     partial: "Запись неполная",
     held: "Хранится бессрочно",
+    keptUntil: (date: string) => `Запись хранится до ${date}`,
+    deletedByAge: "Запись удалена по сроку хранения",
     state: {
       none: "Записи нет",
       recording: "Идёт запись",
@@ -139,6 +141,7 @@ export const ru = {
     copied: "Ссылка скопирована",
     empty: "Путь этого звонка не сохранился",
     hidden: "Номер скрыт",
+    audit: "В журнале",
     andMore: (count: number) => `и ещё ${count}`,
     times: ["раз", "раза", "раз"],
     outcome: { busy: "Занято", no_answer: "Нет ответа", fail: "Не удалось вызвать" },

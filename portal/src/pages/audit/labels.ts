@@ -19,7 +19,13 @@ export function actionLabel(action: string, words: AuditWords): string {
 /** The label of the user who acted: the name, or the login as it was typed. */
 export function actorLabel(entry: AuditEntry, words: AuditWords): string {
   if (entry.login === many) return words.many;
+  if (entry.login === "system" && entry.address === "") return words.system;
   return entry.login === "" ? words.operator : (entry.name ?? entry.login);
+}
+
+/** The label of what an entry is about, if that is no call. */
+export function subjectLabel(subject: string, words: AuditWords): string {
+  return (words.subjects as Record<string, string>)[subject] ?? subject;
 }
 
 /** The details of an entry; empty if there are none. */
@@ -43,6 +49,7 @@ export function detailLabel(entry: AuditEntry, own: AuditWords, words: Words): s
 
 function fieldLabels(detail: Detail, own: AuditWords, words: Words): string {
   return Object.entries(detail)
+    .filter(([key]) => key !== "ids")
     .map(([key, value]) => fieldLabel(key, value, own, words))
     .join("; ");
 }

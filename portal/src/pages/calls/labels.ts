@@ -21,6 +21,17 @@ export function recordingLabel(recording: Recording, words: Words): string {
   return words.recording.reason[recording.reason];
 }
 
+/**
+ * Until when a recording is kept, or that it is kept for good or was deleted by its age; null where
+ * there was none.
+ */
+export function keptLabel(recording: Recording, words: Words): string | null {
+  if (recording.reason === "retention" && !hasAudio(recording)) return words.recording.deletedByAge;
+  if (recording.held) return words.recording.held;
+  if (recording.expires_at === null) return null;
+  return words.recording.keptUntil(formatDate(recording.expires_at));
+}
+
 /** The label of a reason, for the middle of a sentence. */
 export function reasonLabel(reason: Reason, words: Words): string {
   const label = words.recording.reason[reason];
