@@ -16,6 +16,7 @@ from pydantic import Field
 
 from api.audit.trail import AuditEvent
 from api.dependencies.access import CurrentAccount, account_by, actor, refuse_cross_site, session_token
+from api.dependencies.damage import DamageReports
 from api.dependencies.services import Services, Shared
 from api.exports import csv_format
 from api.exports.archive import Archive
@@ -185,7 +186,9 @@ async def export_zip(query: RequestedExport, request: Request, account: CurrentA
         await cleanup.enter_async_context(services.exports.export_of(account.user_id))
         export = _export(query, request, account, services)
         index = cleanup.enter_context(services.exports.nameless_file())
-        archive = Archive(objects=services.store.objects, cache=services.audio, zone=export.zone, words=export.words, index=index)
+        report = DamageReports(request=request, account=account, services=services).report
+        objects, cache = services.store.objects, services.audio
+        archive = Archive(objects=objects, cache=cache, zone=export.zone, words=export.words, report_damage=report, index=index)
         pieces = await _with_first_piece(export.while_allowed(archive.pieces(export.with_audio())))
         cleanup.callback(_audit_end, export, await _audit(export, request, "zip"), archive)
         return FileStream(pieces, name=export.file_name("zip"), media_type=ZIP, cleanup=cleanup.pop_all())

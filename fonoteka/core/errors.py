@@ -13,8 +13,8 @@
     ├── StoreError           index or objects refuse
     │   ├── ChecksumWrong    the received bytes are not the announced bytes
     │   ├── ObjectsFull      no space is left for objects    → 507
-    │   ├── ObjectMissing    an object of the index does not exist
-    │   ├── ObjectDamaged    an object differs from its entry in the index
+    │   ├── ObjectMissing    an object of the index does not exist    → 502
+    │   ├── ObjectDamaged    an object differs from its entry in the index    → 502
     │   ├── IntakeRefused    a report or recording will never be accepted     → 422
     │   │   ├── DomainNotServed      its domain is not one of the PBX
     │   │   ├── DomainChanged        its call is of another domain

@@ -58,6 +58,11 @@ class AuditKey:
         return SignedHead(domain=domain, head=head, at=at, key=self.public, signature=signature)
 
 
+def key_file(configured: Path | None, objects: Path) -> Path:
+    """Return the file of the key: `store.audit_key`, by default beside the folder of objects."""
+    return configured or objects.with_name(objects.name + "-audit.key")
+
+
 def is_genuine(signed: SignedHead) -> bool:
     """Whether the signature of a logged head is of its key."""
     with suppress(InvalidSignature, ValueError):

@@ -259,7 +259,7 @@ segments = Table(
     Column("user", String(LONGEST_LOGIN), nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("reason", String(32)),
-    Column("object_key", Text),  # null until the audio arrives, like all columns below
+    Column("object_key", Text),  # null until the audio arrives, like all columns below; and when it is lost
     Column("sha256", String(64)),
     Column("size_bytes", BigInteger),
     Column("format", String(8)),
@@ -270,6 +270,7 @@ segments = Table(
     Column("muted", JSON),  # [[from_ms, to_ms], …]
     Column("salvaged", Boolean),
     Column("arrived_at", Instant),
+    Column("peaks_sha256", String(64)),  # of peaks made again; null: the object's key has their digest
     UniqueConstraint("pbx_id", "name"),
 )
 
