@@ -273,6 +273,22 @@ def doctor(
 
 
 @app.command()
+def verify(
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    fix_index: Annotated[bool, typer.Option("--fix-index", help="Mend what can be mended without losing anything.")] = False,
+    heads: Annotated[Path | None, typer.Option(metavar="LOG", help="A log of the API: check its lines audit.head too.")] = None,
+) -> int:
+    """Compare the index with the recordings, the journal's chains and the counters."""
+    from fonoteka.cli import verify
+
+    configuration, _ = _load(config)
+    report = asyncio.run(verify.verify(configuration, fix=fix_index, heads=heads))
+    print(verify.to_json(report) if as_json else verify.to_text(report))
+    return 1 if report.found else 0
+
+
+@app.command()
 def demo(
     calls_per_minute: Annotated[float, typer.Option(min=0.1, max=120)] = 12,
     duration: Annotated[float | None, typer.Option(help="Seconds; default: until Ctrl-C.", min=1)] = None,
