@@ -109,7 +109,7 @@ def peaks_of(file: BinaryIO, audio: StoredAudio) -> bytes:
 
 def _decoded(file: BinaryIO, audio: StoredAudio) -> Iterator[Any]:
     """Yield blocks of shape (n, channels)."""
-    resampler = av.AudioResampler(format="s16", layout=audio.layout, rate=_RATE_HZ)
+    resampler = av.AudioResampler(format="s16", layout=audio.layout.value, rate=_RATE_HZ)
     channels = 2 if audio.layout == "stereo" else 1
     with av.open(file, "r", format=_CONTAINERS[audio.format]) as container:
         for frame in container.decode(audio=0):

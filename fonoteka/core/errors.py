@@ -22,6 +22,7 @@
     │   │   └── CallHeld             its call is under legal hold
     │   ├── AudioStored      a segment has other audio already → 409
     │   └── IntakeDeferred   a report or recording may be accepted later      → 409
+    ├── EvidenceRefused      a file is no evidence package, or was altered    → exit 1
     ├── ConversionAbandoned  the client of a converted recording has gone
     ├── TooManyConversions   one account waits for too many conversions       → 429
     ├── SessionEnded         the session that asked for an export has ended
@@ -146,6 +147,10 @@ class AudioStored(StoreError):
 
 class IntakeDeferred(StoreError):
     """A report or recording is not accepted now, but may be when it is sent again."""
+
+
+class EvidenceRefused(FonotekaError):
+    """A file is no evidence package, or its structure was altered; the text says where."""
 
 
 class ConversionAbandoned(FonotekaError):

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +21,10 @@ _WORDS: Final = {"missing": "entries before it are missing", "changed": "the ent
 _HEAD_LINE: Final = re.compile(r"\bevent=audit\.head\b")
 
 
-async def all_domains(store: Store) -> list[Row[Any]]:
+async def all_domains(store: Store) -> Sequence[Row[Any]]:
     """Return the keys and names of all domains, removed ones too, in order."""
     async with store.reading() as connection:
-        return list((await connection.execute(select(domains.c.id, domains.c.name).order_by(domains.c.id))).all())
+        return (await connection.execute(select(domains.c.id, domains.c.name).order_by(domains.c.id))).all()
 
 
 async def chain_steps(store: Store, after: Position) -> AsyncIterator[Step]:

@@ -153,7 +153,7 @@ def _counted(connection: Connection, month: _Month) -> CounterChanges:
     in_month = and_(calls.c.domain_id == month.domain_id, calls.c.started_at >= first, calls.c.started_at < after)
     query = select(*FACTS).where(in_month, calls.c.merged_into.is_(None))
     changes = CounterChanges()
-    for row in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query):
+    for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)):
         if (facts := facts_of_row(row._mapping)) is not None:
             changes.add(facts, month.zone)
     return changes

@@ -65,7 +65,9 @@ async def _mark_lost(store: Store, segment_id: int, now: datetime) -> str | None
     call under legal hold is not changed.
     """
     async with store.writing() as connection:
-        lost = (await connection.execute(select(segments).where(segments.c.id == segment_id))).one()
+        has_key = (segments.c.id == segment_id) & segments.c.object_key.is_not(None)
+        if (lost := (await connection.execute(select(segments).where(has_key))).first()) is None:
+            return None
         domain_id = select(calls.c.domain_id).where(calls.c.id == lost.call_id).scalar_subquery()
         locked = select(domains.c.id, domains.c.timezone).where(domains.c.id == domain_id).with_for_update(key_share=True)
         domain = (await connection.execute(locked)).one()
@@ -78,6 +80,9 @@ async def _mark_lost(store: Store, segment_id: int, now: datetime) -> str | None
         detail = {"segment": lost.name, "sha256": lost.sha256, "object_key": lost.object_key, "reason": lost.reason}
         scope = Scope(domain_id=domain.id, login=None)
         await write_entry(connection, scope, OPERATOR, action="recording_lost", subject=call.public_id, detail=detail, now=now)
+    peaks = peaks_key(lost.object_key)
+    if store.objects.path(peaks).exists():
+        await asyncio.to_thread(_set_aside, store.objects.root, peaks)
     return "the recording says that it failed; the journal has the name of the file"
 
 

@@ -62,4 +62,6 @@ def _problems(store: Store, row: Row[Any]) -> list[Finding]:
         except (ObjectMissing, ObjectDamaged) as error:
             kind = missing if isinstance(error, ObjectMissing) else altered
             found.append(Finding(kind=kind, domain=row.domain, subject=row.public_id, detail=str(error), key=(row.id,)))
+            if kind is Kind.MISSING:
+                break  # of no use without the audio
     return found
