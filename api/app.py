@@ -16,6 +16,7 @@ from api.routes import (
     audit,
     calls,
     directory,
+    evidence,
     exports,
     health,
     legal_hold,
@@ -30,7 +31,22 @@ from api.schemas import models
 from fonoteka import __version__
 from fonoteka.core.config import Configuration
 
-_ROUTERS = (session, sessions, support, calls, exports, audio, statistics, audit, legal_hold, directory, live, agent, health)
+_ROUTERS = (
+    session,
+    sessions,
+    support,
+    calls,
+    exports,
+    evidence,
+    audio,
+    statistics,
+    audit,
+    legal_hold,
+    directory,
+    live,
+    agent,
+    health,
+)
 
 
 def create_app(configuration: Configuration) -> FastAPI:

@@ -22,7 +22,7 @@ from api.exports import csv_format
 from api.exports.archive import Archive
 from api.exports.columns import Row, row
 from api.exports.labels import WORDS, Language, Words, preferred
-from api.exports.streaming import FileStream
+from api.exports.streaming import FileStream, blocks
 from api.exports.workbook import CallWorkbook
 from api.http.client_disconnect import cancel_on_disconnect
 from api.http.parameters import SelectionQuery
@@ -41,7 +41,6 @@ router = APIRouter(prefix="/api", tags=["exports"], dependencies=[Depends(refuse
 CSV: Final = "text/csv; charset=utf-8"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP: Final = "application/zip"
-_BLOCK: Final = 256 * 1024
 _SESSION_CHECKED_EACH_S: Final = 10.0
 _MAX_LENGTH_IN_AUDIT: Final = 500  # of a parameter
 
@@ -167,7 +166,7 @@ async def export_xlsx(query: RequestedExport, request: Request, account: Current
         size = file.seek(0, 2)
         file.seek(0)
         cleanup.callback(_audit_end, export, await _audit(export, request, "xlsx"))
-        pieces, name = export.while_allowed(_blocks(file)), export.file_name("xlsx")
+        pieces, name = export.while_allowed(blocks(file)), export.file_name("xlsx")
         return FileStream(pieces, name=name, media_type=XLSX, size=size, cleanup=cleanup.pop_all())
 
 
@@ -240,11 +239,6 @@ async def _with_first_piece(pieces: AsyncIterator[bytes]) -> AsyncGenerator[byte
             yield piece
 
     return all_pieces()
-
-
-async def _blocks(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
-    while block := await asyncio.to_thread(file.read, _BLOCK):
-        yield block
 
 
 async def _audit(export: Export, request: Request, file_format: str) -> AuditEvent:

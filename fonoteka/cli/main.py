@@ -25,9 +25,11 @@ from fonoteka.core.unused_settings import unused_settings
 _log = structlog.get_logger()
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 pbx_app = typer.Typer(no_args_is_help=True, help="The PBXs whose agents may ship to this installation.")
+evidence_app = typer.Typer(no_args_is_help=True, help="Calls as signed packages.")
 user_app = typer.Typer(no_args_is_help=True, help="The users who log in.")
 app.add_typer(pbx_app, name="pbx")
 app.add_typer(user_app, name="user")
+app.add_typer(evidence_app, name="evidence")
 
 DEFAULT_FILE = Path("fonoteka.toml")
 _DEMO_IN_CHECKOUT = "demo needs the folder lab/ of a source checkout, which is not installed: run `make demo` there"
@@ -286,6 +288,27 @@ def verify(
     report = asyncio.run(verify.verify(configuration, fix=fix_index, heads=heads))
     print(verify.to_json(report) if as_json else verify.to_text(report))
     return 1 if report.found else 0
+
+
+@evidence_app.command("export")
+def evidence_export(call: str, file: Path, config: Config = None) -> None:
+    """Write a call with its recordings and its journal into FILE, a signed package."""
+    from fonoteka.cli import evidence
+
+    configuration, _ = _load(config)
+    print(asyncio.run(evidence.export(configuration, call, file)))
+
+
+@evidence_app.command("verify")
+def evidence_verify(
+    file: Path, key: Annotated[str | None, typer.Option(help="The expected public key, its fingerprint, or a file with it.")] = None
+) -> int:
+    """Check a package and say what it proves. Needs no server and no configuration."""
+    from fonoteka.cli import evidence
+
+    lines = evidence.verify(file, key)
+    print(evidence.to_text(lines))
+    return 0 if evidence.is_genuine(lines) else 1
 
 
 @app.command()

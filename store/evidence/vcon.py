@@ -4,6 +4,7 @@ The audio is in the package: a dialog names it by `filename` and `content_hash`,
 """
 
 import base64
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,9 +44,11 @@ def content_hash(sha512: bytes) -> str:
 def document(call: SeenCall, path: Sequence[PathStep], audio: Sequence[PackedAudio], now: datetime) -> dict[str, Any]:
     """Return the document: parties, dialogs, and what Fonoteka knows besides as an attachment."""
     users = sorted({each.audio.user for each in audio} | ({call.employee} if call.employee else set()))
-    parties = [_outside(call), *({"name": _name(call, login), "role": "employee", "uuid": login} for login in users)]
+    parties = [_outside(call), *(_employee(call, login) for login in users)]
     places = {login: place for place, login in enumerate(users, 1)}
-    dialog = [_recording(call, each, places[each.audio.user]) for each in audio] or [_incomplete(call, len(parties))]
+    dialog = [_recording(call, each, places[each.audio.user]) for each in audio]
+    if call.result is not Result.ANSWERED and not dialog:
+        dialog = [_incomplete(call, len(parties))]
     return {
         "vcon": VERSION,
         # Always the same for a call: two packages of it are of one conversation.
@@ -59,10 +62,10 @@ def document(call: SeenCall, path: Sequence[PathStep], audio: Sequence[PackedAud
                 "purpose": "call_detail_record",
                 "start": call.started_at.isoformat(timespec="milliseconds"),
                 "party": 0,
-                "dialog": 0,
+                **({"dialog": 0} if dialog else {}),
                 "mediatype": "application/json",
                 "encoding": "json",
-                "body": _details(call, path, audio),
+                "body": json.dumps(_details(call, path, audio), ensure_ascii=False),
             }
         ],
     }
@@ -73,8 +76,9 @@ def _outside(call: SeenCall) -> dict[str, str]:
     return {"tel": number, "role": "caller" if call.direction is Direction.IN else "called"}
 
 
-def _name(call: SeenCall, login: str) -> str:
-    return call.employee_name if login == call.employee and call.employee_name else login
+def _employee(call: SeenCall, login: str) -> dict[str, str]:
+    name = call.employee_name if login == call.employee and call.employee_name else login
+    return {"name": name, "role": "employee", "uuid": f"{call.domain}/{login}"}
 
 
 def _recording(call: SeenCall, packed: PackedAudio, employee: int) -> dict[str, Any]:

@@ -71,7 +71,9 @@ def is_directory(head: bytes) -> bool:
 def announced(head: bytes, place: int) -> Announced:
     """Read a header. Raises EvidenceRefused for what a package never has."""
     if len(head) < LOCAL_SIZE or not head.startswith(_LOCAL_MAGIC):
-        raise EvidenceRefused(f"byte {place}: no file begins here, and no directory: this is no evidence package, or it was altered")
+        raise EvidenceRefused(
+            f"byte {place}: no file begins here, and no directory: this is no evidence package, or it was altered"
+        )
     _, _, flags, method, _, _, _, packed, size, name_size, extra_size = _LOCAL.unpack(head)
     if flags & 1:
         raise EvidenceRefused(f"byte {place}: an encrypted file; an evidence package has none")

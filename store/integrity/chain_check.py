@@ -2,12 +2,12 @@
 
 import re
 import shlex
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from fonoteka.core.errors import ConfigurationError
 from store.audit.chain import Head, broken_links, has_entry
@@ -21,10 +21,18 @@ _WORDS: Final = {"missing": "entries before it are missing", "changed": "the ent
 _HEAD_LINE: Final = re.compile(r"\bevent=audit\.head\b")
 
 
-async def all_domains(store: Store) -> Sequence[Row[Any]]:
+class DomainKey(NamedTuple):
+    """The key and the name of a domain."""
+
+    id: int
+    name: str
+
+
+async def all_domains(store: Store) -> list[DomainKey]:
     """Return the keys and names of all domains, removed ones too, in order."""
     async with store.reading() as connection:
-        return (await connection.execute(select(domains.c.id, domains.c.name).order_by(domains.c.id))).all()
+        rows = await connection.execute(select(domains.c.id, domains.c.name).order_by(domains.c.id))
+        return [DomainKey(row.id, row.name) for row in rows]
 
 
 async def chain_steps(store: Store, after: Position) -> AsyncIterator[Step]:

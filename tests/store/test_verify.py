@@ -28,10 +28,12 @@ from store.database.schema import audit, calls, participants, segments
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.integrity.findings import Kind
-from store.integrity.intact import IntactObjects
+from store.integrity.intact import IntactObjects, check_audio
 from store.integrity.mend import SET_ASIDE
 from store.integrity.verification import LoggedHeads, Report, verified
+from store.objects.folder import ObjectFolder
 from store.people.accounts import Pbx
+from store.queries.audio import StoredAudio, audio_of
 from store.retention.legal_hold import set_legal_hold
 from store.selection.scope import Scope
 from tests.data import seed
@@ -148,8 +150,8 @@ MENDED: list[tuple[str, Damage, list[tuple[Kind, str, str]]]] = [
     ("a file that is being uploaded", stray(STRAY, old=False), []),
     ("a draft", stray(".incoming/x"), []),
     ("counters of hours", by_sql("UPDATE hour_counters SET in_answered = in_answered + 1"), BOTH_MONTHS),
-    ("a row of counters is gone", by_sql("DELETE FROM group_counters WHERE unit = 'month' AND kind = 'user' AND start = 682"), BOTH_MONTHS[1:]),
-    ("counters of another month", by_sql("UPDATE group_counters SET start = start - 12 WHERE unit = 'month' AND kind = 'user' AND start = 682"),
+    ("a row of counters is gone", by_sql("DELETE FROM group_counters WHERE unit = 'month' AND start = 682"), BOTH_MONTHS[1:]),
+    ("counters of another month", by_sql("UPDATE group_counters SET start = start - 12 WHERE unit = 'month' AND start = 682"),
      [(Kind.COUNTERS, "acme", "2025-11"), *BOTH_MONTHS[1:]]),
 ]  # fmt: skip
 UNMENDED: list[tuple[str, Damage, list[tuple[Kind, str, str]]]] = [
@@ -391,12 +393,13 @@ async def test_the_check_runs_while_calls_arrive(store: Store, pbx: Pbx, keys: l
 async def test_a_verdict_is_remembered_until_the_file_changes(
     store: Store, keys: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from store.integrity import intact
-    from store.queries.audio import audio_of
-
     read: list[str] = []
-    check = intact.check_audio
-    monkeypatch.setattr(intact, "check_audio", lambda objects, audio: (read.append(audio.object_key), check(objects, audio)))
+
+    def check(objects: ObjectFolder, audio: StoredAudio) -> None:
+        read.append(audio.object_key)
+        check_audio(objects, audio)
+
+    monkeypatch.setattr("store.integrity.intact.check_audio", check)
     (audio,) = await audio_of(store, Scope(domain_id=1, login=None), public_id(0))
     objects = IntactObjects(store.objects)
     for _ in range(3):
