@@ -335,11 +335,11 @@ from store.integrity import checkpoint
 from store.integrity.verification import verified
 from fonoteka.cli.verify import peaks_of, to_text
 checkpoint._EACH_S = 0.0
-def told(stage, looked_at, total):
+def show(stage, looked_at, total):
     print(stage, looked_at, flush=True)
 async def main():
     store = await Store.open(StoreSection(database=sys.argv[1], objects=sys.argv[2]))
-    print(to_text(await verified(store, make_peaks=peaks_of, progress=told)), flush=True)
+    print(to_text(await verified(store, make_peaks=peaks_of, progress=show)), flush=True)
     await store.close()
 asyncio.run(main())
 """
