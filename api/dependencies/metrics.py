@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from fonoteka.core.call_report import RecordingState
 from store.intake.write_calls import CallChange
+from store.integrity.intact import DamageReason
 from store.retention.run import CALLS, Amount, Rule
 
 _SECONDS: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600)
@@ -29,6 +30,11 @@ class Metrics:
         self._refused = Counter(
             "fonoteka_agent_refused", "What agents sent and the store refused", ["pbx", "reason"], registry=self.registry
         )
+        self._damaged = Counter(
+            "fonoteka_objects_damaged", "Requests for recordings that are missing or altered", ["reason"], registry=self.registry
+        )
+        for reason in DamageReason:
+            self._damaged.labels(reason)
         self._visible = Histogram(
             "fonoteka_call_visible_seconds", "From hangup to the row's end in the index", buckets=_SECONDS, registry=self.registry
         )
@@ -73,6 +79,10 @@ class Metrics:
     def set_overdue(self, seconds: float) -> None:
         """Set for how long the oldest of what is due has been due."""
         self._overdue.set(seconds)
+
+    def count_damaged(self, reason: DamageReason) -> None:
+        """Count a request for a recording that is not what was stored."""
+        self._damaged.labels(reason).inc()
 
     def text(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

@@ -26,8 +26,9 @@ from api.retention import RetentionWork
 from api.support.desk import SupportDesk
 from fonoteka.core.background_tasks import supervised
 from fonoteka.core.config import Configuration
-from store.audit.signing import AuditKey
+from store.audit.signing import AuditKey, key_file
 from store.database.store import Store
+from store.integrity.intact import IntactObjects
 from store.objects.copies import copies_folder
 from store.provisioning.directory import version_of
 from store.recorder_commands import mark
@@ -54,8 +55,10 @@ class Services:
     live: LiveHub
     metrics: Metrics
     audio: AudioCache
+    intact: IntactObjects
     audit: AuditTrail
     audit_heads: AuditHeads
+    audit_key: AuditKey
     exports: ExportWorkspace
     uploads: UploadWorkspace
     failed_logins: FailedLogins
@@ -102,8 +105,7 @@ async def _services(configuration: Configuration, store: Store) -> Services:
     uploads = UploadWorkspace(objects.with_name(objects.name + "-uploads"))
     await asyncio.to_thread(uploads.prepare)
     audit = AuditTrail(store)
-    key = configuration.store.audit_key or objects.with_name(objects.name + "-audit.key")
-    audit_heads = AuditHeads(store, await asyncio.to_thread(AuditKey.load, key))
+    audit_key = await asyncio.to_thread(AuditKey.load, key_file(configuration.store.audit_key, objects))
     live_sockets = ConcurrencyLimit[int](_SOCKETS_OF_AN_ACCOUNT)
     metrics = Metrics(live_sockets=lambda: live_sockets.in_use)
     return Services(
@@ -115,8 +117,10 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         live=LiveHub(),
         metrics=metrics,
         audio=audio,
+        intact=IntactObjects(store.objects),
         audit=audit,
-        audit_heads=audit_heads,
+        audit_heads=AuditHeads(store, audit_key),
+        audit_key=audit_key,
         exports=exports,
         uploads=uploads,
         failed_logins=FailedLogins(store, audit),

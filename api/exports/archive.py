@@ -6,11 +6,9 @@ reason why there is none.
 """
 
 import asyncio
-import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Final
 from zoneinfo import ZoneInfo
 
@@ -24,6 +22,7 @@ from api.exports.csv_format import line, titles
 from api.exports.labels import Words
 from fonoteka.core.errors import ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import archived_name
+from store.integrity.intact import check_audio, opened_intact
 from store.objects.folder import ObjectFolder
 from store.queries.audio import StoredAudio
 from store.queries.calls import SeenCall
@@ -45,6 +44,7 @@ class Archive:
     cache: AudioCache
     zone: ZoneInfo
     words: Words
+    report_damage: Callable[[str, ObjectMissing | ObjectDamaged], Awaitable[None]]
     index: IO[bytes]
     recordings: int = 0
     _zip: ZipStream = field(default_factory=lambda: ZipStream(sized=False))
@@ -72,6 +72,8 @@ class Archive:
                 file, extension = await self._open(seen, parts)
             except StoreError as error:
                 log.error("recording.not_exported", call=seen.public_id, error=str(error))
+                if isinstance(error, ObjectMissing | ObjectDamaged):
+                    await self.report_damage(seen.public_id, error)
                 reason = self.words.object_missing if isinstance(error, ObjectMissing) else self.words.object_damaged
             else:
                 with file:
@@ -86,9 +88,9 @@ class Archive:
         """Return the open audio file of a call, and its extension. Raises StoreError."""
         target = conversion(seen.public_id, self.objects.path, parts, parts[0].format)
         if target.make is None:
-            return await asyncio.to_thread(_open_intact, self.objects.path(parts[0].object_key), parts[0].sha256), target.extension
+            return await asyncio.to_thread(opened_intact, self.objects, parts[0]), target.extension
         for part in parts:
-            (await asyncio.to_thread(_open_intact, self.objects.path(part.object_key), part.sha256)).close()
+            await asyncio.to_thread(check_audio, self.objects, part)
         while True:
             path = await self.cache.get(target.file, target.make, owner=self, sources=target.sources)
             try:
@@ -103,25 +105,6 @@ class Archive:
 
     def _row(self, seen: SeenCall) -> Row:
         return row(seen, self.zone, self.words)
-
-
-def _open_intact(path: Path, sha256: str) -> IO[bytes]:
-    """Open an object and check its SHA-256. Raises ObjectMissing and ObjectDamaged."""
-    try:
-        file = path.open("rb")
-    except FileNotFoundError as error:
-        raise ObjectMissing(f"{path} does not exist") from error
-    except OSError as error:
-        raise ObjectDamaged(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
-            file.seek(0)
-            return file
-    except OSError as error:
-        file.close()
-        raise ObjectDamaged(f"{path} cannot be read: {error.strerror}") from error
-    file.close()
-    raise ObjectDamaged(f"{path} is not the file that was stored: its SHA-256 differs")
 
 
 def _size(file: IO[bytes]) -> int:

@@ -1,12 +1,14 @@
 """Send files while they are made, and clean up when the transfer ends, however it ends."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import IO, Final
 
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+_BLOCK: Final = 256 * 1024
 _DISPOSITION: Final = 'attachment; filename="{}"'
 
 
@@ -51,3 +53,9 @@ async def with_first_piece(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes
             yield piece
 
     return all_pieces()
+
+
+async def blocks(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+    """Yield the rest of a file."""
+    while block := await asyncio.to_thread(file.read, _BLOCK):
+        yield block

@@ -20,6 +20,8 @@ from fonoteka.core.errors import (
     DomainNotServed,
     IntakeDeferred,
     IntakeRefused,
+    ObjectDamaged,
+    ObjectMissing,
     ObjectsFull,
     RetentionEnded,
     StoreError,
@@ -69,6 +71,8 @@ _BY_EXCEPTION: Final[dict[type[Exception], tuple[int, str]]] = {
     IntakeDeferred: (409, "not-yet-taken"),
     ChecksumWrong: (422, "checksum-wrong"),
     ObjectsFull: (507, "storage-full"),
+    ObjectMissing: (502, "recording-damaged"),
+    ObjectDamaged: (502, "recording-damaged"),
     StoreError: (503, "store-unavailable"),
 }
 
@@ -120,9 +124,10 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
 async def _on_mapped(request: Request, error: Exception) -> Response:
     status, type_ = next(_BY_EXCEPTION[kind] for kind in type(error).__mro__ if kind in _BY_EXCEPTION)
     log.error("request.failed", path=request.url.path, reason=type_, error=str(error))
-    # Agents log the detail for their operator; the error text of the index is not for clients.
+    # Agents log the detail for their operator; the error text of index and objects is not for
+    # clients.
     headers = {"Retry-After": "5"} if status == 503 else None
-    return answer(status, type_, None if type_ == "store-unavailable" else str(error), headers=headers)
+    return answer(status, type_, None if status in (502, 503) else str(error), headers=headers)
 
 
 class _CrashHandler:

@@ -16,6 +16,7 @@ from api.audio.conversion import EXTENSIONS, Conversion, conversion
 from api.audio.heard_file import Announce, HeardFile
 from api.audit.trail import AuditEvent
 from api.dependencies.access import CurrentAccount
+from api.dependencies.damage import DamageReports
 from api.dependencies.listening import listening_event
 from api.dependencies.services import Services, Shared
 from api.http.client_disconnect import cancel_on_disconnect
@@ -52,6 +53,7 @@ _RESPONSES: Final[Responses] = NOT_FOUND | {
     206: {"description": "the range of the Range header"},
     416: {"model": models.Problem},
     429: {"model": models.Problem},
+    502: {"model": models.Problem},
     503: {"model": models.Problem},
 }
 
@@ -68,13 +70,15 @@ async def get_audio(
 ) -> Response:
     """Send the segments that the account may hear, in order, as one file; Range is supported.
 
-    The audit has the part that is sent before its first byte; 503 if it cannot be written.
+    The audit has the part that is sent before its first byte; 503 if it cannot be written. 502 if a
+    stored file is missing or altered.
     """
     parts = await audio_of(services.store, account.scope, id)
     now = datetime.now(UTC)
     seen = await call_of(services.store, account.scope, id, now)
     if seen is None or not parts:
         raise not_found()
+    await DamageReports(request=request, account=account, services=services).check(id, parts)
     target = AudioFormat(format) if format else parts[0].format
     plan = conversion(id, services.store.objects.path, parts, target)
     tag = f'"{plan.key}"'
@@ -88,8 +92,8 @@ async def get_audio(
     path = await _file(request, services, account, plan, parts[0].object_key)
     if path is None:
         return _length_unknown(headers, MEDIA_TYPES[target])
-    if not path.is_file():
-        raise StoreError(f"the audio of call {id} is not where the index says: {path}")
+    if not path.is_file():  # deleted since the check, or from the cache
+        raise StoreError(f"the audio of call {id} is gone: {path}")
     _check_range(request, path.stat().st_size)
     name = file_name(seen, ZoneInfo(account.timezone), target) if download else None
     return HeardFile(path, announce, headers=headers, media_type=MEDIA_TYPES[target], filename=name)

@@ -9,17 +9,17 @@ from pydantic import Field, ValidationError
 
 from api.audio.peaks import SegmentPeaks, StoredPeaks, joined
 from api.dependencies.access import CurrentAccount
+from api.dependencies.damage import DamageReports
 from api.dependencies.listening import listening_event
 from api.dependencies.query_slot import query_slot
-from api.dependencies.services import Shared
+from api.dependencies.services import Services, Shared
 from api.http import cursor
 from api.http.parameters import SelectionQuery
 from api.http.problems import NOT_FOUND, invalid, not_found
 from api.presenters.call import call, call_with_path
 from api.schemas import models
-from fonoteka.core.errors import StoreError
-from fonoteka.core.naming import peaks_key
-from store.queries.audio import audio_of
+from fonoteka.core.errors import ObjectDamaged
+from store.queries.audio import StoredAudio, audio_of
 from store.queries.calls import call_of, page_of_calls, path_of
 from store.selection.selection import Sort
 
@@ -69,19 +69,23 @@ async def get_call(id: str, account: CurrentAccount, services: Shared) -> models
     return call_with_path(seen, await path_of(services.store, account.scope, id), ZoneInfo(account.timezone))
 
 
-@router.get("/calls/{id}/peaks", operation_id="getPeaks", responses=NOT_FOUND)
+@router.get("/calls/{id}/peaks", operation_id="getPeaks", responses=NOT_FOUND | {502: {"model": models.Problem}})
 async def get_peaks(id: str, account: CurrentAccount, request: Request, services: Shared) -> models.Peaks:
     """Return the waveform of the audio that `/audio` sends; the audit has it with the listening."""
     parts = await audio_of(services.store, account.scope, id)
     if not parts:
         raise not_found()
-    segments = []
-    for part in parts:
-        content = await services.store.objects.read(peaks_key(part.object_key))
-        try:
-            segments.append(SegmentPeaks(peaks=StoredPeaks.model_validate_json(content), duration_ms=part.duration_ms))
-        except ValidationError as error:
-            raise StoreError(f"the peaks of {part.object_key} are damaged: {error}") from error
+    async with DamageReports(request=request, account=account, services=services).refusing(id):
+        segments = [await _peaks(services, part) for part in parts]
     now = datetime.now(UTC)
     await services.audit.record(listening_event(request, account, id, detail={"peaks": True}, now=now))
     return joined(segments)
+
+
+async def _peaks(services: Services, part: StoredAudio) -> SegmentPeaks:
+    """Read the peaks of a segment. Raises ObjectMissing and ObjectDamaged."""
+    content = await services.intact.peaks(part)
+    try:
+        return SegmentPeaks(peaks=StoredPeaks.model_validate_json(content), duration_ms=part.duration_ms)
+    except ValidationError as error:
+        raise ObjectDamaged(f"the peaks of {part.object_key} are damaged: {error}") from error

@@ -15,13 +15,14 @@ from pydantic import Field
 
 from api.audit.trail import AuditEvent
 from api.dependencies.access import CurrentAccount, actor, refuse_cross_site, session_token
+from api.dependencies.damage import DamageReports
 from api.dependencies.services import Services, Shared
 from api.dependencies.while_allowed import while_allowed
 from api.exports import csv_format
 from api.exports.archive import Archive
 from api.exports.columns import Row, row
 from api.exports.labels import WORDS, Language, Words, preferred
-from api.exports.streaming import FileStream, with_first_piece
+from api.exports.streaming import FileStream, blocks, with_first_piece
 from api.exports.workbook import CallWorkbook
 from api.http.client_disconnect import cancel_on_disconnect
 from api.http.parameters import SelectionQuery
@@ -42,7 +43,6 @@ router = APIRouter(prefix="/api", tags=["exports"], dependencies=[Depends(refuse
 CSV: Final = "text/csv; charset=utf-8"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP: Final = "application/zip"
-_BLOCK: Final = 256 * 1024
 MAX_LENGTH_IN_AUDIT: Final = 500  # of a parameter
 _OF_OUTSIDE_PARTIES: Final = ("src", "dst", "answered_by")
 
@@ -158,7 +158,7 @@ async def export_xlsx(query: RequestedExport, request: Request, account: Current
         size = file.seek(0, 2)
         file.seek(0)
         cleanup.callback(_audit_end, export, await _audit(export, request, "xlsx"))
-        pieces, name = export.while_allowed(_blocks(file)), export.file_name("xlsx")
+        pieces, name = export.while_allowed(blocks(file)), export.file_name("xlsx")
         return FileStream(pieces, name=name, media_type=XLSX, size=size, cleanup=cleanup.pop_all())
 
 
@@ -177,7 +177,9 @@ async def export_zip(query: RequestedExport, request: Request, account: CurrentA
         await cleanup.enter_async_context(services.exports.export_of(account.user_id))
         export = _export(query, request, account, services)
         index = cleanup.enter_context(services.exports.nameless_file())
-        archive = Archive(objects=services.store.objects, cache=services.audio, zone=export.zone, words=export.words, index=index)
+        report = DamageReports(request=request, account=account, services=services).report
+        objects, cache = services.store.objects, services.audio
+        archive = Archive(objects=objects, cache=cache, zone=export.zone, words=export.words, report_damage=report, index=index)
         pieces = await with_first_piece(export.while_allowed(archive.pieces(export.with_audio())))
         cleanup.callback(_audit_end, export, await _audit(export, request, "zip"), archive)
         return FileStream(pieces, name=export.file_name("zip"), media_type=ZIP, cleanup=cleanup.pop_all())
@@ -217,11 +219,6 @@ async def _finish_in_thread(function: Any, *arguments: object) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
-
-
-async def _blocks(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
-    while block := await asyncio.to_thread(file.read, _BLOCK):
-        yield block
 
 
 async def _audit(export: Export, request: Request, file_format: str) -> AuditEvent:

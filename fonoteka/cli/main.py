@@ -25,11 +25,13 @@ from fonoteka.core.unused_settings import unused_settings
 _log = structlog.get_logger()
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 pbx_app = typer.Typer(no_args_is_help=True, help="The PBXs whose agents may ship to this installation.")
+evidence_app = typer.Typer(no_args_is_help=True, help="Calls as signed packages.")
 user_app = typer.Typer(no_args_is_help=True, help="The users who log in.")
 app.add_typer(pbx_app, name="pbx")
 app.add_typer(user_app, name="user")
 subject_app = typer.Typer(no_args_is_help=True, help="The rights of an outside party: what is kept of its number.")
 app.add_typer(subject_app, name="subject")
+app.add_typer(evidence_app, name="evidence")
 
 DEFAULT_FILE = Path("fonoteka.toml")
 _DEMO_IN_CHECKOUT = "demo needs the folder lab/ of a source checkout, which is not installed: run `make demo` there"
@@ -344,6 +346,43 @@ def retention(
     configuration, _ = _load(config)
     for line in asyncio.run(expired(configuration, dry_run=dry_run)):
         print(line)
+
+
+@app.command()
+def verify(
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    fix_index: Annotated[bool, typer.Option("--fix-index", help="Mend what can be mended without losing anything.")] = False,
+    heads: Annotated[Path | None, typer.Option(metavar="LOG", help="A log of the API: check its lines audit.head too.")] = None,
+) -> int:
+    """Compare the index with the recordings, the journal's chains and the counters."""
+    from fonoteka.cli import verify
+
+    configuration, _ = _load(config)
+    report = asyncio.run(verify.verify(configuration, fix=fix_index, heads=heads))
+    print(verify.to_json(report) if as_json else verify.to_text(report))
+    return 1 if report.found else 0
+
+
+@evidence_app.command("export")
+def evidence_export(call: str, file: Path, config: Config = None) -> None:
+    """Write a call with its recordings and its journal into FILE, a signed package."""
+    from fonoteka.cli import evidence
+
+    configuration, _ = _load(config)
+    print(asyncio.run(evidence.export(configuration, call, file)))
+
+
+@evidence_app.command("verify")
+def evidence_verify(
+    file: Path, key: Annotated[str | None, typer.Option(help="The expected public key, its fingerprint, or a file with it.")] = None
+) -> int:
+    """Check a package and say what it proves. Needs no server and no configuration."""
+    from fonoteka.cli import evidence
+
+    lines = evidence.verify(file, key)
+    print(evidence.to_text(lines))
+    return 0 if evidence.is_genuine(lines) else 1
 
 
 @app.command()

@@ -13,8 +13,8 @@
     ├── StoreError           index or objects refuse
     │   ├── ChecksumWrong    the received bytes are not the announced bytes
     │   ├── ObjectsFull      no space is left for objects    → 507
-    │   ├── ObjectMissing    an object of the index does not exist
-    │   ├── ObjectDamaged    an object differs from its entry in the index
+    │   ├── ObjectMissing    an object of the index does not exist    → 502
+    │   ├── ObjectDamaged    an object differs from its entry in the index    → 502
     │   ├── IntakeRefused    a report or recording will never be accepted     → 422
     │   │   ├── DomainNotServed      its domain is not one of the PBX
     │   │   ├── DomainChanged        its call is of another domain
@@ -23,6 +23,7 @@
     │   │   └── RetentionEnded       its call or audio was deleted by its age  → 410
     │   ├── AudioStored      a segment has other audio already → 409
     │   └── IntakeDeferred   a report or recording may be accepted later      → 409
+    ├── EvidenceRefused      a file is no evidence package, or was altered    → exit 1
     ├── ConversionAbandoned  the client of a converted recording has gone
     ├── TooManyConversions   one account waits for too many conversions       → 429
     ├── SessionEnded         the session that asked for an export has ended
@@ -154,6 +155,10 @@ class AudioStored(StoreError):
 
 class IntakeDeferred(StoreError):
     """A report or recording is not accepted now, but may be when it is sent again."""
+
+
+class EvidenceRefused(FonotekaError):
+    """A file is no evidence package, or its structure was altered; the text says where."""
 
 
 class ConversionAbandoned(FonotekaError):

@@ -54,8 +54,17 @@ class AuditKey:
 
     def sign(self, domain: str, head: Head, at: datetime) -> SignedHead:
         """Sign the head of a domain's chain."""
-        signature = _encoded(self._private.sign(_message(domain, head, at)))
+        signature = self.sign_bytes(_message(domain, head, at))
         return SignedHead(domain=domain, head=head, at=at, key=self.public, signature=signature)
+
+    def sign_bytes(self, message: bytes) -> str:
+        """Return the signature in base64. A message begins with a line that says what it is."""
+        return _encoded(self._private.sign(message))
+
+
+def key_file(configured: Path | None, objects: Path) -> Path:
+    """Return the file of the key: `store.audit_key`, by default beside the folder of objects."""
+    return configured or objects.with_name(objects.name + "-audit.key")
 
 
 def is_genuine(signed: SignedHead) -> bool:

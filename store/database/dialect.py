@@ -183,3 +183,12 @@ async def lock_audit(connection: AsyncConnection, domain_id: int) -> None:
     if connection.dialect.name == "postgresql":
         key = _AUDIT_LOCK << 32 | domain_id & 0xFFFFFFFF
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+async def read_snapshot(connection: AsyncConnection) -> None:
+    """Let all queries of the transaction that begins next see one state of the index.
+
+    In SQLite every transaction does.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execution_options(isolation_level="REPEATABLE READ")

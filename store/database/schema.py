@@ -269,7 +269,7 @@ segments = Table(
     Column("user", String(LONGEST_LOGIN), nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("reason", String(32)),
-    Column("object_key", Text),  # null until the audio arrives, like all columns below
+    Column("object_key", Text),  # null until the audio arrives, like all columns below; and when it is lost
     Column("sha256", String(64)),
     Column("size_bytes", BigInteger),
     Column("format", String(8)),
@@ -283,6 +283,7 @@ segments = Table(
     # The audio is gone for good, and is neither seen nor taken again. Its objects are deleted after
     # this mark, then object_key becomes null: store/retention/expiry.py.
     Column("expired_at", Instant),
+    Column("peaks_sha256", String(64)),  # of peaks made again; null: the object's key has their digest
     UniqueConstraint("pbx_id", "name"),
 )
 HAS_AUDIO: Final = and_(segments.c.object_key.is_not(None), segments.c.expired_at.is_(None))

@@ -127,9 +127,13 @@ def _kept_audio(store: Store, place: Place, mixed: Mixed) -> StoredAudio | None:
     A missing object may be stored again, with the same bytes.
     """
     audio = place.audio
-    if audio is None or (audio.sha256 == mixed.sha256 and not store.objects.path(audio.object_key).exists()):
+    if audio is None or (audio.sha256 == mixed.sha256 and _is_lost(store, audio)):
         return None
     return audio
+
+
+def _is_lost(store: Store, audio: StoredAudio) -> bool:
+    return audio.object_key is None or not store.objects.path(audio.object_key).exists()
 
 
 async def _answer_stored(store: Store, place: Place, audio: StoredAudio, mixed: Mixed, by: Actor, now: datetime) -> RecordingTaken:

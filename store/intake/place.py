@@ -17,9 +17,9 @@ from store.people.accounts import Pbx
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredAudio:
-    """The audio of a segment, as the index has it."""
+    """The audio of a segment, as the index has it; without a key the object is lost."""
 
-    object_key: str
+    object_key: str | None
     sha256: str
     size_bytes: int
 
@@ -136,5 +136,5 @@ async def _stored_segment(connection: AsyncConnection, pbx: Pbx, name: str) -> _
     others = {column: value for column, value in row.items() if column not in audio}
     return _StoredSegment(
         **others | {"is_frozen": bool(row["is_frozen"]), "is_expired": bool(row["is_expired"])},
-        audio=StoredAudio(**audio) if row["object_key"] is not None else None,
+        audio=StoredAudio(**audio) if row["sha256"] is not None else None,
     )

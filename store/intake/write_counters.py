@@ -82,3 +82,8 @@ def _upsert(connection: Connection, table: Table, rows: Iterable[tuple[dict[str,
         new = insert(connection.dialect, table)
         sums = {column: table.c[column] + new.excluded[column] for column in COLUMNS}
         connection.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums), values)
+
+
+def write_changes(connection: Connection, changes: CounterChanges) -> None:
+    """Add sums to the rows of the counters. The caller has locked the domain."""
+    _write(connection, changes)

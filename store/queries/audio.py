@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -14,10 +15,18 @@ from store.selection.scope import Scope, visible_calls, visible_segments
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredAudio:
-    """The audio of one segment."""
+    """The audio of one segment, as the index has it.
 
+    `peaks_sha256` is of peaks that were made again; None: the key has a digest of the peaks.
+    """
+
+    segment: str
+    user: str
+    started_at: datetime
     object_key: str
     sha256: str
+    size_bytes: int
+    peaks_sha256: str | None
     format: AudioFormat
     layout: Layout
     rate_hz: int
@@ -32,7 +41,7 @@ async def audio_of(store: Store, scope: Scope, public_id: str) -> tuple[StoredAu
     query = query.where(visible_segments(scope), HAS_AUDIO)
     async with store.reading() as connection:
         rows = (await connection.execute(query.order_by(segments.c.started_at, segments.c.name))).all()
-    return tuple(_stored(row) for row in rows)
+    return tuple(stored_audio(row) for row in rows)
 
 
 async def audio_of_calls(store: Store, scope: Scope, call_ids: Sequence[int]) -> dict[int, tuple[StoredAudio, ...]]:
@@ -44,14 +53,20 @@ async def audio_of_calls(store: Store, scope: Scope, call_ids: Sequence[int]) ->
     audio: dict[int, tuple[StoredAudio, ...]] = {}
     async with store.reading() as connection:
         for row in await connection.execute(query.order_by(segments.c.started_at, segments.c.name)):
-            audio[row.call_id] = (*audio.get(row.call_id, ()), _stored(row))
+            audio[row.call_id] = (*audio.get(row.call_id, ()), stored_audio(row))
     return audio
 
 
-def _stored(row: Row[Any]) -> StoredAudio:
+def stored_audio(row: Row[Any]) -> StoredAudio:
+    """Read a row of `segments` that has audio."""
     return StoredAudio(
+        segment=row.name,
+        user=row.user,
+        started_at=row.started_at,
         object_key=row.object_key,
         sha256=row.sha256,
+        size_bytes=row.size_bytes,
+        peaks_sha256=row.peaks_sha256,
         format=AudioFormat(row.format),
         layout=Layout(row.layout),
         rate_hz=row.rate_hz,

@@ -33,9 +33,9 @@ from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
 from tests.api.conftest import Site, ship
 from tests.data import seed
-from tests.intruder.on_both_databases import cheap_passwords, pbx, postgresql, section, site, store
+from tests.intruder.on_both_databases import site
 
-__all__ = ["cheap_passwords", "pbx", "postgresql", "section", "site", "store"]
+__all__ = ["site"]
 
 MARK: Final = "Zqmark"  # part of every text of the victim
 PHONE: Final = "+79137770077"

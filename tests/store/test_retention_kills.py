@@ -25,11 +25,11 @@ from store.provisioning.directory_file import parse_directory
 from store.retention import due
 from store.retention.run import delete_due
 from tests.data import seed
-from tests.store.conftest import create_database
 from tests.store.test_counters import counters
 from tests.store.test_intake import files, scope_of, take
 from tests.store.test_retention import hold
 from tests.support.dying import count_steps, kill_at
+from tests.support.new_stores import create_database
 
 NOW = datetime.fromisoformat("2026-11-22T17:00:00Z")
 AGES = (70, 65, 64, 63, 61, 45, 40, 35, 34, 33, 31, 29, 1)  # days; calls are kept for 60, audio for 30

@@ -245,3 +245,8 @@ export function audioUrl(id: Call["id"], options: { download: boolean }): string
   const text = query.toString();
   return `/api/calls/${encodeURIComponent(id)}/audio${text === "" ? "" : `?${text}`}`;
 }
+
+/** The address of a call's evidence package. */
+export function evidenceUrl(id: string): string {
+  return `/api/calls/${encodeURIComponent(id)}/evidence`;
+}

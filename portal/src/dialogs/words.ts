@@ -63,6 +63,10 @@ const ru = {
     released: "Звонок снят с хранения",
     failed: "Не удалось изменить хранение",
   },
+  evidence: {
+    get: "Скачать доказательство",
+    hint: "Записи, сведения о звонке и журнал в одном файле с электронной подписью. Проверка: fonoteka evidence verify",
+  },
 };
 
 const en: typeof ru = {
@@ -127,6 +131,10 @@ const en: typeof ru = {
     held: "The call is kept for good",
     released: "The call is kept no longer",
     failed: "The retention could not be changed",
+  },
+  evidence: {
+    get: "Download evidence",
+    hint: "Recordings, the call and its journal in one signed file. To check it: fonoteka evidence verify",
   },
 };
 

@@ -1,0 +1,136 @@
+"""Mending what `fonoteka verify` found, without losing anything."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fonoteka.core.call_report import Reason
+from fonoteka.core.errors import ObjectDamaged, ObjectMissing, StoreError
+from fonoteka.core.naming import peaks_key
+from store.audit.write import OPERATOR, write_entry
+from store.database.schema import calls, domains, participants, segments
+from store.database.store import Store
+from store.intake.call_backs import WrittenCall
+from store.intake.facts import AUDIBLE, facts_of_row
+from store.intake.recording_state import assess, assess_for
+from store.intake.row_mapping import recording_values, segment_of
+from store.intake.write_counters import update_counters
+from store.integrity.counter_check import recount
+from store.integrity.findings import Finding, Kind
+from store.integrity.intact import open_object, opened_intact
+from store.queries.audio import StoredAudio, stored_audio
+from store.selection.scope import Scope
+
+SET_ASIDE: Final = ".orphaned"
+
+MakePeaks = Callable[[BinaryIO, StoredAudio], bytes]
+"""Make the peaks file of an audio file. Raises StoreError."""
+
+
+async def mend(store: Store, finding: Finding, make_peaks: MakePeaks) -> str | None:
+    """Mend a finding and return what was done; None if nothing can be done.
+
+    Altered audio and broken chains stay as they are: the store does not have what they were.
+    """
+    try:
+        match finding.kind:
+            case Kind.MISSING:
+                return await _mark_lost(store, int(finding.key[0]), datetime.now(UTC))
+            case Kind.PEAKS_MISSING | Kind.PEAKS_ALTERED:
+                return await _remake_peaks(store, int(finding.key[0]), make_peaks)
+            case Kind.ORPHANED:
+                return await asyncio.to_thread(_set_aside, store.objects.root, str(finding.key[0]))
+            case Kind.COUNTERS:
+                await recount(store, finding)
+                return "counted again"
+            case _:
+                return None
+    except (ObjectMissing, ObjectDamaged):
+        return None
+
+
+async def _mark_lost(store: Store, segment_id: int, now: datetime) -> str | None:
+    """Let the state of a call say that the audio of a segment is lost.
+
+    The index keeps the SHA-256, so that no other audio takes its place, and the audit the key. A
+    call under legal hold is not changed.
+    """
+    async with store.writing() as connection:
+        has_key = (segments.c.id == segment_id) & segments.c.object_key.is_not(None)
+        if (lost := (await connection.execute(select(segments).where(has_key))).first()) is None:
+            return None
+        domain_id = select(calls.c.domain_id).where(calls.c.id == lost.call_id).scalar_subquery()
+        locked = select(domains.c.id, domains.c.timezone).where(domains.c.id == domain_id).with_for_update(key_share=True)
+        domain = (await connection.execute(locked)).one()
+        call = (await connection.execute(select(calls).where(calls.c.id == lost.call_id).with_for_update())).one()
+        if call.legal_hold:
+            return None
+        values = {"object_key": None, "reason": Reason.AUDIO_DAMAGED}
+        await connection.execute(update(segments).where(segments.c.id == segment_id).values(values))
+        await _assess_again(connection, call, ZoneInfo(domain.timezone))
+        detail = {"segment": lost.name, "sha256": lost.sha256, "object_key": lost.object_key, "reason": lost.reason}
+        scope = Scope(domain_id=domain.id, login=None)
+        await write_entry(connection, scope, OPERATOR, action="recording_lost", subject=call.public_id, detail=detail, now=now)
+    peaks = peaks_key(lost.object_key)
+    if store.objects.path(peaks).exists():
+        await asyncio.to_thread(_set_aside, store.objects.root, peaks)
+    return "the recording says that it failed; the journal has the name of the file"
+
+
+async def _assess_again(connection: AsyncConnection, call: Row[Any], zone: ZoneInfo) -> None:
+    """Write the state of a call's recording for its present segments, and the counters."""
+    rows = await connection.execute(select(segments).where(segments.c.call_id == call.id))
+    parts = [segment_of(row) for row in rows]
+    reason, ended = Reason(call.reason) if call.reason else None, call.ended_at is not None
+    recording = assess(parts, reason=reason, ended=ended)
+    await connection.execute(update(calls).where(calls.c.id == call.id).values(recording_values(recording)))
+    logins = (await connection.execute(select(participants.c.login).where(participants.c.call_id == call.id))).scalars()
+    for login in list(logins):
+        own = recording_values(assess_for(login, parts, reason=reason, ended=ended))
+        of_login = (participants.c.call_id == call.id) & (participants.c.login == login)
+        await connection.execute(update(participants).where(of_login).values(own))
+    if (before := facts_of_row(call._mapping)) is not None:
+        after = replace(before, audible=recording.state in AUDIBLE)
+        written = [WrittenCall(key=call.id, before=before, after=after)]
+        await connection.run_sync(update_counters, written, {call.domain_id: zone})
+
+
+async def _remake_peaks(store: Store, segment_id: int, make_peaks: MakePeaks) -> str:
+    """Make the peaks of a segment from its audio. Raises ObjectMissing and ObjectDamaged."""
+    async with store.reading() as connection:
+        audio = stored_audio((await connection.execute(select(segments).where(segments.c.id == segment_id))).one())
+    content = await asyncio.to_thread(_peaks_of, store, audio, make_peaks)
+    await store.objects.put_bytes(peaks_key(audio.object_key), content)
+    same = (segments.c.id == segment_id) & (segments.c.object_key == audio.object_key)
+    async with store.writing() as connection:
+        values = {"peaks_sha256": hashlib.sha256(content).hexdigest()}
+        await connection.execute(update(segments).where(same).values(values))
+    return "made again from the audio"
+
+
+def _peaks_of(store: Store, audio: StoredAudio, make_peaks: MakePeaks) -> bytes:
+    opened_intact(store.objects, audio).close()
+    with open_object(store.objects, audio.object_key) as file:
+        return make_peaks(file, audio)
+
+
+def _set_aside(root: Path, key: str) -> str:
+    """Move a file to the folder SET_ASIDE; a file that is there already under the name stays."""
+    target = root / SET_ASIDE / key
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        while os.path.lexists(target):
+            target = target.with_name(target.name + "~")
+        (root / key).rename(target)
+    except OSError as error:
+        raise StoreError(f"{key} cannot be moved to {SET_ASIDE}: {error.strerror}") from error
+    return f"moved to {SET_ASIDE}/"

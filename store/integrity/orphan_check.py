@@ -1,0 +1,79 @@
+"""Files in the folder of objects that no row of the index names."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+
+from fonoteka.core.naming import peaks_key
+from store.database.schema import segments
+from store.database.store import Store
+from store.integrity.findings import Finding, Kind, Position, Step
+
+# A recording has its objects before its row; the row follows within seconds.
+_YOUNGER_THAN_S: Final = 3600.0
+_PEAKS: Final = peaks_key("")
+
+
+async def orphan_steps(store: Store, after: Position) -> AsyncIterator[Step]:
+    """Compare the files of one folder after another with the index."""
+    known = await _known(store)
+    for folder in await asyncio.to_thread(_folders, store.objects.root):
+        name = folder.relative_to(store.objects.root).as_posix()
+        if isinstance(after, str) and name <= after:
+            continue
+        keys = await asyncio.to_thread(_old_files, folder)
+        found = [_finding(f"{name}/{file}") for file in keys if hash(_audio_key(f"{name}/{file}")) not in known]
+        yield Step(position=name, looked_at=len(keys), found=found)
+
+
+async def is_orphan(store: Store, finding: Finding) -> bool:
+    """Whether a file is still there, and still no row names it."""
+    key = str(finding.key[0])
+    query = select(segments.c.id).where(segments.c.object_key == _audio_key(key)).limit(1)
+    async with store.reading() as connection:
+        if (await connection.execute(query)).first() is not None:
+            return False
+    return await asyncio.to_thread(os.path.lexists, store.objects.path(key))
+
+
+async def _known(store: Store) -> set[int]:
+    """Return the hashes of all keys: eight bytes each, however long the keys are."""
+    async with store.reading() as connection:
+        rows = await connection.stream(select(segments.c.object_key).where(segments.c.object_key.is_not(None)))
+        return {hash(row.object_key) async for row in rows}
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the folders with objects, in order; names with a dot are not of objects."""
+    found = []
+    for folder, names, files in os.walk(root):
+        names[:] = [name for name in names if not name.startswith(".")]
+        if files:
+            found.append(Path(folder))
+    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+
+
+def _old_files(folder: Path) -> list[str]:
+    youngest = time.time() - _YOUNGER_THAN_S
+    found = []
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                if not entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < youngest:
+                    found.append(entry.name)
+    return sorted(found)
+
+
+def _audio_key(key: str) -> str:
+    return key.removesuffix(_PEAKS)
+
+
+def _finding(key: str) -> Finding:
+    key = key.removeprefix("./")
+    return Finding(kind=Kind.ORPHANED, domain="", subject=key, detail="no row of the index names this file", key=(key,))
