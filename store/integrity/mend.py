@@ -17,7 +17,7 @@ from fonoteka.core.call_report import Reason
 from fonoteka.core.errors import ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import peaks_key
 from store.audit.write import OPERATOR, write_entry
-from store.database.schema import calls, domains, participants, segments
+from store.database.schema import HAS_AUDIO, calls, domains, participants, segments
 from store.database.store import Store
 from store.intake.call_backs import WrittenCall
 from store.intake.facts import AUDIBLE, facts_of_row
@@ -65,7 +65,7 @@ async def _mark_lost(store: Store, segment_id: int, now: datetime) -> str | None
     call under legal hold is not changed.
     """
     async with store.writing() as connection:
-        has_key = (segments.c.id == segment_id) & segments.c.object_key.is_not(None)
+        has_key = (segments.c.id == segment_id) & HAS_AUDIO
         if (lost := (await connection.execute(select(segments).where(has_key))).first()) is None:
             return None
         domain_id = select(calls.c.domain_id).where(calls.c.id == lost.call_id).scalar_subquery()

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Row, Select, func, select
 
 from fonoteka.core.errors import ObjectDamaged, ObjectMissing
-from store.database.schema import calls, domains, segments
+from store.database.schema import HAS_AUDIO, calls, domains, segments
 from store.database.store import Store
 from store.integrity.findings import Finding, Kind, Position, Step
 from store.integrity.intact import check_audio, intact_peaks
@@ -18,7 +18,7 @@ _BATCH: Final = 50
 
 async def object_count(store: Store) -> int:
     """Return the number of segments with audio."""
-    query = select(func.count()).select_from(segments).where(segments.c.object_key.is_not(None))
+    query = select(func.count()).select_from(segments).where(HAS_AUDIO)
     async with store.reading() as connection:
         return (await connection.execute(query)).scalar_one()
 
@@ -43,7 +43,7 @@ async def still_wrong(store: Store, finding: Finding) -> bool:
 def _with_audio() -> Select[Any]:
     columns = (*segments.c, calls.c.public_id, domains.c.name.label("domain"))
     query = select(*columns).join(calls, calls.c.id == segments.c.call_id).join(domains, domains.c.id == calls.c.domain_id)
-    return query.where(segments.c.object_key.is_not(None))
+    return query.where(HAS_AUDIO)
 
 
 async def _rows(store: Store, query: Select[Any]) -> list[Row[Any]]:
