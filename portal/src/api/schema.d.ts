@@ -78,7 +78,8 @@ export interface paths {
          * Put Recording
          * @description Store a recording; a receipt is sent when it is on the disk and in the index.
          *
-         *     Stored audio never changes: 409 `audio-stored` for other bytes of a stored recording.
+         *     Stored audio never changes: 409 `audio-stored` for other bytes of a stored recording, and 410
+         *     `retention-ended` for audio or a call that was deleted by its age: the PBX deletes it too.
          *     503 `too-many-uploads` and 507 are answered before the body is read: send it again later.
          */
         put: operations["agentRecording"];
@@ -941,7 +942,7 @@ export interface components {
             number: string | null;
             /** Pbx */
             pbx: string;
-            recording: components["schemas"]["Recording"];
+            recording: components["schemas"]["Recording-Input"];
             result: components["schemas"]["Result"];
             /** Src */
             src: string;
@@ -986,7 +987,7 @@ export interface components {
             number: string | null;
             /** Pbx */
             pbx: string;
-            recording: components["schemas"]["Recording"];
+            recording: components["schemas"]["Recording-Output"];
             result: components["schemas"]["Result"];
             /** Src */
             src: string;
@@ -1074,7 +1075,7 @@ export interface components {
             path: components["schemas"]["PathStep"][];
             /** Pbx */
             pbx: string;
-            recording: components["schemas"]["Recording"];
+            recording: components["schemas"]["Recording-Output"];
             result: components["schemas"]["Result"];
             /** Src */
             src: string;
@@ -1426,7 +1427,7 @@ export interface components {
         LiveRecording: {
             /** Id */
             id: string;
-            recording: components["schemas"]["Recording"];
+            recording: components["schemas"]["Recording-Input"];
             /**
              * Type
              * @default recording
@@ -1666,10 +1667,34 @@ export interface components {
         /**
          * Recording
          * @description The recording of a call; `reason` is null in the states ready, recording and processing.
+         *
+         *     `expires_at` is when the first of its segments is deleted, by the retention of its user or of
+         *     the domain; null if the call is held or there is no audio.
          */
-        Recording: {
+        "Recording-Input": {
             /** Duration Ms */
             duration_ms: number | null;
+            /** Expires At */
+            expires_at: string | null;
+            /** Held */
+            held: boolean;
+            reason: components["schemas"]["Reason"] | null;
+            /** Segments */
+            segments: components["schemas"]["Segment"][];
+            state: components["schemas"]["RecordingState"];
+        };
+        /**
+         * Recording
+         * @description The recording of a call; `reason` is null in the states ready, recording and processing.
+         *
+         *     `expires_at` is when the first of its segments is deleted, by the retention of its user or of
+         *     the domain; null if the call is held or there is no audio.
+         */
+        "Recording-Output": {
+            /** Duration Ms */
+            duration_ms: number | null;
+            /** Expires At */
+            expires_at: string | null;
             /** Held */
             held: boolean;
             reason: components["schemas"]["Reason"] | null;
@@ -2111,6 +2136,15 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gone */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
