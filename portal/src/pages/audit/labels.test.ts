@@ -18,7 +18,7 @@ const entryWith = (action: string, detail: AuditEntry["detail"]): AuditEntry => 
 });
 
 it.each([
-  ["system", "", "Автоматически"],
+  ["system", "", "Сервер, автоматически"],
   ["", "", "Оператор сервера"],
   ["*", "*", "Неизвестные логины"],
 ])("an entry of %s is shown as %s", (login, address, label) => {
@@ -78,6 +78,12 @@ describe("detailLabel", () => {
     ],
     ["downloaded", { format: "mp3" }, "Формат: mp3", "Format: mp3"],
     ["listened", {}, "", ""],
+    [
+      "recordings_expired",
+      { retention_days: 30, calls: 1, recordings: 2, size_bytes: 9, ids: ["x"] },
+      "Срок хранения записей, дней: 30; Звонков: 1; Записей: 2; Байт: 9",
+      "Recordings kept for, days: 30; Calls: 1; Recordings: 2; Bytes: 9",
+    ],
     ["login_failed", { count: 1 }, "", ""],
     ["login_failed", { count: 3, addresses: 1 }, "Попыток: 3", "Attempts: 3"],
     [

@@ -1,0 +1,72 @@
+"""A child process that works on a store and is killed at a chosen step, as by `kill -9`.
+
+Steps are SQL statements, commits, the release of a connection after its commit, and deletions of
+files. `count_steps` runs the work to its end and returns their number.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Pool, event
+
+from fonoteka.core.config import StoreSection
+from store.database.store import Store
+
+Work = Callable[[Store], Coroutine[Any, Any, None]]
+"""A function of a module: the child imports it."""
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tests.support.dying"])
+
+
+async def count_steps(section: StoreSection, work: Work, folder: Path) -> int:
+    """Run the work to its end in a child; return the number of its steps."""
+    counted = folder / "steps"
+    assert await _child(section, work, 0, counted) == 0
+    return int(counted.read_text(encoding="ascii"))
+
+
+async def kill_at(step: int, section: StoreSection, work: Work, folder: Path) -> None:
+    """Run the work in a child that is killed after this step, counted from 1."""
+    assert await _child(section, work, step, folder / "steps") == -signal.SIGKILL
+
+
+async def _child(section: StoreSection, work: Work, step: int, counted: Path) -> int | None:
+    process = _CONTEXT.Process(target=_run, args=(section, work, step, counted))
+    process.start()
+    await asyncio.to_thread(process.join)
+    return process.exitcode
+
+
+def _run(section: StoreSection, work: Work, step: int, counted: Path) -> None:
+    done, unlink = 0, os.unlink
+
+    def count(*_: object) -> None:
+        nonlocal done
+        done += 1
+        if done == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted_unlink(path: Any, **options: Any) -> None:
+        unlink(path, **options)
+        count()
+
+    async def working() -> None:
+        store = await Store.open(section)
+        event.listen(Engine, "after_cursor_execute", count)
+        event.listen(Engine, "commit", count)
+        event.listen(Pool, "checkin", count)
+        os.unlink = counted_unlink
+        try:
+            await work(store)
+            counted.write_text(str(done), encoding="ascii")
+        finally:
+            os.unlink = unlink
+            await store.close()
+
+    asyncio.run(working())
