@@ -17,7 +17,7 @@ from store.provisioning.directory import version_of
 from store.retention.due import RetainedDomain, retained_domains
 from store.retention.run import Notify, Rest, delete_due, overdue_s, rest
 
-_EACH_S: Final = 60.0
+_EACH_S: Final = 10.0
 _NIGHT: Final = timedelta(hours=3)
 _COUNT_EACH: Final = timedelta(hours=1)  # a count reads the recordings of users with a period of their own
 

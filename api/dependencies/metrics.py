@@ -47,6 +47,12 @@ class Metrics:
         )
         self._deleted_bytes = Counter("fonoteka_retention_bytes", "Size of these recordings", registry=self.registry)
         self._deleted_calls = Counter("fonoteka_retention_calls", "Calls that were deleted by their age", registry=self.registry)
+        self._retention_lock = Histogram(
+            "fonoteka_retention_lock_seconds",
+            "For how long retention kept others from writing",
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 1),
+            registry=self.registry,
+        )
         self._overdue = Gauge(
             "fonoteka_retention_overdue_seconds", "For how long the oldest of what is due has been due", registry=self.registry
         )
@@ -69,8 +75,9 @@ class Metrics:
         """Count reports, recordings and commands of a PBX that were refused."""
         self._refused.labels(pbx, reason).inc(number)
 
-    def count_deleted(self, rule: Rule, amount: Amount) -> None:
-        """Count what retention deleted."""
+    def count_deleted(self, rule: Rule, amount: Amount, lock_s: float) -> None:
+        """Count what a transaction of retention deleted, and for how long it held the lock."""
+        self._retention_lock.observe(lock_s)
         self._deleted_recordings.inc(amount.recordings)
         self._deleted_bytes.inc(amount.size_bytes)
         if rule.key == CALLS:

@@ -34,7 +34,7 @@ from store.retention.expiry import HELD_COLUMNS, SEGMENTS_AT_A_TIME, without_hel
 from store.retention.removal import CALLS_AT_A_TIME
 from store.selection.retention_rule import audio_days, expired_before, has_expired, with_recorded_users
 
-_ROWS_AT_A_TIME: Final = 1000  # written in one transaction; a call of more rows is a batch of its own
+_ROWS_AT_A_TIME: Final = 500  # written in one transaction; a call of more rows is a batch of its own
 _Choice = Callable[[AsyncConnection, Sequence[Row[Any]]], Awaitable[list[Row[Any]]]]
 
 

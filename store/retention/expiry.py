@@ -44,7 +44,7 @@ from store.intake.write_calls import stored_calls, update_calls
 from store.intake.write_counters import update_counters
 from store.objects.copies import delete_copies
 
-SEGMENTS_AT_A_TIME: Final = 100  # of one transaction, so that no other writer waits long
+SEGMENTS_AT_A_TIME: Final = 50  # of one transaction, so that no other writer waits for 100 ms
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ from store.intake.facts import FACTS, facts_of_row
 from store.intake.write_counters import update_counters
 from store.retention.expiry import HELD_COLUMNS, SEGMENTS_AT_A_TIME, delete_marked, lock_domain, mark_expired, without_held
 
-CALLS_AT_A_TIME: Final = 100  # of one transaction, so that no other writer waits long
+CALLS_AT_A_TIME: Final = 50  # of one transaction, so that no other writer waits for 100 ms
 
 
 async def erase_calls(

@@ -6,13 +6,15 @@ of the first batch; later batches continue it, with the sums so far and the call
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 from typing import Any, Final
 
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audit.write import Actor, AuditWriter, NewEntry
 from store.database.store import Store
@@ -58,7 +60,9 @@ class Amount:
 
 
 Deleted = dict[Rule, Amount]
-Notify = Callable[[Rule, Amount], None]
+Notify = Callable[[Rule, Amount, float], None]
+"""Called after each batch, with the seconds for which its transaction held the lock."""
+
 Rest = Callable[[float], Awaitable[None]]
 """Called after each batch with its length in seconds."""
 
@@ -104,7 +108,7 @@ async def delete_due(
     now: datetime,
     *,
     domain_ids: Collection[int] | None = None,
-    notify: Notify = lambda _, __: None,
+    notify: Notify = lambda *_: None,
     rest: Rest = rest,
 ) -> Deleted:
     """Delete what is due, of some domains or of all, and what an earlier run left unfinished.
@@ -127,6 +131,7 @@ class _Run:
     """The deletion of what is due in a domain.
 
     By rule: the sums, the number of the audit's entry, the last call, and the sums of the batch.
+    `lock_s` is for how long the last transaction held the lock.
     """
 
     store: Store
@@ -138,13 +143,14 @@ class _Run:
     entries: dict[Rule, int] = field(default_factory=dict)
     last: dict[Rule, str] = field(default_factory=dict)
     batch: Deleted = field(default_factory=dict)
+    lock_s: float = 0
 
     async def delete_audio(self) -> None:
         """Delete the audio that is due."""
         async for rows in due_audio(self.store, self.domain, self.now):
             begun = perf_counter()
             rules = {row.id: _rule_of(self.domain, row) for row in rows}
-            async with self.store.writing() as connection:
+            async with self._writing() as connection:
                 expired = await mark_expired(connection, self.domain.id, list(rules), self.now)
                 writer = await AuditWriter.begin(connection, [self.domain.id])
                 for rule in dict.fromkeys(rules.values()):
@@ -159,7 +165,7 @@ class _Run:
         """Delete the calls that are due."""
         async for rows in due_calls(self.store, self.domain, self.now):
             begun = perf_counter()
-            async with self.store.writing() as connection:
+            async with self._writing() as connection:
                 removed = await remove_calls(connection, self.domain.id, [row.id for row in rows])
                 writer = await AuditWriter.begin(connection, [self.domain.id])
                 listed = sum(row.public_id in removed for row in rows)  # without calls that are merged into them
@@ -167,6 +173,13 @@ class _Run:
                 await writer.flush()
             self._notify()
             await self.rest(perf_counter() - begun)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        async with self.store.writing() as connection:
+            begun = perf_counter()
+            yield connection
+        self.lock_s = perf_counter() - begun
 
     def _amount(self, rule: Rule, expired: Expired) -> Amount:
         """Return what was expired, without a call that an earlier batch has counted."""
@@ -196,7 +209,7 @@ class _Run:
 
     def _notify(self) -> None:
         for rule, amount in self.batch.items():
-            self.notify(rule, amount)
+            self.notify(rule, amount, self.lock_s)
         self.batch = {}
 
 

@@ -113,7 +113,7 @@ def test_alerts_use_metrics_that_exist() -> None:
 
 @_EACH_LANGUAGE
 def test_events_of_the_log_exist(language: str) -> None:
-    parts = ("agent", "api", "mixer", "fonoteka")
+    parts = ("agent", "api", "mixer", "store", "fonoteka")
     sources = "\n".join(path.read_text(encoding="utf-8") for part in parts for path in (_ROOT / part).rglob("*.py"))
     text = _operators_guide(language)
     table = text[text.index("| `ami.up`") :].partition("\n\n")[0]

@@ -3,16 +3,22 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from zipfile import ZipFile
 
 import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from pydantic import TypeAdapter
 
+from fonoteka.core.call_report import CallReport, Reason
+from tests.data import seed
 from tests.data.seed import PASSWORD
 from tests.portal.browser import answered as listed
 from tests.portal.browser import log_in, rows
 from tests.portal.served import Served
 from tests.portal.test_looks import assert_suits_everybody, violations
+from tests.support import http
 
 
 def entries(page: Page) -> Locator:
@@ -87,6 +93,69 @@ def test_filters_are_in_the_address_and_back_undoes_them(reader: Page) -> None:
     expect(reader).to_have_url(re.compile("/audit.*from="))
     reader.get_by_role("button", name="Сбросить фильтры").first.click()
     expect(reader).not_to_have_url(re.compile("action="))
+
+
+def test_a_call_leads_to_its_entries_and_they_are_exported(admin: Page) -> None:
+    with listed(admin):
+        admin.get_by_role("button", name="С записью").click()
+    row = rows(admin).nth(3)
+    call = row.get_attribute("data-call") or ""
+    row.locator("td.src").click()
+    expect(admin.locator("tr.path .kept")).to_contain_text(re.compile(r"Запись хранится до \d\d\.\d\d\.\d{4}"))
+    row.locator("td.rec button").click()
+    admin.wait_for_function("() => document.querySelector('audio')?.currentTime > 0")
+    with answered(admin):
+        admin.get_by_role("link", name="Кто слушал").click()
+    expect(admin).to_have_url(re.compile(f"/audit.*call={call}"))
+    expect(entries(admin)).to_have_count(1)
+    expect(entries(admin).locator("td.what")).to_contain_text("Прослушивание")
+    expect(admin.locator(".chip")).to_contain_text(re.compile("Звонок: .+ → .+"))
+    with admin.expect_download() as saved:
+        admin.get_by_role("link", name="Выгрузить в CSV").click()
+    assert re.fullmatch(r"fonoteka-acme-audit-.*\.csv", saved.value.suggested_filename)
+    titles, listened = saved.value.path().read_text("utf-8-sig").splitlines()
+    assert titles.startswith('"Дата";"Время";"Логин"') and "Прослушивание" in listened and call in listened
+    with answered(admin):
+        admin.get_by_role("button", name="Показать записи обо всех звонках").click()
+    expect(admin).not_to_have_url(re.compile("call="))
+    expect(entries(admin).first.locator("td.subject")).to_contain_text("Журнал")  # the export itself
+    expect(entries(admin).first).to_contain_text("Выгрузка")
+
+
+@pytest.mark.expects_console_error("422")
+def test_the_data_of_an_outside_party_are_found_saved_and_erased(admin: Page, served: Served) -> None:
+    call = seed.but(seed.a_call(7007, datetime.now(UTC) - timedelta(minutes=1)), src="89137770077", segments=())
+    reported = http.put(
+        f"{served.address}/agent/v1/calls",
+        content=TypeAdapter(list[CallReport]).dump_json([seed.but(call, reason=Reason.USER_OFF)]),
+        headers={"Authorization": f"Bearer {seed.PBX_TOKEN}", "Content-Type": "application/json"},
+    )
+    reported.raise_for_status()
+    admin.get_by_role("link", name="Журнал").click()
+    seen(admin)
+    admin.get_by_role("button", name="Данные абонента").click()
+    dialog = admin.get_by_role("dialog", name="Данные абонента")
+    number = dialog.get_by_label("Номер телефона")
+    number.fill("Ромашка")
+    dialog.get_by_role("button", name="Найти").click()
+    expect(dialog.get_by_role("alert")).to_have_text("Это не номер внешнего абонента")
+    number.fill("8 913 777-00-77")
+    dialog.get_by_role("button", name="Найти").click()
+    expect(dialog.get_by_role("status")).to_contain_text("+79137770077")
+    expect(dialog.get_by_role("status")).to_contain_text("1 звонок, с записью: 0")
+    assert violations(admin) == []
+    with admin.expect_download() as saved:
+        dialog.get_by_role("link", name="Скачать всё (ZIP)").click()
+    with ZipFile(saved.value.path()) as archive:
+        assert archive.namelist() == ["calls.json", "journal.json"]
+    erase = dialog.get_by_role("button", name="Удалить навсегда: 1 звонок")
+    expect(erase).to_be_disabled()
+    dialog.get_by_label("Чтобы удалить, введите номер +79137770077").fill("+79137770077")
+    erase.click()
+    expect(dialog.get_by_role("status")).to_contain_text("Удалено: 1 звонок")
+    dialog.get_by_role("button", name="Закрыть").click()
+    expect(entries(admin).first).to_contain_text("Данные абонента удалены")
+    expect(entries(admin).first.locator("td.subject")).to_have_text("…77")
 
 
 def test_pages_follow_each_other(admin: Page, admin_token: str, served: Served) -> None:

@@ -141,7 +141,7 @@ export const en: Words = {
     copied: "Link copied",
     empty: "The path of this call was not stored",
     hidden: "Withheld number",
-    audit: "In the journal",
+    audit: "Who listened",
     andMore: (count) => `and ${count} more`,
     times: ["time", "times", "times"],
     outcome: { busy: "Busy", no_answer: "No answer", fail: "Could not be reached" },

@@ -141,7 +141,7 @@ export const ru = {
     copied: "Ссылка скопирована",
     empty: "Путь этого звонка не сохранился",
     hidden: "Номер скрыт",
-    audit: "В журнале",
+    audit: "Кто слушал",
     andMore: (count: number) => `и ещё ${count}`,
     times: ["раз", "раза", "раз"],
     outcome: { busy: "Занято", no_answer: "Нет ответа", fail: "Не удалось вызвать" },

@@ -10,18 +10,16 @@ from fonoteka.core.config import load
 from fonoteka.core.errors import ConfigurationError
 from store.objects.folder import folder_of
 
-RETENTION = "domain.retention_days"
-
 
 @pytest.mark.parametrize(
     ("part", "text", "keys"),
     [
-        ("api", "", [RETENTION]),
+        ("api", "", []),
         ("agent", "", []),
         ("mixer", "[pbx]\ncel_journal = '/var/log/cel.csv'", []),
         ("agent", "[pbx]\ncel_journal = '/var/log/cel.csv'", ["pbx.cel_journal"]),
-        ("api", "[store]\ns3_access_key = 'k3y'", [RETENTION, "store.s3_access_key"]),
-        ("api", "[store]\ns3_secret_key = 'k3y'", [RETENTION, "store.s3_secret_key"]),
+        ("api", "[store]\ns3_access_key = 'k3y'", ["store.s3_access_key"]),
+        ("api", "[store]\ns3_secret_key = 'k3y'", ["store.s3_secret_key"]),
     ],
 )
 def test_a_setting_without_effect_is_logged(tmp_path: Path, part: str, text: str, keys: list[str]) -> None:

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { AuditEntry } from "../../api/model";
 import { en } from "../../i18n/en";
 import { ru } from "../../i18n/ru";
-import { actionLabel, actorLabel, detailLabel } from "./labels";
+import { actionLabel, actorLabel, detailLabel, subjectLabel } from "./labels";
 import { en as enAudit, ru as ruAudit } from "./words";
 
 const entryWith = (action: string, detail: AuditEntry["detail"]): AuditEntry => ({
@@ -15,6 +15,23 @@ const entryWith = (action: string, detail: AuditEntry["detail"]): AuditEntry => 
   subject: "x",
   detail,
   call: null,
+});
+
+it.each([
+  ["system", "", "Сервер, автоматически"],
+  ["", "", "Оператор сервера"],
+  ["*", "*", "Неизвестные логины"],
+])("an entry of %s is shown as %s", (login, address, label) => {
+  const entry = { ...entryWith("calls_expired", {}), login, address, name: null };
+  expect(actorLabel(entry, ruAudit)).toBe(label);
+});
+
+it("a subject that is no call has a label", () => {
+  expect(["calls", "audit", "152"].map((subject) => subjectLabel(subject, enAudit))).toEqual([
+    "Calls",
+    "Journal",
+    "152",
+  ]);
 });
 
 describe("detailLabel", () => {
@@ -46,6 +63,12 @@ describe("detailLabel", () => {
       "0:00–0:05, 0:10–0:15, 0:20–0:25, 0:30–0:35, 0:40–0:45, … из 1:10",
       "0:00–0:05, 0:10–0:15, 0:20–0:25, 0:30–0:35, 0:40–0:45, … of 1:10",
     ],
+    [
+      "calls_expired",
+      { calls_retention_days: 30, calls: 2, ids: ["a", "b"] },
+      "Срок хранения звонков, дней: 30; Звонков: 2",
+      "Calls kept for, days: 30; Calls: 2",
+    ],
     ["listened", { peaks: true }, "Только график звука", "Only the waveform"],
     [
       "downloaded",
@@ -55,6 +78,12 @@ describe("detailLabel", () => {
     ],
     ["downloaded", { format: "mp3" }, "Формат: mp3", "Format: mp3"],
     ["listened", {}, "", ""],
+    [
+      "recordings_expired",
+      { retention_days: 30, calls: 1, recordings: 2, size_bytes: 9, ids: ["x"] },
+      "Срок хранения записей, дней: 30; Звонков: 1; Записей: 2; Байт: 9",
+      "Recordings kept for, days: 30; Calls: 1; Recordings: 2; Bytes: 9",
+    ],
     ["login_failed", { count: 1 }, "", ""],
     ["login_failed", { count: 3, addresses: 1 }, "Попыток: 3", "Attempts: 3"],
     [

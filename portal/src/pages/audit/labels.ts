@@ -6,6 +6,8 @@ import type { AuditWords } from "./words";
 
 /** The API's login and address of an entry that sums up many failed logins. */
 const many = "*";
+/** The API's login of an entry for what the server does by the clock. */
+const system = "system";
 /** Of more parts only the first ones are shown. */
 const maxParts = 5;
 
@@ -19,7 +21,7 @@ export function actionLabel(action: string, words: AuditWords): string {
 /** The label of the user who acted: the name, or the login as it was typed. */
 export function actorLabel(entry: AuditEntry, words: AuditWords): string {
   if (entry.login === many) return words.many;
-  if (entry.login === "system" && entry.address === "") return words.system;
+  if (entry.login === system && entry.name === null) return words.system;
   return entry.login === "" ? words.operator : (entry.name ?? entry.login);
 }
 
@@ -42,14 +44,22 @@ export function detailLabel(entry: AuditEntry, own: AuditWords, words: Words): s
     case "held":
     case "released":
       return typeof detail["note"] === "string" ? detail["note"] : "";
+    case "recordings_expired":
+    case "calls_expired":
+    case "subject_erased":
+      return fieldLabels(withoutCalls(detail), own, words);
     default:
       return fieldLabels(detail, own, words);
   }
 }
 
+/** The details without the ids of the calls, which may be thousands. */
+function withoutCalls(detail: Detail): Detail {
+  return Object.fromEntries(Object.entries(detail).filter(([key]) => key !== "ids"));
+}
+
 function fieldLabels(detail: Detail, own: AuditWords, words: Words): string {
   return Object.entries(detail)
-    .filter(([key]) => key !== "ids")
     .map(([key, value]) => fieldLabel(key, value, own, words))
     .join("; ");
 }

@@ -10,6 +10,7 @@ import {
   calledBackLabel,
   durationNow,
   hasAudio,
+  keptLabel,
   mutedMs,
   reasonLabel,
   recordingLabel,
@@ -36,6 +37,28 @@ describe("recordingLabel", () => {
 
   it("writes a reason in the middle of a sentence in lower case", () => {
     expect(reasonLabel("user_off", en)).toBe("recording is off");
+  });
+});
+
+describe("keptLabel", () => {
+  const until = "2026-05-28T09:00:00.000+07:00";
+
+  it.each([
+    [{ state: "ready", expires_at: until }, "Запись хранится до 28.05.2026"],
+    [{ state: "partial", reason: "disk_full", expires_at: until }, "Запись хранится до 28.05.2026"],
+    [{ state: "partial", reason: "retention", expires_at: until }, "Запись хранится до 28.05.2026"],
+    [{ state: "ready", held: true }, "Хранится бессрочно"],
+    [{ state: "expired", reason: "retention" }, "Запись удалена по сроку хранения"],
+    [{ state: "expired", reason: "retention", held: true }, "Запись удалена по сроку хранения"],
+    [{ state: "none", reason: "user_off" }, null],
+    [{ state: "recording" }, null],
+  ] as const)("%o: %s", (changes, label) => {
+    expect(keptLabel(recordingWith(changes), ru)).toBe(label);
+  });
+
+  it("is translated", () => {
+    const label = keptLabel(recordingWith({ expires_at: until }), en);
+    expect(label).toBe("The recording is kept until 28.05.2026");
   });
 });
 

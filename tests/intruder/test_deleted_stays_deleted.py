@@ -1,0 +1,124 @@
+"""What was deleted by its age: who sends what afterwards, and what becomes of it."""
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from fonoteka.core.call_report import CallReport, Reason, RecordingState
+from fonoteka.core.errors import RetentionEnded
+from fonoteka.core.naming import call_id
+from store.database.schema import domains
+from store.database.store import Store
+from store.intake.intake import upsert_calls
+from store.people.accounts import Pbx
+from store.queries.audio import audio_of
+from store.retention.run import delete_due
+from tests.api.conftest import Site, put_recording, report, ship
+from tests.data import seed
+from tests.store.test_intake import AUDIO, BEGIN, NOW, files, rows, scope_of, seen, take
+
+CALL = seed.a_call(1, BEGIN)
+OTHER_AUDIO = seed.tone(4000)
+
+
+def newer(**fields: Any) -> CallReport:
+    return seed.but(CALL, **{"revision": CALL.revision + 1000} | fields)
+
+
+async def no_rest(_: float) -> None:
+    """Go on at once."""
+
+
+async def expire(store: Store, *, calls: bool = False) -> None:
+    """Let the audio of all calls, or the calls, be older than their period, and delete them."""
+    periods = {"retention_days": 1} | ({"calls_retention_days": 1} if calls else {})
+    async with store.writing() as connection:
+        await connection.execute(update(domains).values(periods))
+    await delete_due(store, BEGIN + timedelta(days=2), rest=no_rest)
+
+
+AFTER_EXPIRY: list[tuple[str, CallReport]] = [
+    ("the same report", CALL),
+    ("a newer report", newer()),
+    ("the segment is awaited again", newer(ended_at=None)),
+    ("the segment is of another user", newer(segments=(seed.but(CALL.segments[0], user="421"),))),
+    ("a report without the segment", newer(segments=(), reason=Reason.USER_OFF)),
+]
+
+
+async def test_expired_audio_never_comes_back(store: Store, pbx: Pbx) -> None:
+    await take(store, pbx, CALL)
+    await expire(store)
+    for revision, (name, sent) in enumerate(AFTER_EXPIRY):
+        await upsert_calls(store, pbx, [seed.but(sent, revision=sent.revision + revision)])
+        for audio, length_ms in ((AUDIO, 5000), (OTHER_AUDIO, 4000)):
+            with pytest.raises(RetentionEnded):
+                await take(store, pbx, seed.but(CALL, revision=sent.revision), audio=audio, length_ms=length_ms)
+        shown = await seen(store, CALL)
+        assert shown is not None
+        assert (shown.recording.state, shown.recording.reason) == (RecordingState.EXPIRED, Reason.RETENTION), name
+    assert files(store) == []
+
+
+async def test_a_segment_that_moves_to_another_call_stays_expired(store: Store, pbx: Pbx) -> None:
+    """The call is merged into another one after its audio was deleted."""
+    other = seed.but(seed.a_call(2, BEGIN), segments=())
+    await take(store, pbx, CALL)
+    await expire(store)
+    both = seed.but(other, revision=other.revision + 1, segments=CALL.segments)
+    await upsert_calls(store, pbx, [other, newer(merged_into=other.linkedid, segments=(), reason=Reason.USER_OFF)])
+    await upsert_calls(store, pbx, [both])
+    with pytest.raises(RetentionEnded):
+        await take(store, pbx, both)
+    shown = await seen(store, other)
+    assert shown is not None and shown.recording.state is RecordingState.EXPIRED
+
+
+async def test_a_report_cannot_delete_audio(store: Store, pbx: Pbx) -> None:
+    """A PBX that says its segment has expired: the store knows better."""
+    await take(store, pbx, CALL)
+    await upsert_calls(store, pbx, [newer(segments=(seed.but(CALL.segments[0], reason=Reason.RETENTION),))])
+    await delete_due(store, NOW, rest=no_rest)
+    assert len(files(store)) == 2
+    assert len(await audio_of(store, await scope_of(store), call_id(CALL.pbx, CALL.linkedid))) == 1
+
+
+async def test_a_deleted_call_never_comes_back(store: Store, pbx: Pbx) -> None:
+    await take(store, pbx, CALL)
+    await expire(store, calls=True)
+    other_part = seed.but(seed.a_call(2, BEGIN), merged_into=CALL.linkedid, segments=())
+    taken = await upsert_calls(
+        store, pbx, [newer(), other_part, seed.a_call(3, NOW - timedelta(seconds=1))], now=BEGIN + timedelta(days=1)
+    )
+    assert [refusal.counted_as for refusal in taken.refusals] == ["retention"] * 2
+    assert [(receipt.refused is not None, receipt.retry) for receipt in taken.receipts] == [
+        (True, False),
+        (True, False),
+        (False, False),
+    ]
+    assert [change.public_id for change in taken.changes] == [call_id("pbx1", seed.a_call(3, NOW).linkedid)]
+    assert (await rows(store), files(store)) == ([1, 1, 1], [])
+
+
+async def test_what_the_api_answers_and_counts(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    """A PBX that gets 410 deletes its copy: `agent/shipping/shippers.py`."""
+    await ship(agent, CALL, 5000)
+    path = f"/api/calls/{call_id('pbx1', CALL.linkedid)}"
+    shown = (await admin.get(path)).json()["recording"]
+    assert shown["expires_at"] == "2027-05-21T23:43:42.123+07:00"
+    await expire(site.services.store)
+    shown = (await admin.get(path)).json()["recording"]
+    assert (shown["state"], shown["reason"], shown["expires_at"], shown["segments"]) == ("expired", "retention", None, [])
+    for part in ("audio", "audio?format=mp3", "peaks"):
+        assert (await admin.get(f"{path}/{part}")).status_code == 404
+    again = await put_recording(agent, seed.manifest_of(CALL, CALL.segments[0]), seed.mixed_of(AUDIO, 5000), AUDIO)
+    assert (again.status_code, again.json()["type"]) == (410, "/problems/retention-ended")
+    await expire(site.services.store, calls=True)
+    (receipt,) = (await report(agent, seed.but(newer(), started_at=BEGIN - timedelta(days=9)))).receipts
+    assert receipt.refused and not receipt.retry
+    assert (await admin.get(path)).status_code == 404
+    async with site.client() as anybody:
+        assert 'fonoteka_agent_refused_total{pbx="pbx1",reason="retention"} 2.0' in (await anybody.get("/metrics")).text

@@ -1,0 +1,99 @@
+"""An erasure is killed at any step: nothing is half deleted, and the same erasure completes it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from fonoteka.core.config import StoreSection
+from store.audit.chain import broken_links
+from store.audit.write import OPERATOR
+from store.database.counter_tables import group_counters, hour_counters
+from store.database.schema import audit, call_paths, calls, participants, segments
+from store.database.store import Store
+from store.intake.intake import upsert_calls
+from store.people.accounts import Pbx
+from store.retention import removal
+from store.subjects.erasure import erase_subject
+from tests.data import seed
+from tests.store.test_intake import NOW, files, scope_of, take
+from tests.store.test_retention import hold
+from tests.store.test_retention_kills import check_nothing_is_half_deleted, copy
+from tests.support.dying import count_steps, kill_at
+
+NUMBER = "+79131234567"
+CALLS = 7
+SEED = 27
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.long)])
+async def test_a_killed_erasure_is_completed_by_the_same_once_more(
+    store: Store, pbx: Pbx, section: StoreSection, tmp_path: Path, kills: int
+) -> None:
+    await fill(store, pbx)
+    await store.engine.dispose()  # PostgreSQL copies a database that nobody uses
+    whole = await copy(section, tmp_path / "whole")
+    steps = await count_steps(whole, erase, tmp_path)
+    expected = await state_of(whole)
+    assert len(expected["files"]) == 2 * 2, "of the held call and of the other party"
+    chance = Random(SEED)  # noqa: S311 (no secret)
+    for number in range(kills):
+        step = chance.randrange(1, steps + 1)
+        killed = await copy(section, tmp_path / str(number))
+        await kill_at(step, killed, erase, tmp_path)
+        try:
+            await check_nothing_is_half_deleted(killed)
+            await completed(killed)
+            assert await state_of(killed) == expected
+        except AssertionError as error:
+            raise AssertionError(f"killed at step {step} of {steps}") from error
+    print(f"{kills} kills of an erasure at steps 1 to {steps}: nothing half deleted, nothing left")
+
+
+async def fill(store: Store, pbx: Pbx) -> None:
+    """Calls of the party, of which one is held and one has a part; and a call of another party."""
+    made = [seed.a_call(number, NOW - timedelta(hours=number)) for number in range(1, CALLS + 1)]
+    for call in (*made, seed.but(seed.a_call(20, NOW - timedelta(days=1)), src="89139999999")):
+        await take(store, pbx, call)
+    part = seed.but(seed.a_call(90, NOW - timedelta(hours=2)), merged_into=made[2].linkedid, segments=())
+    await upsert_calls(store, pbx, [part])
+    await hold(store, made[4])
+
+
+async def erase(store: Store) -> None:
+    """Erase the calls of the party, two at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(removal, "SEGMENTS_AT_A_TIME", 2)
+        patch.setattr(removal, "CALLS_AT_A_TIME", 2)
+        await erase_subject(store, (await scope_of(store)).domain_id, NUMBER, by=OPERATOR, now=NOW)
+
+
+async def completed(section: StoreSection) -> None:
+    """The same erasure, by another process."""
+    store = await Store.open(section)
+    try:
+        await erase(store)
+    finally:
+        await store.close()
+
+
+async def state_of(section: StoreSection) -> Mapping[str, Any]:
+    """All that an erasure changes, and the calls that the journal says were erased."""
+    store = await Store.open(section)
+    try:
+        domain_id = (await scope_of(store)).domain_id
+        assert [link async for link in broken_links(store, domain_id)] == []
+        async with store.reading() as connection:
+            tables = {
+                table.name: sorted(map(str, (await connection.execute(select(table))).all()))
+                for table in (calls, call_paths, segments, participants, hour_counters, group_counters)
+            }
+            entries = await connection.execute(select(audit.c.detail).where(audit.c.action == "subject_erased"))
+            journal = sorted(name for row in entries for name in row.detail["ids"])
+        return tables | {"journal": journal, "files": [path.name for path in files(store)]}
+    finally:
+        await store.close()
