@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -31,7 +32,7 @@ The function returns True when no request waits for the file any longer.
 class _Conversion:
     """A file that is being made; `waiting` has its owner once for each waiting request."""
 
-    task: asyncio.Task[Path]
+    task: asyncio.Task[None]
     abandoned: Event
     waiting: list[Hashable] = field(default_factory=list)
 
@@ -54,20 +55,23 @@ class AudioCache:
         except OSError as error:
             raise ConfigurationError(f"the cache folder {str(self._root)!r} cannot be written: {error.strerror}") from error
 
-    async def find(self, key: str) -> Path | None:
-        """Return the file of a key, None if it is not cached."""
-        path = self._root / key
-        return path if await asyncio.to_thread(_used, path) else None
+    async def find(self, key: str) -> BufferedReader | None:
+        """Open the file of a key; None if it is not cached. The caller closes it."""
+        return await asyncio.to_thread(_opened, self._root / key)
 
-    async def get(self, key: str, make: Make, *, owner: Hashable) -> Path:
-        """Return the file of a key; make it if it is not cached.
+    async def get(self, key: str, make: Make, *, owner: Hashable) -> BufferedReader:
+        """Open the file of a key; make it if it is not cached. The caller closes it.
 
         Concurrent requests for one file make it once; if all of them are cancelled, so is the
         making. `key` must be safe as a file name. An exception of `make` is raised to every waiting
         request. Raises TooManyConversions if the owner waits for two other files.
         """
-        if path := await self.find(key):
-            return path
+        while (file := await self.find(key)) is None:  # deleted again before it was opened
+            await self._made(key, make, owner)
+        return file
+
+    async def _made(self, key: str, make: Make, owner: Hashable) -> None:
+        """Wait until the file of a key is made. Raises TooManyConversions."""
         conversion = self._conversions.get(key)
         others = sum(owner in other.waiting for other in self._conversions.values() if other is not conversion)
         if others >= _CONVERSIONS_OF_AN_OWNER:
@@ -78,7 +82,7 @@ class AudioCache:
             conversion = self._conversions[key] = _Conversion(task=task, abandoned=abandoned)
         conversion.waiting.append(owner)
         try:
-            return await asyncio.shield(conversion.task)
+            await asyncio.shield(conversion.task)
         finally:
             conversion.waiting.remove(owner)
             if not conversion.waiting:
@@ -87,19 +91,22 @@ class AudioCache:
             if self._conversions.get(key) is conversion and (conversion.task.done() or not conversion.waiting):
                 del self._conversions[key]
 
-    async def _make(self, path: Path, make: Make, abandoned: Event) -> Path:
+    async def _make(self, path: Path, make: Make, abandoned: Event) -> None:
         async with self._running.enter(None):
             await asyncio.to_thread(_publish, path, make, abandoned)
             await asyncio.to_thread(_trim, self._root, self._limit, keep=path)
-        return path
 
 
-def _used(path: Path) -> bool:
+def _opened(path: Path) -> BufferedReader | None:
     try:
-        os.utime(path, ns=(time.time_ns(), time.time_ns()))  # the kernel's own clock has steps of 4 ms
+        _use(path)
+        return path.open("rb")
     except FileNotFoundError:
-        return False
-    return True
+        return None
+
+
+def _use(path: Path) -> None:
+    os.utime(path, ns=(time.time_ns(), time.time_ns()))  # the kernel's own clock has steps of 4 ms
 
 
 def _publish(path: Path, make: Make, abandoned: Event) -> None:
@@ -107,7 +114,7 @@ def _publish(path: Path, make: Make, abandoned: Event) -> None:
     draft.touch(mode=0o600, exist_ok=False)  # else the codec makes it, readable by all users
     try:
         make(draft, abandoned.is_set)
-        _used(draft)
+        _use(draft)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from io import BufferedReader
 from typing import IO, Final
 from zoneinfo import ZoneInfo
 
@@ -84,17 +84,22 @@ class Archive:
 
     async def _open(self, parts: Sequence[StoredAudio]) -> tuple[IO[bytes], str]:
         """Return the open audio file of a call, and its extension. Raises StoreError."""
-        target = conversion(self.objects.path, parts, parts[0].format)
+        target = conversion(self.objects, parts, parts[0].format)
         if target.make is None:
-            return await asyncio.to_thread(_open_intact, self.objects.path(parts[0].object_key), parts[0].sha256), target.extension
+            return await self._open_intact(parts[0]), target.extension
         for part in parts:
-            (await asyncio.to_thread(_open_intact, self.objects.path(part.object_key), part.sha256)).close()
-        while True:
-            path = await self.cache.get(target.file, target.make, owner=self)
-            try:
-                return await asyncio.to_thread(path.open, "rb"), target.extension
-            except FileNotFoundError:  # deleted from the cache in between
-                continue
+            (await self._open_intact(part)).close()
+        return await self.cache.get(target.file, target.make, owner=self), target.extension
+
+    async def _open_intact(self, part: StoredAudio) -> IO[bytes]:
+        """Open an object and check its SHA-256. Raises ObjectMissing and ObjectDamaged."""
+        file = await self.objects.open(part.object_key)
+        try:
+            await asyncio.to_thread(_check, file, part)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     def _name(self, seen: SeenCall, extension: str) -> str:
         name = archived_name(seen.started_at.astimezone(self.zone), seen.src, seen.dst)
@@ -105,23 +110,15 @@ class Archive:
         return row(seen, self.zone, self.words)
 
 
-def _open_intact(path: Path, sha256: str) -> IO[bytes]:
-    """Open an object and check its SHA-256. Raises ObjectMissing and ObjectDamaged."""
+def _check(file: BufferedReader, part: StoredAudio) -> None:
+    """Check the SHA-256 of an open object, and go back to its beginning. Raises ObjectDamaged."""
     try:
-        file = path.open("rb")
-    except FileNotFoundError as error:
-        raise ObjectMissing(f"{path} does not exist") from error
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ObjectDamaged(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
-            file.seek(0)
-            return file
-    except OSError as error:
-        file.close()
-        raise ObjectDamaged(f"{path} cannot be read: {error.strerror}") from error
-    file.close()
-    raise ObjectDamaged(f"{path} is not the file that was stored: its SHA-256 differs")
+        raise ObjectDamaged(f"object {part.object_key} cannot be read: {error.strerror}") from error
+    if digest != part.sha256:
+        raise ObjectDamaged(f"object {part.object_key} is not the file that was stored: its SHA-256 differs")
+    file.seek(0)
 
 
 def _size(file: IO[bytes]) -> int:

@@ -11,14 +11,15 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from fonoteka.core.errors import ChecksumWrong, ConfigurationError, ObjectsFull, StoreError
+from fonoteka.core.errors import ChecksumWrong, ConfigurationError, ObjectDamaged, ObjectMissing, ObjectsFull, StoreError
 
 _INCOMING: Final = ".incoming"
 _ORPHANED_AFTER_S: Final = 24 * 3600
@@ -106,15 +107,24 @@ class ObjectFolder:
                 raise ChecksumWrong(f"the audio's SHA-256 or size is not what was announced ({sha256}, {size_bytes} bytes)")
             await asyncio.to_thread(_sync, file.fileno(), file.flush)
 
+    async def open(self, key: str) -> BufferedReader:
+        """Open the plain content of an object, to read and to seek; the caller closes it.
+
+        Raises ObjectMissing and ObjectDamaged; reading the file may raise ObjectDamaged too.
+        """
+        return await asyncio.to_thread(_open_file, self.path(key), key)
+
+    def opener(self, key: str) -> Callable[[], BufferedReader]:
+        """Return a function that opens an object as `open` does, for threads of this event loop."""
+        loop = asyncio.get_running_loop()
+        return lambda: asyncio.run_coroutine_threadsafe(self.open(key), loop).result()
+
     async def read(self, key: str) -> bytes:
-        """Read a small object. Raises StoreError if it does not exist."""
-        try:
-            return await asyncio.to_thread(self.path(key).read_bytes)
-        except OSError as error:
-            raise StoreError(f"object {key} cannot be read: {error.strerror}") from error
+        """Read a small object. Raises ObjectMissing and ObjectDamaged."""
+        return await asyncio.to_thread(_read_all, await self.open(key))
 
     async def delete(self, key: str) -> None:
-        """Delete an object. A missing object is no error."""
+        """Delete an object, after the index has forgotten it. A missing object is no error."""
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
 
 
@@ -133,6 +143,23 @@ def folder_of(objects: str) -> Path:
 
 def _new_file(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+
+
+def _open_file(path: Path, key: str) -> BufferedReader:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise ObjectMissing(f"object {key} does not exist") from error
+    except OSError as error:
+        raise ObjectDamaged(f"object {key} cannot be read: {error.strerror}") from error
+
+
+def _read_all(file: BufferedReader) -> bytes:
+    with file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise ObjectDamaged(f"an object cannot be read: {error.strerror}") from error
 
 
 def _sweep(folder: Path) -> None:
