@@ -1,13 +1,16 @@
 """Cache joined and converted audio.
 
 The cache is a bounded folder beside the objects: any file in it may be deleted at any time, and is
-made again on request.
+made again on request. Its files are encrypted under a key that only this process has: plain copies
+of encrypted recordings must not stay on the disk.
 """
 
 import asyncio
 import os
+import tempfile
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -16,8 +19,12 @@ from typing import Final
 from uuid import uuid4
 
 from api.limits.concurrency_limit import ConcurrencyLimit
-from fonoteka.core.errors import ConfigurationError, TooManyConversions
+from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing, TooManyConversions
+from store.encryption.data_key import DataKey, MemoryKey
+from store.encryption.encrypted_file import EncryptingWriter
+from store.objects.folder import open_plain
 
+_BLOCK_BYTES: Final = 1024 * 1024
 _CONVERSIONS: Final = 2
 _CONVERSIONS_OF_AN_OWNER: Final = 2
 
@@ -44,20 +51,30 @@ class AudioCache:
         self._root = root
         self._limit = limit_bytes
         self._conversions: dict[str, _Conversion] = {}
+        self._memory_key = MemoryKey()
         self._running = ConcurrencyLimit[None](_CONVERSIONS)
 
     def prepare(self) -> None:
-        """Make the folder and delete unfinished files. Raises ConfigurationError."""
+        """Make the folder, and empty it: nobody can read the files. Raises ConfigurationError."""
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for draft in self._root.glob(".*"):
-                draft.unlink()
+            for path in self._root.iterdir():
+                path.unlink()
         except OSError as error:
             raise ConfigurationError(f"the cache folder {str(self._root)!r} cannot be written: {error.strerror}") from error
 
     async def find(self, key: str) -> BufferedReader | None:
         """Open the file of a key; None if it is not cached. The caller closes it."""
-        return await asyncio.to_thread(_opened, self._root / key)
+        path = self._root / key
+        try:
+            file = await open_plain(path, key, self._memory_key)
+        except ObjectMissing:
+            return None
+        except ObjectDamaged:  # of another replica, say
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            return None
+        await asyncio.to_thread(_use, path)
+        return file
 
     async def get(self, key: str, make: Make, *, owner: Hashable) -> BufferedReader:
         """Open the file of a key; make it if it is not cached. The caller closes it.
@@ -93,31 +110,34 @@ class AudioCache:
 
     async def _make(self, path: Path, make: Make, abandoned: Event) -> None:
         async with self._running.enter(None):
-            await asyncio.to_thread(_publish, path, make, abandoned)
+            await asyncio.to_thread(_publish, path, make, abandoned, self._memory_key.key)
             await asyncio.to_thread(_trim, self._root, self._limit, keep=path)
 
 
-def _opened(path: Path) -> BufferedReader | None:
-    try:
-        _use(path)
-        return path.open("rb")
-    except FileNotFoundError:
-        return None
-
-
 def _use(path: Path) -> None:
-    os.utime(path, ns=(time.time_ns(), time.time_ns()))  # the kernel's own clock has steps of 4 ms
+    with suppress(FileNotFoundError):
+        os.utime(path, ns=(time.time_ns(), time.time_ns()))  # the kernel's own clock has steps of 4 ms
 
 
-def _publish(path: Path, make: Make, abandoned: Event) -> None:
-    draft = path.with_name(f".{uuid4().hex}{path.suffix}")
-    draft.touch(mode=0o600, exist_ok=False)  # else the codec makes it, readable by all users
+def _publish(path: Path, make: Make, abandoned: Event, key: DataKey) -> None:
+    draft = path.with_name(f".{uuid4().hex}")
     try:
-        make(draft, abandoned.is_set)
+        with tempfile.TemporaryFile(dir=path.parent) as plain, open(draft, "xb", opener=_private) as file:
+            # The file has no name but this one, so a crash leaves nothing that is plain.
+            make(Path(f"/proc/self/fd/{plain.fileno()}"), abandoned.is_set)
+            writer = EncryptingWriter(file, key, path.name)
+            plain.seek(0)
+            while block := plain.read(_BLOCK_BYTES):
+                writer.write(block)
+            writer.finish()
         _use(draft)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _trim(root: Path, limit_bytes: int, *, keep: Path) -> None:

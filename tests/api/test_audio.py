@@ -252,7 +252,7 @@ def test_peaks_lie_where_their_audio_is() -> None:
 
 
 async def test_the_cache_makes_each_file_once_and_stays_small(tmp_path: Path) -> None:
-    cache, made = AudioCache(tmp_path / "cache", limit_bytes=250), list[str]()
+    cache, made = AudioCache(tmp_path / "cache", limit_bytes=350), list[str]()
     cache.prepare()
 
     def make(draft: Path, _abandoned: Callable[[], bool]) -> None:
