@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, Select, delete, func, inspect, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError, IntakeDeferred, IntakeRefused, ObjectDamaged, StoreError
-from store.database.dialect import insert
+from store.database.dialect import engine_for, index_file, insert
 from store.database.schema import calls, domain_keys, domains, encryption, segments
 from store.encryption.data_key import KEY_BYTES, DataKey
 from store.encryption.master_key import LocalMasterKey, MasterKey, MasterKeySource
@@ -154,6 +156,24 @@ class DomainKeys:
         return self._master
 
 
+async def recorded_state(section: StoreSection) -> EncryptionState | None:
+    """Return the state in an index that is not opened as a store; None if it has none.
+
+    Raises ConfigurationError and StoreError.
+    """
+    engine = engine_for(section.database, create=False)
+    if (file := index_file(engine)) is not None and not file.exists():
+        return None
+    try:
+        async with engine.connect() as connection:
+            has_table = await connection.run_sync(lambda on: inspect(on).has_table(encryption.name))
+            return await read_state(connection) if has_table else None
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreError(f"store.database cannot be read: {getattr(error, 'orig', None) or error}") from error
+    finally:
+        await engine.dispose()
+
+
 async def read_state(connection: AsyncConnection, *, lock: bool = False) -> EncryptionState | None:
     """Return the state of encryption; with `lock` it stays until the transaction ends."""
     query = select(encryption)
@@ -178,17 +198,19 @@ async def check_current(connection: AsyncConnection, domain_id: int, key: DataKe
 async def destroy_keys(connection: AsyncConnection, domain_id: int) -> int:
     """Destroy all keys of a domain in the caller's transaction; return their number.
 
-    Its encrypted recordings can never be read again. Raises ConfigurationError, destroying nothing,
-    if calls with a recording are under legal hold.
+    Its encrypted recordings can never be read again. Raises ConfigurationError, so that the
+    transaction is rolled back, if calls are under legal hold.
     """
-    held = select(func.count(calls.c.id.distinct())).join(segments, segments.c.call_id == calls.c.id)
-    held = held.where(calls.c.domain_id == domain_id, calls.c.legal_hold, segments.c.key_version.is_not(None))
-    if count := (await connection.execute(held)).scalar_one():
+    of_domain = domain_keys.c.domain_id == domain_id
+    count = (await connection.execute(delete(domain_keys).where(of_domain))).rowcount
+    held = select(func.count()).select_from(calls).where(calls.c.domain_id == domain_id, calls.c.legal_hold)
+    if count and (number := (await connection.execute(held)).scalar_one()):
+        name = (await connection.execute(select(domains.c.name).where(domains.c.id == domain_id))).scalar()
         raise ConfigurationError(
-            f"a domain cannot be removed: {count} of its calls with recordings are under legal hold, "
-            "and its key would be destroyed; release them first, or leave the domain in the file"
+            f"domain {name!r} cannot be removed: {number} of its calls are under legal hold, and its key would be "
+            "destroyed; release them first, or leave the domain in the file"
         )
-    return int((await connection.execute(delete(domain_keys).where(domain_keys.c.domain_id == domain_id))).rowcount)
+    return count
 
 
 async def destroy_old_versions(connection: AsyncConnection, domain_id: int) -> bool:

@@ -19,11 +19,14 @@ from typing import BinaryIO, Final
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
+from fonoteka.core.atomic_file import sync_folder
 from fonoteka.core.errors import ChecksumWrong, ConfigurationError, ObjectDamaged, ObjectMissing, ObjectsFull, StoreError
 from store.encryption.data_key import DataKey, DataKeys
 from store.encryption.encrypted_file import HEADER_BYTES, EncryptingWriter, Header, decrypted, parse_header
+from store.objects.exchange import exchange
 
 _INCOMING: Final = ".incoming"
+_REPLACED: Final = "replaced-"  # drafts whose name an object that was replaced gets
 _ORPHANED_AFTER_S: Final = 24 * 3600
 _BLOCK_BYTES: Final = 1024 * 1024
 _PROBE_BYTES: Final = 4096  # a block, so that a full disk refuses it
@@ -111,15 +114,28 @@ class ObjectFolder:
         """
         if await asyncio.to_thread(_is_under, self.path(key), data_key):
             return
-        draft = self._incoming / uuid4().hex
+        draft = self._incoming / f"{_REPLACED}{uuid4().hex}"
         try:
             with await self.open(key) as source:
                 await asyncio.to_thread(_encrypt, source, draft, data_key, key, sha256)
-            await asyncio.to_thread(_publish, draft, self.path(key))
+            await asyncio.to_thread(exchange, draft, self.path(key))
+            await asyncio.to_thread(sync_folder, self.path(key).parent)
+        except FileNotFoundError as error:
+            raise ObjectMissing(f"object {key} was deleted meanwhile") from error
         except OSError as error:
             raise StoreError(f"object {key} cannot be written: {error}") from error
         finally:
             await asyncio.to_thread(draft.unlink, missing_ok=True)
+
+    @property
+    def lock_file(self) -> Path:
+        """The file that a process locks while it replaces objects."""
+        return self._incoming / "replacing"
+
+    def sweep_replaced(self) -> None:
+        """Delete what a killed `encrypt` has replaced. Only the owner of the lock may do it."""
+        for replaced in self._incoming.glob(f"{_REPLACED}*"):
+            replaced.unlink(missing_ok=True)
 
     async def open(self, key: str) -> BufferedReader:
         """Open the plain content of an object, to read and to seek; the caller closes it.
