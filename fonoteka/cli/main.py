@@ -19,7 +19,7 @@ import typer
 from fonoteka.cli.supervisor import die_with_supervisor
 from fonoteka.core import config
 from fonoteka.core import logging_setup as log
-from fonoteka.core.errors import ConfigurationError, FonotekaError
+from fonoteka.core.errors import ConfigurationError, FonotekaError, ObjectDamaged, ObjectMissing
 from fonoteka.core.unused_settings import unused_settings
 
 _log = structlog.get_logger()
@@ -335,12 +335,17 @@ def verify(
 
 
 @evidence_app.command("export")
-def evidence_export(call: str, file: Path, config: Config = None) -> None:
+def evidence_export(call: str, file: Path, config: Config = None) -> int:
     """Write a call with its recordings and its journal into FILE, a signed package."""
     from fonoteka.cli import evidence
 
     configuration, _ = _load(config)
-    print(asyncio.run(evidence.export(configuration, call, file)))
+    try:
+        print(asyncio.run(evidence.export(configuration, call, file)))
+    except (ObjectDamaged, ObjectMissing) as error:
+        print(f"fonoteka: {error}; see: fonoteka verify", file=sys.stderr)
+        return 1
+    return 0
 
 
 @evidence_app.command("verify")
