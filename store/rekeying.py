@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, true, update
 
 from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing
 from fonoteka.core.naming import peaks_key
@@ -89,11 +89,7 @@ async def encrypt_existing(store: Store, report: Report) -> int:
     """
     with _alone(store):
         await store.keys.begin()
-        failed = 0
-        for domain in await _present_domains(store):
-            if await _count(store, domain.id, segments.c.key_version.is_(None)):
-                failed += await _encrypt_domain(store, domain, report)
-        return failed
+        return sum([await _encrypt_domain(store, domain, report) for domain in await _present_domains(store)])
 
 
 async def rotate(store: Store, report: Report, *, old_keys_stay_s: float = OLD_KEYS_STAY_S) -> int:
@@ -104,13 +100,14 @@ async def rotate(store: Store, report: Report, *, old_keys_stay_s: float = OLD_K
     """
     with _alone(store):
         began_at = await _begin_rotation(store)
-        failed, rotated = 0, await _present_domains(store)
+        rotated = await _present_domains(store)
         for domain in rotated:
             await _new_version(store, domain.id, began_at)
-            failed += await _encrypt_domain(store, domain, report)
+            await _encrypt_domain(store, domain, report)
         await asyncio.sleep((began_at + timedelta(seconds=old_keys_stay_s) - datetime.now(UTC)).total_seconds())
+        failed = 0
         for domain in rotated:
-            failed += await _encrypt_domain(store, domain, report)  # stored meanwhile
+            failed += await _encrypt_domain(store, domain, report)  # stored meanwhile, or not readable
             async with store.writing() as connection:
                 await destroy_old_versions(connection, domain.id)
         async with store.writing() as connection:
@@ -149,7 +146,7 @@ async def _new_version(store: Store, domain_id: int, began_at: datetime) -> None
 async def _present_domains(store: Store) -> Sequence[Row[Any]]:
     query: Select[Any] = select(domains.c.id, domains.c.name).where(domains.c.removed_at.is_(None)).order_by(domains.c.id)
     async with store.reading() as connection:
-        return (await connection.execute(query)).all()
+        return list((await connection.execute(query)).all())
 
 
 async def _count(store: Store, domain_id: int, condition: ColumnElement[bool]) -> int:
@@ -166,8 +163,11 @@ def _stored(domain_id: int) -> Select[Any]:
 
 
 async def _encrypt_domain(store: Store, domain: Row[Any], report: Report) -> int:
-    """Encrypt the recordings of a domain that are not under its newest key; return the failures."""
-    key = await store.keys.current(domain.id)
+    """Encrypt the recordings of a domain that are not under its newest key; return the failures.
+
+    A domain without recordings gets no key.
+    """
+    key = await store.keys.current(domain.id) if await _count(store, domain.id, true()) else None
     if key is None or not (total := await _count(store, domain.id, other := _not_under(key))):
         return 0
     done = failed = after = 0

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given, settings
@@ -60,6 +61,11 @@ def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def in_blocks(file: BinaryIO, start: int, length: int, block: int) -> bytes:
+    file.seek(start)
+    return b"".join(iter(lambda: file.read(min(block, start + length - file.tell())), b""))
+
+
 @given(
     first=st.integers(0, SIZES[-1] + 10),
     length=st.integers(0, SIZES[-1] + 10),
@@ -75,9 +81,7 @@ def test_any_range_is_that_of_the_plain_content(long_file: Path, first: int, len
     with decrypted(file, header, KEY, NAME) as plain:
         assert plain.seek(0, 2) == len(content)
         for start in (first, again):
-            plain.seek(start)
-            parts = iter(lambda: plain.read(min(block, start + length - plain.tell())), b"")
-            assert b"".join(parts) == content[start : start + length]
+            assert in_blocks(plain, start, length, block) == content[start : start + length]
 
 
 def test_a_range_decrypts_the_chunks_that_it_touches(long_file: Path, tmp_path: Path) -> None:
