@@ -274,6 +274,7 @@ segments = Table(
     Column("key_version", Integer),  # of the domain's key; null: the object is not encrypted
     UniqueConstraint("pbx_id", "name"),
 )
+HAS_AUDIO: Final = segments.c.object_key.is_not(None)
 
 # Commands to recorders. A row is kept for a minute. Ids are never reused: an agent requests those
 # after its last.

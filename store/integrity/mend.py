@@ -17,7 +17,7 @@ from fonoteka.core.call_report import Reason
 from fonoteka.core.errors import ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import peaks_key
 from store.audit.write import OPERATOR, write_entry
-from store.database.schema import calls, domains, participants, segments
+from store.database.schema import HAS_AUDIO, calls, domains, participants, segments
 from store.database.store import Store
 from store.intake.call_backs import WrittenCall
 from store.intake.facts import AUDIBLE, facts_of_row
@@ -65,7 +65,7 @@ async def _mark_lost(store: Store, segment_id: int, now: datetime) -> str | None
     call under legal hold is not changed.
     """
     async with store.writing() as connection:
-        has_key = (segments.c.id == segment_id) & segments.c.object_key.is_not(None)
+        has_key = (segments.c.id == segment_id) & HAS_AUDIO
         if (lost := (await connection.execute(select(segments).where(has_key))).first()) is None:
             return None
         domain_id = select(calls.c.domain_id).where(calls.c.id == lost.call_id).scalar_subquery()
@@ -104,11 +104,13 @@ async def _assess_again(connection: AsyncConnection, call: Row[Any], zone: ZoneI
         await connection.run_sync(update_counters, written, {call.domain_id: zone})
 
 
-async def _remake_peaks(store: Store, segment_id: int, make_peaks: MakePeaks) -> str:
+async def _remake_peaks(store: Store, segment_id: int, make_peaks: MakePeaks) -> str | None:
     """Make the peaks of a segment from its audio. Raises ObjectMissing and ObjectDamaged."""
     query: Select[Any] = select(*segments.c, calls.c.domain_id).join(calls, calls.c.id == segments.c.call_id)
     async with store.reading() as connection:
-        row = (await connection.execute(query.where(segments.c.id == segment_id))).one()
+        row = (await connection.execute(query.where(segments.c.id == segment_id, HAS_AUDIO))).first()
+    if row is None:
+        return None
     audio, data_key = stored_audio(row), await store.keys.current(row.domain_id)
     with await opened_intact(store.objects, audio) as file:
         content = await asyncio.to_thread(make_peaks, file, audio)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Row, Select, func, or_, select
 
 from fonoteka.core.errors import ObjectDamaged, ObjectMissing, StoreError
-from store.database.schema import calls, domains, segments
+from store.database.schema import HAS_AUDIO, calls, domains, segments
 from store.database.store import Store
 from store.integrity.findings import Finding, Kind, Position, Step
 from store.integrity.intact import intact_peaks, opened_intact
@@ -17,7 +17,7 @@ _BATCH: Final = 50
 
 async def object_count(store: Store) -> int:
     """Return the number of segments with audio."""
-    query = select(func.count()).select_from(segments).where(segments.c.object_key.is_not(None))
+    query = select(func.count()).select_from(segments).where(HAS_AUDIO)
     async with store.reading() as connection:
         return (await connection.execute(query)).scalar_one()
 
@@ -44,7 +44,7 @@ def _with_audio() -> Select[Any]:
     query = select(*columns).join(calls, calls.c.id == segments.c.call_id).join(domains, domains.c.id == calls.c.domain_id)
     # The removal of a domain destroys its keys: nobody can read its encrypted recordings.
     is_readable = or_(domains.c.removed_at.is_(None), segments.c.key_version.is_(None))
-    return query.where(segments.c.object_key.is_not(None), is_readable)
+    return query.where(HAS_AUDIO, is_readable)
 
 
 async def _rows(store: Store, query: Select[Any]) -> list[Row[Any]]:
