@@ -1,22 +1,30 @@
 """Cache joined and converted audio.
 
 The cache is a bounded folder beside the objects: any file in it may be deleted at any time, and is
-made again on request.
+made again on request. Its files are encrypted under a key that only this process has: plain copies
+of encrypted recordings must not stay on the disk.
 """
 
 import asyncio
 import os
+import tempfile
 import time
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from threading import Event
 from typing import Final
 from uuid import uuid4
 
 from api.limits.concurrency_limit import ConcurrencyLimit
-from fonoteka.core.errors import ConfigurationError, ObjectMissing, TooManyConversions
+from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing, TooManyConversions
+from store.encryption.data_key import DataKey, MemoryKey
+from store.encryption.encrypted_file import EncryptingWriter
+from store.objects.folder import open_plain
 
+_BLOCK_BYTES: Final = 1024 * 1024
 _CONVERSIONS: Final = 2
 _CONVERSIONS_OF_AN_OWNER: Final = 2
 
@@ -31,7 +39,7 @@ The function returns True when no request waits for the file any longer.
 class _Conversion:
     """A file that is being made; `waiting` has its owner once for each waiting request."""
 
-    task: asyncio.Task[Path]
+    task: asyncio.Task[None]
     abandoned: Event
     waiting: list[Hashable] = field(default_factory=list)
 
@@ -43,32 +51,45 @@ class AudioCache:
         self._root = root
         self._limit = limit_bytes
         self._conversions: dict[str, _Conversion] = {}
+        self._memory_key = MemoryKey()
         self._running = ConcurrencyLimit[None](_CONVERSIONS)
 
     def prepare(self) -> None:
-        """Make the folder and delete unfinished files. Raises ConfigurationError."""
+        """Make the folder, and empty it: nobody can read the files. Raises ConfigurationError."""
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for draft in self._root.glob(".*"):
-                draft.unlink()
+            for path in self._root.iterdir():
+                path.unlink()
         except OSError as error:
             raise ConfigurationError(f"the cache folder {str(self._root)!r} cannot be written: {error.strerror}") from error
 
-    async def find(self, key: str) -> Path | None:
-        """Return the file of a key, None if it is not cached."""
+    async def find(self, key: str) -> BufferedReader | None:
+        """Open the file of a key; None if it is not cached. The caller closes it."""
         path = self._root / key
-        return path if await asyncio.to_thread(_used, path) else None
+        try:
+            file = await open_plain(path, key, self._memory_key)
+        except ObjectMissing:
+            return None
+        except ObjectDamaged:  # of another replica, say
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            return None
+        await asyncio.to_thread(_use, path)
+        return file
 
-    async def get(self, key: str, make: Make, *, owner: Hashable, sources: Sequence[Path] = ()) -> Path:
-        """Return the file of a key; make it if it is not cached.
+    async def get(self, key: str, make: Make, *, owner: Hashable, sources: Sequence[Path] = ()) -> BufferedReader:
+        """Open the file of a key; make it if it is not cached. The caller closes it.
 
         Concurrent requests for one file make it once; if all of them are cancelled, so is the
         making. `key` must be safe as a file name. An exception of `make` is raised to every waiting
         request. Raises TooManyConversions if the owner waits for two other files, and ObjectMissing
         if one of the sources was deleted meanwhile: the file is not kept then.
         """
-        if path := await self.find(key):
-            return path
+        while (file := await self.find(key)) is None:  # deleted again before it was opened
+            await self._made(key, make, owner, sources)
+        return file
+
+    async def _made(self, key: str, make: Make, owner: Hashable, sources: Sequence[Path]) -> None:
+        """Wait until the file of a key is made. Raises TooManyConversions and ObjectMissing."""
         conversion = self._conversions.get(key)
         others = sum(owner in other.waiting for other in self._conversions.values() if other is not conversion)
         if others >= _CONVERSIONS_OF_AN_OWNER:
@@ -79,7 +100,7 @@ class AudioCache:
             conversion = self._conversions[key] = _Conversion(task=task, abandoned=abandoned)
         conversion.waiting.append(owner)
         try:
-            return await asyncio.shield(conversion.task)
+            await asyncio.shield(conversion.task)
         finally:
             conversion.waiting.remove(owner)
             if not conversion.waiting:
@@ -88,28 +109,30 @@ class AudioCache:
             if self._conversions.get(key) is conversion and (conversion.task.done() or not conversion.waiting):
                 del self._conversions[key]
 
-    async def _make(self, path: Path, make: Make, abandoned: Event, sources: Sequence[Path]) -> Path:
+    async def _make(self, path: Path, make: Make, abandoned: Event, sources: Sequence[Path]) -> None:
         async with self._running.enter(None):
-            await asyncio.to_thread(_publish, path, make, abandoned)
+            await asyncio.to_thread(_publish, path, make, abandoned, self._memory_key.key)
             await asyncio.to_thread(_check_sources, path, sources)
             await asyncio.to_thread(_trim, self._root, self._limit, keep=path)
-        return path
 
 
-def _used(path: Path) -> bool:
-    try:
+def _use(path: Path) -> None:
+    with suppress(FileNotFoundError):
         os.utime(path, ns=(time.time_ns(), time.time_ns()))  # the kernel's own clock has steps of 4 ms
-    except FileNotFoundError:
-        return False
-    return True
 
 
-def _publish(path: Path, make: Make, abandoned: Event) -> None:
-    draft = path.with_name(f".{uuid4().hex}{path.suffix}")
-    draft.touch(mode=0o600, exist_ok=False)  # else the codec makes it, readable by all users
+def _publish(path: Path, make: Make, abandoned: Event, key: DataKey) -> None:
+    draft = path.with_name(f".{uuid4().hex}")
     try:
-        make(draft, abandoned.is_set)
-        _used(draft)
+        with tempfile.TemporaryFile(dir=path.parent) as plain, open(draft, "xb", opener=_private) as file:
+            # The file has no name but this one, so a crash leaves nothing that is plain.
+            make(Path(f"/proc/self/fd/{plain.fileno()}"), abandoned.is_set)
+            writer = EncryptingWriter(file, key, path.name)
+            plain.seek(0)
+            while block := plain.read(_BLOCK_BYTES):
+                writer.write(block)
+            writer.finish()
+        _use(draft)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -120,6 +143,10 @@ def _check_sources(path: Path, sources: Sequence[Path]) -> None:
     if missing := [source for source in sources if not source.exists()]:
         path.unlink(missing_ok=True)
         raise ObjectMissing(f"{missing[0]} does not exist")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _trim(root: Path, limit_bytes: int, *, keep: Path) -> None:

@@ -1,7 +1,7 @@
 """Decide how the recordings of a call become one file: as stored, or joined and converted."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from api.audio.cache import Make
 from api.audio.join import Source, write_joined
 from fonoteka.core.manifest import AudioFormat, Layout
 from store.objects.copies import copy_name
+from store.objects.folder import ObjectFolder
 from store.queries.audio import StoredAudio
 
 EXTENSIONS: Final = {AudioFormat.OPUS: "ogg", AudioFormat.MP3: "mp3", AudioFormat.FLAC: "flac", AudioFormat.WAV: "wav"}
@@ -36,14 +37,16 @@ class Conversion:
         return copy_name(self.call, self.key, self.extension)
 
 
-def conversion(call: str, path_of: Callable[[str], Path], parts: Sequence[StoredAudio], target: AudioFormat) -> Conversion:
-    """Return how the parts of a call become one file; `path_of` gives the path of an object key."""
+def conversion(call: str, objects: ObjectFolder, parts: Sequence[StoredAudio], target: AudioFormat) -> Conversion:
+    """Return how the parts of a call become one file."""
     extension = EXTENSIONS[target]
     if len(parts) == 1 and parts[0].format is target:
         return Conversion(call=call, key=parts[0].sha256, make=None, extension=extension)
-    sources = [Source(path=path_of(part.object_key), format=part.format, duration_ms=part.duration_ms) for part in parts]
+    sources = [Source(open=objects.opener(part.object_key), format=part.format, duration_ms=part.duration_ms) for part in parts]
     key = hashlib.sha256(" ".join([target, *(part.sha256 for part in parts)]).encode()).hexdigest()
     layout = Layout.STEREO if any(part.layout is Layout.STEREO for part in parts) else Layout.MONO
     rate_hz = max(part.rate_hz for part in parts)
     make = partial(write_joined, sources, audio_format=target, layout=layout, rate_hz=rate_hz)
-    return Conversion(call=call, key=key, make=make, extension=extension, sources=tuple(source.path for source in sources))
+    return Conversion(
+        call=call, key=key, make=make, extension=extension, sources=tuple(objects.path(part.object_key) for part in parts)
+    )

@@ -1,10 +1,14 @@
 """Send a file of audio; each part is announced before its first byte is sent."""
 
+import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from io import BufferedReader
 from typing import Final
 
+import anyio
 from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
@@ -24,20 +28,41 @@ An exception ends the answer: before the first part it is answered as a problem.
 class HeardFile(FileResponse):
     """A file, or the range of it that the request wants.
 
-    The parts are those of the answer that is really sent, however its range was asked for.
+    The parts are those of the answer that is really sent, however its range was asked for. The file
+    is closed with the answer.
     """
 
     def __init__(
-        self, path: Path, announce: Announce, *, headers: Mapping[str, str], media_type: str, filename: str | None = None
+        self, file: BufferedReader, announce: Announce, *, headers: Mapping[str, str], media_type: str, filename: str | None = None
     ) -> None:
-        super().__init__(path, headers=headers, media_type=media_type, filename=filename)
-        self._announce = announce
+        super().__init__("", headers=headers, media_type=media_type, filename=filename, stat_result=_status(file))
+        self._file, self._announce = file, announce
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file. A HEAD request gets none of it, so nothing is announced."""
         if scope["method"] != "HEAD":
             send = _Announcing(send, self._announce)
-        await super().__call__(scope, receive, send)
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[anyio.AsyncFile[bytes]]:
+        """Yield the open file: a path would give an encrypted file as it is on the disk."""
+        yield anyio.wrap_file(self._file)
+
+
+def _status(file: BufferedReader) -> os.stat_result:
+    """Return the status of a file, with the size of its plain content."""
+    status = list(os.fstat(file.fileno()))
+    status[stat.ST_SIZE] = size_of(file)
+    return os.stat_result(status)
+
+
+def size_of(file: BufferedReader) -> int:
+    """Return the size of a file's plain content; the file is at its beginning then."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
 
 
 class _Announcing:

@@ -8,6 +8,7 @@ offsets of the segments would be wrong (RFC 7845, 4.2 and 4.4).
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BufferedReader
 from pathlib import Path
 from typing import Final, cast
 
@@ -37,7 +38,7 @@ Samples = np.ndarray[tuple[int, int], np.dtype[np.int16]]
 class Source:
     """A stored recording, and the format and length in the index. The file is not trusted."""
 
-    path: Path
+    open: Callable[[], BufferedReader]
     format: AudioFormat
     duration_ms: int
 
@@ -97,9 +98,9 @@ def _decoded(source: Source, layout: Layout, rate: int) -> Iterator[av.AudioFram
     """
     resampler = av.AudioResampler(format="s16", layout=layout.value, rate=rate)
     seconds, written = 0.0, 0
-    with av.open(str(source.path), format=_CONTAINERS[source.format]) as container:
+    with source.open() as file, av.open(file, "r", format=_CONTAINERS[source.format]) as container:
         if [stream.codec_context.codec.canonical_name for stream in container.streams] != [_CODECS[source.format]]:
-            raise StoreError(f"{source.path.name} is not in the format {source.format}")
+            raise StoreError(f"a recording is not in the format {source.format}")
         for frame in container.decode(audio=0):
             seconds += frame.samples / frame.sample_rate
             if seconds > source.duration_ms / 1000 + _DURATION_TOLERANCE_S:
@@ -108,7 +109,7 @@ def _decoded(source: Source, layout: Layout, rate: int) -> Iterator[av.AudioFram
                 written += block.samples
                 yield block
     if not seconds:
-        raise StoreError(f"{source.path.name} has no sound")
+        raise StoreError("a recording has no sound")
     # The resampler holds back a few samples, and its output may differ by one sample.
     channels = 2 if layout is Layout.STEREO else 1
     held_back = [cast(Samples, block.to_ndarray()) for block in resampler.resample(None)]

@@ -22,7 +22,7 @@ from api.exports.csv_format import line, titles
 from api.exports.labels import Words
 from fonoteka.core.errors import ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import archived_name
-from store.integrity.intact import check_audio, opened_intact
+from store.integrity.intact import opened_intact
 from store.objects.folder import ObjectFolder
 from store.queries.audio import StoredAudio
 from store.queries.calls import SeenCall
@@ -86,17 +86,12 @@ class Archive:
 
     async def _open(self, seen: SeenCall, parts: Sequence[StoredAudio]) -> tuple[IO[bytes], str]:
         """Return the open audio file of a call, and its extension. Raises StoreError."""
-        target = conversion(seen.public_id, self.objects.path, parts, parts[0].format)
+        target = conversion(seen.public_id, self.objects, parts, parts[0].format)
         if target.make is None:
-            return await asyncio.to_thread(opened_intact, self.objects, parts[0]), target.extension
+            return await opened_intact(self.objects, parts[0]), target.extension
         for part in parts:
-            await asyncio.to_thread(check_audio, self.objects, part)
-        while True:
-            path = await self.cache.get(target.file, target.make, owner=self, sources=target.sources)
-            try:
-                return await asyncio.to_thread(path.open, "rb"), target.extension
-            except FileNotFoundError:  # deleted from the cache in between
-                continue
+            (await opened_intact(self.objects, part)).close()
+        return await self.cache.get(target.file, target.make, owner=self, sources=target.sources), target.extension
 
     def _name(self, seen: SeenCall, extension: str) -> str:
         name = archived_name(seen.started_at.astimezone(self.zone), seen.src, seen.dst)

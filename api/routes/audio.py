@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
+from io import BufferedReader
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 
 from api.audio.conversion import EXTENSIONS, Conversion, conversion
-from api.audio.heard_file import Announce, HeardFile
+from api.audio.heard_file import Announce, HeardFile, size_of
 from api.audit.trail import AuditEvent
 from api.dependencies.access import CurrentAccount
 from api.dependencies.damage import DamageReports
@@ -22,7 +22,7 @@ from api.dependencies.services import Services, Shared
 from api.http.client_disconnect import cancel_on_disconnect
 from api.http.problems import NOT_FOUND, Problem, Responses, not_found
 from api.schemas import models
-from fonoteka.core.errors import StoreError, TooManyConversions
+from fonoteka.core.errors import TooManyConversions
 from fonoteka.core.manifest import AudioFormat
 from fonoteka.core.naming import safe
 from store.people.accounts import Account
@@ -80,7 +80,7 @@ async def get_audio(
         raise not_found()
     await DamageReports(request=request, account=account, services=services).check(id, parts)
     target = AudioFormat(format) if format else parts[0].format
-    plan = conversion(id, services.store.objects.path, parts, target)
+    plan = conversion(id, services.store.objects, parts, target)
     tag = f'"{plan.key}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     detail = {"of_ms": sum(part.duration_ms for part in parts)} | ({"format": str(target)} if format else {})
@@ -89,14 +89,16 @@ async def get_audio(
     if request.headers.get("if-none-match") == tag:
         await announce(0, 1, 1)  # played again from the browser's cache
         return Response(status_code=304, headers=headers)
-    path = await _file(request, services, account, plan, parts[0].object_key)
-    if path is None:
+    file = await _file(request, services, account, plan, parts[0].object_key)
+    if file is None:
         return _length_unknown(headers, MEDIA_TYPES[target])
-    if not path.is_file():  # deleted since the check, or from the cache
-        raise StoreError(f"the audio of call {id} is gone: {path}")
-    _check_range(request, path.stat().st_size)
+    try:
+        _check_range(request, size_of(file))
+    except Problem:
+        file.close()
+        raise
     name = file_name(seen, ZoneInfo(account.timezone), target) if download else None
-    return HeardFile(path, announce, headers=headers, media_type=MEDIA_TYPES[target], filename=name)
+    return HeardFile(file, announce, headers=headers, media_type=MEDIA_TYPES[target], filename=name)
 
 
 def _announcement(services: Services, event: AuditEvent) -> Announce:
@@ -118,13 +120,13 @@ def file_name(seen: SeenCall, zone: ZoneInfo, audio_format: AudioFormat) -> str:
     return f"{seen.started_at.astimezone(zone):%Y-%m-%d_%H-%M-%S}_{safe(seen.src)}_{safe(seen.dst)}.{EXTENSIONS[audio_format]}"
 
 
-async def _file(request: Request, services: Services, account: Account, plan: Conversion, object_key: str) -> Path | None:
+async def _file(request: Request, services: Services, account: Account, plan: Conversion, object_key: str) -> BufferedReader | None:
     """Return the file; convert it, but for HEAD return None if it is not converted.
 
     The conversion is cancelled if the client disconnects. Raises Problem 429.
     """
     if plan.make is None:
-        return services.store.objects.path(object_key)
+        return await services.store.objects.open(object_key)
     if request.method == "HEAD":
         return await services.audio.find(plan.file)
     try:

@@ -19,6 +19,7 @@ from api.http.problems import NOT_FOUND, invalid, not_found
 from api.presenters.call import call, call_with_path
 from api.schemas import models
 from fonoteka.core.errors import ObjectDamaged
+from store.integrity.intact import intact_peaks
 from store.queries.audio import StoredAudio, audio_of
 from store.queries.calls import call_of, page_of_calls, path_of
 from store.selection.selection import Sort
@@ -84,7 +85,7 @@ async def get_peaks(id: str, account: CurrentAccount, request: Request, services
 
 async def _peaks(services: Services, part: StoredAudio) -> SegmentPeaks:
     """Read the peaks of a segment. Raises ObjectMissing and ObjectDamaged."""
-    content = await services.intact.peaks(part)
+    content = await intact_peaks(services.store.objects, part)
     try:
         return SegmentPeaks(peaks=StoredPeaks.model_validate_json(content), duration_ms=part.duration_ms)
     except ValidationError as error:

@@ -19,18 +19,20 @@ import typer
 from fonoteka.cli.supervisor import die_with_supervisor
 from fonoteka.core import config
 from fonoteka.core import logging_setup as log
-from fonoteka.core.errors import ConfigurationError, FonotekaError
+from fonoteka.core.errors import ConfigurationError, FonotekaError, ObjectDamaged, ObjectMissing
 from fonoteka.core.unused_settings import unused_settings
 
 _log = structlog.get_logger()
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 pbx_app = typer.Typer(no_args_is_help=True, help="The PBXs whose agents may ship to this installation.")
 evidence_app = typer.Typer(no_args_is_help=True, help="Calls as signed packages.")
+keys_app = typer.Typer(no_args_is_help=True, help="The keys of encrypted recordings.")
 user_app = typer.Typer(no_args_is_help=True, help="The users who log in.")
 app.add_typer(pbx_app, name="pbx")
 app.add_typer(user_app, name="user")
 subject_app = typer.Typer(no_args_is_help=True, help="The rights of an outside party: what is kept of its number.")
 app.add_typer(subject_app, name="subject")
+app.add_typer(keys_app, name="keys")
 app.add_typer(evidence_app, name="evidence")
 
 DEFAULT_FILE = Path("fonoteka.toml")
@@ -321,6 +323,48 @@ def subject_erase(
     return 0 if erased == len(found.erasable) else 1
 
 
+@keys_app.command("show")
+def keys_show(
+    config: Config = None,
+    recovery: Annotated[bool, typer.Option("--recovery", help="Print the master key, for its backup.")] = False,
+    confirm: Annotated[bool, typer.Option("--confirm", help="With --recovery: the backup is made; ask nothing.")] = False,
+) -> None:
+    """Print whether recordings are encrypted, under which keys, and how many are plain."""
+    from fonoteka.cli import keys
+
+    configuration, _ = _load(config)
+    if confirm and not recovery:
+        raise ConfigurationError("--confirm goes with --recovery")
+    asyncio.run(keys.show_recovery(configuration, confirm=confirm) if recovery else keys.show(configuration))
+
+
+@keys_app.command("encrypt-existing")
+def keys_encrypt_existing(config: Config = None) -> int:
+    """Encrypt what is plain, and new recordings from now on. Run it again after a kill."""
+    from fonoteka.cli import keys
+
+    configuration, _ = _load(config)
+    return asyncio.run(keys.encrypt_existing(configuration))
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    config: Config = None,
+    master: Annotated[bool, typer.Option("--master", help="Replace the master key alone: recordings stay as they are.")] = False,
+) -> int:
+    """Give each domain a new key, encrypt its recordings again, destroy the old keys.
+
+    Run it again after a kill.
+    """
+    from fonoteka.cli import keys
+
+    configuration, _ = _load(config)
+    if master:
+        asyncio.run(keys.replace_master_key(configuration))
+        return 0
+    return asyncio.run(keys.rotate(configuration))
+
+
 @app.command()
 def doctor(
     config: Config = None,
@@ -365,12 +409,17 @@ def verify(
 
 
 @evidence_app.command("export")
-def evidence_export(call: str, file: Path, config: Config = None) -> None:
+def evidence_export(call: str, file: Path, config: Config = None) -> int:
     """Write a call with its recordings and its journal into FILE, a signed package."""
     from fonoteka.cli import evidence
 
     configuration, _ = _load(config)
-    print(asyncio.run(evidence.export(configuration, call, file)))
+    try:
+        print(asyncio.run(evidence.export(configuration, call, file)))
+    except (ObjectDamaged, ObjectMissing) as error:
+        print(f"fonoteka: {error}; see: fonoteka verify", file=sys.stderr)
+        return 1
+    return 0
 
 
 @evidence_app.command("verify")

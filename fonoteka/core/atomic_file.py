@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
+from uuid import uuid4
 
 # Recordings are private: readable for the group (Asterisk, agent and mixer may be different users
 # of one group), never for other users.
@@ -47,6 +48,24 @@ def drafted(path: Path, draft: Path, *, sync: bool) -> Iterator[BinaryIO]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def create_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read, complete and durable; an existing one stays.
+
+    Of several writers, in several processes, the first one wins. Raises OSError.
+    """
+    draft = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with os.fdopen(os.open(draft, _NEW, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        sync_folder(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

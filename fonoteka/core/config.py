@@ -96,7 +96,9 @@ class MixerSection(_Section):
 class StoreSection(_Section):
     """The index and the objects.
 
-    `audit_key` signs the audit's heads; default: beside the objects.
+    `audit_key` signs the audit's heads; default: beside the objects. `master_key` (base64), or the
+    file `master_key_file`, protects the keys of encrypted recordings; the file is made at the first
+    start, by default `master.key` beside the folder of objects.
     """
 
     database: str = Field(default=f"sqlite:///{DATA_FOLDER}/fonoteka.db", repr=False)  # may hold a password
@@ -104,6 +106,14 @@ class StoreSection(_Section):
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
     audit_key: Path | None = None
+    master_key: SecretStr | None = None
+    master_key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_master_key(self) -> "StoreSection":
+        if self.master_key is not None and self.master_key_file is not None:
+            raise ValueError("set master_key or master_key_file, not both")
+        return self
 
 
 class ApiSection(_Section):
@@ -172,6 +182,7 @@ _SECTIONS: Final[dict[str, type[_Section]]] = {
     "mail": MailSection,
 }
 _LISTS: Final = {("pbx", "trunks"), ("api", "forwarded_allow_ips"), ("mail", "support")}
+_MADE_HERE: Final = {("store", "master_key")}  # the store reads the file, and makes it if it is missing
 _SECRETS: Final = {
     (section, key)
     for section, shape in _SECTIONS.items()
@@ -219,7 +230,7 @@ def _from_environment(tree: dict[str, Any], sources: dict[tuple[str, str], str],
 
 
 def _secrets_from_files(tree: dict[str, Any], path: Path | None) -> None:
-    for section, key in _SECRETS:
+    for section, key in _SECRETS - _MADE_HERE:
         inside = tree.get(section)
         if not isinstance(inside, dict) or f"{key}_file" not in inside:
             continue

@@ -5,16 +5,15 @@ log may be on another machine, and a line of the log proves that this installati
 """
 
 import base64
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from fonoteka.core.atomic_file import create_private
 from fonoteka.core.errors import ConfigurationError
 from store.audit.chain import Head
 from store.database.schema import milliseconds
@@ -84,17 +83,7 @@ def _message(domain: str, head: Head, at: datetime) -> bytes:
 def _make(path: Path) -> None:
     """Write a new key under its name, complete, once: another replica may do the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    create_private(path, base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()) + b"\n")
 
 
 def _encoded(content: bytes) -> str:

@@ -39,8 +39,8 @@ _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+async
 Insert = sqlite.Insert | postgresql.Insert
 
 
-def engine_for(database: str) -> AsyncEngine:
-    """Create the engine of `store.database`, and the folder of an SQLite file.
+def engine_for(database: str, *, create: bool = True) -> AsyncEngine:
+    """Create the engine of `store.database`; with `create` an SQLite file and its folder, too.
 
     Raises ConfigurationError.
     """
@@ -58,7 +58,8 @@ def engine_for(database: str) -> AsyncEngine:
         return engine
     if not url.database or url.database == ":memory:":
         raise ConfigurationError("store.database = 'sqlite://': name a file, for example sqlite:///fonoteka.db")
-    _make_private(Path(url.database))
+    if create:
+        _make_private(Path(url.database))
     engine = create_async_engine(url, pool_size=8, max_overflow=8)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)

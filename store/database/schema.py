@@ -284,6 +284,7 @@ segments = Table(
     # this mark, then object_key becomes null: store/retention/expiry.py.
     Column("expired_at", Instant),
     Column("peaks_sha256", String(64)),  # of peaks made again; null: the object's key has their digest
+    Column("key_version", Integer),  # of the domain's key; null: the object is not encrypted
     UniqueConstraint("pbx_id", "name"),
 )
 HAS_AUDIO: Final = and_(segments.c.object_key.is_not(None), segments.c.expired_at.is_(None))
@@ -352,6 +353,27 @@ audit = Table(
 for _growing in ("continues", "listening"):
     _given = text(f"{_growing} IS NOT NULL")
     Index(None, audit.c.domain_id, audit.c[_growing], sqlite_where=_given, postgresql_where=_given)
+
+# One row, 1, from the moment at which new recordings are encrypted.
+encryption = Table(
+    "encryption",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("master_key_id", String(64), nullable=False),
+    Column("began_at", Instant, nullable=False),
+    Column("confirmed_at", Instant),  # when an operator confirmed the backup of the master key
+    Column("rotation_began_at", Instant),  # null: no rotation is going on
+)
+
+# The keys of domains, wrapped by the master key. An object names its domain and version.
+domain_keys = Table(
+    "domain_keys",
+    metadata,
+    Column("domain_id", Identity, ForeignKey("domains.id"), primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped", Text, nullable=False),  # base64
+    Column("made_at", Instant, nullable=False),
+)
 
 settings = Table(
     "settings",

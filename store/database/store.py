@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -10,29 +11,37 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError, StoreError
 from store.database import dialect
+from store.database.domain_keys import DomainKeys
 from store.database.migrations import upgrade
+from store.encryption.master_key import MasterKeySource
 from store.objects.folder import ObjectFolder, folder_of
 
 
 class Store:
     """An index and its objects. Open it with `Store.open`, close it with `close`."""
 
-    def __init__(self, engine: AsyncEngine, objects: ObjectFolder) -> None:
+    def __init__(self, engine: AsyncEngine, root: Path, section: StoreSection) -> None:
         self.engine = engine
-        self.objects = objects
+        self.keys = DomainKeys(self.reading, self.writing, MasterKeySource(section, root))
+        self.objects = ObjectFolder(root, self.keys)
         self._writer = asyncio.Lock()
 
     @classmethod
     async def open(cls, section: StoreSection, *, sweep: bool = False) -> "Store":
-        """Connect, migrate, and check the objects' folder. Raises ConfigurationError.
+        """Connect, migrate, check the master key and the objects' folder.
 
-        `sweep` also removes files of unfinished writes; only the API, their writer, sets it.
+        `sweep` also removes files of unfinished writes, and begins to encrypt in a new index; only
+        the API, the writer of objects, sets it. Raises ConfigurationError; nothing is written if
+        the master key is missing or wrong.
         """
         engine = dialect.engine_for(section.database)
-        store = cls(engine, ObjectFolder(folder_of(section.objects)))
+        store = cls(engine, folder_of(section.objects), section)
         try:
+            await store.keys.check()
             await asyncio.to_thread(store.objects.prepare, sweep=sweep)
             await store._migrate()
+            if sweep:
+                await store.keys.begin_if_new()
         except StoreError as error:
             await engine.dispose()
             raise ConfigurationError(f"store.database cannot be opened: {error}") from error

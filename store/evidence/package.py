@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from io import BufferedReader
 from typing import IO, Any, Final
 
 from sqlalchemy import select
@@ -104,7 +105,10 @@ async def write_package(
     async with store.reading() as connection:
         await read_snapshot(connection)
         entries = await _audit_document(connection, key, call, scope.domain_id, now)
-    packed = [await asyncio.to_thread(_digested, store, place, each) for place, each in enumerate(audio, 1)]
+    packed = []
+    for place, each in enumerate(audio, 1):
+        with await opened_intact(store.objects, each) as file:
+            packed.append(await asyncio.to_thread(_digested, file, place, each))
     contents = {
         README: _README.format(version=__version__, call=public_id, made_at=now.isoformat(timespec="seconds")).encode(),
         VCON: _json(document(call, path, [each for each, _ in packed], now)),
@@ -114,7 +118,7 @@ async def write_package(
     manifest = _json(_manifest(call, files, made_by, now))
     signed = {MANIFEST: manifest, SIGNATURE: _line(key.sign_bytes(SIGNED_PREFIX + manifest)), PUBLIC_KEY: _line(key.public)}
     files = [*(_of_content(name, content) for name, content in signed.items()), *files]
-    await asyncio.to_thread(_write, store, files, target)
+    await _write(store, files, target)
 
 
 def _manifest(call: SeenCall, files: Sequence[_Packed], made_by: str, now: datetime) -> dict[str, Any]:
@@ -156,14 +160,13 @@ async def _audit_document(
     }
 
 
-def _digested(store: Store, place: int, audio: StoredAudio) -> tuple[PackedAudio, _Packed]:
-    """Hash the audio of a segment. Raises ObjectMissing and ObjectDamaged."""
+def _digested(file: BufferedReader, place: int, audio: StoredAudio) -> tuple[PackedAudio, _Packed]:
+    """Hash the audio of a segment. Raises ObjectDamaged."""
     crc, size, sha256, sha512 = 0, 0, hashlib.sha256(), hashlib.sha512()
-    with opened_intact(store.objects, audio) as file:
-        while block := file.read(_BLOCK):
-            crc, size = zlib.crc32(block, crc), size + len(block)
-            sha256.update(block)
-            sha512.update(block)
+    while block := file.read(_BLOCK):
+        crc, size = zlib.crc32(block, crc), size + len(block)
+        sha256.update(block)
+        sha512.update(block)
     name = f"audio/{place:03}-{safe(audio.segment)}.{_EXTENSIONS[audio.format]}"
     packed = _Packed(member=Member(name=name, crc=crc, size=size), sha256=sha256.hexdigest(), content=audio)
     return PackedAudio(name=name, audio=audio, sha512=sha512.digest()), packed
@@ -174,7 +177,7 @@ def _of_content(name: str, content: bytes) -> _Packed:
     return _Packed(member=member, sha256=hashlib.sha256(content).hexdigest(), content=content)
 
 
-def _write(store: Store, files: Sequence[_Packed], target: IO[bytes]) -> None:
+async def _write(store: Store, files: Sequence[_Packed], target: IO[bytes]) -> None:
     if sum(each.member.size + 400 for each in files) > MOST_BYTES:
         raise StoreError("the recordings of this call have more than 4 GiB: an evidence package cannot hold them")
     for each in files:
@@ -182,20 +185,20 @@ def _write(store: Store, files: Sequence[_Packed], target: IO[bytes]) -> None:
         if isinstance(each.content, bytes):
             target.write(each.content)
         else:
-            _copy(store, each, each.content, target)
+            with await opened_intact(store.objects, each.content) as file:
+                await asyncio.to_thread(_copy, file, each, target)
     target.write(directory([each.member for each in files]))
     target.flush()
 
 
-def _copy(store: Store, packed: _Packed, audio: StoredAudio, target: IO[bytes]) -> None:
+def _copy(file: BufferedReader, packed: _Packed, target: IO[bytes]) -> None:
     """Copy audio that was hashed. Raises ObjectDamaged if it has changed since."""
     crc = 0
-    with opened_intact(store.objects, audio) as file:
-        while block := file.read(_BLOCK):
-            crc = zlib.crc32(block, crc)
-            target.write(block)
+    while block := file.read(_BLOCK):
+        crc = zlib.crc32(block, crc)
+        target.write(block)
     if crc != packed.member.crc:
-        raise ObjectDamaged(f"{audio.object_key} has changed while it was read")
+        raise ObjectDamaged(f"{packed.member.name} has changed while it was read")
 
 
 def _json(document: Any) -> bytes:

@@ -193,7 +193,7 @@ def _vcon(contents: _Contents, manifest: Mapping[str, Any]) -> Iterator[Line]:
     named = {each["filename"]: each["content_hash"] for each in dialogs}
     present = {name: content_hash(sha512) for name, sha512 in contents.sha512.items() if name.startswith("audio/")}
     if named == present:
-        text = f"the document of call {manifest['call']} names the {len(present)} recordings of the package, by SHA-512"
+        text = f"recordings in the document of call {manifest['call']}: {len(present)}, each with the SHA-512 of its file"
         yield Line(verdict=Verdict.PROVEN, text=text)
     else:
         yield Line(verdict=Verdict.DIFFERS, text="the document of the call names other recordings than the package has")
@@ -216,7 +216,7 @@ def _audit(contents: _Contents, manifest: Mapping[str, Any], key: str) -> Iterat
     elif not is_genuine(signed) or journal["head"]["key"] != key or any(each["seq"] > head.seq for each in entries):
         yield Line(verdict=Verdict.DIFFERS, text="the head of the journal is not signed with the key of the package")
     else:
-        text = f"{len(entries)} entries of the journal have the hashes of its chain, whose head {head.seq} was signed then"
+        text = f"entries of the journal: {len(entries)}, each with its hash in the chain, whose head was entry {head.seq}"
         yield Line(verdict=Verdict.PROVEN, text=text)
 
 

@@ -1,6 +1,6 @@
 """Idempotent intake of calls and recordings from agents. A receipt means that they are durable."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +14,10 @@ from fonoteka.core.errors import AudioStored, IntakeDeferred, IntakeRefused, Seg
 from fonoteka.core.manifest import Manifest, Mixed
 from fonoteka.core.naming import content_digest, peaks_key, recording_key
 from store.audit.write import Actor, write_entry
+from store.database.domain_keys import check_current
 from store.database.schema import HAS_AUDIO, LONGEST_LOGIN, segments
 from store.database.store import Store
+from store.encryption.data_key import DataKey
 from store.intake.adoption import within_domains
 from store.intake.bounds import read_bounds
 from store.intake.place import Place, StoredAudio, find_place
@@ -104,13 +106,16 @@ async def store_recording(
         place = await find_place(connection, pbx, manifest, now)
     if (stored := _kept_audio(store, place, mixed)) is not None:
         return await _answer_stored(store, place, stored, mixed, by, now)
-    key = await _store_objects(store, pbx, manifest, mixed, peaks, audio)
+    data_key = await store.keys.current(place.domain_id)
+    key = await _store_objects(store, pbx, manifest, mixed, peaks, audio, data_key)
     arrived = StoredAudio(object_key=key, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
     try:
         async with store.writing() as connection:
             place = await find_place(connection, pbx, manifest, now, lock=True)
             if (stored := _kept_audio(store, place, mixed)) is None:
-                written, strangers = await _write_recording(connection, pbx, place, mixed, key, now)
+                await check_current(connection, place.domain_id, data_key)
+                values = _audio_values(place.manifest, mixed, key, data_key, now)
+                written, strangers = await _write_recording(connection, pbx, place, mixed, values)
     except IntakeRefused:
         await _delete_unless_stored(store, pbx, manifest.name, key)
         raise
@@ -166,7 +171,13 @@ def _refusal(
 
 
 async def _store_objects(
-    store: Store, pbx: Pbx, manifest: Manifest, mixed: Mixed, peaks: bytes, audio: AsyncIterator[bytes]
+    store: Store,
+    pbx: Pbx,
+    manifest: Manifest,
+    mixed: Mixed,
+    peaks: bytes,
+    audio: AsyncIterator[bytes],
+    data_key: DataKey | None,
 ) -> str:
     """Store the audio and the peaks; return the key of the audio.
 
@@ -175,8 +186,8 @@ async def _store_objects(
     content = content_digest(mixed.sha256, peaks)
     key = recording_key(pbx.name, manifest.name, manifest.started_at, mixed.format, content)
     checked = checked_kind(audio, mixed.format, IntakeRefused(f"the audio is no {mixed.format} file"))
-    await store.objects.put(key, checked, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
-    await store.objects.put_bytes(peaks_key(key), peaks)
+    await store.objects.put(key, checked, sha256=mixed.sha256, size_bytes=mixed.size_bytes, data_key=data_key)
+    await store.objects.put_bytes(peaks_key(key), peaks, data_key=data_key)
     return key
 
 
@@ -191,16 +202,19 @@ async def _delete_unless_stored(store: Store, pbx: Pbx, segment: str, key: str) 
 
 
 async def _write_recording(
-    connection: AsyncConnection, pbx: Pbx, place: Place, mixed: Mixed, object_key: str, now: datetime
+    connection: AsyncConnection, pbx: Pbx, place: Place, mixed: Mixed, audio_values: Mapping[str, Any]
 ) -> tuple[list[CallChange], list[SegmentOfOtherCall]]:
-    """Write the call and its segment; return the changes and refusals. Raises IntakeDeferred."""
+    """Write the call, and its segment with its audio; return the changes and refusals.
+
+    Raises IntakeDeferred.
+    """
     manifest = place.manifest
     incoming = IncomingReport(domain_id=place.domain_id, report=manifest.call, arrived=_segment(manifest, mixed))
     kept, strangers = await within_domains(connection, pbx.id, [incoming])
     changes = await write_calls(connection, pbx.id, kept)
     of_segment = (segments.c.pbx_id == pbx.id) & (segments.c.name == manifest.name)
     written = update(segments).where(of_segment, segments.c.call_id == changes[0].call_id)
-    if (await connection.execute(written.values(_audio_values(manifest, mixed, object_key, now)))).rowcount != 1:
+    if (await connection.execute(written.values(audio_values))).rowcount != 1:
         # The newest report of the call, which has the segment, has not arrived yet.
         raise IntakeDeferred(f"segment {manifest.name!r} is of another call still")
     return changes, strangers
@@ -219,7 +233,7 @@ def _segment(manifest: Manifest, mixed: Mixed) -> Segment:
     )
 
 
-def _audio_values(manifest: Manifest, mixed: Mixed, object_key: str, now: datetime) -> dict[str, Any]:
+def _audio_values(manifest: Manifest, mixed: Mixed, object_key: str, data_key: DataKey | None, now: datetime) -> dict[str, Any]:
     """Return the columns of `segments` that describe the audio."""
     return {
         "object_key": object_key,
@@ -233,4 +247,5 @@ def _audio_values(manifest: Manifest, mixed: Mixed, object_key: str, now: dateti
         "muted": [[span.from_ms, span.to_ms] for span in manifest.muted],
         "salvaged": mixed.salvaged,
         "arrived_at": now,
+        "key_version": data_key.version if data_key is not None else None,
     }

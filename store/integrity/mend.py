@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import Reason
@@ -26,7 +26,7 @@ from store.intake.row_mapping import recording_values, segment_of
 from store.intake.write_counters import update_counters
 from store.integrity.counter_check import recount
 from store.integrity.findings import Finding, Kind
-from store.integrity.intact import open_object, opened_intact
+from store.integrity.intact import opened_intact
 from store.queries.audio import StoredAudio, stored_audio
 from store.selection.scope import Scope
 
@@ -104,23 +104,22 @@ async def _assess_again(connection: AsyncConnection, call: Row[Any], zone: ZoneI
         await connection.run_sync(update_counters, written, {call.domain_id: zone})
 
 
-async def _remake_peaks(store: Store, segment_id: int, make_peaks: MakePeaks) -> str:
+async def _remake_peaks(store: Store, segment_id: int, make_peaks: MakePeaks) -> str | None:
     """Make the peaks of a segment from its audio. Raises ObjectMissing and ObjectDamaged."""
+    query: Select[Any] = select(*segments.c, calls.c.domain_id).join(calls, calls.c.id == segments.c.call_id)
     async with store.reading() as connection:
-        audio = stored_audio((await connection.execute(select(segments).where(segments.c.id == segment_id))).one())
-    content = await asyncio.to_thread(_peaks_of, store, audio, make_peaks)
-    await store.objects.put_bytes(peaks_key(audio.object_key), content)
+        row = (await connection.execute(query.where(segments.c.id == segment_id, HAS_AUDIO))).first()
+    if row is None:
+        return None
+    audio, data_key = stored_audio(row), await store.keys.current(row.domain_id)
+    with await opened_intact(store.objects, audio) as file:
+        content = await asyncio.to_thread(make_peaks, file, audio)
+    await store.objects.put_bytes(peaks_key(audio.object_key), content, data_key=data_key)
     same = (segments.c.id == segment_id) & (segments.c.object_key == audio.object_key)
     async with store.writing() as connection:
         values = {"peaks_sha256": hashlib.sha256(content).hexdigest()}
         await connection.execute(update(segments).where(same).values(values))
     return "made again from the audio"
-
-
-def _peaks_of(store: Store, audio: StoredAudio, make_peaks: MakePeaks) -> bytes:
-    opened_intact(store.objects, audio).close()
-    with open_object(store.objects, audio.object_key) as file:
-        return make_peaks(file, audio)
 
 
 def _set_aside(root: Path, key: str) -> str:

@@ -1,4 +1,4 @@
-"""Objects as files in a folder: encoded recordings and their peaks.
+"""Objects as files in a folder: encoded recordings and their peaks, encrypted or plain.
 
 A file gets its name only when it is complete and durable: it is written under a temporary name in
 the same file system, checked, synced and renamed, and then its folder is synced. Names come from
@@ -11,25 +11,32 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from fonoteka.core.errors import ChecksumWrong, ConfigurationError, ObjectsFull, StoreError
+from fonoteka.core.atomic_file import sync_folder
+from fonoteka.core.errors import ChecksumWrong, ConfigurationError, ObjectDamaged, ObjectMissing, ObjectsFull, StoreError
+from store.encryption.data_key import DataKey, DataKeys
+from store.encryption.encrypted_file import HEADER_BYTES, EncryptingWriter, Header, decrypted, parse_header
+from store.objects.exchange import exchange
 
 _INCOMING: Final = ".incoming"
+_REPLACED: Final = "replaced-"  # drafts whose name an object that was replaced gets
 _ORPHANED_AFTER_S: Final = 24 * 3600
+_BLOCK_BYTES: Final = 1024 * 1024
 _PROBE_BYTES: Final = 4096  # a block, so that a full disk refuses it
 
 
 class ObjectFolder:
     """Objects below `root`."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, keys: DataKeys) -> None:
+        self.root, self._keys = root, keys
         self._incoming = root / _INCOMING
 
     def prepare(self, *, sweep: bool) -> None:
@@ -69,14 +76,20 @@ class ObjectFolder:
             raise StoreError(f"not an object's name: {key!r}")
         return path
 
-    async def put(self, key: str, chunks: AsyncIterator[bytes], *, sha256: str, size_bytes: int) -> None:
+    async def put(self, key: str, chunks: AsyncIterator[bytes], *, sha256: str, size_bytes: int, data_key: DataKey | None) -> None:
         """Write an object, replacing it atomically; durable on return.
 
-        Raises ChecksumWrong, leaving no file, and ObjectsFull.
+        It is encrypted under `data_key`; checksum and size are those of the plain content. Raises
+        ChecksumWrong, leaving no file, and ObjectsFull.
         """
         draft = self._incoming / uuid4().hex
         try:
-            await self._receive(draft, chunks, sha256, size_bytes)
+            with await asyncio.to_thread(_new_file, draft) as file:
+                writer = EncryptingWriter(file, data_key, key) if data_key is not None else file
+                await _receive(writer, chunks, sha256, size_bytes)
+                if isinstance(writer, EncryptingWriter):
+                    await asyncio.to_thread(writer.finish)
+                await asyncio.to_thread(_sync, file.fileno(), file.flush)
             await asyncio.to_thread(_publish, draft, self.path(key))
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -85,36 +98,63 @@ class ObjectFolder:
         finally:
             await asyncio.to_thread(draft.unlink, missing_ok=True)
 
-    async def put_bytes(self, key: str, content: bytes) -> None:
+    async def put_bytes(self, key: str, content: bytes, *, data_key: DataKey | None) -> None:
         """Write a small object; durable on return."""
 
         async def once() -> AsyncIterator[bytes]:
             yield content
 
-        await self.put(key, once(), sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+        await self.put(key, once(), sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content), data_key=data_key)
 
-    async def _receive(self, draft: Path, chunks: AsyncIterator[bytes], sha256: str, size_bytes: int) -> None:
-        digest, size = hashlib.sha256(), 0
-        with await asyncio.to_thread(_new_file, draft) as file:
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > size_bytes:
-                    break
-                digest.update(chunk)
-                await asyncio.to_thread(file.write, chunk)
-            if size != size_bytes or digest.hexdigest() != sha256:
-                raise ChecksumWrong(f"the audio's SHA-256 or size is not what was announced ({sha256}, {size_bytes} bytes)")
-            await asyncio.to_thread(_sync, file.fileno(), file.flush)
+    async def encrypt(self, key: str, data_key: DataKey, *, sha256: str | None) -> None:
+        """Replace an object by the same content under a key, atomically; durable on return.
+
+        An object that is under the key already stays. Raises ObjectMissing, and ObjectDamaged if
+        the content has another SHA-256 than the given one: the object stays then too.
+        """
+        if await asyncio.to_thread(_is_under, self.path(key), data_key):
+            return
+        draft = self._incoming / f"{_REPLACED}{uuid4().hex}"
+        try:
+            with await self.open(key) as source:
+                await asyncio.to_thread(_encrypt, source, draft, data_key, key, sha256)
+            await asyncio.to_thread(exchange, draft, self.path(key))
+            await asyncio.to_thread(sync_folder, self.path(key).parent)
+        except FileNotFoundError as error:
+            raise ObjectMissing(f"object {key} was deleted meanwhile") from error
+        except OSError as error:
+            raise StoreError(f"object {key} cannot be written: {error}") from error
+        finally:
+            await asyncio.to_thread(draft.unlink, missing_ok=True)
+
+    @property
+    def lock_file(self) -> Path:
+        """The file that a process locks while it replaces objects."""
+        return self._incoming / "replacing"
+
+    def sweep_replaced(self) -> None:
+        """Delete what a killed `encrypt` has replaced. Only the owner of the lock may do it."""
+        for replaced in self._incoming.glob(f"{_REPLACED}*"):
+            replaced.unlink(missing_ok=True)
+
+    async def open(self, key: str) -> BufferedReader:
+        """Open the plain content of an object, to read and to seek; the caller closes it.
+
+        Raises ObjectMissing and ObjectDamaged; reading the file may raise ObjectDamaged too.
+        """
+        return await open_plain(self.path(key), key, self._keys)
+
+    def opener(self, key: str) -> Callable[[], BufferedReader]:
+        """Return a function that opens an object as `open` does, for threads of this event loop."""
+        loop = asyncio.get_running_loop()
+        return lambda: asyncio.run_coroutine_threadsafe(self.open(key), loop).result()
 
     async def read(self, key: str) -> bytes:
-        """Read a small object. Raises StoreError if it does not exist."""
-        try:
-            return await asyncio.to_thread(self.path(key).read_bytes)
-        except OSError as error:
-            raise StoreError(f"object {key} cannot be read: {error.strerror}") from error
+        """Read a small object. Raises ObjectMissing and ObjectDamaged."""
+        return await asyncio.to_thread(_read_all, await self.open(key))
 
     async def delete(self, key: str) -> None:
-        """Delete an object. A missing object is no error."""
+        """Delete an object, after the index has forgotten it. A missing object is no error."""
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
 
     async def delete_all(self, keys: Iterable[str]) -> None:
@@ -140,6 +180,75 @@ def folder_of(objects: str) -> Path:
 
 def _new_file(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+
+
+async def _receive(target: BinaryIO | EncryptingWriter, chunks: AsyncIterator[bytes], sha256: str, size_bytes: int) -> None:
+    digest, size = hashlib.sha256(), 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > size_bytes:
+            break
+        digest.update(chunk)
+        await asyncio.to_thread(target.write, chunk)
+    if size != size_bytes or digest.hexdigest() != sha256:
+        raise ChecksumWrong(f"the audio's SHA-256 or size is not what was announced ({sha256}, {size_bytes} bytes)")
+
+
+async def open_plain(path: Path, name: str, keys: DataKeys) -> BufferedReader:
+    """Open the plain content of a file, which may be encrypted under a name.
+
+    Raises ObjectMissing and ObjectDamaged.
+    """
+    file, header = await asyncio.to_thread(_open_file, path, name)
+    if header is None:
+        return file
+    try:
+        return decrypted(file, header, await keys.find(header.domain_id, header.version), name)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _open_file(path: Path, name: str) -> tuple[BufferedReader, Header | None]:
+    try:
+        file = path.open("rb")
+        header = parse_header(file.read(HEADER_BYTES))
+        file.seek(0)
+    except FileNotFoundError as error:
+        raise ObjectMissing(f"object {name} does not exist") from error
+    except OSError as error:
+        raise ObjectDamaged(f"object {name} cannot be read: {error.strerror}") from error
+    return file, header
+
+
+def _is_under(path: Path, key: DataKey) -> bool:
+    try:
+        with path.open("rb") as file:
+            header = parse_header(file.read(HEADER_BYTES))
+    except OSError:
+        return False  # `open` says what is wrong
+    return header is not None and (header.domain_id, header.version) == (key.domain_id, key.version)
+
+
+def _encrypt(source: BufferedReader, draft: Path, data_key: DataKey, name: str, sha256: str | None) -> None:
+    digest = hashlib.sha256()
+    with _new_file(draft) as file:
+        writer = EncryptingWriter(file, data_key, name)
+        while content := source.read(_BLOCK_BYTES):
+            digest.update(content)
+            writer.write(content)
+        if sha256 not in (None, digest.hexdigest()):
+            raise ObjectDamaged(f"object {name} is not the file that was stored: its SHA-256 differs")
+        writer.finish()
+        _sync(file.fileno(), file.flush)
+
+
+def _read_all(file: BufferedReader) -> bytes:
+    with file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise ObjectDamaged(f"an object cannot be read: {error.strerror}") from error
 
 
 def _sweep(folder: Path) -> None:

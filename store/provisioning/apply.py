@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.errors import ConfigurationError
 from store.audit.write import OPERATOR, NewEntry, write_entries
+from store.database.domain_keys import destroy_keys
 from store.database.schema import EPOCH, domains, numbers, users
 from store.database.store import Store
 from store.intake.call_backs import rebuild_call_backs
@@ -110,8 +111,9 @@ async def apply(store: Store, wanted: WantedDirectory, *, prune: bool = False) -
     """Make the directory equal to a file in one transaction, and return the changes.
 
     Removed users and domains cannot log in and are not recorded; their calls stay until they
-    expire. What is removed never comes back: a name that is given again is a new domain or user,
-    without the calls and the sessions of the old one. Raises ConfigurationError.
+    expire. The keys of a removed domain are destroyed, and its encrypted recordings with them. What
+    is removed never comes back: a name that is given again is a new domain or user, without the
+    calls and the sessions of the old one. Raises ConfigurationError.
     """
     async with store.reading() as connection:
         present = await _present(connection)
@@ -217,13 +219,15 @@ async def _perform(connection: AsyncConnection, change: Change) -> NewEntry:
     if change.kind == "domain" and change.before is None:
         await _add(connection, domains, {"name": change.name}, change.after or {}, now)
     domain_id = await _domain_id(connection, change)
+    action, detail = audited(change)
     if change.kind == "domain":
         await _change_domain(connection, domain_id, change, now)
+        if change.after is None and await destroy_keys(connection, domain_id):
+            detail = {"recordings": "key destroyed"}
     elif change.kind == "user":
         await _change_user(connection, domain_id, change, now)
     else:
         await _change_number(connection, domain_id, change)
-    action, detail = audited(change)
     return NewEntry(domain_id=domain_id, at=now, by=OPERATOR, action=action, subject=change.name, detail=detail)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from api.audio import conversion
-from api.audio.cache import AudioCache
+from api.audio.cache import AudioCache, Make
 from api.audio.join import Source, write_joined
 from api.audio.peaks import SegmentPeaks, StoredPeaks, joined
 from api.audit.trail import AuditEvent, AuditTrail
@@ -172,7 +172,7 @@ LENGTHS = (59, 60, 61, 997, 1500)
 
 def source(path: Path, content: bytes, duration_ms: int, audio_format: AudioFormat = AudioFormat.OPUS) -> Source:
     path.write_bytes(content)
-    return Source(path=path, format=audio_format, duration_ms=duration_ms)
+    return Source(open=lambda: path.open("rb"), format=audio_format, duration_ms=duration_ms)
 
 
 @pytest.mark.parametrize("audio_format", list(AudioFormat))
@@ -252,19 +252,18 @@ def test_peaks_lie_where_their_audio_is() -> None:
 
 
 async def test_the_cache_makes_each_file_once_and_stays_small(tmp_path: Path) -> None:
-    cache, made = AudioCache(tmp_path / "cache", limit_bytes=250), list[str]()
+    cache, made = AudioCache(tmp_path / "cache", limit_bytes=350), list[str]()
     cache.prepare()
 
     def make(draft: Path, _abandoned: Callable[[], bool]) -> None:
         made.append(draft.name)
         draft.write_bytes(b"x" * 100)
 
-    paths = await asyncio.gather(*(cache.get("a.ogg", make, owner=1) for _ in range(5)))
-    assert [oct(path.stat().st_mode)[-3:] for path in (paths[0].parent, paths[0])] == ["700", "600"]
-    assert (len(made), set(paths)) == (1, {tmp_path / "cache" / "a.ogg"})
-    await cache.get("b.ogg", make, owner=1)
-    await cache.get("a.ogg", make, owner=1)
-    await cache.get("c.ogg", make, owner=1)
+    contents = await asyncio.gather(*(got(cache, "a.ogg", make) for _ in range(5)))
+    assert [oct(path.stat().st_mode)[-3:] for path in (tmp_path / "cache", tmp_path / "cache" / "a.ogg")] == ["700", "600"]
+    assert (len(made), set(contents)) == (1, {b"x" * 100})
+    for name in ("b.ogg", "a.ogg", "c.ogg"):
+        await got(cache, name, make)
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["a.ogg", "c.ogg"]
 
     def broken(_draft: Path, _abandoned: Callable[[], bool]) -> None:
@@ -272,7 +271,12 @@ async def test_the_cache_makes_each_file_once_and_stays_small(tmp_path: Path) ->
 
     with pytest.raises(EOFError):
         await cache.get("d.ogg", broken, owner=1)
-    assert (await cache.get("d.ogg", make, owner=1)).exists()
+    assert await got(cache, "d.ogg", make) == b"x" * 100
+
+
+async def got(cache: AudioCache, key: str, make: Make, owner: int = 1) -> bytes:
+    with await cache.get(key, make, owner=owner) as file:
+        return file.read()
 
 
 class Slow:
@@ -300,18 +304,18 @@ async def happens(semaphore: Semaphore) -> None:
 async def test_a_conversion_without_waiting_requests_is_cancelled(tmp_path: Path) -> None:
     cache, slow = AudioCache(tmp_path / "cache", limit_bytes=250), Slow()
     cache.prepare()
-    first, second = (asyncio.create_task(cache.get("a.ogg", slow, owner=owner)) for owner in (1, 2))
+    first, second = (asyncio.create_task(got(cache, "a.ogg", slow, owner)) for owner in (1, 2))
     await happens(slow.begun)
     first.cancel()
     await asyncio.wait([first])
     second.cancel()
     await happens(slow.given_up)
-    again, other = (asyncio.create_task(cache.get("a.ogg", slow, owner=owner)) for owner in (1, 2))
+    again, other = (asyncio.create_task(got(cache, "a.ogg", slow, owner)) for owner in (1, 2))
     await happens(slow.begun)
     again.cancel()
     await asyncio.wait([again])
     slow.finish.set()
-    assert (await other).exists()
+    assert await other == AUDIO
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["a.ogg"]
 
 
@@ -319,15 +323,14 @@ async def test_an_account_waits_for_two_conversions_at_most(tmp_path: Path) -> N
     cache, slow = AudioCache(tmp_path / "cache", limit_bytes=10 * SIZE), Slow()
     cache.prepare()
     wanted = [("a", 1), ("a", 1), ("b", 1), ("b", 2), ("c", 2)]
-    requests = [asyncio.create_task(cache.get(key, slow, owner=owner)) for key, owner in wanted]
+    requests = [asyncio.create_task(got(cache, key, slow, owner)) for key, owner in wanted]
     await happens(slow.begun)
     await happens(slow.begun)
     for owner in (1, 2):
         with pytest.raises(TooManyConversions):
             await cache.get("d", slow, owner=owner)
     slow.finish.set()
-    assert [path.name for path in await asyncio.gather(*requests, cache.get("d", slow, owner=3))] == ["a", "a", "b", "b", "c", "d"]
-    assert (await cache.get("e", slow, owner=1)).exists()
+    assert await asyncio.gather(*requests, got(cache, "d", slow, 3), got(cache, "e", slow, 3)) == [AUDIO] * 7
 
 
 async def test_head_converts_nothing(admin: httpx.AsyncClient, call: str, monkeypatch: pytest.MonkeyPatch) -> None:

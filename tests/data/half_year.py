@@ -126,8 +126,8 @@ async def _sound(store: Store, pbx: Pbx, length_ms: int) -> tuple[str, Mixed]:
         async def once() -> AsyncIterator[bytes]:
             yield content
 
-        await store.objects.put(key, once(), sha256=mixed.sha256, size_bytes=mixed.size_bytes)
-        await store.objects.put_bytes(peaks_key(key), peaks(length_ms))
+        await store.objects.put(key, once(), sha256=mixed.sha256, size_bytes=mixed.size_bytes, data_key=None)
+        await store.objects.put_bytes(peaks_key(key), peaks(length_ms), data_key=None)
     return key, mixed
 
 

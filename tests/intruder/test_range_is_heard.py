@@ -169,7 +169,7 @@ class Client:
         async def receive() -> Message:
             raise AssertionError
 
-        await HeardFile(path, self.announce, headers={}, media_type="audio/ogg")(scope, receive, self.send)
+        await HeardFile(path.open("rb"), self.announce, headers={}, media_type="audio/ogg")(scope, receive, self.send)
 
 
 async def test_a_long_answer_is_announced_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ async def test_of_two_recordings_sent_at_once_one_stays_whole(store: Store, pbx:
     assert [type(result) for result in results if result is not None] == [AudioStored] * 2
     async with store.reading() as connection:
         row = (await connection.execute(select(segments))).one()
-    audio = store.objects.path(row.object_key).read_bytes()
+    audio = await store.objects.read(row.object_key)
     assert seed.mixed_of(audio, row.duration_ms).sha256 == row.sha256
     assert len(files(store)) == 2, "the audio and its peaks; nothing is left of the others"
 

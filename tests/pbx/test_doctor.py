@@ -24,6 +24,7 @@ SOUND = "fonoteka/recorded-ru"
 
 
 async def test_a_running_installation_is_in_order(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
+    assert (await run_command("keys", "show", "--recovery", "--confirm", folder=fonoteka.folder))[0] == 0
     code, out, err = await run_command("doctor", "--json", folder=fonoteka.folder)
     answer = json.loads(out)
     bad = [finding for finding in answer["findings"] if not finding["ok"]]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zipfile import ZipFile
 
 import httpx
@@ -12,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from pydantic import TypeAdapter
 
 from fonoteka.core.call_report import CallReport, Reason
+from store.evidence.verification import Verdict, examined
 from tests.data import seed
 from tests.data.seed import PASSWORD
 from tests.portal.browser import answered as listed
@@ -205,11 +207,25 @@ def test_a_call_is_held_with_a_reason_and_found_from_the_journal(admin: Page) ->
     expect(admin.get_by_role("button", name="Хранить бессрочно")).to_be_visible()
 
 
+def test_evidence_of_a_call_is_downloaded_and_genuine(admin: Page, tmp_path: Path) -> None:
+    with listed(admin):
+        admin.get_by_role("button", name="С записью").click()
+    rows(admin).nth(1).locator("td.src").click()
+    with admin.expect_download() as download:
+        admin.get_by_role("link", name="Скачать доказательство").click()
+    download.value.save_as(tmp_path / "evidence.zip")
+    lines = examined(tmp_path / "evidence.zip", None)
+    assert [line.text for line in lines if line.verdict is Verdict.DIFFERS] == []
+    admin.get_by_role("link", name="Журнал").click()
+    expect(entries(admin).first).to_contain_text("Доказательство выгружено")
+
+
 def test_who_is_no_administrator_holds_nothing(page: Page) -> None:
     log_in(page, "152", PASSWORD)
     rows(page).first.locator("td.src").click()
     expect(page.get_by_role("button", name="Скопировать ссылку на звонок")).to_be_visible()
     expect(page.get_by_role("button", name="Хранить бессрочно")).to_have_count(0)
+    expect(page.get_by_role("link", name="Скачать доказательство")).to_have_count(0)
 
 
 @pytest.mark.expects_console_error("503")

@@ -74,15 +74,17 @@ async def test_an_index_with_calls_is_upgraded_from_each_version(store: Store, p
     part = seed.but(LATE, revision=LATE.revision + 1, merged_into=MISSED.linkedid, segments=())
     await upsert_calls(store, pbx, [MISSED, ANOTHER, LATE, FIRST, SECOND, out(6, 30, "anonymous")])
     await upsert_calls(store, pbx, [part, *[seed.but(call, linkedid=f"t{letter}") for letter, call in table().items()]])
-    has_no_served_domains = "serves" not in await copy_rows(store, older)
+    columns = await copy_rows(store, older)
     for _ in range(2):
         upgraded = await Store.open(older)
         try:
             async with upgraded.reading() as connection:
                 assert await connection.run_sync(differences) == []
             expected = await content(store)
-            if has_no_served_domains:
+            if "serves" not in columns["pbxs"]:
                 expected["pbxs"] = [row | {"serves": "unset"} for row in expected["pbxs"]]
+            if "encryption" not in columns:
+                expected["encryption"] = []  # of an older installation, until somebody asks for it
             assert await content(upgraded) == expected
         finally:
             await upgraded.close()
@@ -126,10 +128,10 @@ _FIRST_VERSION = (
 )
 
 
-async def copy_rows(store: Store, older: StoreSection) -> set[str]:
+async def copy_rows(store: Store, older: StoreSection) -> dict[str, set[str]]:
     """Copy a store's rows into an older index, without the tables and columns it lacks.
 
-    Returns the columns of `pbxs` in the older index.
+    Returns the columns of each table of the older index.
     """
     engine, old = engine_for(older.database), MetaData()
     async with engine.begin() as target, store.reading() as source:
@@ -143,7 +145,7 @@ async def copy_rows(store: Store, older: StoreSection) -> set[str]:
             if rows:
                 await target.execute(insert(old.tables[name]), rows)
     await engine.dispose()
-    return set(old.tables["pbxs"].c.keys())
+    return {name: set(table.c.keys()) for name, table in old.tables.items()}
 
 
 async def content(store: Store) -> dict[str, list[dict[str, Any]]]:

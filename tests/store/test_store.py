@@ -12,6 +12,7 @@ from sqlalchemy import text
 from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ChecksumWrong, ConfigurationError
 from store.database.store import Store
+from store.encryption.data_key import MemoryKey
 from store.objects.folder import ObjectFolder, folder_of
 from store.people.accounts import add_pbx, ensure_pbx, pbx_of
 from store.provisioning.directory import version_of
@@ -73,9 +74,9 @@ def test_the_folder_of_objects(objects: str, folder: Path) -> None:
 
 
 async def test_unfinished_writes_are_swept_at_start_and_whole_objects_stay(tmp_path: Path) -> None:
-    folder = ObjectFolder(tmp_path)
+    folder = ObjectFolder(tmp_path, MemoryKey())
     folder.prepare(sweep=True)
-    await folder.put_bytes("pbx1/2026/11/22/x.opus", b"whole")
+    await folder.put_bytes("pbx1/2026/11/22/x.opus", b"whole", data_key=None)
     on_its_way, orphan = (tmp_path / ".incoming" / name for name in ("on-its-way", "orphan"))
     for path, age_s in ((on_its_way, 23 * 3600), (orphan, 25 * 3600)):
         path.write_bytes(b"half")
@@ -88,18 +89,18 @@ async def test_unfinished_writes_are_swept_at_start_and_whole_objects_stay(tmp_p
 
 
 async def test_a_transfer_that_breaks_off_leaves_the_old_object(tmp_path: Path) -> None:
-    folder = ObjectFolder(tmp_path)
+    folder = ObjectFolder(tmp_path, MemoryKey())
     folder.prepare(sweep=True)
-    await folder.put_bytes("x.opus", b"whole")
+    await folder.put_bytes("x.opus", b"whole", data_key=None)
 
     async def broken() -> AsyncIterator[bytes]:
         yield b"new"
         raise EOFError
 
     with pytest.raises(EOFError):
-        await folder.put("x.opus", broken(), sha256="0" * 64, size_bytes=9)
+        await folder.put("x.opus", broken(), sha256="0" * 64, size_bytes=9, data_key=None)
     with pytest.raises(ChecksumWrong):
-        await folder.put("x.opus", aiter_of(b"new"), sha256="0" * 64, size_bytes=3)
+        await folder.put("x.opus", aiter_of(b"new"), sha256="0" * 64, size_bytes=3, data_key=None)
     assert await folder.read("x.opus") == b"whole"
     assert list((tmp_path / ".incoming").iterdir()) == []
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fonoteka.cli.doctor import api, asterisk, mail, mixer, spool
+from fonoteka.cli.doctor import api, asterisk, keys, mail, mixer, spool
 from fonoteka.cli.doctor.finding import Finding, in_order, to_json, to_text
 from fonoteka.core.config import Configuration
 from fonoteka.core.domains import DomainSettings
@@ -11,7 +11,7 @@ __all__ = ["Finding", "examine", "in_order", "to_json", "to_text"]
 
 
 async def examine(configuration: Configuration, source: Path | None) -> list[Finding]:
-    """Run all checks in the order of a call's path: Asterisk, spool, mixer, API; then mail.
+    """Run all checks in the order of a call's path: Asterisk, spool, mixer, API, store; then mail.
 
     The API is asked first, as it has the settings of the domains.
     """
@@ -23,5 +23,6 @@ async def examine(configuration: Configuration, source: Path | None) -> list[Fin
         *spool.check(configuration),
         *mixer.check(configuration),
         *(answer for answer in answers if isinstance(answer, Finding)),
+        *[finding async for finding in keys.check(configuration)],
         *[finding async for finding in mail.check(configuration)],
     ]

@@ -1,0 +1,150 @@
+"""The format of encrypted objects: a header, then chunks of AES-256-GCM.
+
+    header   magic and format (8 bytes), domain and version of its key (8 and 4), salt (16)
+    chunk    64 KiB of plain content, the last one less or nothing; then the tag (16 bytes)
+
+Each object has a key of its own: HKDF-SHA256 of the data key, the salt and the object's name. The
+nonce of a chunk is its number and whether it is the last one; the header is authenticated with each
+chunk. So a chunk is refused elsewhere than at its place, in another object or under another name,
+and a file that was cut is refused at its new end. A range is read by the chunks that it touches.
+The construction is STREAM (Hoang et al., 2015).
+"""
+
+import os
+import struct
+from io import BufferedReader, RawIOBase
+from typing import BinaryIO, Final, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from fonoteka.core.errors import ObjectDamaged
+from store.encryption.data_key import KEY_BYTES, DataKey
+
+CHUNK_BYTES: Final = 64 * 1024
+_TAG_BYTES: Final = 16
+_SALT_BYTES: Final = 16
+_SEALED_BYTES: Final = CHUNK_BYTES + _TAG_BYTES
+_MAGIC: Final = b"FNTKENC\x01"  # the last byte is the version of the format
+_HEADER: Final = struct.Struct(f">8sQI{_SALT_BYTES}s")
+_NONCE: Final = struct.Struct(">3xQ?")
+_PURPOSE: Final = b"fonoteka object 1\0"
+HEADER_BYTES: Final = _HEADER.size
+
+
+class Header(NamedTuple):
+    """The beginning of an encrypted object."""
+
+    domain_id: int
+    version: int
+    salt: bytes
+    content: bytes
+
+
+def parse_header(beginning: bytes) -> Header | None:
+    """Return the header of an encrypted object; None for a plain one, which begins otherwise."""
+    if not beginning.startswith(_MAGIC) or len(beginning) < HEADER_BYTES:
+        return None
+    content = beginning[:HEADER_BYTES]
+    _, domain_id, version, salt = _HEADER.unpack(content)
+    return Header(domain_id=domain_id, version=version, salt=salt, content=content)
+
+
+class EncryptingWriter:
+    """Encrypts what is written into a file. `finish` writes the last chunk."""
+
+    def __init__(self, file: BinaryIO, key: DataKey, name: str) -> None:
+        salt = os.urandom(_SALT_BYTES)
+        self._header = _HEADER.pack(_MAGIC, key.domain_id, key.version, salt)
+        self._cipher, self._file = _cipher(key, salt, name), file
+        self._plain, self._number = bytearray(), 0
+        file.write(self._header)
+
+    def write(self, content: bytes) -> None:
+        """Encrypt content; up to a chunk is held back, as it may be the last one."""
+        self._plain += content
+        while len(self._plain) > CHUNK_BYTES:
+            self._seal(bytes(self._plain[:CHUNK_BYTES]), is_last=False)
+            del self._plain[:CHUNK_BYTES]
+
+    def finish(self) -> None:
+        """Write the last chunk."""
+        self._seal(bytes(self._plain), is_last=True)
+
+    def _seal(self, content: bytes, *, is_last: bool) -> None:
+        self._file.write(self._cipher.encrypt(_NONCE.pack(self._number, is_last), content, self._header))
+        self._number += 1
+
+
+class _DecryptedContent(RawIOBase):
+    """The plain content of an encrypted file; decrypts the chunks that are read."""
+
+    def __init__(self, file: BufferedReader, header: Header, key: DataKey, name: str) -> None:
+        self._file, self._header, self._name = file, header.content, name
+        self._cipher = _cipher(key, header.salt, name)
+        sealed = os.fstat(file.fileno()).st_size - HEADER_BYTES
+        self._chunks = -(-sealed // _SEALED_BYTES)
+        self._size = sealed - self._chunks * _TAG_BYTES
+        if self._chunks == 0 or self._size <= (self._chunks - 1) * CHUNK_BYTES - (self._chunks == 1):
+            raise ObjectDamaged(f"object {name} was cut: its last chunk is not complete")
+        self._place, self._read_number, self._read = 0, -1, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"negative seek position {base + offset}")
+        self._place = base + offset
+        return self._place
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Read at most to the end of a chunk. Raises ObjectDamaged."""
+        if self._place >= self._size:
+            self._chunk(self._chunks - 1)  # a file that was cut must not look like a shorter one
+            return 0
+        number, start = divmod(self._place, CHUNK_BYTES)
+        content = memoryview(self._chunk(number))[start : start + len(buffer)]
+        buffer[: len(content)] = content
+        self._place += len(content)
+        return len(content)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _chunk(self, number: int) -> bytes:
+        if number != self._read_number:
+            sealed = os.pread(self._file.fileno(), _SEALED_BYTES, HEADER_BYTES + number * _SEALED_BYTES)
+            nonce = _NONCE.pack(number, number == self._chunks - 1)
+            try:
+                self._read = self._cipher.decrypt(nonce, sealed, self._header)
+            except InvalidTag as error:
+                raise ObjectDamaged(f"object {self._name} was altered: chunk {number} does not fit") from error
+            self._read_number = number
+        return self._read
+
+
+def decrypted(file: BufferedReader, header: Header, key: DataKey, name: str) -> BufferedReader:
+    """Return the plain content of an open encrypted file, which is closed with it.
+
+    `name` is the name under which it was encrypted. Raises ObjectDamaged, also when it is read.
+    """
+    return BufferedReader(_DecryptedContent(file, header, key, name), CHUNK_BYTES)
+
+
+def _cipher(key: DataKey, salt: bytes, name: str) -> AESGCM:
+    derivation = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=_PURPOSE + name.encode())
+    return AESGCM(derivation.derive(key.secret))
