@@ -1,8 +1,9 @@
 """Deletion of all that is due, in small transactions with rests between them.
 
 Several processes may run it at the same time: each batch is checked again under the lock of its
-domain, and written once. The audit gets one entry for each run, domain and rule, in the transaction
-of the first batch; later batches continue it, with the sums so far and the calls of the batch.
+domain, and written once. A change of the settings meanwhile counts at once. The audit gets one
+entry for each run, domain and rule, in the transaction of the first batch; later batches continue
+it, with the sums so far and the calls of the batch.
 """
 
 import asyncio
@@ -13,13 +14,15 @@ from datetime import datetime
 from time import perf_counter
 from typing import Any, Final
 
-from sqlalchemy import Row
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audit.write import Actor, AuditWriter, NewEntry
+from store.database.schema import settings
 from store.database.store import Store
+from store.provisioning.directory import version_of
 from store.retention.due import RetainedDomain, due_audio, due_calls, retained_domains
-from store.retention.expiry import Expired, delete_marked, mark_expired
+from store.retention.expiry import Expired, delete_marked, lock_domain, mark_expired
 from store.retention.removal import remove_calls
 from store.selection.retention_rule import expires_at
 
@@ -117,13 +120,28 @@ async def delete_due(
     """
     await delete_marked(store)
     deleted: Deleted = {}
-    for domain in await retained_domains(store):
-        if domain_ids is None or domain.id in domain_ids:
-            run = _Run(store=store, domain=domain, now=now, notify=notify, rest=rest)
-            await run.delete_audio()
-            await run.delete_calls()
-            deleted |= run.deleted
-    return deleted
+    done: set[int] = set()
+    while True:
+        version = await version_of(store)
+        for domain in await retained_domains(store):
+            if domain.id in done or not (domain_ids is None or domain.id in domain_ids):
+                continue
+            run = _Run(store=store, domain=domain, version=version, now=now, notify=notify, rest=rest)
+            try:
+                await run.delete_audio()
+                await run.delete_calls()
+            except _SettingsChanged:
+                break  # the periods are read again: they may be longer now
+            finally:
+                for rule, amount in run.deleted.items():
+                    deleted[rule] = deleted.get(rule, Amount()) + amount
+            done.add(domain.id)
+        else:
+            return deleted
+
+
+class _SettingsChanged(Exception):
+    """The settings changed during a run."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -136,6 +154,7 @@ class _Run:
 
     store: Store
     domain: RetainedDomain
+    version: int
     now: datetime
     notify: Notify
     rest: Rest
@@ -177,7 +196,10 @@ class _Run:
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
         async with self.store.writing() as connection:
+            await lock_domain(connection, self.domain.id)
             begun = perf_counter()
+            if (await connection.execute(select(settings.c.version))).scalar_one() != self.version:
+                raise _SettingsChanged
             yield connection
         self.lock_s = perf_counter() - begun
 

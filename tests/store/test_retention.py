@@ -300,6 +300,22 @@ async def test_two_processes_at_once_delete_each_call_once(
     assert (await rows(store), files(store)) == ([0, 0, 0], [])
 
 
+async def test_a_period_that_is_made_longer_during_a_run_counts_at_once(
+    store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator who sees what a wrong period does can stop it."""
+    monkeypatch.setattr("store.retention.due.SEGMENTS_AT_A_TIME", 1)
+    for number in range(3):
+        await take(store, pbx, seed.a_call(number, BEGIN))
+    await periods(store, days=1)
+
+    async def mend(_: float) -> None:
+        await periods(store, days=100)
+
+    (amount,) = (await delete_due(store, BEGIN + 2 * DAY, rest=mend)).values()
+    assert (amount.recordings, len(files(store))) == (1, 4)
+
+
 async def test_a_transaction_writes_few_rows(store: Store, pbx: Pbx) -> None:
     """So the lock is short: `bench/expiry.py` prints for how long it is held."""
     many = tuple(f"u{number}" for number in range(40))

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,16 +22,14 @@ from store.intake.write_counters import rebuild_counters
 from store.people.accounts import Pbx
 from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
-from store.retention import due
-from store.retention.run import delete_due
 from tests.data import seed
 from tests.store.conftest import create_database
+from tests.store.retaining import NOW, retain
 from tests.store.test_counters import counters
 from tests.store.test_intake import files, scope_of, take
 from tests.store.test_retention import hold
 from tests.support.dying import count_steps, kill_at
 
-NOW = datetime.fromisoformat("2026-11-22T17:00:00Z")
 AGES = (70, 65, 64, 63, 61, 45, 40, 35, 34, 33, 31, 29, 1)  # days; calls are kept for 60, audio for 30
 SEED = 11
 
@@ -73,18 +71,6 @@ async def fill(store: Store, pbx: Pbx) -> None:
     wanted = seed.DIRECTORY.replace("retention_days = 180\n", periods, 1)
     wanted = wanted.replace('login = "421"', 'login = "421"\n  retention_days = 50', 1)
     await apply(store, parse_directory(wanted, source="test"))
-
-
-async def retain(store: Store) -> None:
-    """Delete what is due, two calls at a time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(due, "SEGMENTS_AT_A_TIME", 2)
-        patch.setattr(due, "CALLS_AT_A_TIME", 2)
-        await delete_due(store, NOW, rest=no_rest)
-
-
-async def no_rest(_: float) -> None:
-    """Go on at once."""
 
 
 async def completed(section: StoreSection) -> None:

@@ -21,7 +21,7 @@ Work = Callable[[Store], Coroutine[Any, Any, None]]
 """A function of a module: the child imports it."""
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.support.dying"])
+_CONTEXT.set_forkserver_preload(["tests.support.dying", "store.retention.run"])
 
 
 async def count_steps(section: StoreSection, work: Work, folder: Path) -> int:
