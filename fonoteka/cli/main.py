@@ -295,7 +295,7 @@ def subject_export(
 
     configuration, _ = _load(config)
     found, target = asyncio.run(subject.export(configuration, domain, number, output))
-    print(f"{found.number}: {len(found.calls)} calls, {found.recordings} with audio, in {target}")
+    print(f"{subject.summary(found)}, in {target}")
 
 
 @subject_app.command("erase")
@@ -315,11 +315,11 @@ def subject_erase(
     if dry_run:
         return 0
     if found.erasable and not yes:
-        typer.confirm(f"Delete {len(found.erasable)} calls of {found.number} with their audio, for good?", abort=True)
+        typer.confirm(f"Erase the calls of {found.number} with their audio, for good ({len(found.erasable)})?", abort=True)
     found, erased = asyncio.run(subject.erase(configuration, domain, number))
-    print(f"{found.number}: {erased} calls erased")
+    print(f"{found.number}: calls erased: {erased}")
     if erased < len(found.erasable):
-        print(f"{len(found.erasable) - erased} calls could not be erased: see the log, and erase again", file=sys.stderr)
+        print(f"calls that could not be erased: {len(found.erasable) - erased}; erase again", file=sys.stderr)
     return 0 if erased == len(found.erasable) else 1
 
 

@@ -102,8 +102,13 @@ def listed(found: "SubjectCalls") -> Iterator[str]:
     """Yield a line for each call, and a summary."""
     for call in found.calls:
         yield _line(call, found.zone)
-    yield f"{found.number}: {len(found.calls)} calls, {found.recordings} with audio"
+    yield summary(found)
     yield from left(found)
+
+
+def summary(found: "SubjectCalls") -> str:
+    """Return the number and how many calls it has."""
+    return f"{found.number}: calls: {len(found.calls)}, with audio: {found.recordings}"
 
 
 def left(found: "SubjectCalls") -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Pages of the audit, legal hold, and changing a password."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy import select
 
 from fonoteka.core.naming import call_id
 from store.audit.read import AuditPage, AuditPlace, page_of_audit
-from store.audit.write import Actor, write_entry
+from store.audit.write import Actor, AuditWriter, NewEntry, write_entry
 from store.database import schema
 from store.database.store import Store
 from store.intake.intake import upsert_calls
@@ -100,3 +101,20 @@ async def test_the_address_for_notifications(store: Store, pbx: Pbx) -> None:
     assert [await notify_email_of(store, name) for name in ("acme", "other", "nowhere", "acme\0")] == [
         "boss@acme.example", None, None, None,
     ]  # fmt: skip
+
+
+async def test_a_call_is_found_in_the_deletion_of_many(store: Store, pbx: Pbx) -> None:
+    """Its id is in the details, perhaps of a row that continues the entry."""
+    by, at = Actor(login="system", address=""), NOW
+    new = NewEntry(domain_id=1, at=at, by=by, action="recordings_expired", subject="", detail={"calls": 1, "ids": ["first"]})
+    async with store.writing() as connection:
+        writer = await AuditWriter.begin(connection, [1])
+        seq = writer.append(new)
+        writer.append(replace(new, detail={"calls": 2, "ids": ["second"]}, continues=seq))
+        writer.append(replace(new, action="listened", subject="first", detail={}))
+        writer.append(replace(new, action="exported", subject="calls", detail={"ids": ["first"]}))
+        await writer.flush()
+    for call, actions in (("first", ["listened", "recordings_expired"]), ("second", ["recordings_expired"]), ("fir%", [])):
+        shown = await page_of_audit(store, 1, ALWAYS, actions=(), login=None, subject=call, after=None, limit=4)
+        assert [entry.action for entry in shown.items] == actions
+        assert shown.total == len(actions)
