@@ -3,7 +3,7 @@
 Usage: `python -m bench.encryption [--json] [--quick]`
 
 Two APIs, each with an index and objects of its own, do the same in turns: `upload` stores a
-recording of three minutes, `play` sends it whole, `seek` sends 64 KiB from any place, `zip` sends
+recording of three minutes, `play` sends all of it, `seek` 64 KiB from any place, `zip` sends
 an archive of 100 recordings. Ratios are encrypted to plain, the median over the rounds.
 """
 
