@@ -3,7 +3,7 @@
 Usage: `python -m bench.encryption [--json] [--quick]`
 
 Two APIs, each with an index and objects of its own, do the same in turns: `upload` stores a
-recording of three minutes, `play` sends it whole, `seek` sends 64 KiB from any place, `zip` sends
+recording of three minutes, `play` sends all of it, `seek` 64 KiB from any place, `zip` sends
 an archive of 100 recordings. Ratios are encrypted to plain, the median over the rounds.
 """
 
@@ -104,7 +104,7 @@ async def opened(stack: AsyncExitStack, folder: Path, *, is_encrypted: bool) -> 
 
 async def measured(*, quick: bool) -> Result:
     """Do all work on both sides, in turns."""
-    rounds, recordings, requests = (3, 100, 50) if quick else (10, 100, 300)
+    rounds, recordings, requests = (3, 100, 50) if quick else (8, 100, 100)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         plain, encrypted = [await opened(stack, folder / name, is_encrypted=name == "encrypted") for name in ("plain", "encrypted")]

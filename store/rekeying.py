@@ -193,14 +193,12 @@ async def _page(store: Store, domain_id: int, condition: ColumnElement[bool], af
 async def _encrypt_recording(store: Store, row: Row[Any], key: DataKey) -> bool:
     """Encrypt a recording and its peaks; return False if they cannot be read.
 
-    Missing objects count as encrypted: nothing needs the old key.
+    A missing object may come back, with a disk that is not mounted: it needs the old key then.
     """
     for name, sha256 in ((row.object_key, row.sha256), (peaks_key(row.object_key), None)):
         try:
             await store.objects.encrypt(name, key, sha256=sha256)
-        except ObjectMissing as error:
-            log.warning("recording.not_encrypted", reason=str(error))
-        except ObjectDamaged as error:
+        except (ObjectMissing, ObjectDamaged) as error:
             log.error("recording.not_encrypted", reason=str(error))
             return False
     is_row = (segments.c.id == row.id) & (segments.c.object_key == row.object_key)

@@ -89,7 +89,8 @@ class _DecryptedContent(RawIOBase):
         self._size = sealed - self._chunks * _TAG_BYTES
         if self._chunks == 0 or self._size <= (self._chunks - 1) * CHUNK_BYTES - (self._chunks == 1):
             raise ObjectDamaged(f"object {name} was cut: its last chunk is not complete")
-        self._place, self._read_number, self._read = 0, -1, b""
+        self._place, self._has_end = 0, False
+        self._read_number, self._read = -1, bytearray()
 
     def readable(self) -> bool:
         return True
@@ -110,31 +111,42 @@ class _DecryptedContent(RawIOBase):
         self._place = base + offset
         return self._place
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Read at most to the end of a chunk. Raises ObjectDamaged."""
         if self._place >= self._size:
-            self._chunk(self._chunks - 1)  # a file that was cut must not look like a shorter one
+            if not self._has_end:  # a file that was cut must not look like a shorter one
+                self._chunk(self._chunks - 1)
             return 0
         number, start = divmod(self._place, CHUNK_BYTES)
-        content = memoryview(self._chunk(number))[start : start + len(buffer)]
-        buffer[: len(content)] = content
-        self._place += len(content)
-        return len(content)
+        size = min(CHUNK_BYTES, self._size - number * CHUNK_BYTES) - start
+        if start == 0 and len(buffer) >= size:
+            self._decrypt(number, memoryview(buffer)[:size])
+        else:
+            size = min(size, len(buffer))
+            buffer[:size] = memoryview(self._chunk(number))[start : start + size]
+        self._place += size
+        return size
 
     def close(self) -> None:
         self._file.close()
         super().close()
 
-    def _chunk(self, number: int) -> bytes:
+    def _chunk(self, number: int) -> bytearray:
+        """Return a chunk, which is kept for the next read."""
         if number != self._read_number:
-            sealed = os.pread(self._file.fileno(), _SEALED_BYTES, HEADER_BYTES + number * _SEALED_BYTES)
-            nonce = _NONCE.pack(number, number == self._chunks - 1)
-            try:
-                self._read = self._cipher.decrypt(nonce, sealed, self._header)
-            except InvalidTag as error:
-                raise ObjectDamaged(f"object {self._name} was altered: chunk {number} does not fit") from error
-            self._read_number = number
+            content = bytearray(min(CHUNK_BYTES, self._size - number * CHUNK_BYTES))
+            self._decrypt(number, content)
+            self._read_number, self._read = number, content
         return self._read
+
+    def _decrypt(self, number: int, target: bytearray | memoryview) -> None:
+        sealed = os.pread(self._file.fileno(), len(target) + _TAG_BYTES, HEADER_BYTES + number * _SEALED_BYTES)
+        is_last = number == self._chunks - 1
+        try:
+            self._cipher.decrypt_into(_NONCE.pack(number, is_last), sealed, self._header, target)
+        except (InvalidTag, ValueError) as error:  # ValueError: the file was cut since it was opened
+            raise ObjectDamaged(f"object {self._name} was altered: chunk {number} does not fit") from error
+        self._has_end |= is_last
 
 
 def decrypted(file: BufferedReader, header: Header, key: DataKey, name: str) -> BufferedReader:

@@ -27,6 +27,7 @@ from store.objects.exchange import exchange
 
 _INCOMING: Final = ".incoming"
 _REPLACED: Final = "replaced-"  # drafts whose name an object that was replaced gets
+_LOCK: Final = "replacing"
 _ORPHANED_AFTER_S: Final = 24 * 3600
 _BLOCK_BYTES: Final = 1024 * 1024
 _PROBE_BYTES: Final = 4096  # a block, so that a full disk refuses it
@@ -120,9 +121,9 @@ class ObjectFolder:
                 await asyncio.to_thread(_encrypt, source, draft, data_key, key, sha256)
             await asyncio.to_thread(exchange, draft, self.path(key))
             await asyncio.to_thread(sync_folder, self.path(key).parent)
-        except FileNotFoundError as error:
-            raise ObjectMissing(f"object {key} was deleted meanwhile") from error
         except OSError as error:
+            if not self.path(key).exists():
+                raise ObjectMissing(f"object {key} was deleted meanwhile") from error
             raise StoreError(f"object {key} cannot be written: {error}") from error
         finally:
             await asyncio.to_thread(draft.unlink, missing_ok=True)
@@ -130,7 +131,7 @@ class ObjectFolder:
     @property
     def lock_file(self) -> Path:
         """The file that a process locks while it replaces objects."""
-        return self._incoming / "replacing"
+        return self._incoming / _LOCK
 
     def sweep_replaced(self) -> None:
         """Delete what a killed `encrypt` has replaced. Only the owner of the lock may do it."""
@@ -255,7 +256,7 @@ def _sweep(folder: Path) -> None:
     """Delete old files; another replica may be writing the recent ones."""
     for orphan in folder.iterdir():
         with suppress(FileNotFoundError):
-            if time.time() - orphan.stat().st_mtime > _ORPHANED_AFTER_S:
+            if orphan.name != _LOCK and time.time() - orphan.stat().st_mtime > _ORPHANED_AFTER_S:
                 orphan.unlink()
 
 

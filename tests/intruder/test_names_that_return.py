@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import update
 
 from fonoteka.cli.apply import applied
 from fonoteka.core.call_report import CallReport, Direction, LiveReport
@@ -21,6 +22,7 @@ from fonoteka.core.errors import ConfigurationError, IntakeRefused
 from fonoteka.core.naming import call_id
 from store.audit.read import page_of_audit
 from store.audit.write import Actor
+from store.database.schema import calls
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Account, Pbx, account_of, log_in, set_password
@@ -172,6 +174,8 @@ async def test_a_new_company_under_an_old_name_gets_nothing_of_the_old(store: St
     but = frozenset() if login == "900" else NOT_OF_A_USER
     token, old = await filled(store, pbx, login)
     assert {name for name, count in (await gets(store, old, but=but)).items() if count == 0} == set()
+    async with store.writing() as connection:
+        await connection.execute(update(calls).values(legal_hold=False))  # else the domain cannot be removed
     await apply(store, parse_directory("", source=""), prune=True)
     await apply(store, parse_directory(newly(seed.DIRECTORY), source=""))
     assert await account_of(store, token, NOW) is None

@@ -126,14 +126,21 @@ async def test_keys_are_rotated_while_the_service_runs(store: Store, pbx: Pbx, s
 async def test_a_recording_that_cannot_be_read_keeps_its_key(store: Store, pbx: Pbx) -> None:
     for call in CALLS:
         await take(store, pbx, call)
-    damaged, missing, _ = [row.object_key for row in await stored(store)]
+    damaged, missing, intact = [row.object_key for row in await stored(store)]
     path = store.objects.path(damaged)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     await store.objects.delete(missing)
     content = path.read_bytes()
-    assert await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0) == 1
+    assert await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0) == 2
     assert (path.read_bytes(), await keys(store)) == (content, [(1, 1), (1, 2)])
-    assert [row.key_version for row in await stored(store)] == [1, 2, 2]
+    assert [row.key_version for row in await stored(store)] == [1, 1, 2]
+    store.objects.root.rename(away := store.objects.root.with_name("away"))
+    store.objects.root.mkdir()
+    (store.objects.root / ".incoming").mkdir()
+    assert await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0) == 3, "a disk that is not mounted"
+    store.objects.root.rename(store.objects.root.with_name("empty"))
+    away.rename(store.objects.root)
+    assert await store.objects.read(intact) == AUDIO
 
 
 async def test_a_plain_recording_that_was_altered_is_not_encrypted(older: Store) -> None:
