@@ -40,13 +40,13 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with the databases `migrated` and `seeded`, for copies."""
-    objects = f"file://{tmp_path_factory.mktemp('objects')}"
+    folder = tmp_path_factory.getbasetemp() / "postgresql"
     with running(BINARIES) as server:
 
         async def fill() -> None:
             for name, source in (("migrated", "template1"), ("seeded", "migrated")):
                 await create_database(server, name, source)
-                section = StoreSection(database=f"{server}/{name}", objects=objects)
+                section = StoreSection(database=f"{server}/{name}", objects=f"file://{folder}/objects")
                 await _prepare(section, seeded=name == "seeded")
 
         _finish(fill)
@@ -65,7 +65,9 @@ async def _execute(server: str, statement: str) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSection]:
+async def section(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[StoreSection]:
     """The settings of a new store: a seeded one for a test that uses `pbx`, else an empty one."""
     template = "seeded" if "pbx" in request.fixturenames else "migrated"
     if request.param == "sqlite":
@@ -74,6 +76,7 @@ async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         return
     server, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
     await create_database(server, name, template)
+    shutil.copytree(tmp_path_factory.getbasetemp() / "postgresql", tmp_path, dirs_exist_ok=True)  # with its master key
     yield StoreSection(database=f"{server}/{name}", objects=f"file://{tmp_path}/objects")
     await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")  # thousands of files
 
