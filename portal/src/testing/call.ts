@@ -22,7 +22,14 @@ export function callWith(changes: Partial<Call> = {}): Call {
     answered_by: "421",
     employee: null,
     live: null,
-    recording: { state: "none", reason: null, duration_ms: null, held: false, expires_at: null, segments: [] },
+    recording: {
+      state: "none",
+      reason: null,
+      duration_ms: null,
+      held: false,
+      expires_at: null,
+      segments: [],
+    },
     ...changes,
   };
 }
