@@ -45,6 +45,7 @@ async def test_a_call_is_told_as_the_contract_says(agent: httpx.AsyncClient, adm
             "reason": None,
             "duration_ms": 5000,
             "held": False,
+            "expires_at": "2027-05-21T23:43:42.123+07:00",
             "segments": [{"user": "152", "offset_ms": 0, "duration_ms": 5000, "muted": []}],
         },
         "live": None,
