@@ -60,6 +60,7 @@ class RetentionWork:
         domains = await retained_domains(self._store)
         due = {domain.id for domain in domains if self._done.get(domain.id, datetime.min.replace(tzinfo=UTC)) < _night(domain, now)}
         if due:
+            await self._count(now)
             deleted = await delete_due(self._store, now, domain_ids=due, notify=self._notify, rest=self._rest)
             for rule, amount in deleted.items():
                 log.info(
@@ -74,8 +75,11 @@ class RetentionWork:
             self._done |= dict.fromkeys(due, now)
         self._version = version
         if due or self._counted is None or now - self._counted >= _COUNT_EACH:
-            self._overdue(await overdue_s(self._store, now))
-            self._counted = now
+            await self._count(now)
+
+    async def _count(self, now: datetime) -> None:
+        self._overdue(await overdue_s(self._store, now))
+        self._counted = now
 
 
 def _night(domain: RetainedDomain, now: datetime) -> datetime:

@@ -35,7 +35,14 @@ from store.retention.removal import CALLS_AT_A_TIME
 from store.selection.retention_rule import audio_days, expired_before, has_expired, with_recorded_users
 
 _ROWS_AT_A_TIME: Final = 500  # written in one transaction; a call of more rows is a batch of its own
+Most = Callable[[], int]
+"""Asked before each batch: how many rows it may have at most."""
+
 _Choice = Callable[[AsyncConnection, Sequence[Row[Any]]], Awaitable[list[Row[Any]]]]
+
+
+def _no_limit() -> int:
+    return _ROWS_AT_A_TIME
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +77,9 @@ async def retained_domains(store: Store) -> list[RetainedDomain]:
     ]
 
 
-async def due_audio(store: Store, domain: RetainedDomain, now: datetime) -> AsyncIterator[Sequence[Row[Any]]]:
+async def due_audio(
+    store: Store, domain: RetainedDomain, now: datetime, most: Most = _no_limit
+) -> AsyncIterator[Sequence[Row[Any]]]:
     """Yield batches of segments whose audio is due.
 
     A row has `id`, `user`, `size_bytes`, `public_id`, `started_at`, `days` (for which the audio is
@@ -92,11 +101,13 @@ async def due_audio(store: Store, domain: RetainedDomain, now: datetime) -> Asyn
     source = with_recorded_users(calls.join(segments, segments.c.call_id == calls.c.id)).join(pbxs, pbxs.c.id == calls.c.pbx_id)
     candidates = and_(calls.c.recording_ms.is_not(None), calls.c.started_at <= expired_before(now, domain.shortest_days))
     query = select(*columns).select_from(source).where(_may_go(domain, now), candidates, HAS_AUDIO, has_expired(days, now))
-    async for batch in _batches(store, query, segments.c.id, SEGMENTS_AT_A_TIME):
+    async for batch in _batches(store, query, segments.c.id, lambda: min(most(), SEGMENTS_AT_A_TIME)):
         yield batch
 
 
-async def due_calls(store: Store, domain: RetainedDomain, now: datetime) -> AsyncIterator[Sequence[Row[Any]]]:
+async def due_calls(
+    store: Store, domain: RetainedDomain, now: datetime, most: Most = _no_limit
+) -> AsyncIterator[Sequence[Row[Any]]]:
     """Yield batches of calls that are due, without calls that still have audio that is not due.
 
     A row has `id`, `public_id` and `started_at`. Calls that are merged into a stored call go with
@@ -116,9 +127,13 @@ async def due_calls(store: Store, domain: RetainedDomain, now: datetime) -> Asyn
     query = select(*columns).join(pbxs, pbxs.c.id == calls.c.pbx_id)
     is_old = calls.c.started_at <= expired_before(now, domain.calls_retention_days)
     query = query.where(_may_go(domain, now), is_old, ~_has_lasting_audio(domain, now))
-    async for batch in _batches(store, query.where(calls.c.merged_into.is_(None)), calls.c.id, CALLS_AT_A_TIME):
+
+    def size() -> int:
+        return min(most(), CALLS_AT_A_TIME)
+
+    async for batch in _batches(store, query.where(calls.c.merged_into.is_(None)), calls.c.id, size):
         yield batch
-    async for batch in _batches(store, query.where(calls.c.merged_into.is_not(None)), calls.c.id, CALLS_AT_A_TIME, _orphans):
+    async for batch in _batches(store, query.where(calls.c.merged_into.is_not(None)), calls.c.id, size, _orphans):
         yield batch
 
 
@@ -151,19 +166,19 @@ def _key(row: ColumnElement[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any
 
 
 async def _batches(
-    store: Store, query: Select[Any], key: ColumnElement[Any], size: int, chosen: _Choice = without_held
+    store: Store, query: Select[Any], key: ColumnElement[Any], size: Most, chosen: _Choice = without_held
 ) -> AsyncIterator[list[Row[Any]]]:
     """Yield the chosen rows of a query, ordered by start, in batches that may be written at once.
 
     A row that is not deleted after all is not read again.
     """
     began_ms = type_coerce(calls.c.started_at, BigInteger)
-    query = query.order_by(began_ms, key).limit(size)
+    query = query.order_by(began_ms, key)
     after: tuple[int, int] | None = None
     while True:
-        page = query
+        page = query.limit(size())
         if after is not None:
-            page = query.where(began_ms >= after[0], tuple_(began_ms, key) > tuple_(*map(literal, after)))
+            page = page.where(began_ms >= after[0], tuple_(began_ms, key) > tuple_(*map(literal, after)))
         async with store.reading() as connection:
             rows = _within_limit((await connection.execute(page)).all())
             batch = await chosen(connection, rows)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from fonoteka.core.call_report import CallReport, Reason, RecordingState
 from fonoteka.core.config import StoreSection
@@ -17,12 +17,13 @@ from store.audit.chain import broken_links
 from store.audit.read import page_of_audit
 from store.audit.write import OPERATOR, Actor, NewEntry
 from store.database.counter_tables import group_counters, hour_counters
-from store.database.schema import calls, segments
+from store.database.schema import calls, domains, segments, users
 from store.database.store import Store
 from store.intake.intake import store_recording, upsert_calls
 from store.objects.copies import copies_folder, copy_name
 from store.people.accounts import Pbx
 from store.provisioning.apply import apply
+from store.provisioning.directory import bump_version
 from store.provisioning.directory_file import parse_directory
 from store.queries.audio import audio_of
 from store.retention.due import retained_domains
@@ -137,11 +138,14 @@ async def test_an_upload_during_the_deletion_leaves_no_object(store: Store, pbx:
 
 
 async def periods(store: Store, *, days: int = 30, calls_days: int | None = None, of_152: int | None = None) -> None:
-    """Apply other periods."""
-    text = seed.DIRECTORY.replace("= 180", f"= {days}" + (f"\ncalls_retention_days = {calls_days}" if calls_days else ""), 1)
-    if of_152 is not None:
-        text = text.replace('login = "152"', f'login = "152"\n  retention_days = {of_152}', 1)
-    await apply(store, parse_directory(text, source="test"))
+    """Set the periods of acme, and of 152."""
+    domain_id = (await scope_of(store)).domain_id
+    is_152 = (users.c.domain_id == domain_id) & (users.c.login == "152")
+    wanted = {"retention_days": days, "calls_retention_days": calls_days}
+    async with store.writing() as connection:
+        await connection.execute(update(domains).where(domains.c.id == domain_id).values(wanted))
+        await connection.execute(update(users).where(is_152).values(retention_days=of_152))
+        await bump_version(connection)
 
 
 async def no_rest(_: float) -> None:
@@ -316,6 +320,7 @@ async def test_a_period_that_is_made_longer_during_a_run_counts_at_once(
     assert (amount.recordings, len(files(store))) == (1, 4)
 
 
+@pytest.mark.parametrize("section", ["sqlite"], indirect=True)
 async def test_a_transaction_writes_few_rows(store: Store, pbx: Pbx) -> None:
     """So the lock is short: `bench/expiry.py` prints for how long it is held."""
     many = tuple(f"u{number}" for number in range(40))
