@@ -67,8 +67,8 @@ async def export_subject(number: Number, account: Administrator, request: Reques
         return FileStream(pieces, name=name, media_type=_ZIP, cleanup=cleanup.pop_all())
 
 
-@router.delete("/{number}", operation_id="eraseSubject")
-async def delete_subject(number: Number, account: Administrator, request: Request, services: Shared) -> models.SubjectErased:
+@router.post("/{number}/erase", operation_id="eraseSubject")
+async def erase_data_of_subject(number: Number, account: Administrator, request: Request, services: Shared) -> models.SubjectErased:
     """Erase the calls of an outside party with their audio, for good.
 
     Calls under legal hold and calls in progress stay and are listed.

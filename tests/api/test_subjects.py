@@ -92,7 +92,7 @@ async def test_a_recording_that_is_damaged_or_gone_is_said_in_the_export(site: S
 
 
 async def test_the_erasure_leaves_what_is_held_or_in_progress(boss: httpx.AsyncClient) -> None:
-    erased = await ok(boss, "DELETE", SUBJECT)
+    erased = await ok(boss, "POST", f"{SUBJECT}/erase")
     assert (erased["number"], erased["erased"], erased["failed"]) == (NUMBER, 1, 0)
     assert ([call["id"] for call in erased["held"]], [call["id"] for call in erased["in_progress"]]) == ([HELD_ID], [LIVE_ID])
     for path in ("", "/audio", "/peaks"):
@@ -114,16 +114,16 @@ async def test_filters_of_exports_are_in_the_audit_without_the_number(boss: http
 
 @pytest.mark.parametrize("number", ["anonymous", "112", "9" * 61, "%00"])
 async def test_what_identifies_nobody_is_refused(admin: httpx.AsyncClient, number: str) -> None:
-    for method, path in (("GET", ""), ("GET", "/export"), ("DELETE", "")):
+    for method, path in (("GET", ""), ("GET", "/export"), ("POST", "/erase")):
         assert (await admin.request(method, f"/api/subjects/{number}{path}")).status_code == 422
     assert await entries(admin, action=ACTIONS) == []
 
 
 async def test_it_is_for_administrators_and_of_their_domain(site: Site, boss: httpx.AsyncClient) -> None:
     async with await site.log_in("152") as user, await site.log_in("900", "other") as stranger, site.client() as nobody:
-        for method, path in (("GET", SUBJECT), ("GET", f"{SUBJECT}/export"), ("DELETE", SUBJECT)):
+        for method, path in (("GET", SUBJECT), ("GET", f"{SUBJECT}/export"), ("POST", f"{SUBJECT}/erase")):
             assert (await user.request(method, path)).status_code == 403
             assert (await nobody.request(method, path)).status_code == 401
         assert (await ok(stranger, "GET", SUBJECT))["calls"] == 0
-        assert (await ok(stranger, "DELETE", SUBJECT))["erased"] == 0
+        assert (await ok(stranger, "POST", f"{SUBJECT}/erase"))["erased"] == 0
     assert (await ok(boss, "GET", SUBJECT))["calls"] == 3

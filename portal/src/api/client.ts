@@ -175,7 +175,7 @@ export async function subject(number: string): Promise<Subject> {
 /** Erase the calls of an outside party for good. Throws ApiProblem. */
 export async function eraseSubject(number: string): Promise<SubjectErased> {
   return unwrap<SubjectErased>(
-    await client.DELETE("/api/subjects/{number}", { params: { path: { number } } }),
+    await client.POST("/api/subjects/{number}/erase", { params: { path: { number } } }),
   );
 }
 

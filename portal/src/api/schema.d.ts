@@ -712,13 +712,29 @@ export interface paths {
         get: operations["findSubject"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/subjects/{number}/erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
         /**
-         * Delete Subject
+         * Erase Data Of Subject
          * @description Erase the calls of an outside party with their audio, for good.
          *
          *     Calls under legal hold and calls in progress stay and are listed.
          */
-        delete: operations["eraseSubject"];
+        post: operations["eraseSubject"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
