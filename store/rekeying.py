@@ -104,7 +104,7 @@ async def rotate(store: Store, report: Report, *, old_keys_stay_s: float = OLD_K
         for domain in rotated:
             await _new_version(store, domain.id, began_at)
             await _encrypt_domain(store, domain, report)
-        await asyncio.sleep((began_at + timedelta(seconds=old_keys_stay_s) - datetime.now(UTC)).total_seconds())
+        await _wait_for_writers(store, old_keys_stay_s)
         failed = 0
         for domain in rotated:
             failed += await _encrypt_domain(store, domain, report)  # stored meanwhile, or not readable
@@ -141,6 +141,15 @@ async def _new_version(store: Store, domain_id: int, began_at: datetime) -> None
         row = (await connection.execute(newest)).first()
     if row is not None and row.made_at < began_at:
         await store.keys.add_version(domain_id, row.version + 1)
+
+
+async def _wait_for_writers(store: Store, old_keys_stay_s: float) -> None:
+    """Wait until no recording can be on its way under a key older than the newest keys."""
+    newest = select(func.max(domain_keys.c.made_at, type_=domain_keys.c.made_at.type))
+    async with store.reading() as connection:
+        made_at = (await connection.execute(newest)).scalar()
+    if made_at is not None:
+        await asyncio.sleep((made_at + timedelta(seconds=old_keys_stay_s) - datetime.now(UTC)).total_seconds())
 
 
 async def _present_domains(store: Store) -> Sequence[Row[Any]]:

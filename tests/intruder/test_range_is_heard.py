@@ -174,6 +174,7 @@ class Client:
 
 async def test_a_long_answer_is_announced_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heard_file, "PART_BYTES", 100_000)
+    monkeypatch.setattr(HeardFile, "chunk_size", 50_000)
     path, content = tmp_path / "long.ogg", bytes(range(256)) * 1000
     path.write_bytes(content)
     whole, part, broken, refused = Client(), Client(), Client(fails_after=2), Client(fails_after=0)

@@ -121,6 +121,7 @@ async def test_killed_and_run_again_it_is_complete(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("work", ["encrypt_existing", "rotate"])
 async def test_killed_fifty_times(plain: Path, encrypted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str) -> None:
     given = plain if work == "encrypt_existing" else encrypted
