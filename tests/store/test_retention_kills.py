@@ -92,9 +92,10 @@ async def copy(section: StoreSection, folder: Path) -> StoreSection:
         await create_database(server, database.rpartition("/")[2], template=name)
     else:
         shutil.copy(section.database.removeprefix("sqlite:///"), folder / "fonoteka.db")
-    objects = folder / "objects"
-    shutil.copytree(section.objects.removeprefix("file://"), objects)
-    return StoreSection(database=database, objects=f"file://{objects}")
+    objects = Path(section.objects.removeprefix("file://"))
+    shutil.copytree(objects, folder / "objects")
+    shutil.copy(objects.with_name("master.key"), folder)
+    return StoreSection(database=database, objects=f"file://{folder}/objects")
 
 
 async def state_of(section: StoreSection) -> Mapping[str, Any]:

@@ -14,8 +14,10 @@ from uuid import uuid4
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
+from sqlalchemy import delete
 
 from fonoteka.core.config import StoreSection
+from store.database.schema import encryption
 from store.database.store import Store
 from tests.data import seed
 from tests.support.postgresql import BINARIES, running
@@ -40,13 +42,13 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with the databases `migrated` and `seeded`, for copies."""
-    folder = tmp_path_factory.getbasetemp() / "postgresql"
+    objects = f"file://{tmp_path_factory.mktemp('postgresql')}/objects"
     with running(BINARIES) as server:
 
         async def fill() -> None:
             for name, source in (("migrated", "template1"), ("seeded", "migrated")):
                 await create_database(server, name, source)
-                section = StoreSection(database=f"{server}/{name}", objects=f"file://{folder}/objects")
+                section = StoreSection(database=f"{server}/{name}", objects=objects)
                 await _prepare(section, seeded=name == "seeded")
 
         _finish(fill)
@@ -65,9 +67,7 @@ async def _execute(server: str, statement: str) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def section(
-    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[StoreSection]:
+async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSection]:
     """The settings of a new store: a seeded one for a test that uses `pbx`, else an empty one."""
     template = "seeded" if "pbx" in request.fixturenames else "migrated"
     if request.param == "sqlite":
@@ -76,7 +76,6 @@ async def section(
         return
     server, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
     await create_database(server, name, template)
-    shutil.copytree(tmp_path_factory.getbasetemp() / "postgresql", tmp_path, dirs_exist_ok=True)  # with its master key
     yield StoreSection(database=f"{server}/{name}", objects=f"file://{tmp_path}/objects")
     await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")  # thousands of files
 
@@ -92,10 +91,14 @@ async def store(section: StoreSection) -> AsyncIterator[Store]:
 
 
 async def _prepare(section: StoreSection, *, seeded: bool) -> None:
+    """Fill a store, without a master key: each copy makes its own when it is first opened."""
     store = await Store.open(section, sweep=True)
     if seeded:
         await seed.seed(store, count=0)
+    async with store.writing() as connection:
+        await connection.execute(delete(encryption))
     await store.close()
+    store.keys.source.file.unlink()
 
 
 def _finish(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
