@@ -1,8 +1,8 @@
 """Run the whole suite in two lanes side by side: `python -m tests.run` (what `make test` calls).
 
 The tests on a real Asterisk mostly wait for telephones; the other lane uses the processors
-meanwhile. All parts run, whatever fails; the exit code is 1 if any part
-failed. Each part writes `build/junit-PART.xml`, which holds the time of every test.
+meanwhile. All parts run, whatever fails; the exit code is 1 if any part failed. Each part writes
+`build/junit-PART.xml`, which holds the time of every test.
 """
 
 import os
@@ -17,11 +17,11 @@ from typing import Final
 
 _ROOT: Final = Path(__file__).parents[1]
 _REPORTS: Final = _ROOT / "build"
-_WORKERS: Final = ("--numprocesses", "2", "--dist", "loadfile")
+_BY_FILE: Final = ("--dist", "loadfile", "--numprocesses")
 _PARTS: Final = {
     "pbx": ("tests/faults", "tests/lab", "tests/pbx"),
-    "code": (*_WORKERS, "tests/unit", "tests/docs", "tests/store", "tests/api", "tests/intruder"),
-    "portal": (*_WORKERS, "tests/portal"),
+    "code": (*_BY_FILE, "3", "tests/unit", "tests/docs", "tests/store", "tests/api", "tests/intruder"),
+    "portal": (*_BY_FILE, "2", "tests/portal"),
 }
 _LANES: Final = (("pbx",), ("code", "portal"))
 # Telephones and their tests come before all other work of the machine. Chromium, started by root,
