@@ -238,8 +238,14 @@ def test_every_address_of_the_api_is_mute_about_others(companies: Companies, who
             if "{id}" in path:
                 for call in foreign:
                     answer = client.get(path.replace("{id}", call_id(call.pbx, call.linkedid)))
-                    assert answer.status_code == 404, path
-                    assert answer.json()["type"].endswith("not-found")
+                    of_administrators = path.endswith("/evidence") and not who.administrator
+                    assert answer.status_code == (403 if of_administrators else 404), path
+                    assert answer.json()["type"].endswith("administrators-only" if of_administrators else "not-found")
+                continue
+            if "{number}" in path:
+                answer = client.get(path.replace("{number}", foreign[0].src))
+                assert answer.status_code == (200 if who.administrator else 403), path
+                assert call_id(foreign[0].pbx, foreign[0].linkedid) not in _all_texts(answer.content), path
                 continue
             if "{login}" in path:
                 answer = client.get(path.replace("{login}", "777" if who.domain == "other" else "951"))
