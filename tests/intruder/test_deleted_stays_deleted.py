@@ -1,4 +1,4 @@
-"""What was deleted by its age: who sends what afterwards, and what becomes of it."""
+"""What was deleted, by age or by an erasure: what a PBX sends afterwards, and the outcome."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,17 +10,22 @@ from sqlalchemy import update
 from fonoteka.core.call_report import CallReport, Reason, RecordingState
 from fonoteka.core.errors import RetentionEnded
 from fonoteka.core.naming import call_id
+from store.audit.write import Actor
 from store.database.schema import domains
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx
 from store.queries.audio import audio_of
 from store.retention.run import delete_due
+from store.subjects.erasure import erase_subject
 from tests.api.conftest import Site, put_recording, report, ship
 from tests.data import seed
 from tests.store.test_intake import AUDIO, BEGIN, NOW, files, rows, scope_of, seen, take
 
 CALL = seed.a_call(1, BEGIN)
+NUMBER = "89131234567"
+ERASED = seed.but(CALL, src=NUMBER)
+BOSS = Actor(login="900", address="127.0.0.1")
 OTHER_AUDIO = seed.tone(4000)
 
 
@@ -101,6 +106,50 @@ async def test_a_deleted_call_never_comes_back(store: Store, pbx: Pbx) -> None:
     ]
     assert [change.public_id for change in taken.changes] == [call_id("pbx1", seed.a_call(3, NOW).linkedid)]
     assert (await rows(store), files(store)) == ([1, 1, 1], [])
+
+
+async def erase(store: Store) -> int:
+    return (await erase_subject(store, 1, NUMBER, by=BOSS, now=NOW))[1]
+
+
+@pytest.mark.parametrize("was_stored", [True, False], ids=["audio was stored", "audio is still at the PBX"])
+async def test_an_erased_call_never_comes_back(store: Store, pbx: Pbx, was_stored: bool) -> None:
+    merged = seed.but(seed.a_call(2, BEGIN), merged_into=ERASED.linkedid, segments=())
+    await upsert_calls(store, pbx, [ERASED, merged])
+    if was_stored:
+        await take(store, pbx, ERASED)
+    assert await erase(store) == 1
+    with pytest.raises(RetentionEnded):
+        await take(store, pbx, ERASED)
+    later = seed.but(seed.a_call(3, BEGIN), src=NUMBER, merged_into=ERASED.linkedid, segments=())
+    sent = [ERASED, seed.but(ERASED, revision=ERASED.revision + 1, started_at=NOW), merged, later]
+    taken = await upsert_calls(store, pbx, sent)
+    assert [(refusal.counted_as, receipt.retry) for refusal, receipt in zip(taken.refusals, taken.receipts, strict=True)] == [
+        ("retention", False)
+    ] * 4
+    assert (await rows(store), files(store)) == ([0, 0, 0], [])
+
+
+async def test_a_call_deleted_by_its_age_never_comes_back_with_a_later_start(store: Store, pbx: Pbx) -> None:
+    await take(store, pbx, CALL)
+    await expire(store, calls=True)
+    again = newer(started_at=NOW, answered_at=NOW, ended_at=NOW + timedelta(seconds=90))
+    with pytest.raises(RetentionEnded):
+        await take(store, pbx, again)
+    assert (await rows(store), files(store)) == ([0, 0, 0], [])
+
+
+async def test_audio_that_comes_after_the_erasure_of_its_call_gets_410(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    """A PBX that gets 410 deletes its copy: `agent/shipping/shippers.py`."""
+    await report(agent, ERASED)
+    assert (await admin.post(f"/api/subjects/{NUMBER}/erase")).json()["erased"] == 1
+    late = await put_recording(agent, seed.manifest_of(ERASED, ERASED.segments[0]), seed.mixed_of(AUDIO, 5000), AUDIO)
+    assert (late.status_code, late.json()["type"]) == (410, "/problems/retention-ended")
+    (receipt,) = (await report(agent, ERASED)).receipts
+    assert receipt.refused and not receipt.retry
+    assert (await admin.get(f"/api/subjects/{NUMBER}")).json()["calls"] == 0
 
 
 async def test_what_the_api_answers_and_counts(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:

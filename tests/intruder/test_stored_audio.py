@@ -208,7 +208,7 @@ async def test_a_held_call_is_not_removed(store: Store, pbx: Pbx) -> None:
     scope = await scope_of(store)
     async with store.writing() as connection:
         keys = list((await connection.execute(select(calls.c.id))).scalars())
-        await remove_calls(connection, scope.domain_id, keys)
+        await remove_calls(connection, scope.domain_id, keys, NOW)
     assert await seen(store, CALL) is not None
     assert (await rows(store))[0] == 1
 
