@@ -43,6 +43,7 @@ from store.intake.row_mapping import recording_values
 from store.intake.write_calls import stored_calls, update_calls
 from store.intake.write_counters import update_counters
 from store.objects.copies import delete_copies
+from store.retention.merged_calls import MERGE_COLUMNS
 
 SEGMENTS_AT_A_TIME: Final = 50  # of one transaction, so that no other writer waits for 100 ms
 
@@ -87,7 +88,7 @@ async def mark_expired(connection: AsyncConnection, domain_id: int, segment_ids:
     hold or merged into one.
     """
     zone = await lock_domain(connection, domain_id)
-    columns = (segments.c.id, segments.c.size_bytes, calls.c.public_id, *HELD_COLUMNS)
+    columns = (segments.c.id, segments.c.size_bytes, *HELD_COLUMNS)
     query: Select[Any] = select(*columns).join(calls, calls.c.id == segments.c.call_id).join(pbxs, pbxs.c.id == calls.c.pbx_id)
     query = query.where(segments.c.id.in_(segment_ids), calls.c.domain_id == domain_id, HAS_AUDIO).order_by(segments.c.id)
     rows = await without_held(connection, (await connection.execute(query)).all())
@@ -144,7 +145,7 @@ async def lock_domain(connection: AsyncConnection, domain_id: int) -> ZoneInfo:
     return ZoneInfo((await connection.execute(locked)).scalar_one())
 
 
-HELD_COLUMNS: Final = (calls.c.legal_hold, calls.c.merged_into, pbxs.c.name.label("pbx"))
+HELD_COLUMNS: Final = (calls.c.legal_hold, *MERGE_COLUMNS)
 """The columns that `without_held` reads."""
 
 

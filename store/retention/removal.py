@@ -70,8 +70,8 @@ async def remove_calls(connection: AsyncConnection, domain_id: int, keys: Sequen
 async def _removable(connection: AsyncConnection, keys: Sequence[int]) -> Sequence[Row[Any]]:
     """Return the rows of calls that have no objects."""
     has_objects = exists().where(segments.c.call_id == calls.c.id, segments.c.object_key.is_not(None))
-    facts = [column for column in FACTS if column is not calls.c.merged_into]
-    columns = (calls.c.id, calls.c.public_id, *facts, *HELD_COLUMNS)
+    facts = [column for column in FACTS if column not in {calls.c.merged_into, calls.c.domain_id}]
+    columns = (calls.c.id, *facts, *HELD_COLUMNS)
     query: Select[Any] = select(*columns).join(pbxs, pbxs.c.id == calls.c.pbx_id).where(calls.c.id.in_(keys), ~has_objects)
     return list(await connection.execute(query))
 
