@@ -27,12 +27,12 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import BindParameter, Row, Select, and_, bindparam, select, tuple_, update
+from sqlalchemy import BindParameter, Row, Select, and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import Reason
 from fonoteka.core.errors import StoreError
-from fonoteka.core.naming import call_id, peaks_key
+from fonoteka.core.naming import peaks_key
 from store.database.schema import HAS_AUDIO, calls, domains, participants, pbxs, segments
 from store.database.store import Store
 from store.intake.call_backs import WrittenCall
@@ -43,7 +43,7 @@ from store.intake.row_mapping import recording_values
 from store.intake.write_calls import stored_calls, update_calls
 from store.intake.write_counters import update_counters
 from store.objects.copies import delete_copies
-from store.retention.merged_calls import MERGE_COLUMNS
+from store.retention.merged_calls import MERGE_COLUMNS, merge_chains, with_merged
 
 SEGMENTS_AT_A_TIME: Final = 50  # of one transaction, so that no other writer waits for 100 ms
 
@@ -123,7 +123,7 @@ async def delete_marked(store: Store) -> None:
 
 
 async def _marked(store: Store, after: int) -> Sequence[Row[Any]]:
-    columns = (segments.c.id, segments.c.object_key, calls.c.public_id, calls.c.domain_id, calls.c.pbx_id, calls.c.linkedid)
+    columns = (segments.c.id, segments.c.object_key, segments.c.call_id, calls.c.domain_id)
     query: Select[Any] = select(*columns).join(calls, calls.c.id == segments.c.call_id)
     query = query.where(segments.c.expired_at.is_not(None), segments.c.object_key.is_not(None), segments.c.id > after)
     async with store.reading() as connection:
@@ -132,11 +132,12 @@ async def _marked(store: Store, after: int) -> Sequence[Row[Any]]:
 
 async def _copied_calls(store: Store, rows: Sequence[Row[Any]]) -> set[str]:
     """Return the calls of segments, and the calls merged into them, whose segments moved."""
-    targets = {(row.domain_id, row.pbx_id, row.linkedid) for row in rows}
-    merged = tuple_(calls.c.domain_id, calls.c.pbx_id, calls.c.merged_into).in_(targets)
+    copied: set[str] = set()
     async with store.reading() as connection:
-        moved = (await connection.execute(select(calls.c.public_id).where(merged))).scalars().all()
-    return {row.public_id for row in rows} | set(moved)
+        for domain_id in {row.domain_id for row in rows}:
+            keys = await with_merged(connection, domain_id, [row.call_id for row in rows if row.domain_id == domain_id])
+            copied |= set((await connection.execute(select(calls.c.public_id).where(calls.c.id.in_(keys)))).scalars())
+    return copied
 
 
 async def lock_domain(connection: AsyncConnection, domain_id: int) -> ZoneInfo:
@@ -150,14 +151,10 @@ HELD_COLUMNS: Final = (calls.c.legal_hold, *MERGE_COLUMNS)
 
 
 async def without_held(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """Return the rows whose call is neither under legal hold nor merged into a call that is."""
-    targets = {call_id(row.pbx, row.merged_into) for row in rows if row.merged_into is not None}
-    held: set[str] = set()
-    if targets:
-        query = select(calls.c.public_id).where(calls.c.public_id.in_(targets), calls.c.legal_hold)
-        held = set((await connection.execute(query)).scalars())
+    """Return the rows whose call is not under legal hold, nor any call into which it is merged."""
+    chains = await merge_chains(connection, rows)
     return [
-        row for row in rows if not row.legal_hold and (row.merged_into is None or call_id(row.pbx, row.merged_into) not in held)
+        row for row, chain in zip(rows, chains, strict=True) if not row.legal_hold and not any(call.legal_hold for call in chain)
     ]
 
 

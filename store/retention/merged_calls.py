@@ -1,4 +1,4 @@
-"""The calls into which calls are merged. A merge into a call of another domain is none."""
+"""Calls that are merged into others. A merge into a call of another domain is none."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -31,6 +31,20 @@ async def merge_chains(connection: AsyncConnection, rows: Sequence[Row[Any]]) ->
             begun += (await connection.execute(query.where(chunk))).all()
         targets |= {row.public_id: row for row in begun}
     return [_chain(row, targets) for row in rows]
+
+
+async def with_merged(connection: AsyncConnection, domain_id: int, keys: Sequence[int]) -> list[int]:
+    """Return calls of a domain, by key, and the calls of it that are merged into them."""
+    columns = (calls.c.id, calls.c.pbx_id, calls.c.linkedid, calls.c.merged_into)
+    query = select(*columns).where(calls.c.domain_id == domain_id)
+    rows = list((await connection.execute(query.where(calls.c.id.in_(keys)))).all())
+    found = {row.id for row in rows}
+    while rows:
+        targets = {(row.pbx_id, row.linkedid) for row in rows}
+        merged = await connection.execute(query.where(calls.c.merged_into.in_({linkedid for _, linkedid in targets})))
+        rows = [row for row in merged if (row.pbx_id, row.merged_into) in targets and row.id not in found]
+        found |= {row.id for row in rows}
+    return sorted(found)
 
 
 def is_visible(call: Row[Any], chain: Sequence[Row[Any]]) -> bool:

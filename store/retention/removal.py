@@ -14,6 +14,7 @@ from store.intake.call_backs import WrittenCall
 from store.intake.facts import FACTS, facts_of_row
 from store.intake.write_counters import update_counters
 from store.retention.expiry import HELD_COLUMNS, SEGMENTS_AT_A_TIME, delete_marked, lock_domain, mark_expired, without_held
+from store.retention.merged_calls import with_merged
 
 CALLS_AT_A_TIME: Final = 50  # of one transaction, so that no other writer waits for 100 ms
 
@@ -74,17 +75,3 @@ async def _removable(connection: AsyncConnection, keys: Sequence[int]) -> Sequen
     columns = (calls.c.id, *facts, *HELD_COLUMNS)
     query: Select[Any] = select(*columns).join(pbxs, pbxs.c.id == calls.c.pbx_id).where(calls.c.id.in_(keys), ~has_objects)
     return list(await connection.execute(query))
-
-
-async def with_merged(connection: AsyncConnection, domain_id: int, keys: Sequence[int]) -> list[int]:
-    """Return calls of a domain, by key, and the calls of it that are merged into them."""
-    columns = (calls.c.id, calls.c.pbx_id, calls.c.linkedid, calls.c.merged_into)
-    query = select(*columns).where(calls.c.domain_id == domain_id)
-    rows = list((await connection.execute(query.where(calls.c.id.in_(keys)))).all())
-    found = {row.id for row in rows}
-    while rows:
-        targets = {(row.pbx_id, row.linkedid) for row in rows}
-        merged = await connection.execute(query.where(calls.c.merged_into.in_({linkedid for _, linkedid in targets})))
-        rows = [row for row in merged if (row.pbx_id, row.merged_into) in targets and row.id not in found]
-        found |= {row.id for row in rows}
-    return sorted(found)
