@@ -21,6 +21,7 @@ deletes calls with their audio.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -108,18 +109,39 @@ async def delete_marked(store: Store) -> None:
     after = 0
     while rows := await _marked(store, after):
         after = rows[-1].id
-        keys = [row.object_key for row in rows]
+        rows = await _deleted(store, rows)
+        if not rows:
+            continue
         try:
-            await store.objects.delete_all([*keys, *map(peaks_key, keys)])
             # After the objects: a copy that is being made is deleted by its maker, or here.
             await asyncio.to_thread(delete_copies, store.objects, await _copied_calls(store, rows))
-        except StoreError as error:
+        except OSError as error:
             log.error("retention.objects_not_deleted", reason=str(error))
             continue
         is_row = and_(segments.c.id == bindparam("key"), segments.c.object_key == bindparam("deleted_key"))
         settled = update(segments).where(is_row, segments.c.expired_at.is_not(None)).values(object_key=None)
         async with store.writing() as connection:
             await connection.execute(settled, [{"key": row.id, "deleted_key": row.object_key} for row in rows])
+
+
+async def _deleted(store: Store, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Delete the objects of segments, and return the segments whose objects are gone.
+
+    An object that cannot be deleted keeps no other. The error is logged once for the batch.
+    """
+    keys = [row.object_key for row in rows]
+    with suppress(StoreError):
+        await store.objects.delete_all([*keys, *map(peaks_key, keys)])
+        return list(rows)
+    deleted, reason = [], ""
+    for row in rows:
+        try:
+            await store.objects.delete_all([row.object_key, peaks_key(row.object_key)])
+            deleted.append(row)
+        except StoreError as error:
+            reason = str(error)
+    log.error("retention.objects_not_deleted", reason=reason, objects=len(rows) - len(deleted))
+    return deleted
 
 
 async def _marked(store: Store, after: int) -> Sequence[Row[Any]]:

@@ -12,7 +12,7 @@ from sqlalchemy import event, select, update
 from fonoteka.core.call_report import CallReport, Reason, RecordingState
 from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError
-from fonoteka.core.naming import call_id
+from fonoteka.core.naming import call_id, peaks_key
 from store.audit.chain import broken_links
 from store.audit.read import page_of_audit
 from store.audit.write import OPERATOR, Actor, NewEntry
@@ -133,6 +133,21 @@ async def test_what_is_held_is_neither_expired_nor_erased(store: Store, pbx: Pbx
     assert (await mark(store, FIRST)).segments == ()
     assert await erase(store, FIRST) == ()
     assert ((await rows(store))[0], len(files(store))) == (3, 4)
+
+
+async def test_an_object_that_cannot_be_deleted_keeps_no_other(store: Store, pbx: Pbx) -> None:
+    for call in (FIRST, SECOND):
+        await take(store, pbx, call)
+    async with store.reading() as connection:
+        of_first = select(segments.c.object_key).where(segments.c.call_id.in_(await keys_of(store, FIRST)))
+        audio = store.objects.path((await connection.execute(of_first)).scalar_one())
+    audio.unlink()
+    audio.mkdir()
+    assert await erase(store, FIRST, SECOND) == (call_id("pbx1", SECOND.linkedid),)
+    assert files(store) == [audio.with_name(peaks_key(audio.name))]
+    audio.rmdir()
+    assert await erase(store, FIRST) == (call_id("pbx1", FIRST.linkedid),)
+    assert (await rows(store), files(store)) == ([0, 0, 0], [])
 
 
 async def test_an_upload_during_the_deletion_leaves_no_object(store: Store, pbx: Pbx) -> None:
