@@ -20,7 +20,7 @@
     │   │   ├── DomainChanged        its call is of another domain
     │   │   ├── SegmentOfOtherCall   it names a segment of a call that it may not change
     │   │   ├── CallHeld             its call is under legal hold
-    │   │   └── RetentionEnded       its call or audio was deleted by its age  → 410
+    │   │   └── RetentionEnded       its call or audio was deleted            → 410
     │   ├── AudioStored      a segment has other audio already → 409
     │   └── IntakeDeferred   a report or recording may be accepted later      → 409
     ├── EvidenceRefused      a file is no evidence package, or was altered    → exit 1
@@ -142,7 +142,7 @@ class CallHeld(IntakeRefused):
 
 
 class RetentionEnded(IntakeRefused):
-    """A call, or the audio of a segment, was deleted when its retention ended."""
+    """A call, or the audio of a segment, was deleted: it was erased, or its retention ended."""
 
     counted_as: ClassVar[str] = "retention"
 

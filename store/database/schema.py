@@ -291,6 +291,14 @@ HAS_AUDIO: Final = and_(segments.c.object_key.is_not(None), segments.c.expired_a
 _UNDELETED: Final = text("expired_at IS NOT NULL AND object_key IS NOT NULL")
 Index("ix_segments_undeleted", segments.c.id, sqlite_where=_UNDELETED, postgresql_where=_UNDELETED)
 
+# Calls that were deleted: no report or recording brings them back. A row names no party, and stays.
+erased_calls = Table(
+    "erased_calls",
+    metadata,
+    Column("public_id", String(26), primary_key=True),
+    Column("erased_at", Instant, nullable=False),
+)
+
 # Commands to recorders. A row is kept for a minute. Ids are never reused: an agent requests those
 # after its last.
 commands = Table(

@@ -1,6 +1,6 @@
 """The bounds of a PBX's reports: its own domains, the domain of each stored call, legal holds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.errors import CallHeld, DomainChanged, DomainNotServed, IntakeDeferred, IntakeRefused, RetentionEnded
 from fonoteka.core.naming import call_id
-from store.database.schema import LONGEST_LOGIN, calls, domains
+from store.database.schema import LONGEST_LOGIN, calls, domains, erased_calls
 from store.intake.domain_names import DomainNames, domain_names
 from store.people.accounts import Pbx
 from store.people.served_domains import ServedDomains, Serves, served_domains
@@ -35,6 +35,7 @@ class Bounds:
 
     The first report of a new call decides its domain, for the other reports of the batch too.
     `expired_before` has the domains whose calls expire: a call that began until then was deleted.
+    `erased` has the deleted calls among those that the reports name.
     """
 
     pbx: str
@@ -42,6 +43,7 @@ class Bounds:
     names: DomainNames
     expired_before: Mapping[int, datetime]
     stored: Mapping[str, _StoredCall]
+    erased: Set[str]
     _new: dict[str, int] = field(default_factory=dict)
 
     def problem(self, report: CallReport) -> IntakeRefused | IntakeDeferred | None:
@@ -56,8 +58,12 @@ class Bounds:
 
     def _retention_problem(self, report: CallReport, domain_id: int) -> RetentionEnded | None:
         """Return why a call that is not stored may not come back; None if it may come."""
+        if call_id(self.pbx, report.linkedid) in self.stored:
+            return None
+        if not self.erased.isdisjoint(_named(self.pbx, report)):
+            return RetentionEnded(f"call {report.linkedid!r} was deleted")
         before = self.expired_before.get(domain_id)
-        if before is None or report.started_at > before or call_id(self.pbx, report.linkedid) in self.stored:
+        if before is None or report.started_at > before:
             return None
         return RetentionEnded(f"call {report.linkedid!r} is older than its domain keeps calls (calls_retention_days)")
 
@@ -96,6 +102,11 @@ class Bounds:
         return stored is not None and stored.is_frozen
 
 
+def _named(pbx: str, report: CallReport) -> set[str]:
+    """Return the public ids of a call and of the call into which it is merged."""
+    return {call_id(pbx, linkedid) for linkedid in (report.linkedid, report.merged_into) if linkedid is not None}
+
+
 async def read_bounds(
     connection: AsyncConnection,
     pbx: Pbx,
@@ -118,12 +129,15 @@ async def read_bounds(
         await connection.execute(
             select(domains.c.id).where(domains.c.id.in_(ids)).order_by(domains.c.id).with_for_update(key_share=True)
         )
-    public_ids = {call_id(pbx.name, report.linkedid) for report in named}
+    public_ids = {public_id for report in named for public_id in _named(pbx.name, report)}
     query = select(calls.c.public_id, calls.c.domain_id, calls.c.revision, FROZEN.label("is_frozen"))
     rows = await connection.execute(query.where(calls.c.public_id.in_(public_ids)))
     stored = {
         row.public_id: _StoredCall(domain_id=row.domain_id, revision=row.revision, is_frozen=bool(row.is_frozen)) for row in rows
     }
+    # After the stored calls: a call that is deleted between the two queries is among the erased.
+    found = select(erased_calls.c.public_id).where(erased_calls.c.public_id.in_(public_ids))
+    erased = frozenset((await connection.execute(found)).scalars())
     retained = select(domains.c.id, domains.c.calls_retention_days).where(domains.c.calls_retention_days.is_not(None))
     expired = {row.id: expired_before(now, row.calls_retention_days) for row in await connection.execute(retained)}
-    return Bounds(pbx=pbx.name, served=served, names=names, expired_before=expired, stored=stored)
+    return Bounds(pbx=pbx.name, served=served, names=names, expired_before=expired, stored=stored, erased=erased)

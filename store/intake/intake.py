@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.agent_protocol import CallReceipt, RecordingReceipt
@@ -14,8 +14,9 @@ from fonoteka.core.errors import AudioStored, IntakeDeferred, IntakeRefused, Seg
 from fonoteka.core.manifest import Manifest, Mixed
 from fonoteka.core.naming import content_digest, peaks_key, recording_key
 from store.audit.write import Actor, write_entry
+from store.database.dialect import lock_audit
 from store.database.domain_keys import check_current
-from store.database.schema import HAS_AUDIO, LONGEST_LOGIN, segments
+from store.database.schema import HAS_AUDIO, LONGEST_LOGIN, audit, segments
 from store.database.store import Store
 from store.encryption.data_key import DataKey
 from store.intake.adoption import within_domains
@@ -28,6 +29,9 @@ from store.intake.write_calls import CallChange, write_calls
 from store.objects.file_signature import checked_kind
 from store.people.accounts import Pbx
 from store.selection.scope import Scope
+
+_AUDIO_REFUSED: Final = "audio_refused"
+_REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,14 +146,27 @@ def _is_lost(store: Store, audio: StoredAudio) -> bool:
 
 
 async def _answer_stored(store: Store, place: Place, audio: StoredAudio, mixed: Mixed, by: Actor, now: datetime) -> RecordingTaken:
-    """Return the receipt of stored audio for the same bytes. Raises AudioStored for other bytes."""
+    """Return the receipt of stored audio for the same bytes.
+
+    Raises AudioStored for other bytes; the audit gets one entry for each segment and hour, so that
+    a stolen token cannot fill it.
+    """
     if audio.sha256 == mixed.sha256:
         return RecordingTaken(receipt=_receipt(place, audio), change=None)
     segment = place.manifest.name
     scope, detail = Scope(domain_id=place.domain_id, login=None), {"segment": segment, "sha256": storable(mixed.sha256)[:64]}
     async with store.writing() as connection:
-        await write_entry(connection, scope, by, action="audio_refused", subject=place.public_id, detail=detail, now=now)
+        await lock_audit(connection, place.domain_id)
+        if not await _was_refused(connection, place, now):
+            await write_entry(connection, scope, by, action=_AUDIO_REFUSED, subject=place.public_id, detail=detail, now=now)
     raise AudioStored(f"segment {segment!r} has other audio already, which stays")
+
+
+async def _was_refused(connection: AsyncConnection, place: Place, now: datetime) -> bool:
+    """Whether the audit has an entry about other audio for the segment, of the last hour."""
+    of_call = and_(audit.c.domain_id == place.domain_id, audit.c.subject == place.public_id, audit.c.action == _AUDIO_REFUSED)
+    details = await connection.execute(select(audit.c.detail).where(of_call, audit.c.at > now - _REFUSED_AGAIN_AFTER))
+    return any(detail["segment"] == place.manifest.name for detail in details.scalars())
 
 
 def _receipt(place: Place, audio: StoredAudio) -> RecordingReceipt:

@@ -41,6 +41,8 @@ def exceeded_recording_limit(manifest: Manifest, mixed: Mixed, now: datetime) ->
 def _problems(report: CallReport, now: datetime) -> Iterator[str]:
     if not 0 < len(report.linkedid) <= LONGEST_LINKEDID or "\0" in report.linkedid:
         yield f"linkedid must have 1 to {LONGEST_LINKEDID} characters"
+    if report.merged_into == report.linkedid:
+        yield "a call cannot be merged into itself"
     if not 0 <= report.revision <= _AHEAD_MS + milliseconds(now):
         yield "revision must be at least 0 and at most a day ahead of the store's clock; is the clock of the PBX right?"
     if len(report.participants) > _MOST_PARTS or len(report.segments) > _MOST_PARTS:

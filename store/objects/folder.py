@@ -276,11 +276,13 @@ def _publish(draft: Path, path: Path) -> None:
 
 def _delete(paths: Iterable[Path]) -> None:
     folders = set()
-    for path in paths:
-        with suppress(FileNotFoundError):
-            path.unlink()
-            folders.add(path.parent)
-    _sync_folders(folders)
+    try:
+        for path in paths:
+            with suppress(FileNotFoundError):
+                path.unlink()
+                folders.add(path.parent)
+    finally:
+        _sync_folders(folders)  # also of what was deleted before an error
 
 
 def _sync_folders(folders: Iterable[Path]) -> None:

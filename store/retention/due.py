@@ -26,11 +26,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fonoteka.core.naming import call_id
 from store.database.schema import HAS_AUDIO, calls, domains, participants, pbxs, segments, users
 from store.database.store import Store
 from store.intake.report_limits import LONGEST_CALL
 from store.retention.expiry import HELD_COLUMNS, SEGMENTS_AT_A_TIME, without_held
+from store.retention.merged_calls import is_visible, merge_chains
 from store.retention.removal import CALLS_AT_A_TIME
 from store.selection.retention_rule import audio_days, expired_before, has_expired, with_recorded_users
 
@@ -90,7 +90,6 @@ async def due_audio(
         segments.c.id,
         segments.c.user,
         segments.c.size_bytes,
-        calls.c.public_id,
         calls.c.started_at,
         days.label("days"),
         users.c.retention_days.is_not(None).label("of_user"),
@@ -117,8 +116,6 @@ async def due_calls(
         return
     columns = (
         calls.c.id,
-        calls.c.public_id,
-        calls.c.domain_id,
         calls.c.started_at,
         _rows_of_call().label("rows"),
         *_key(calls.c.id),
@@ -200,8 +197,6 @@ def _within_limit(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
 
 
 async def _orphans(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """Return merged calls without those whose call is stored in their domain."""
-    targets = {call_id(row.pbx, row.merged_into): row.domain_id for row in rows}
-    query = select(calls.c.public_id, calls.c.domain_id).where(calls.c.public_id.in_(targets))
-    stored = {(row.public_id, row.domain_id) for row in await connection.execute(query)}
-    return [row for row in rows if (call_id(row.pbx, row.merged_into), row.domain_id) not in stored]
+    """Return merged calls without those that are merged into a visible call, which go with it."""
+    chains = await merge_chains(connection, rows)
+    return await without_held(connection, [row for row, chain in zip(rows, chains, strict=True) if not is_visible(row, chain)])

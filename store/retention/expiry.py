@@ -21,18 +21,19 @@ deletes calls with their audio.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import BindParameter, Row, Select, and_, bindparam, select, tuple_, update
+from sqlalchemy import BindParameter, Row, Select, and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import Reason
 from fonoteka.core.errors import StoreError
-from fonoteka.core.naming import call_id, peaks_key
+from fonoteka.core.naming import peaks_key
 from store.database.schema import HAS_AUDIO, calls, domains, participants, pbxs, segments
 from store.database.store import Store
 from store.intake.call_backs import WrittenCall
@@ -43,6 +44,7 @@ from store.intake.row_mapping import recording_values
 from store.intake.write_calls import stored_calls, update_calls
 from store.intake.write_counters import update_counters
 from store.objects.copies import delete_copies
+from store.retention.merged_calls import MERGE_COLUMNS, merge_chains, with_merged
 
 SEGMENTS_AT_A_TIME: Final = 50  # of one transaction, so that no other writer waits for 100 ms
 
@@ -87,7 +89,7 @@ async def mark_expired(connection: AsyncConnection, domain_id: int, segment_ids:
     hold or merged into one.
     """
     zone = await lock_domain(connection, domain_id)
-    columns = (segments.c.id, segments.c.size_bytes, calls.c.public_id, *HELD_COLUMNS)
+    columns = (segments.c.id, segments.c.size_bytes, *HELD_COLUMNS)
     query: Select[Any] = select(*columns).join(calls, calls.c.id == segments.c.call_id).join(pbxs, pbxs.c.id == calls.c.pbx_id)
     query = query.where(segments.c.id.in_(segment_ids), calls.c.domain_id == domain_id, HAS_AUDIO).order_by(segments.c.id)
     rows = await without_held(connection, (await connection.execute(query)).all())
@@ -107,12 +109,13 @@ async def delete_marked(store: Store) -> None:
     after = 0
     while rows := await _marked(store, after):
         after = rows[-1].id
-        keys = [row.object_key for row in rows]
+        rows = await _deleted(store, rows)
+        if not rows:
+            continue
         try:
-            await store.objects.delete_all([*keys, *map(peaks_key, keys)])
             # After the objects: a copy that is being made is deleted by its maker, or here.
             await asyncio.to_thread(delete_copies, store.objects, await _copied_calls(store, rows))
-        except StoreError as error:
+        except OSError as error:
             log.error("retention.objects_not_deleted", reason=str(error))
             continue
         is_row = and_(segments.c.id == bindparam("key"), segments.c.object_key == bindparam("deleted_key"))
@@ -121,8 +124,28 @@ async def delete_marked(store: Store) -> None:
             await connection.execute(settled, [{"key": row.id, "deleted_key": row.object_key} for row in rows])
 
 
+async def _deleted(store: Store, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Delete the objects of segments, and return the segments whose objects are gone.
+
+    An object that cannot be deleted keeps no other. The error is logged once for the batch.
+    """
+    keys = [row.object_key for row in rows]
+    with suppress(StoreError):
+        await store.objects.delete_all([*keys, *map(peaks_key, keys)])
+        return list(rows)
+    deleted, reason = [], ""
+    for row in rows:
+        try:
+            await store.objects.delete_all([row.object_key, peaks_key(row.object_key)])
+            deleted.append(row)
+        except StoreError as error:
+            reason = str(error)
+    log.error("retention.objects_not_deleted", reason=reason, objects=len(rows) - len(deleted))
+    return deleted
+
+
 async def _marked(store: Store, after: int) -> Sequence[Row[Any]]:
-    columns = (segments.c.id, segments.c.object_key, calls.c.public_id, calls.c.domain_id, calls.c.pbx_id, calls.c.linkedid)
+    columns = (segments.c.id, segments.c.object_key, segments.c.call_id, calls.c.domain_id)
     query: Select[Any] = select(*columns).join(calls, calls.c.id == segments.c.call_id)
     query = query.where(segments.c.expired_at.is_not(None), segments.c.object_key.is_not(None), segments.c.id > after)
     async with store.reading() as connection:
@@ -131,11 +154,12 @@ async def _marked(store: Store, after: int) -> Sequence[Row[Any]]:
 
 async def _copied_calls(store: Store, rows: Sequence[Row[Any]]) -> set[str]:
     """Return the calls of segments, and the calls merged into them, whose segments moved."""
-    targets = {(row.domain_id, row.pbx_id, row.linkedid) for row in rows}
-    merged = tuple_(calls.c.domain_id, calls.c.pbx_id, calls.c.merged_into).in_(targets)
+    copied: set[str] = set()
     async with store.reading() as connection:
-        moved = (await connection.execute(select(calls.c.public_id).where(merged))).scalars().all()
-    return {row.public_id for row in rows} | set(moved)
+        for domain_id in {row.domain_id for row in rows}:
+            keys = await with_merged(connection, domain_id, [row.call_id for row in rows if row.domain_id == domain_id])
+            copied |= set((await connection.execute(select(calls.c.public_id).where(calls.c.id.in_(keys)))).scalars())
+    return copied
 
 
 async def lock_domain(connection: AsyncConnection, domain_id: int) -> ZoneInfo:
@@ -144,19 +168,15 @@ async def lock_domain(connection: AsyncConnection, domain_id: int) -> ZoneInfo:
     return ZoneInfo((await connection.execute(locked)).scalar_one())
 
 
-HELD_COLUMNS: Final = (calls.c.legal_hold, calls.c.merged_into, pbxs.c.name.label("pbx"))
+HELD_COLUMNS: Final = (calls.c.legal_hold, *MERGE_COLUMNS)
 """The columns that `without_held` reads."""
 
 
 async def without_held(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """Return the rows whose call is neither under legal hold nor merged into a call that is."""
-    targets = {call_id(row.pbx, row.merged_into) for row in rows if row.merged_into is not None}
-    held: set[str] = set()
-    if targets:
-        query = select(calls.c.public_id).where(calls.c.public_id.in_(targets), calls.c.legal_hold)
-        held = set((await connection.execute(query)).scalars())
+    """Return the rows whose call is not under legal hold, nor any call into which it is merged."""
+    chains = await merge_chains(connection, rows)
     return [
-        row for row in rows if not row.legal_hold and (row.merged_into is None or call_id(row.pbx, row.merged_into) not in held)
+        row for row, chain in zip(rows, chains, strict=True) if not row.legal_hold and not any(call.legal_hold for call in chain)
     ]
 
 

@@ -8,12 +8,13 @@ from sqlalchemy import Row, Select, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audit.write import NewEntry, write_entries
-from store.database.schema import HAS_AUDIO, calls, pbxs, segments
+from store.database.schema import HAS_AUDIO, calls, erased_calls, pbxs, segments
 from store.database.store import Store
 from store.intake.call_backs import WrittenCall
 from store.intake.facts import FACTS, facts_of_row
 from store.intake.write_counters import update_counters
 from store.retention.expiry import HELD_COLUMNS, SEGMENTS_AT_A_TIME, delete_marked, lock_domain, mark_expired, without_held
+from store.retention.merged_calls import with_merged
 
 CALLS_AT_A_TIME: Final = 50  # of one transaction, so that no other writer waits for 100 ms
 
@@ -32,7 +33,7 @@ async def erase_calls(
         batch = keys[start : start + CALLS_AT_A_TIME]
         await _expire_audio(store, domain_id, batch, now)
         async with store.writing() as connection:
-            ids = await remove_calls(connection, domain_id, batch)
+            ids = await remove_calls(connection, domain_id, batch, now)
             if ids:
                 await write_entries(connection, [entry(ids)])
         removed = (*removed, *ids)
@@ -49,17 +50,19 @@ async def _expire_audio(store: Store, domain_id: int, keys: Sequence[int], now: 
     await delete_marked(store)
 
 
-async def remove_calls(connection: AsyncConnection, domain_id: int, keys: Sequence[int]) -> tuple[str, ...]:
+async def remove_calls(connection: AsyncConnection, domain_id: int, keys: Sequence[int], now: datetime) -> tuple[str, ...]:
     """Delete calls of a domain in the caller's transaction, with all rows that belong to them.
 
-    Calls that are merged into them go too. Calls under legal hold stay, and calls whose audio has
-    not been deleted. Returns the public ids. Pass CALLS_AT_A_TIME calls at most, so that no other
-    writer waits long. A missed call that was called back by a deleted call keeps its
-    `called_back_at`.
+    Calls that are merged into them go too, and none comes back (`store.intake.bounds`). Calls under
+    legal hold stay, and calls whose audio has not been deleted. Returns the public ids. Pass
+    CALLS_AT_A_TIME calls at most, so that no other writer waits long. A missed call that was called
+    back by a deleted call keeps its `called_back_at`.
     """
     zone = await lock_domain(connection, domain_id)
     rows = await without_held(connection, await _removable(connection, await with_merged(connection, domain_id, keys)))
     await connection.execute(delete(calls).where(calls.c.id.in_([row.id for row in rows])))
+    if rows:
+        await connection.execute(erased_calls.insert(), [{"public_id": row.public_id, "erased_at": now} for row in rows])
     removed = [WrittenCall(key=row.id, before=facts_of_row(row._mapping), after=None) for row in rows]
     await connection.run_sync(update_counters, removed, {domain_id: zone}, prune=True)
     return tuple(row.public_id for row in rows)
@@ -68,21 +71,7 @@ async def remove_calls(connection: AsyncConnection, domain_id: int, keys: Sequen
 async def _removable(connection: AsyncConnection, keys: Sequence[int]) -> Sequence[Row[Any]]:
     """Return the rows of calls that have no objects."""
     has_objects = exists().where(segments.c.call_id == calls.c.id, segments.c.object_key.is_not(None))
-    facts = [column for column in FACTS if column is not calls.c.merged_into]
-    columns = (calls.c.id, calls.c.public_id, *facts, *HELD_COLUMNS)
+    facts = [column for column in FACTS if column not in {calls.c.merged_into, calls.c.domain_id}]
+    columns = (calls.c.id, *facts, *HELD_COLUMNS)
     query: Select[Any] = select(*columns).join(pbxs, pbxs.c.id == calls.c.pbx_id).where(calls.c.id.in_(keys), ~has_objects)
     return list(await connection.execute(query))
-
-
-async def with_merged(connection: AsyncConnection, domain_id: int, keys: Sequence[int]) -> list[int]:
-    """Return calls of a domain, by key, and the calls of it that are merged into them."""
-    columns = (calls.c.id, calls.c.pbx_id, calls.c.linkedid, calls.c.merged_into)
-    query = select(*columns).where(calls.c.domain_id == domain_id)
-    rows = list((await connection.execute(query.where(calls.c.id.in_(keys)))).all())
-    found = {row.id for row in rows}
-    while rows:
-        targets = {(row.pbx_id, row.linkedid) for row in rows}
-        merged = await connection.execute(query.where(calls.c.merged_into.in_({linkedid for _, linkedid in targets})))
-        rows = [row for row in merged if (row.pbx_id, row.merged_into) in targets and row.id not in found]
-        found |= {row.id for row in rows}
-    return sorted(found)

@@ -189,7 +189,7 @@ class _Run:
         async for rows in due_calls(self.store, self.domain, self.now, lambda: self.most):
             begun = perf_counter()
             async with self._writing() as connection:
-                removed = await remove_calls(connection, self.domain.id, [row.id for row in rows])
+                removed = await remove_calls(connection, self.domain.id, [row.id for row in rows], self.now)
                 writer = await AuditWriter.begin(connection, [self.domain.id])
                 listed = sum(row.public_id in removed for row in rows)  # without calls that are merged into them
                 self._write(writer, _rule_of_calls(self.domain), Amount(calls=listed), removed)

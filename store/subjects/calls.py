@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Select, select, tuple_
+from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import Direction
 from fonoteka.core.phone_numbers import outside_party
-from store.database.schema import calls, domains
+from store.database.schema import calls, domains, pbxs
 from store.database.store import Store
 from store.queries.calls import LIVE_AT_MOST
+from store.retention.merged_calls import MERGE_COLUMNS, is_visible, merge_chains
+
+_CALLS_AT_A_TIME: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,26 +82,31 @@ async def find_calls(store: Store, domain_id: int, text: str, now: datetime) -> 
             raise ValueError("must be the number of an outside party, such as +79131234567")
         query = _rows(domain_id)
         rows = list((await connection.execute(query.where(calls.c.outside_number == number))).all())
-        found = {row.id: row for row in [*rows, *await _merged_into(connection, query, rows)] if row.merged_into is None}
+        found = await _shown(connection, query, rows)
     in_order = sorted(found.values(), key=lambda row: (row.started_at, row.id))
     return SubjectCalls(number=number, zone=ZoneInfo(domain.timezone), calls=tuple(_call(row, now) for row in in_order))
 
 
 def _rows(domain_id: int) -> Select[Any]:
     c = calls.c
-    columns = (c.id, c.public_id, c.pbx_id, c.linkedid, c.merged_into, c.started_at, c.ended_at, c.direction, c.src, c.dst)
-    return select(*columns, c.recording_ms, c.legal_hold).where(c.domain_id == domain_id)
+    columns = (c.id, *MERGE_COLUMNS, c.started_at, c.ended_at, c.direction, c.src, c.dst, c.recording_ms, c.legal_hold)
+    return select(*columns).join(pbxs, pbxs.c.id == c.pbx_id).where(c.domain_id == domain_id)
 
 
-async def _merged_into(connection: AsyncConnection, query: Select[Any], rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """Return the calls into which some calls are merged, directly or not."""
-    targets: list[Row[Any]] = []
-    while wanted := {(row.pbx_id, row.merged_into) for row in rows if row.merged_into is not None}:
-        known = {row.id for row in targets}
-        found = (await connection.execute(query.where(tuple_(calls.c.pbx_id, calls.c.linkedid).in_(wanted)))).all()
-        rows = [row for row in found if row.id not in known]
-        targets += rows
-    return targets
+async def _shown(connection: AsyncConnection, query: Select[Any], rows: Sequence[Row[Any]]) -> dict[int, Row[Any]]:
+    """Return the visible calls into which some calls are merged; by key.
+
+    Of calls without a visible one, whatever a PBX said of them, all are returned.
+    """
+    keys: set[int] = set()
+    for row, chain in zip(rows, await merge_chains(connection, rows), strict=True):
+        keys |= {call.id for call in ([row, *chain][-1:] if is_visible(row, chain) else [row, *chain])}
+    shown = {row.id: row for row in rows if row.id in keys}
+    others = sorted(keys - shown.keys())
+    for start in range(0, len(others), _CALLS_AT_A_TIME):
+        chunk = calls.c.id.in_(others[start : start + _CALLS_AT_A_TIME])
+        shown |= {row.id: row for row in await connection.execute(query.where(chunk))}
+    return shown
 
 
 def _call(row: Row[Any], now: datetime) -> SubjectCall:

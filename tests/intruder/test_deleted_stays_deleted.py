@@ -1,26 +1,33 @@
-"""What was deleted by its age: who sends what afterwards, and what becomes of it."""
+"""What was deleted, by age or by an erasure: what a PBX sends afterwards, and the outcome."""
 
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from fonoteka.core.call_report import CallReport, Reason, RecordingState
 from fonoteka.core.errors import RetentionEnded
 from fonoteka.core.naming import call_id
-from store.database.schema import domains
+from store.audit.write import Actor
+from store.database.schema import calls, domains
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx
 from store.queries.audio import audio_of
 from store.retention.run import delete_due
+from store.subjects.calls import find_calls
+from store.subjects.erasure import erase_subject
 from tests.api.conftest import Site, put_recording, report, ship
 from tests.data import seed
 from tests.store.test_intake import AUDIO, BEGIN, NOW, files, rows, scope_of, seen, take
 
 CALL = seed.a_call(1, BEGIN)
+NUMBER = "89131234567"
+ERASED = seed.but(CALL, src=NUMBER)
+CHAIN = (ERASED, *(seed.but(seed.a_call(number, BEGIN), src="83952201010", segments=()) for number in (2, 3)))
+BOSS = Actor(login="900", address="127.0.0.1")
 OTHER_AUDIO = seed.tone(4000)
 
 
@@ -101,6 +108,92 @@ async def test_a_deleted_call_never_comes_back(store: Store, pbx: Pbx) -> None:
     ]
     assert [change.public_id for change in taken.changes] == [call_id("pbx1", seed.a_call(3, NOW).linkedid)]
     assert (await rows(store), files(store)) == ([1, 1, 1], [])
+
+
+async def erase(store: Store) -> int:
+    return (await erase_subject(store, 1, NUMBER, by=BOSS, now=NOW))[1]
+
+
+@pytest.mark.parametrize("was_stored", [True, False], ids=["audio was stored", "audio is still at the PBX"])
+async def test_an_erased_call_never_comes_back(store: Store, pbx: Pbx, was_stored: bool) -> None:
+    merged = seed.but(seed.a_call(2, BEGIN), merged_into=ERASED.linkedid, segments=())
+    await upsert_calls(store, pbx, [ERASED, merged])
+    if was_stored:
+        await take(store, pbx, ERASED)
+    assert await erase(store) == 1
+    with pytest.raises(RetentionEnded):
+        await take(store, pbx, ERASED)
+    later = seed.but(seed.a_call(3, BEGIN), src=NUMBER, merged_into=ERASED.linkedid, segments=())
+    sent = [ERASED, seed.but(ERASED, revision=ERASED.revision + 1, started_at=NOW), merged, later]
+    taken = await upsert_calls(store, pbx, sent)
+    assert [(refusal.counted_as, receipt.retry) for refusal, receipt in zip(taken.refusals, taken.receipts, strict=True)] == [
+        ("retention", False)
+    ] * 4
+    assert (await rows(store), files(store)) == ([0, 0, 0], [])
+
+
+async def test_a_call_deleted_by_its_age_never_comes_back_with_a_later_start(store: Store, pbx: Pbx) -> None:
+    await take(store, pbx, CALL)
+    await expire(store, calls=True)
+    again = newer(started_at=NOW, answered_at=NOW, ended_at=NOW + timedelta(seconds=90))
+    with pytest.raises(RetentionEnded):
+        await take(store, pbx, again)
+    assert (await rows(store), files(store)) == ([0, 0, 0], [])
+
+
+async def test_audio_that_comes_after_the_erasure_of_its_call_gets_410(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    """A PBX that gets 410 deletes its copy: `agent/shipping/shippers.py`."""
+    await report(agent, ERASED)
+    assert (await admin.post(f"/api/subjects/{NUMBER}/erase")).json()["erased"] == 1
+    late = await put_recording(agent, seed.manifest_of(ERASED, ERASED.segments[0]), seed.mixed_of(AUDIO, 5000), AUDIO)
+    assert (late.status_code, late.json()["type"]) == (410, "/problems/retention-ended")
+    (receipt,) = (await report(agent, ERASED)).receipts
+    assert receipt.refused and not receipt.retry
+    assert (await admin.get(f"/api/subjects/{NUMBER}")).json()["calls"] == 0
+
+
+UNKNOWN = "1795391099.99"
+# The calls into which a PBX merges three calls, the first of which has the number and the audio.
+MERGES: dict[str, tuple[str | None, str | None, str | None]] = {
+    "an unknown call": (UNKNOWN, None, None),
+    "a chain to an unknown call": (CHAIN[1].linkedid, CHAIN[2].linkedid, UNKNOWN),
+    "a cycle": (CHAIN[1].linkedid, CHAIN[0].linkedid, None),
+    "a chain to a visible call": (CHAIN[1].linkedid, CHAIN[2].linkedid, None),
+}
+
+
+async def merge(store: Store, pbx: Pbx, targets: tuple[str | None, ...]) -> None:
+    await take(store, pbx, CHAIN[0])
+    await upsert_calls(store, pbx, CHAIN[1:])
+    for call, target in zip(CHAIN, targets, strict=True):
+        assert (await upsert_calls(store, pbx, [seed.but(call, revision=call.revision + 1, merged_into=target)])).refusals == ()
+
+
+@pytest.mark.parametrize("targets", MERGES.values(), ids=MERGES)
+async def test_a_pbx_cannot_hide_a_call_from_erasure_by_a_merge(store: Store, pbx: Pbx, targets: tuple[str | None, ...]) -> None:
+    await merge(store, pbx, targets)
+    found = await find_calls(store, 1, NUMBER, NOW)
+    assert found.calls
+    assert await erase(store) == len(found.calls)
+    async with store.reading() as connection:
+        assert NUMBER not in (await connection.execute(select(calls.c.src))).scalars().all()
+    assert files(store) == []
+
+
+@pytest.mark.parametrize("targets", MERGES.values(), ids=MERGES)
+async def test_a_pbx_cannot_hide_a_call_from_retention_by_a_merge(store: Store, pbx: Pbx, targets: tuple[str | None, ...]) -> None:
+    await merge(store, pbx, targets)
+    await expire(store, calls=True)
+    assert (await rows(store), files(store)) == ([0, 0, 0], [])
+
+
+async def test_a_call_is_not_merged_into_itself(store: Store, pbx: Pbx) -> None:
+    await upsert_calls(store, pbx, [CALL])
+    (receipt,) = (await upsert_calls(store, pbx, [newer(merged_into=CALL.linkedid)])).receipts
+    assert receipt.refused == "a call cannot be merged into itself" and not receipt.retry
+    assert await seen(store, CALL) is not None
 
 
 async def test_what_the_api_answers_and_counts(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:

@@ -89,6 +89,23 @@ async def test_stored_audio_never_changes(
     assert {file: file.read_bytes() for file in files(store)} == stored
 
 
+async def test_the_journal_has_one_refusal_of_a_segment_in_an_hour(store: Store, pbx: Pbx) -> None:
+    """A stolen token cannot fill the journal, from which nothing is deleted."""
+    for call in (CALL, seed.a_call(2, BEGIN)):
+        await take(store, pbx, call)
+        for number in range(3):
+            with pytest.raises(AudioStored):
+                await send(store, pbx, call, seed.tone(1000 + number), 1000 + number)
+    tries = [send(store, pbx, CALL, OTHER_AUDIO, 4000) for _ in range(3)]
+    assert [type(result) for result in await asyncio.gather(*tries, return_exceptions=True)] == [AudioStored] * 3
+    assert len(await refused_in_audit(store)) == 2
+    manifest, mixed = seed.manifest_of(CALL, SEGMENT), seed.mixed_of(OTHER_AUDIO, 4000)
+    with pytest.raises(AudioStored):
+        later = NOW + timedelta(hours=1)
+        await store_recording(store, pbx, manifest, mixed, seed.peaks(4000), chunks(OTHER_AUDIO), later)
+    assert len(await refused_in_audit(store)) == 3
+
+
 async def test_of_two_recordings_sent_at_once_one_stays_whole(store: Store, pbx: Pbx) -> None:
     await upsert_calls(store, pbx, [CALL])
     sent = [send(store, pbx, CALL, audio, length_ms) for audio, length_ms in ((AUDIO, 5000), (OTHER_AUDIO, 4000)) * 2]
@@ -208,7 +225,7 @@ async def test_a_held_call_is_not_removed(store: Store, pbx: Pbx) -> None:
     scope = await scope_of(store)
     async with store.writing() as connection:
         keys = list((await connection.execute(select(calls.c.id))).scalars())
-        await remove_calls(connection, scope.domain_id, keys)
+        await remove_calls(connection, scope.domain_id, keys, NOW)
     assert await seen(store, CALL) is not None
     assert (await rows(store))[0] == 1
 

@@ -142,7 +142,7 @@ async def perform(store: Store, pbx: Pbx, zone: str, steps: list[tuple[str, Any]
             async with store.writing() as connection:
                 selected = calls.c.linkedid == seed.a_call(value, MOMENTS[0]).linkedid
                 for row in (await connection.execute(select(calls.c.id, calls.c.domain_id).where(selected))).all():
-                    await remove_calls(connection, row.domain_id, [row.id])
+                    await remove_calls(connection, row.domain_id, [row.id], NOW)
         else:
             zone = value
             await apply(store, parse_directory(seed.DIRECTORY.replace("Asia/Krasnoyarsk", zone), source="test"))

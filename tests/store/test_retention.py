@@ -12,7 +12,7 @@ from sqlalchemy import event, select, update
 from fonoteka.core.call_report import CallReport, Reason, RecordingState
 from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError
-from fonoteka.core.naming import call_id
+from fonoteka.core.naming import call_id, peaks_key
 from store.audit.chain import broken_links
 from store.audit.read import page_of_audit
 from store.audit.write import OPERATOR, Actor, NewEntry
@@ -75,7 +75,10 @@ async def test_marked_audio_is_not_seen_and_then_deleted_with_its_copies(store: 
         await take(store, pbx, call)
     copies = copies_folder(store.objects)
     copies.mkdir()
-    for call in (FIRST, SECOND):
+    part = seed.but(seed.a_call(3, BEGIN), segments=(), merged_into=FIRST.linkedid)
+    its_part = seed.but(seed.a_call(4, BEGIN), segments=(), merged_into=part.linkedid)
+    await upsert_calls(store, pbx, [part, its_part])
+    for call in (FIRST, SECOND, part, its_part):
         (copies / copy_name(call_id(call.pbx, call.linkedid), "0" * 64, "mp3")).write_bytes(b"")
     expired = await mark(store, FIRST)
     assert (expired.calls, expired.recordings, expired.size_bytes) == ((call_id("pbx1", FIRST.linkedid),), 1, len(AUDIO))
@@ -109,20 +112,42 @@ async def test_an_erased_call_leaves_nothing_and_counters_as_without_it(store: S
     assert await counters(store) == before
 
 
-@pytest.mark.parametrize("held", ["the call", "the call into which it is merged"])
+@pytest.mark.parametrize("held", ["the call", "the call into which it is merged", "the call at the end of two merges"])
 async def test_what_is_held_is_neither_expired_nor_erased(store: Store, pbx: Pbx, held: str) -> None:
     await take(store, pbx, FIRST)
     await take(store, pbx, SECOND)
+    between = seed.but(seed.a_call(3, BEGIN), segments=())
+    await upsert_calls(store, pbx, [between])
     if held == "the call":
         await hold(store, FIRST)
     else:
         await hold(store, SECOND)
         async with store.writing() as connection:
-            of_first = calls.c.linkedid == FIRST.linkedid
-            await connection.execute(calls.update().where(of_first).values(merged_into=SECOND.linkedid))
+            target = SECOND.linkedid
+            if held == "the call at the end of two merges":
+                target = between.linkedid
+                of_between = calls.update().where(calls.c.linkedid == target)
+                await connection.execute(of_between.values(merged_into=SECOND.linkedid))
+            of_first = calls.update().where(calls.c.linkedid == FIRST.linkedid)
+            await connection.execute(of_first.values(merged_into=target))
     assert (await mark(store, FIRST)).segments == ()
     assert await erase(store, FIRST) == ()
-    assert (await rows(store), len(files(store))) == ([2, 2, 2], 4)
+    assert ((await rows(store))[0], len(files(store))) == (3, 4)
+
+
+async def test_an_object_that_cannot_be_deleted_keeps_no_other(store: Store, pbx: Pbx) -> None:
+    for call in (FIRST, SECOND):
+        await take(store, pbx, call)
+    async with store.reading() as connection:
+        of_first = select(segments.c.object_key).where(segments.c.call_id.in_(await keys_of(store, FIRST)))
+        audio = store.objects.path((await connection.execute(of_first)).scalar_one())
+    audio.unlink()
+    audio.mkdir()
+    assert await erase(store, FIRST, SECOND) == (call_id("pbx1", SECOND.linkedid),)
+    assert files(store) == [audio.with_name(peaks_key(audio.name))]
+    audio.rmdir()
+    assert await erase(store, FIRST) == (call_id("pbx1", FIRST.linkedid),)
+    assert (await rows(store), files(store)) == ([0, 0, 0], [])
 
 
 async def test_an_upload_during_the_deletion_leaves_no_object(store: Store, pbx: Pbx) -> None:
