@@ -159,7 +159,10 @@ class ObjectFolder:
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
 
     async def delete_all(self, keys: Iterable[str]) -> None:
-        """Delete objects, durably on return. A missing object is no error. Raises StoreError."""
+        """Delete objects, durably on return. A missing object is no error. Raises StoreError.
+
+        A missing folder is an error: the disk may not be mounted. The other objects are deleted.
+        """
         try:
             await asyncio.to_thread(_delete, [self.path(key) for key in keys])
         except OSError as error:
@@ -275,12 +278,20 @@ def _publish(draft: Path, path: Path) -> None:
 
 
 def _delete(paths: Iterable[Path]) -> None:
-    folders = set()
+    folders, missing = set[Path](), set[Path]()
     for path in paths:
-        with suppress(FileNotFoundError):
+        try:
             path.unlink()
             folders.add(path.parent)
+        except FileNotFoundError:
+            if not path.parent.is_dir():  # nothing deletes folders
+                missing.add(path.parent)
     _sync_folders(folders)
+    if missing:
+        raise StoreError(
+            f"the folder {str(min(missing))!r} of an object is missing: is the disk mounted? "
+            "If the folder is lost for ever, create it empty"
+        )
 
 
 def _sync_folders(folders: Iterable[Path]) -> None:
