@@ -19,6 +19,7 @@ from store.database.store import Store
 from store.encryption.data_key import DataKey
 from store.encryption.encrypted_file import HEADER_BYTES, parse_header
 from store.encryption.master_key import LocalMasterKey, MasterKeySource
+from store.intake.intake import store_recording
 from store.objects import folder
 from store.people.accounts import Pbx
 from store.provisioning.apply import apply
@@ -178,6 +179,40 @@ async def test_a_recording_under_a_key_that_is_gone_is_sent_again(store: Store, 
             await take(store, pbx, CALLS[1])
     await take(store, pbx, CALLS[1])
     assert await versions(store) == [2] * 4
+
+
+@pytest.mark.parametrize("work", ["rotate", "encrypt_existing"])
+async def test_an_upload_does_not_replace_what_was_stored_and_encrypted_meanwhile(
+    older: Store, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    """The agent's retry is stored and encrypted while the first upload is on its way."""
+    if work == "rotate":
+        await rekeying.encrypt_existing(older, lambda _: None)
+    call, pbx, began, go_on = seed.a_call(9, BEGIN), Pbx(id=1, name="pbx1"), asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        began.set()
+        await go_on.wait()
+        yield AUDIO
+
+    manifest, made = seed.manifest_of(call, call.segments[0]), seed.mixed_of(AUDIO, 5000)
+    first = asyncio.create_task(store_recording(older, pbx, manifest, made, PEAKS, slow(), BEGIN))
+
+    async def first_arrives(*_: Any) -> None:
+        go_on.set()
+        assert (await first).change is None, "it was stored already"
+
+    await began.wait()
+    await take(older, pbx, call)
+    if work == "rotate":
+        monkeypatch.setattr(rekeying, "_wait_for_writers", first_arrives)
+        assert await rekeying.rotate(older, lambda _: None) == 0
+    else:
+        assert await rekeying.encrypt_existing(older, lambda _: None) == 0
+        await first_arrives()
+    older.keys._found.clear()
+    assert await versions(older) == [2 if work == "rotate" else 1] * 8
+    assert [path.name for path in (older.objects.root / ".incoming").iterdir()] == ["replacing"]
 
 
 async def test_a_removed_domain_has_no_key(store: Store, pbx: Pbx, section: StoreSection) -> None:
