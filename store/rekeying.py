@@ -6,9 +6,8 @@ before everything that needs it is encrypted under a newer key.
 """
 
 import asyncio
-import fcntl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -219,10 +218,9 @@ async def _encrypt_recording(store: Store, row: Row[Any], key: DataKey) -> bool:
 @contextmanager
 def _alone(store: Store) -> Iterator[None]:
     """Keep a second run away, and delete what a killed one left. Raises ConfigurationError."""
-    with store.objects.lock_file.open("wb") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(store.objects.replacing())
         except BlockingIOError as error:
             raise ConfigurationError("another `fonoteka keys` runs: wait for its end") from error
-        store.objects.sweep_replaced()
         yield

@@ -7,6 +7,7 @@ the same file system, checked, synced and renamed, and then its folder is synced
 
 import asyncio
 import errno
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -57,6 +58,9 @@ class ObjectFolder:
             self._incoming.mkdir(mode=0o700, exist_ok=True)
             if sweep:
                 _sweep(self._incoming)
+                if self._replaced():  # plain ones may be among them
+                    with suppress(BlockingIOError), self.replacing():
+                        pass
             probe = self._incoming / f"probe-{os.getpid()}"
             probe.write_bytes(b"")
             probe.unlink()
@@ -167,10 +171,20 @@ class ObjectFolder:
         """The file that a process locks while it replaces objects."""
         return self._incoming / _LOCK
 
-    def sweep_replaced(self) -> None:
-        """Delete what a killed `encrypt` has replaced. Only the owner of the lock may do it."""
-        for replaced in self._incoming.glob(f"{_REPLACED}*"):
-            replaced.unlink(missing_ok=True)
+    @contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Keep other processes from `encrypt`, and delete what a killed one has replaced.
+
+        Raises BlockingIOError if another process replaces objects.
+        """
+        with self.lock_file.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for replaced in self._replaced():
+                replaced.unlink(missing_ok=True)
+            yield
+
+    def _replaced(self) -> list[Path]:
+        return list(self._incoming.glob(f"{_REPLACED}*"))
 
     async def open(self, key: str) -> BufferedReader:
         """Open the plain content of an object, to read and to seek; the caller closes it.
@@ -272,13 +286,22 @@ def _encrypt(source: BufferedReader, draft: Path, data_key: DataKey, name: str, 
     digest = hashlib.sha256()
     with _new_file(draft) as file:
         writer = EncryptingWriter(file, data_key, name)
-        while content := source.read(_BLOCK_BYTES):
+        for content in _blocks(source, name):
             digest.update(content)
             writer.write(content)
         if sha256 not in (None, digest.hexdigest()):
             raise ObjectDamaged(f"object {name} is not the file that was stored: its SHA-256 differs")
         writer.finish()
         _sync(file.fileno(), file.flush)
+
+
+def _blocks(source: BufferedReader, name: str) -> Iterator[bytes]:
+    """Read an object in blocks. Raises ObjectDamaged if the disk cannot read it."""
+    try:
+        while content := source.read(_BLOCK_BYTES):
+            yield content
+    except OSError as error:
+        raise ObjectDamaged(f"object {name} cannot be read: {error.strerror}") from error
 
 
 def _read_all(file: BufferedReader) -> bytes:

@@ -1,6 +1,9 @@
 """Encryption at rest: new and existing stores, rotation, the master key, removed domains."""
 
 import asyncio
+import errno
+import fcntl
+import os
 import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -213,6 +216,33 @@ async def test_an_upload_does_not_replace_what_was_stored_and_encrypted_meanwhil
     older.keys._found.clear()
     assert await versions(older) == [2 if work == "rotate" else 1] * 8
     assert [path.name for path in (older.objects.root / ".incoming").iterdir()] == ["replacing"]
+
+
+@pytest.mark.parametrize("runs", [False, True], ids=["killed", "still running"])
+async def test_what_a_killed_encryption_has_replaced_is_deleted_at_the_next_start(
+    older: Store, section: StoreSection, runs: bool
+) -> None:
+    (replaced := older.objects.root / ".incoming" / "replaced-1").write_bytes(AUDIO)
+    with older.objects.lock_file.open("wb") as file:
+        if runs:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        await (await Store.open(section, sweep=True)).close()
+    assert replaced.exists() is runs
+
+
+async def test_a_file_that_the_disk_cannot_read_stops_no_rotation(store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:
+    for call in CALLS:
+        await take(store, pbx, call)
+    bad, pread = store.objects.path((await stored(store))[0].object_key).stat().st_ino, os.pread
+
+    def bad_sector(file: int, size: int, place: int) -> bytes:
+        if os.fstat(file).st_ino == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return pread(file, size, place)
+
+    monkeypatch.setattr(os, "pread", bad_sector)
+    assert await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0) == 1
+    assert [row.key_version for row in await stored(store)] == [1, 2, 2]
 
 
 async def test_a_removed_domain_has_no_key(store: Store, pbx: Pbx, section: StoreSection) -> None:
