@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from fonoteka.core.config import StoreSection
-from fonoteka.core.errors import ConfigurationError, IntakeDeferred, IntakeRefused, ObjectDamaged, ObjectMissing
+from fonoteka.core.errors import ConfigurationError, IntakeDeferred, IntakeRefused, ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import peaks_key
 from store import rekeying
+from store.database.domain_keys import destroy_old_versions
 from store.database.schema import calls, domain_keys, encryption, segments
 from store.database.store import Store
 from store.encryption.data_key import DataKey
@@ -243,6 +244,41 @@ async def test_a_file_that_the_disk_cannot_read_stops_no_rotation(store: Store, 
     monkeypatch.setattr(os, "pread", bad_sector)
     assert await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0) == 1
     assert [row.key_version for row in await stored(store)] == [1, 2, 2]
+
+
+async def test_a_recording_that_comes_late_keeps_its_key_and_the_rotation_is_run_again(
+    store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is committed after the last pass over its domain, before the old keys are destroyed."""
+    await take(store, pbx, CALLS[0])
+
+    async def late(connection: Any, domain_id: int) -> bool:
+        if domain_id == 1:
+            await connection.execute(update(segments).values(key_version=1))
+        return await destroy_old_versions(connection, domain_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rekeying, "destroy_old_versions", late)
+        with pytest.raises(StoreError, match=r"old keys of acme stay.* run `fonoteka keys rotate` again"):
+            await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0)
+    state = await store.keys.state()
+    assert state is not None and state.rotation_began_at is not None
+    assert await keys(store) == [(1, 1), (1, 2)]
+    assert await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0) == 0
+    assert (await keys(store), await versions(store)) == ([(1, 2)], [2, 2])
+
+
+async def test_without_its_row_encryption_is_not_switched_off(store: Store, pbx: Pbx, section: StoreSection) -> None:
+    """Somebody deletes the row by SQL."""
+    await take(store, pbx, CALLS[0])
+    async with store.writing() as connection:
+        await connection.execute(delete(encryption))
+    before = {path for path in store.objects.root.rglob("*") if path.is_file()}
+    with pytest.raises(StoreError, match="the row of the table `encryption` is gone"):
+        await take(store, pbx, CALLS[1])
+    with pytest.raises(ConfigurationError, match="the row of the table `encryption` is gone"):
+        await Store.open(section, sweep=True)
+    assert {path for path in store.objects.root.rglob("*") if path.is_file()} == before
 
 
 async def test_a_removed_domain_has_no_key(store: Store, pbx: Pbx, section: StoreSection) -> None:
