@@ -6,9 +6,8 @@ before everything that needs it is encrypted under a newer key.
 """
 
 import asyncio
-import fcntl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -16,7 +15,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import ColumnElement, Row, Select, func, or_, select, true, update
 
-from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing
+from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import peaks_key
 from store.database.domain_keys import destroy_old_versions
 from store.database.schema import HAS_AUDIO, calls, domain_keys, domains, encryption, segments
@@ -96,7 +95,8 @@ async def rotate(store: Store, report: Report, *, old_keys_stay_s: float = OLD_K
     """Give each domain a new key, encrypt its recordings under it, and destroy the old keys.
 
     Returns how many recordings could not be read: their domains keep the old keys. Raises
-    StoreError, and ConfigurationError if recordings are not encrypted.
+    StoreError, also if the rotation must be run again to destroy an old key, and ConfigurationError
+    if recordings are not encrypted.
     """
     with _alone(store):
         began_at = await _begin_rotation(store)
@@ -105,11 +105,15 @@ async def rotate(store: Store, report: Report, *, old_keys_stay_s: float = OLD_K
             await _new_version(store, domain.id, began_at)
             await _encrypt_domain(store, domain, report)
         await _wait_for_writers(store, old_keys_stay_s)
-        failed = 0
+        failed, late = 0, list[str]()
         for domain in rotated:
-            failed += await _encrypt_domain(store, domain, report)  # stored meanwhile, or not readable
+            unreadable = await _encrypt_domain(store, domain, report)  # stored meanwhile, or not readable
+            failed += unreadable
             async with store.writing() as connection:
-                await destroy_old_versions(connection, domain.id)
+                if not await destroy_old_versions(connection, domain.id) and not unreadable:
+                    late.append(domain.name)
+        if late:
+            raise StoreError(f"old keys of {', '.join(late)} stay, as a recording came late: run `fonoteka keys rotate` again")
         async with store.writing() as connection:
             await connection.execute(update(encryption).values(rotation_began_at=None))
         return failed
@@ -219,10 +223,9 @@ async def _encrypt_recording(store: Store, row: Row[Any], key: DataKey) -> bool:
 @contextmanager
 def _alone(store: Store) -> Iterator[None]:
     """Keep a second run away, and delete what a killed one left. Raises ConfigurationError."""
-    with store.objects.lock_file.open("wb") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(store.objects.replacing())
         except BlockingIOError as error:
             raise ConfigurationError("another `fonoteka keys` runs: wait for its end") from error
-        store.objects.sweep_replaced()
         yield

@@ -175,10 +175,17 @@ async def recorded_state(section: StoreSection) -> EncryptionState | None:
 
 
 async def read_state(connection: AsyncConnection, *, lock: bool = False) -> EncryptionState | None:
-    """Return the state of encryption; with `lock` it stays until the transaction ends."""
+    """Return the state of encryption; with `lock` it stays until the transaction ends.
+
+    None: recordings are not encrypted. Raises StoreError if the index has keys nevertheless.
+    """
     query = select(encryption)
     row = (await connection.execute(query.with_for_update() if lock else query)).mappings().first()
-    return EncryptionState(**{key: value for key, value in row.items() if key != "id"}) if row is not None else None
+    if row is not None:
+        return EncryptionState(**{key: value for key, value in row.items() if key != "id"})
+    if (await connection.execute(select(domain_keys.c.version).limit(1))).first() is not None:
+        raise StoreError("the row of the table `encryption` is gone, but domains have keys: restore the index from its backup")
+    return None
 
 
 async def check_current(connection: AsyncConnection, domain_id: int, key: DataKey | None) -> None:

@@ -1,6 +1,7 @@
 """Idempotent intake of calls and recordings from agents. A receipt means that they are durable."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -27,6 +28,7 @@ from store.intake.report_limits import exceeded_limit, exceeded_recording_limit
 from store.intake.row_mapping import IncomingReport, storable
 from store.intake.write_calls import CallChange, write_calls
 from store.objects.file_signature import checked_kind
+from store.objects.folder import Draft
 from store.people.accounts import Pbx
 from store.selection.scope import Scope
 
@@ -97,7 +99,7 @@ async def store_recording(
     *,
     address: str = "",
 ) -> RecordingTaken:
-    """Store a recording: first its objects, then in one transaction its segment and its call.
+    """Store a recording: its objects, its segment and its call.
 
     `peaks` is the JSON of the mixer's peaks file, `address` is the agent's. Stored audio never
     changes: the same bytes again get the same receipt; other bytes raise AudioStored, and the audit
@@ -111,20 +113,18 @@ async def store_recording(
     if (stored := _kept_audio(store, place, mixed)) is not None:
         return await _answer_stored(store, place, stored, mixed, by, now)
     data_key = await store.keys.current(place.domain_id)
-    key = await _store_objects(store, pbx, manifest, mixed, peaks, audio, data_key)
+    key = _object_key(pbx, manifest, mixed, peaks)
     arrived = StoredAudio(object_key=key, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
-    try:
-        async with store.writing() as connection:
-            place = await find_place(connection, pbx, manifest, now, lock=True)
-            if (stored := _kept_audio(store, place, mixed)) is None:
-                await check_current(connection, place.domain_id, data_key)
-                values = _audio_values(place.manifest, mixed, key, data_key, now)
-                written, strangers = await _write_recording(connection, pbx, place, mixed, values)
-    except IntakeRefused:
-        await _delete_unless_stored(store, pbx, manifest.name, key)
-        raise
+    async with _drafts(store, key, mixed, peaks, audio, data_key) as drafts, store.writing() as connection:
+        place = await find_place(connection, pbx, manifest, now, lock=True)
+        if (stored := _kept_audio(store, place, mixed)) is None:
+            await check_current(connection, place.domain_id, data_key)
+            values = _audio_values(place.manifest, mixed, key, data_key, now)
+            written, strangers = await _write_recording(connection, pbx, place, mixed, values)
+            # Under the lock of the place: no object that a row names is replaced, not even by the
+            # same bytes, as a rotation of keys may destroy the key of `drafts`.
+            await store.objects.publish(*drafts)
     if stored is not None:  # another request has stored the recording meanwhile
-        await _delete_unless_stored(store, pbx, manifest.name, key)
         return await _answer_stored(store, place, stored, mixed, by, now)
     change, *others = written
     return RecordingTaken(receipt=_receipt(place, arrived), change=change, others=tuple(others), refusals=tuple(strangers))
@@ -187,35 +187,22 @@ def _refusal(
     return IntakeRefused(text) if text is not None else None
 
 
-async def _store_objects(
-    store: Store,
-    pbx: Pbx,
-    manifest: Manifest,
-    mixed: Mixed,
-    peaks: bytes,
-    audio: AsyncIterator[bytes],
-    data_key: DataKey | None,
-) -> str:
-    """Store the audio and the peaks; return the key of the audio.
+def _object_key(pbx: Pbx, manifest: Manifest, mixed: Mixed, peaks: bytes) -> str:
+    """Return the key of the audio; it names the content, so that other content replaces nothing."""
+    return recording_key(pbx.name, manifest.name, manifest.started_at, mixed.format, content_digest(mixed.sha256, peaks))
 
-    The key names the content, so that nothing stored is replaced by something else.
-    """
-    content = content_digest(mixed.sha256, peaks)
-    key = recording_key(pbx.name, manifest.name, manifest.started_at, mixed.format, content)
+
+@asynccontextmanager
+async def _drafts(
+    store: Store, key: str, mixed: Mixed, peaks: bytes, audio: AsyncIterator[bytes], data_key: DataKey | None
+) -> AsyncIterator[tuple[Draft, Draft]]:
+    """Write the audio and the peaks; without `publish` nothing is left of them."""
     checked = checked_kind(audio, mixed.format, IntakeRefused(f"the audio is no {mixed.format} file"))
-    await store.objects.put(key, checked, sha256=mixed.sha256, size_bytes=mixed.size_bytes, data_key=data_key)
-    await store.objects.put_bytes(peaks_key(key), peaks, data_key=data_key)
-    return key
-
-
-async def _delete_unless_stored(store: Store, pbx: Pbx, segment: str, key: str) -> None:
-    """Delete the objects of a refused recording, unless an equal one was stored meanwhile."""
-    query = select(segments.c.object_key).where(segments.c.pbx_id == pbx.id, segments.c.name == segment, HAS_AUDIO)
-    async with store.reading() as connection:
-        if (await connection.execute(query)).scalar() == key:
-            return
-    await store.objects.delete(key)
-    await store.objects.delete(peaks_key(key))
+    async with (
+        store.objects.draft(key, checked, sha256=mixed.sha256, size_bytes=mixed.size_bytes, data_key=data_key) as of_audio,
+        store.objects.draft_bytes(peaks_key(key), peaks, data_key=data_key) as of_peaks,
+    ):
+        yield of_audio, of_peaks
 
 
 async def _write_recording(

@@ -7,15 +7,16 @@ the same file system, checked, synced and renamed, and then its folder is synced
 
 import asyncio
 import errno
+import fcntl
 import hashlib
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
@@ -31,6 +32,13 @@ _LOCK: Final = "replacing"
 _ORPHANED_AFTER_S: Final = 24 * 3600
 _BLOCK_BYTES: Final = 1024 * 1024
 _PROBE_BYTES: Final = 4096  # a block, so that a full disk refuses it
+
+
+class Draft(NamedTuple):
+    """A complete object that has no name yet: the name it will have, and its file."""
+
+    key: str
+    path: Path
 
 
 class ObjectFolder:
@@ -50,6 +58,9 @@ class ObjectFolder:
             self._incoming.mkdir(mode=0o700, exist_ok=True)
             if sweep:
                 _sweep(self._incoming)
+                if self._replaced():  # plain ones may be among them
+                    with suppress(BlockingIOError), self.replacing():
+                        pass
             probe = self._incoming / f"probe-{os.getpid()}"
             probe.write_bytes(b"")
             probe.unlink()
@@ -77,35 +88,62 @@ class ObjectFolder:
             raise StoreError(f"not an object's name: {key!r}")
         return path
 
-    async def put(self, key: str, chunks: AsyncIterator[bytes], *, sha256: str, size_bytes: int, data_key: DataKey | None) -> None:
-        """Write an object, replacing it atomically; durable on return.
+    @asynccontextmanager
+    async def draft(
+        self, key: str, chunks: AsyncIterator[bytes], *, sha256: str, size_bytes: int, data_key: DataKey | None
+    ) -> AsyncIterator[Draft]:
+        """Write an object, durably, that `publish` gives its name; without it nothing is left.
 
         It is encrypted under `data_key`; checksum and size are those of the plain content. Raises
-        ChecksumWrong, leaving no file, and ObjectsFull.
+        ChecksumWrong, ObjectsFull and StoreError.
         """
-        draft = self._incoming / uuid4().hex
+        draft = Draft(key, self._incoming / uuid4().hex)
         try:
-            with await asyncio.to_thread(_new_file, draft) as file:
+            with self._write_errors(key), await asyncio.to_thread(_new_file, draft.path) as file:
                 writer = EncryptingWriter(file, data_key, key) if data_key is not None else file
                 await _receive(writer, chunks, sha256, size_bytes)
                 if isinstance(writer, EncryptingWriter):
                     await asyncio.to_thread(writer.finish)
                 await asyncio.to_thread(_sync, file.fileno(), file.flush)
-            await asyncio.to_thread(_publish, draft, self.path(key))
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise ObjectsFull(f"store.objects = 'file://{self.root}' is full: free space there") from error
-            raise StoreError(f"store.objects.folder: {key} cannot be written: {error}") from error
+            yield draft
         finally:
-            await asyncio.to_thread(draft.unlink, missing_ok=True)
+            await asyncio.to_thread(draft.path.unlink, missing_ok=True)
 
-    async def put_bytes(self, key: str, content: bytes, *, data_key: DataKey | None) -> None:
-        """Write a small object; durable on return."""
+    def draft_bytes(self, key: str, content: bytes, *, data_key: DataKey | None) -> AbstractAsyncContextManager[Draft]:
+        """Write a small object as `draft` does."""
 
         async def once() -> AsyncIterator[bytes]:
             yield content
 
-        await self.put(key, once(), sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content), data_key=data_key)
+        sha256 = hashlib.sha256(content).hexdigest()
+        return self.draft(key, once(), sha256=sha256, size_bytes=len(content), data_key=data_key)
+
+    async def publish(self, *drafts: Draft) -> None:
+        """Give drafts their names, replacing each object atomically; durable on return.
+
+        Raises ObjectsFull and StoreError.
+        """
+        with self._write_errors(drafts[0].key):
+            await asyncio.to_thread(_publish, [(draft.path, self.path(draft.key)) for draft in drafts])
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes], *, sha256: str, size_bytes: int, data_key: DataKey | None) -> None:
+        """Write an object and publish it. Raises what `draft` and `publish` raise."""
+        async with self.draft(key, chunks, sha256=sha256, size_bytes=size_bytes, data_key=data_key) as draft:
+            await self.publish(draft)
+
+    async def put_bytes(self, key: str, content: bytes, *, data_key: DataKey | None) -> None:
+        """Write a small object and publish it."""
+        async with self.draft_bytes(key, content, data_key=data_key) as draft:
+            await self.publish(draft)
+
+    @contextmanager
+    def _write_errors(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ObjectsFull(f"store.objects = 'file://{self.root}' is full: free space there") from error
+            raise StoreError(f"store.objects.folder: {key} cannot be written: {error}") from error
 
     async def encrypt(self, key: str, data_key: DataKey, *, sha256: str | None) -> None:
         """Replace an object by the same content under a key, atomically; durable on return.
@@ -133,10 +171,20 @@ class ObjectFolder:
         """The file that a process locks while it replaces objects."""
         return self._incoming / _LOCK
 
-    def sweep_replaced(self) -> None:
-        """Delete what a killed `encrypt` has replaced. Only the owner of the lock may do it."""
-        for replaced in self._incoming.glob(f"{_REPLACED}*"):
-            replaced.unlink(missing_ok=True)
+    @contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Keep other processes from `encrypt`, and delete what a killed one has replaced.
+
+        Raises BlockingIOError if another process replaces objects.
+        """
+        with self.lock_file.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for replaced in self._replaced():
+                replaced.unlink(missing_ok=True)
+            yield
+
+    def _replaced(self) -> list[Path]:
+        return list(self._incoming.glob(f"{_REPLACED}*"))
 
     async def open(self, key: str) -> BufferedReader:
         """Open the plain content of an object, to read and to seek; the caller closes it.
@@ -159,7 +207,10 @@ class ObjectFolder:
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
 
     async def delete_all(self, keys: Iterable[str]) -> None:
-        """Delete objects, durably on return. A missing object is no error. Raises StoreError."""
+        """Delete objects, durably on return. A missing object is no error. Raises StoreError.
+
+        A missing folder is an error: the disk may not be mounted. The other objects are deleted.
+        """
         try:
             await asyncio.to_thread(_delete, [self.path(key) for key in keys])
         except OSError as error:
@@ -235,13 +286,22 @@ def _encrypt(source: BufferedReader, draft: Path, data_key: DataKey, name: str, 
     digest = hashlib.sha256()
     with _new_file(draft) as file:
         writer = EncryptingWriter(file, data_key, name)
-        while content := source.read(_BLOCK_BYTES):
+        for content in _blocks(source, name):
             digest.update(content)
             writer.write(content)
         if sha256 not in (None, digest.hexdigest()):
             raise ObjectDamaged(f"object {name} is not the file that was stored: its SHA-256 differs")
         writer.finish()
         _sync(file.fileno(), file.flush)
+
+
+def _blocks(source: BufferedReader, name: str) -> Iterator[bytes]:
+    """Read an object in blocks. Raises ObjectDamaged if the disk cannot read it."""
+    try:
+        while content := source.read(_BLOCK_BYTES):
+            yield content
+    except OSError as error:
+        raise ObjectDamaged(f"object {name} cannot be read: {error.strerror}") from error
 
 
 def _read_all(file: BufferedReader) -> bytes:
@@ -266,23 +326,34 @@ def _sync(descriptor: int, flush: object) -> None:
     os.fsync(descriptor)
 
 
-def _publish(draft: Path, path: Path) -> None:
-    missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft.replace(path)
-    # A new folder is durable only when its parent is synced.
-    _sync_folders({path.parent, *(new.parent for new in missing)})
+def _publish(moves: Iterable[tuple[Path, Path]]) -> None:
+    changed = set[Path]()
+    for draft, path in moves:
+        missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.replace(path)
+        # A new folder is durable only when its parent is synced.
+        changed |= {path.parent, *(new.parent for new in missing)}
+    _sync_folders(changed)
 
 
 def _delete(paths: Iterable[Path]) -> None:
-    folders = set()
+    folders, missing = set[Path](), set[Path]()
     try:
         for path in paths:
-            with suppress(FileNotFoundError):
+            try:
                 path.unlink()
                 folders.add(path.parent)
+            except FileNotFoundError:
+                if not path.parent.is_dir():  # nothing deletes folders
+                    missing.add(path.parent)
     finally:
         _sync_folders(folders)  # also of what was deleted before an error
+    if missing:
+        raise StoreError(
+            f"the folder {str(min(missing))!r} of an object is missing: is the disk mounted? "
+            "If the folder is lost for ever, create it empty"
+        )
 
 
 def _sync_folders(folders: Iterable[Path]) -> None:

@@ -1,6 +1,9 @@
 """Encryption at rest: new and existing stores, rotation, the master key, removed domains."""
 
 import asyncio
+import errno
+import fcntl
+import os
 import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -8,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from fonoteka.core.config import StoreSection
-from fonoteka.core.errors import ConfigurationError, IntakeDeferred, IntakeRefused, ObjectDamaged, ObjectMissing
+from fonoteka.core.errors import ConfigurationError, IntakeDeferred, IntakeRefused, ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import peaks_key
 from store import rekeying
+from store.database.domain_keys import destroy_old_versions
 from store.database.schema import calls, domain_keys, encryption, segments
 from store.database.store import Store
 from store.encryption.data_key import DataKey
 from store.encryption.encrypted_file import HEADER_BYTES, parse_header
 from store.encryption.master_key import LocalMasterKey, MasterKeySource
+from store.intake.intake import store_recording
 from store.objects import folder
 from store.people.accounts import Pbx
 from store.provisioning.apply import apply
@@ -178,6 +183,102 @@ async def test_a_recording_under_a_key_that_is_gone_is_sent_again(store: Store, 
             await take(store, pbx, CALLS[1])
     await take(store, pbx, CALLS[1])
     assert await versions(store) == [2] * 4
+
+
+@pytest.mark.parametrize("work", ["rotate", "encrypt_existing"])
+async def test_an_upload_does_not_replace_what_was_stored_and_encrypted_meanwhile(
+    older: Store, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    """The agent's retry is stored and encrypted while the first upload is on its way."""
+    if work == "rotate":
+        await rekeying.encrypt_existing(older, lambda _: None)
+    call, pbx, began, go_on = seed.a_call(9, BEGIN), Pbx(id=1, name="pbx1"), asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        began.set()
+        await go_on.wait()
+        yield AUDIO
+
+    manifest, made = seed.manifest_of(call, call.segments[0]), seed.mixed_of(AUDIO, 5000)
+    first = asyncio.create_task(store_recording(older, pbx, manifest, made, PEAKS, slow(), BEGIN))
+
+    async def first_arrives(*_: Any) -> None:
+        go_on.set()
+        assert (await first).change is None, "it was stored already"
+
+    await began.wait()
+    await take(older, pbx, call)
+    if work == "rotate":
+        monkeypatch.setattr(rekeying, "_wait_for_writers", first_arrives)
+        assert await rekeying.rotate(older, lambda _: None) == 0
+    else:
+        assert await rekeying.encrypt_existing(older, lambda _: None) == 0
+        await first_arrives()
+    older.keys._found.clear()
+    assert await versions(older) == [2 if work == "rotate" else 1] * 8
+    assert [path.name for path in (older.objects.root / ".incoming").iterdir()] == ["replacing"]
+
+
+@pytest.mark.parametrize("runs", [False, True], ids=["killed", "still running"])
+async def test_what_a_killed_encryption_has_replaced_is_deleted_at_the_next_start(
+    older: Store, section: StoreSection, runs: bool
+) -> None:
+    (replaced := older.objects.root / ".incoming" / "replaced-1").write_bytes(AUDIO)
+    with older.objects.lock_file.open("wb") as file:
+        if runs:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        await (await Store.open(section, sweep=True)).close()
+    assert replaced.exists() is runs
+
+
+async def test_a_file_that_the_disk_cannot_read_stops_no_rotation(store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:
+    for call in CALLS:
+        await take(store, pbx, call)
+    bad, pread = store.objects.path((await stored(store))[0].object_key).stat().st_ino, os.pread
+
+    def bad_sector(file: int, size: int, place: int) -> bytes:
+        if os.fstat(file).st_ino == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return pread(file, size, place)
+
+    monkeypatch.setattr(os, "pread", bad_sector)
+    assert await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0) == 1
+    assert [row.key_version for row in await stored(store)] == [1, 2, 2]
+
+
+async def test_a_recording_that_comes_late_keeps_its_key_and_the_rotation_is_run_again(
+    store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is committed after the last pass over its domain, before the old keys are destroyed."""
+    await take(store, pbx, CALLS[0])
+
+    async def late(connection: Any, domain_id: int) -> bool:
+        if domain_id == 1:
+            await connection.execute(update(segments).values(key_version=1))
+        return await destroy_old_versions(connection, domain_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rekeying, "destroy_old_versions", late)
+        with pytest.raises(StoreError, match=r"old keys of acme stay.* run `fonoteka keys rotate` again"):
+            await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0)
+    state = await store.keys.state()
+    assert state is not None and state.rotation_began_at is not None
+    assert await keys(store) == [(1, 1), (1, 2)]
+    assert await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0) == 0
+    assert (await keys(store), await versions(store)) == ([(1, 2)], [2, 2])
+
+
+async def test_without_its_row_encryption_is_not_switched_off(store: Store, pbx: Pbx, section: StoreSection) -> None:
+    """Somebody deletes the row by SQL."""
+    await take(store, pbx, CALLS[0])
+    async with store.writing() as connection:
+        await connection.execute(delete(encryption))
+    before = {path for path in store.objects.root.rglob("*") if path.is_file()}
+    with pytest.raises(StoreError, match="the row of the table `encryption` is gone"):
+        await take(store, pbx, CALLS[1])
+    with pytest.raises(ConfigurationError, match="the row of the table `encryption` is gone"):
+        await Store.open(section, sweep=True)
+    assert {path for path in store.objects.root.rglob("*") if path.is_file()} == before
 
 
 async def test_a_removed_domain_has_no_key(store: Store, pbx: Pbx, section: StoreSection) -> None:

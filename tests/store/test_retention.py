@@ -1,6 +1,7 @@
 """Retention: what is deleted, what stays, and what is left after it."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -160,6 +161,25 @@ async def test_an_upload_during_the_deletion_leaves_no_object(store: Store, pbx:
         await store_recording(store, pbx, manifest, made, seed.peaks(5000), chunks(AUDIO), NOW)
     await delete_marked(store)
     assert files(store) == []
+
+
+async def test_what_is_due_while_the_disk_is_not_mounted_is_deleted_afterwards(
+    store: Store, pbx: Pbx, section: StoreSection
+) -> None:
+    await take(store, pbx, FIRST)
+    await periods(store, days=1)
+    root = store.objects.root
+    root.rename(disk := root.with_name("disk"))
+    without_disk = await Store.open(section, sweep=True)
+    await delete_due(without_disk, BEGIN + 2 * DAY, rest=no_rest)
+    await without_disk.close()
+    shutil.rmtree(root)
+    disk.rename(root)
+    assert len(files(store)) == 2
+    await delete_due(store, BEGIN + 2 * DAY, rest=no_rest)
+    assert files(store) == []
+    async with store.reading() as connection:
+        assert (await connection.execute(select(segments.c.object_key))).scalars().all() == [None]
 
 
 async def periods(store: Store, *, days: int = 30, calls_days: int | None = None, of_152: int | None = None) -> None:
