@@ -22,8 +22,7 @@ from api.exports.csv_format import line, titles
 from api.exports.labels import Words
 from fonoteka.core.errors import ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import archived_name
-from store.integrity.intact import opened_intact
-from store.objects.folder import ObjectFolder
+from store.integrity.intact import IntactObjects, opened_intact
 from store.queries.audio import StoredAudio
 from store.queries.calls import SeenCall
 
@@ -40,7 +39,7 @@ class Archive:
     `index` is an empty file; the caller closes it.
     """
 
-    objects: ObjectFolder
+    intact: IntactObjects
     cache: AudioCache
     zone: ZoneInfo
     words: Words
@@ -86,11 +85,11 @@ class Archive:
 
     async def _open(self, seen: SeenCall, parts: Sequence[StoredAudio]) -> tuple[IO[bytes], str]:
         """Return the open audio file of a call, and its extension. Raises StoreError."""
-        target = conversion(seen.public_id, self.objects, parts, parts[0].format)
+        target = conversion(seen.public_id, self.intact, parts, parts[0].format)
         if target.make is None:
-            return await opened_intact(self.objects, parts[0]), target.extension
+            return await opened_intact(self.intact.objects, parts[0]), target.extension
         for part in parts:
-            (await opened_intact(self.objects, part)).close()
+            (await opened_intact(self.intact.objects, part)).close()
         return await self.cache.get(target.file, target.make, owner=self, sources=target.sources), target.extension
 
     def _name(self, seen: SeenCall, extension: str) -> str:

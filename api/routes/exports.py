@@ -178,8 +178,8 @@ async def export_zip(query: RequestedExport, request: Request, account: CurrentA
         export = _export(query, request, account, services)
         index = cleanup.enter_context(services.exports.nameless_file())
         report = DamageReports(request=request, account=account, services=services).report
-        objects, cache = services.store.objects, services.audio
-        archive = Archive(objects=objects, cache=cache, zone=export.zone, words=export.words, report_damage=report, index=index)
+        intact, cache = services.intact, services.audio
+        archive = Archive(intact=intact, cache=cache, zone=export.zone, words=export.words, report_damage=report, index=index)
         pieces = await with_first_piece(export.while_allowed(archive.pieces(export.with_audio())))
         cleanup.callback(_audit_end, export, await _audit(export, request, "zip"), archive)
         return FileStream(pieces, name=export.file_name("zip"), media_type=ZIP, cleanup=cleanup.pop_all())
