@@ -75,7 +75,11 @@ async def test_the_export_has_calls_audio_and_journal(boss: httpx.AsyncClient) -
     assert [len(call["audio"]) for call in calls["calls"]] == [1, 1, 0]
     assert [(entry["action"], entry["subject"]) for entry in journal["entries"]] == [("held", HELD_ID), ("listened", READY_ID)]
     (entry,) = await entries(boss, action=ACTIONS)
-    assert (entry["action"], entry["subject"], entry["detail"]) == ("subject_exported", "…67", {"calls": 3, "recordings": 2})
+    ids = [READY_ID, HELD_ID, LIVE_ID]
+    detail = {"calls": 3, "recordings": 2, "ids": ids}
+    assert (entry["action"], entry["subject"], entry["detail"]) == ("subject_exported", "…67", detail)
+    for call in ids:
+        assert "subject_exported" in [row["action"] for row in await entries(boss, call=call)]
 
 
 async def test_a_recording_that_is_damaged_or_gone_is_said_in_the_export(site: Site, boss: httpx.AsyncClient) -> None:
