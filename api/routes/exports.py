@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from api.audit.numbers import without_number
 from api.audit.trail import AuditEvent
 from api.dependencies.access import CurrentAccount, actor, refuse_cross_site, session_token
 from api.dependencies.damage import DamageReports
@@ -44,7 +45,8 @@ CSV: Final = "text/csv; charset=utf-8"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP: Final = "application/zip"
 MAX_LENGTH_IN_AUDIT: Final = 500  # of a parameter
-_OF_OUTSIDE_PARTIES: Final = ("src", "dst", "answered_by")
+_OF_OUTSIDE_PARTIES: Final = ("src", "dst", "answered_by")  # may be names too
+_OF_THE_COMPANY: Final = ("user", "number", "employee", "employee_login")
 
 
 class ExportQuery(SelectionQuery):
@@ -245,11 +247,10 @@ async def _audit(export: Export, request: Request, file_format: str) -> AuditEve
 
 
 def _in_audit(name: str, value: str) -> str:
-    """Return a parameter as the audit has it: of an outside party's number the last two digits.
-
-    The audit cannot be changed when the data of an outside party is erased.
-    """
-    return masked(value) if name in _OF_OUTSIDE_PARTIES and len(value) >= SHORTEST_OUTSIDE else value
+    """Return a parameter as the audit has it, without the number of an outside party."""
+    if name in _OF_OUTSIDE_PARTIES and len(value) >= SHORTEST_OUTSIDE:
+        return masked(value)
+    return without_number(value) if name in _OF_THE_COMPANY else value
 
 
 def _audit_end(export: Export, event: AuditEvent, archive: Archive | None = None) -> None:
