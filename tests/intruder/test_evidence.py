@@ -104,7 +104,7 @@ async def test_the_package_has_its_own_entry_and_nothing_of_another_domain(site:
 @pytest.mark.usefixtures("shipped")
 async def test_audio_that_changes_after_the_check_is_not_signed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     async def changed(*_: object) -> io.BufferedReader:
-        return io.BufferedReader(io.BytesIO(b"other audio"))  # type: ignore[arg-type]
+        return io.BufferedReader(io.BytesIO(b"other audio"))
 
     monkeypatch.setattr(package, "opened_intact", changed)
     async with await site.log_in("900") as client:
