@@ -58,8 +58,8 @@ class Archive:
                     yield piece
         size = self.index.tell()
         self.index.seek(0)
-        self._zip.add(_blocks(self.index), INDEX, size=size)
-        async for piece in _pulled(self._zip.finalize()):
+        self._zip.add(file_blocks(self.index), INDEX, size=size)
+        async for piece in pulled(self._zip.finalize()):
             yield piece
 
     async def _call(self, seen: SeenCall, parts: Sequence[StoredAudio]) -> AsyncIterator[bytes]:
@@ -77,8 +77,8 @@ class Archive:
             else:
                 with file:
                     name = self._name(seen, extension)
-                    self._zip.add(_blocks(file), name, size=_size(file))
-                    async for piece in _pulled(self._zip.all_files()):
+                    self._zip.add(file_blocks(file), name, size=size_of(file))
+                    async for piece in pulled(self._zip.all_files()):
                         yield piece
                 self.recordings += 1
         self.index.write(line(self._row(seen), self.words, name, reason))
@@ -101,18 +101,20 @@ class Archive:
         return row(seen, self.zone, self.words)
 
 
-def _size(file: IO[bytes]) -> int:
+def size_of(file: IO[bytes]) -> int:
+    """Return the size of a file, and go to its beginning."""
     size = file.seek(0, 2)
     file.seek(0)
     return size
 
 
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+def file_blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the rest of a file."""
     while block := file.read(_BLOCK):
         yield block
 
 
-async def _pulled(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def pulled(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     """Run a generator that reads files in a thread, a block at a time."""
     source = iter(pieces)
     while block := await asyncio.to_thread(_next_block, source):

@@ -12,7 +12,10 @@ from zipfile import ZipFile
 import httpx
 import pytest
 
+from api.exports import archive
+from api.exports.subject_package import SubjectPackage
 from fonoteka.core.naming import call_id
+from store.subjects.calls import find_calls
 from tests.api.conftest import Site, report, ship
 from tests.api.test_audit import entries
 from tests.data import seed
@@ -93,6 +96,15 @@ async def test_a_recording_that_is_damaged_or_gone_is_said_in_the_export(site: S
         calls = json.loads(archive.read("calls.json"))["calls"]
         assert not [name for name in archive.namelist() if name.startswith("audio/")]
     assert ["missing" in audio for call in calls for audio in call["audio"]] == [True, True]
+
+
+async def test_the_export_is_sent_in_blocks(site: Site, boss: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_BLOCK", 1000)
+    store = site.services.store
+    found = await find_calls(store, 1, NUMBER, NOW)
+    package = SubjectPackage(store=store, domain="acme", domain_id=1, zone=found.zone, found=found, now=NOW)
+    sizes = [len(piece) async for piece in package.pieces()]
+    assert max(sizes) < 6000 < sum(sizes), "never a recording, only the lists at the end"
 
 
 async def test_the_erasure_leaves_what_is_held_or_in_progress(boss: httpx.AsyncClient) -> None:
