@@ -10,8 +10,8 @@ from typing import Final
 from api.audio.cache import Make
 from api.audio.join import Source, write_joined
 from fonoteka.core.manifest import AudioFormat, Layout
+from store.integrity.intact import IntactObjects
 from store.objects.copies import copy_name
-from store.objects.folder import ObjectFolder
 from store.queries.audio import StoredAudio
 
 EXTENSIONS: Final = {AudioFormat.OPUS: "ogg", AudioFormat.MP3: "mp3", AudioFormat.FLAC: "flac", AudioFormat.WAV: "wav"}
@@ -37,16 +37,15 @@ class Conversion:
         return copy_name(self.call, self.key, self.extension)
 
 
-def conversion(call: str, objects: ObjectFolder, parts: Sequence[StoredAudio], target: AudioFormat) -> Conversion:
+def conversion(call: str, intact: IntactObjects, parts: Sequence[StoredAudio], target: AudioFormat) -> Conversion:
     """Return how the parts of a call become one file."""
     extension = EXTENSIONS[target]
     if len(parts) == 1 and parts[0].format is target:
         return Conversion(call=call, key=parts[0].sha256, make=None, extension=extension)
-    sources = [Source(open=objects.opener(part.object_key), format=part.format, duration_ms=part.duration_ms) for part in parts]
+    sources = [Source(open=intact.opener(part), format=part.format, duration_ms=part.duration_ms) for part in parts]
     key = hashlib.sha256(" ".join([target, *(part.sha256 for part in parts)]).encode()).hexdigest()
     layout = Layout.STEREO if any(part.layout is Layout.STEREO for part in parts) else Layout.MONO
     rate_hz = max(part.rate_hz for part in parts)
     make = partial(write_joined, sources, audio_format=target, layout=layout, rate_hz=rate_hz)
-    return Conversion(
-        call=call, key=key, make=make, extension=extension, sources=tuple(objects.path(part.object_key) for part in parts)
-    )
+    paths = tuple(intact.objects.path(part.object_key) for part in parts)
+    return Conversion(call=call, key=key, make=make, extension=extension, sources=paths)

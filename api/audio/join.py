@@ -6,6 +6,7 @@ offsets of the segments would be wrong (RFC 7845, 4.2 and 4.4).
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BufferedReader
@@ -38,7 +39,7 @@ Samples = np.ndarray[tuple[int, int], np.dtype[np.int16]]
 class Source:
     """A stored recording, and the format and length in the index. The file is not trusted."""
 
-    open: Callable[[], BufferedReader]
+    open: Callable[[], AbstractContextManager[BufferedReader]]
     format: AudioFormat
     duration_ms: int
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
-from starlette.requests import HTTPConnection
+from starlette.requests import Request
 
 from api.dependencies.listening import listening_event
 from api.dependencies.services import Services
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 class DamageReports:
     """Reports what a request finds damaged."""
 
-    request: HTTPConnection
+    request: Request
     account: Account
     services: Services
 

@@ -22,8 +22,7 @@ from api.exports.csv_format import line, titles
 from api.exports.labels import Words
 from fonoteka.core.errors import ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import archived_name
-from store.integrity.intact import opened_intact
-from store.objects.folder import ObjectFolder
+from store.integrity.intact import IntactObjects, opened_intact
 from store.queries.audio import StoredAudio
 from store.queries.calls import SeenCall
 
@@ -40,7 +39,7 @@ class Archive:
     `index` is an empty file; the caller closes it.
     """
 
-    objects: ObjectFolder
+    intact: IntactObjects
     cache: AudioCache
     zone: ZoneInfo
     words: Words
@@ -59,8 +58,8 @@ class Archive:
                     yield piece
         size = self.index.tell()
         self.index.seek(0)
-        self._zip.add(_blocks(self.index), INDEX, size=size)
-        async for piece in _pulled(self._zip.finalize()):
+        self._zip.add(file_blocks(self.index), INDEX, size=size)
+        async for piece in pulled(self._zip.finalize()):
             yield piece
 
     async def _call(self, seen: SeenCall, parts: Sequence[StoredAudio]) -> AsyncIterator[bytes]:
@@ -78,19 +77,19 @@ class Archive:
             else:
                 with file:
                     name = self._name(seen, extension)
-                    self._zip.add(_blocks(file), name, size=_size(file))
-                    async for piece in _pulled(self._zip.all_files()):
+                    self._zip.add(file_blocks(file), name, size=size_of(file))
+                    async for piece in pulled(self._zip.all_files()):
                         yield piece
                 self.recordings += 1
         self.index.write(line(self._row(seen), self.words, name, reason))
 
     async def _open(self, seen: SeenCall, parts: Sequence[StoredAudio]) -> tuple[IO[bytes], str]:
         """Return the open audio file of a call, and its extension. Raises StoreError."""
-        target = conversion(seen.public_id, self.objects, parts, parts[0].format)
+        target = conversion(seen.public_id, self.intact, parts, parts[0].format)
         if target.make is None:
-            return await opened_intact(self.objects, parts[0]), target.extension
+            return await opened_intact(self.intact.objects, parts[0]), target.extension
         for part in parts:
-            (await opened_intact(self.objects, part)).close()
+            (await opened_intact(self.intact.objects, part)).close()
         return await self.cache.get(target.file, target.make, owner=self, sources=target.sources), target.extension
 
     def _name(self, seen: SeenCall, extension: str) -> str:
@@ -102,18 +101,20 @@ class Archive:
         return row(seen, self.zone, self.words)
 
 
-def _size(file: IO[bytes]) -> int:
+def size_of(file: IO[bytes]) -> int:
+    """Return the size of a file, and go to its beginning."""
     size = file.seek(0, 2)
     file.seek(0)
     return size
 
 
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+def file_blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the rest of a file."""
     while block := file.read(_BLOCK):
         yield block
 
 
-async def _pulled(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def pulled(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     """Run a generator that reads files in a thread, a block at a time."""
     source = iter(pieces)
     while block := await asyncio.to_thread(_next_block, source):

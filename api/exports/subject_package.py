@@ -6,8 +6,6 @@ entries about these calls. A recording that is missing or damaged does not break
 `calls.json` has the reason.
 """
 
-import asyncio
-import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +16,13 @@ from zoneinfo import ZoneInfo
 import structlog
 from zipstream import ZipStream
 
+from api.exports.archive import file_blocks, pulled, size_of
 from api.presenters.audit import entry
 from api.presenters.call import call_with_path
-from fonoteka.core.errors import StoreError
+from fonoteka.core.errors import ObjectDamaged, StoreError
 from store.audit.read import entries_about
 from store.database.store import Store
+from store.integrity.intact import opened_intact
 from store.queries.audio import StoredAudio, audio_of
 from store.queries.calls import call_of, path_of
 from store.selection.scope import Scope
@@ -55,32 +55,30 @@ class SubjectPackage:
             document = call_with_path(seen, await path_of(self.store, scope, found.public_id), self.zone).model_dump(mode="json")
             audio = document["audio"] = []
             for place, part in enumerate(await audio_of(self.store, scope, found.public_id), 1):
-                content, listed = await self._audio(part, f"audio/{found.public_id}-{place}.{part.format}")
-                audio.append(listed)
-                if content is not None:
-                    self._zip.add(content, listed["file"])
-                    yield await asyncio.to_thread(self._waiting)
+                name = f"audio/{found.public_id}-{place}.{part.format}"
+                audio.append(listed := {"file": name, "duration_ms": part.duration_ms, "sha256": part.sha256})
+                async for piece in self._audio(part, listed):
+                    yield piece
             calls.append(document)
         about = {"domain": self.domain, "number": self.found.number, "exported_at": self.now.astimezone(self.zone).isoformat()}
         self._zip.add(_json(about | {"calls": calls}), "calls.json")
         self._zip.add(_json(about | {"entries": await self._entries()}), "journal.json")
-        yield await asyncio.to_thread(lambda: b"".join(self._zip.finalize()))
+        async for piece in pulled(self._zip.finalize()):
+            yield piece
 
-    def _waiting(self) -> bytes:
-        return b"".join(self._zip.all_files())
-
-    async def _audio(self, part: StoredAudio, name: str) -> tuple[bytes | None, dict[str, Any]]:
-        """Return the bytes of a recording, None if they are not as stored, and its listing."""
-        listed = {"file": name, "duration_ms": part.duration_ms, "sha256": part.sha256}
+    async def _audio(self, part: StoredAudio, listed: dict[str, Any]) -> AsyncIterator[bytes]:
+        """Yield a recording as a file of the archive; if it is not as stored, list why."""
         try:
-            content = await self.store.objects.read(part.object_key)
+            file = await opened_intact(self.store.objects, part)
         except StoreError as error:
             log.error("recording.not_exported", object=part.object_key, reason=str(error))
-            return None, listed | {"missing": "the file cannot be read"}
-        if hashlib.sha256(content).hexdigest() != part.sha256:
-            log.error("recording.not_exported", object=part.object_key, reason="its SHA-256 differs")
-            return None, listed | {"missing": "the file is not the one that was stored: its SHA-256 differs"}
-        return content, listed
+            is_damaged = isinstance(error, ObjectDamaged)
+            listed["missing"] = "the file is not the one that was stored" if is_damaged else "the file cannot be read"
+            return
+        with file:
+            self._zip.add(file_blocks(file), listed["file"], size=size_of(file))
+            async for piece in pulled(self._zip.all_files()):
+                yield piece
 
     async def _entries(self) -> Sequence[dict[str, Any]]:
         ids = [call.public_id for call in self.found.calls]

@@ -25,8 +25,7 @@ from api.schemas import models
 from fonoteka.core.errors import TooManyConversions
 from fonoteka.core.manifest import AudioFormat
 from fonoteka.core.naming import safe
-from store.people.accounts import Account
-from store.queries.audio import audio_of
+from store.queries.audio import StoredAudio, audio_of
 from store.queries.calls import SeenCall, call_of
 
 router = APIRouter(prefix="/api", tags=["calls"])
@@ -74,13 +73,13 @@ async def get_audio(
     stored file is missing or altered.
     """
     parts = await audio_of(services.store, account.scope, id)
-    now = datetime.now(UTC)
-    seen = await call_of(services.store, account.scope, id, now)
+    seen = await call_of(services.store, account.scope, id, now := datetime.now(UTC))
     if seen is None or not parts:
         raise not_found()
-    await DamageReports(request=request, account=account, services=services).check(id, parts)
+    damage = DamageReports(request=request, account=account, services=services)
+    await damage.check(id, parts)
     target = AudioFormat(format) if format else parts[0].format
-    plan = conversion(id, services.store.objects, parts, target)
+    plan = conversion(id, services.intact, parts, target)
     tag = f'"{plan.key}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     detail = {"of_ms": sum(part.duration_ms for part in parts)} | ({"format": str(target)} if format else {})
@@ -89,7 +88,7 @@ async def get_audio(
     if request.headers.get("if-none-match") == tag:
         await announce(0, 1, 1)  # played again from the browser's cache
         return Response(status_code=304, headers=headers)
-    file = await _file(request, services, account, plan, parts[0].object_key)
+    file = await _file(damage, plan, parts[0])
     if file is None:
         return _length_unknown(headers, MEDIA_TYPES[target])
     try:
@@ -120,22 +119,24 @@ def file_name(seen: SeenCall, zone: ZoneInfo, audio_format: AudioFormat) -> str:
     return f"{seen.started_at.astimezone(zone):%Y-%m-%d_%H-%M-%S}_{safe(seen.src)}_{safe(seen.dst)}.{EXTENSIONS[audio_format]}"
 
 
-async def _file(request: Request, services: Services, account: Account, plan: Conversion, object_key: str) -> BufferedReader | None:
+async def _file(damage: DamageReports, plan: Conversion, stored: StoredAudio) -> BufferedReader | None:
     """Return the file; convert it, but for HEAD return None if it is not converted.
 
-    The conversion is cancelled if the client disconnects. Raises Problem 429.
+    The conversion is cancelled if the client disconnects. Raises Problem 429, and 502 if a
+    recording has changed since it was checked.
     """
-    if plan.make is None:
-        return await services.store.objects.open(object_key)
-    if request.method == "HEAD":
-        return await services.audio.find(plan.file)
-    try:
-        return await cancel_on_disconnect(
-            request, services.audio.get(plan.file, plan.make, owner=account.user_id, sources=plan.sources)
-        )
-    except TooManyConversions:
-        detail = "you wait for two recordings already; ask for this one when they have come"
-        raise Problem(429, "too-many-conversions", detail, headers={"Retry-After": "5"}) from None
+    request, services = damage.request, damage.services
+    async with damage.refusing(plan.call):
+        if plan.make is None:
+            return await services.intact.open(stored)
+        if request.method == "HEAD":
+            return await services.audio.find(plan.file)
+        try:
+            made = services.audio.get(plan.file, plan.make, owner=damage.account.user_id, sources=plan.sources)
+            return await cancel_on_disconnect(request, made)
+        except TooManyConversions:
+            detail = "you wait for two recordings already; ask for this one when they have come"
+            raise Problem(429, "too-many-conversions", detail, headers={"Retry-After": "5"}) from None
 
 
 def _length_unknown(headers: Mapping[str, str], media_type: str) -> Response:

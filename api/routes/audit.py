@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from api.audit.numbers import without_number
 from api.audit.trail import AuditEvent
 from api.dependencies.access import Administrator, actor, refuse_cross_site, session_token
 from api.dependencies.services import Shared
@@ -152,9 +153,9 @@ def _export_event(
         "format": "csv",
         "from": selected.start.astimezone(zone).isoformat(),
         "to": selected.end.astimezone(zone).isoformat(),
-        "action": ", ".join(query.action)[:_MAX_LENGTH_IN_AUDIT],
-        "login": query.login,
-        "call": query.call,
+        "action": ", ".join(map(without_number, query.action))[:_MAX_LENGTH_IN_AUDIT],
+        "login": without_number(query.login or ""),
+        "call": without_number(query.call or ""),
     }
     detail = {name: value for name, value in detail.items() if value}
     by = actor(request, account)

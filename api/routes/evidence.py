@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from api.audit.trail import AuditEvent
-from api.dependencies.access import Administrator, actor, refuse_cross_site
+from api.dependencies.access import Administrator, actor, refuse_cross_site, session_token
 from api.dependencies.damage import DamageReports
 from api.dependencies.services import Shared
+from api.dependencies.while_allowed import while_allowed
 from api.exports.streaming import FileStream, blocks
 from api.http.problems import Responses, not_found
 from api.schemas import models
@@ -48,4 +49,5 @@ async def export_evidence(id: str, account: Administrator, request: Request, ser
         size = file.seek(0, 2)
         file.seek(0)
         name = f"fonoteka-evidence-{id}.zip"
-        return FileStream(blocks(file), name=name, media_type=_ZIP, size=size, cleanup=cleanup.pop_all())
+        pieces = while_allowed(services, account, session_token(request), blocks(file))
+        return FileStream(pieces, name=name, media_type=_ZIP, size=size, cleanup=cleanup.pop_all())

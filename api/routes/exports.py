@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from api.audit.numbers import without_number
 from api.audit.trail import AuditEvent
 from api.dependencies.access import CurrentAccount, actor, refuse_cross_site, session_token
 from api.dependencies.damage import DamageReports
@@ -44,7 +45,8 @@ CSV: Final = "text/csv; charset=utf-8"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP: Final = "application/zip"
 MAX_LENGTH_IN_AUDIT: Final = 500  # of a parameter
-_OF_OUTSIDE_PARTIES: Final = ("src", "dst", "answered_by")
+_OF_OUTSIDE_PARTIES: Final = ("src", "dst", "answered_by")  # may be names too
+_OF_THE_COMPANY: Final = ("user", "number", "employee", "employee_login")
 
 
 class ExportQuery(SelectionQuery):
@@ -178,8 +180,8 @@ async def export_zip(query: RequestedExport, request: Request, account: CurrentA
         export = _export(query, request, account, services)
         index = cleanup.enter_context(services.exports.nameless_file())
         report = DamageReports(request=request, account=account, services=services).report
-        objects, cache = services.store.objects, services.audio
-        archive = Archive(objects=objects, cache=cache, zone=export.zone, words=export.words, report_damage=report, index=index)
+        intact, cache = services.intact, services.audio
+        archive = Archive(intact=intact, cache=cache, zone=export.zone, words=export.words, report_damage=report, index=index)
         pieces = await with_first_piece(export.while_allowed(archive.pieces(export.with_audio())))
         cleanup.callback(_audit_end, export, await _audit(export, request, "zip"), archive)
         return FileStream(pieces, name=export.file_name("zip"), media_type=ZIP, cleanup=cleanup.pop_all())
@@ -245,11 +247,10 @@ async def _audit(export: Export, request: Request, file_format: str) -> AuditEve
 
 
 def _in_audit(name: str, value: str) -> str:
-    """Return a parameter as the audit has it: of an outside party's number the last two digits.
-
-    The audit cannot be changed when the data of an outside party is erased.
-    """
-    return masked(value) if name in _OF_OUTSIDE_PARTIES and len(value) >= SHORTEST_OUTSIDE else value
+    """Return a parameter as the audit has it, without the number of an outside party."""
+    if name in _OF_OUTSIDE_PARTIES and len(value) >= SHORTEST_OUTSIDE:
+        return masked(value)
+    return without_number(value) if name in _OF_THE_COMPANY else value
 
 
 def _audit_end(export: Export, event: AuditEvent, archive: Archive | None = None) -> None:

@@ -19,7 +19,8 @@ from store.selection.identity import user_at
 from store.selection.period import Period
 
 _BATCH: Final = 500
-_OF_MANY_CALLS: Final = ("recordings_expired", "calls_expired", "subject_erased")  # their details have `ids`
+# Their details have `ids`.
+_OF_MANY_CALLS: Final = ("recordings_expired", "calls_expired", "subject_erased", "subject_exported")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,12 +120,12 @@ def _conditions(
     if login is not None:
         wanted.append(audit.c.login == login)
     if subject is not None:
-        wanted.append(or_(audit.c.subject == subject, audit.c.seq.in_(_deletions_of(domain_id, period, subject))))
+        wanted.append(or_(audit.c.subject == subject, audit.c.seq.in_(_of_many_calls(domain_id, period, subject))))
     return and_(*wanted)
 
 
-def _deletions_of(domain_id: int, period: Period, call: str) -> Select[Any]:
-    """Select the entries about deletions of many calls, a given call among them."""
+def _of_many_calls(domain_id: int, period: Period, call: str) -> Select[Any]:
+    """Select the entries about many calls, a given call among them."""
     has_call = cast(audit.c.detail, Text).contains(call, autoescape=True)
     entries = select(func.coalesce(audit.c.continues, audit.c.seq)).where(audit.c.domain_id == domain_id)
     return entries.where(audit.c.at >= period.start, audit.c.action.in_(_OF_MANY_CALLS), has_call)

@@ -157,6 +157,11 @@ def decrypted(file: BufferedReader, header: Header, key: DataKey, name: str) -> 
     return BufferedReader(_DecryptedContent(file, header, key, name), CHUNK_BYTES)
 
 
+def is_decrypted(file: BufferedReader) -> bool:
+    """Whether an open file is one that `decrypted` returned."""
+    return isinstance(file.raw, _DecryptedContent)
+
+
 def _cipher(key: DataKey, salt: bytes, name: str) -> AESGCM:
     derivation = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=_PURPOSE + name.encode())
     return AESGCM(derivation.derive(key.secret))

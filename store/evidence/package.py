@@ -161,12 +161,14 @@ async def _audit_document(
 
 
 def _digested(file: BufferedReader, place: int, audio: StoredAudio) -> tuple[PackedAudio, _Packed]:
-    """Hash the audio of a segment. Raises ObjectDamaged."""
+    """Hash the audio of a segment. Raises ObjectDamaged if it has changed since it was checked."""
     crc, size, sha256, sha512 = 0, 0, hashlib.sha256(), hashlib.sha512()
     while block := file.read(_BLOCK):
         crc, size = zlib.crc32(block, crc), size + len(block)
         sha256.update(block)
         sha512.update(block)
+    if sha256.hexdigest() != audio.sha256:
+        raise ObjectDamaged(f"{audio.object_key} has changed while it was read")
     name = f"audio/{place:03}-{safe(audio.segment)}.{_EXTENSIONS[audio.format]}"
     packed = _Packed(member=Member(name=name, crc=crc, size=size), sha256=sha256.hexdigest(), content=audio)
     return PackedAudio(name=name, audio=audio, sha512=sha512.digest()), packed
@@ -193,11 +195,11 @@ async def _write(store: Store, files: Sequence[_Packed], target: IO[bytes]) -> N
 
 def _copy(file: BufferedReader, packed: _Packed, target: IO[bytes]) -> None:
     """Copy audio that was hashed. Raises ObjectDamaged if it has changed since."""
-    crc = 0
+    sha256 = hashlib.sha256()
     while block := file.read(_BLOCK):
-        crc = zlib.crc32(block, crc)
+        sha256.update(block)
         target.write(block)
-    if crc != packed.member.crc:
+    if sha256.hexdigest() != packed.sha256:
         raise ObjectDamaged(f"{packed.member.name} has changed while it was read")
 
 

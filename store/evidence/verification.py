@@ -31,7 +31,8 @@ from store.evidence.zip_layout import (
 )
 
 _BLOCK: Final = 256 * 1024
-_MOST_IN_MEMORY: Final = 64 * 1024 * 1024  # of one document
+_MOST_IN_MEMORY: Final = 64 * 1024 * 1024  # of all documents
+_DOCUMENTS: Final = (package.MANIFEST, package.SIGNATURE, package.PUBLIC_KEY, package.VCON, package.AUDIT)
 
 
 class Verdict(StrEnum):
@@ -100,8 +101,8 @@ def _read(file: IO[bytes]) -> _Contents:
 
 
 def _read_member(file: IO[bytes], name: str, size: int, contents: _Contents) -> Member:
-    is_audio = name.startswith("audio/")
-    if not is_audio and size > _MOST_IN_MEMORY:
+    is_document = name in _DOCUMENTS
+    if is_document and size + sum(map(len, contents.documents.values())) > _MOST_IN_MEMORY:
         raise EvidenceRefused(f"{name!r} has {size} bytes: no evidence package has such a document")
     crc, left, kept, sha256, sha512 = 0, size, bytearray(), hashlib.sha256(), hashlib.sha512()
     while left and (block := file.read(min(left, _BLOCK))):
@@ -109,12 +110,12 @@ def _read_member(file: IO[bytes], name: str, size: int, contents: _Contents) -> 
         crc = zlib.crc32(block, crc)
         sha256.update(block)
         sha512.update(block)
-        if not is_audio:
+        if is_document:
             kept += block
     if left:
         raise EvidenceRefused(f"the file ends in the middle of {name!r}")
     contents.sha256[name], contents.sha512[name] = sha256.hexdigest(), sha512.digest()
-    if not is_audio:
+    if is_document:
         contents.documents[name] = bytes(kept)
     return Member(name=name, crc=crc, size=size)
 

@@ -17,7 +17,7 @@ from fonoteka.core.naming import content_digest, peaks_key, recording_key
 from store.audit.write import Actor, write_entry
 from store.database.dialect import lock_audit
 from store.database.domain_keys import check_current
-from store.database.schema import HAS_AUDIO, LONGEST_LOGIN, audit, segments
+from store.database.schema import LONGEST_LOGIN, audit, segments
 from store.database.store import Store
 from store.encryption.data_key import DataKey
 from store.intake.adoption import within_domains

@@ -11,8 +11,8 @@ import os
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Final
 
 from fonoteka.core.errors import ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import content_digest, peaks_key
+from store.encryption.encrypted_file import is_decrypted
 from store.objects.folder import ObjectFolder
 from store.queries.audio import StoredAudio
 
@@ -45,23 +46,54 @@ Identity = tuple[int, int, int, int, int]
 
 
 class IntactObjects:
-    """Checks objects before they are sent, and remembers those that were intact."""
+    """Opens objects after the checks, and remembers those that were intact."""
 
     def __init__(self, objects: ObjectFolder) -> None:
-        self._objects = objects
+        self.objects = objects
         self._verdicts: OrderedDict[str, tuple[Identity, str, float]] = OrderedDict()
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def check(self, audio: StoredAudio) -> None:
         """Check the audio. Raises ObjectMissing and ObjectDamaged."""
-        file = await _opened(self._objects, audio.object_key)
-        with file:
-            identity = await asyncio.to_thread(_identity, file, audio)
-            verdict = self._verdicts.get(audio.object_key)
-            if verdict is not None and verdict[:2] == (identity, audio.sha256) and time.monotonic() < verdict[2]:
-                return
-            async with self._slots:
-                await asyncio.to_thread(_check, file, audio)
+        (await self.open(audio)).close()
+
+    async def open(self, audio: StoredAudio) -> BufferedReader:
+        """Open the audio at its beginning after the checks; the caller closes it.
+
+        Another file that gets its name meanwhile is not read. Raises ObjectMissing and
+        ObjectDamaged.
+        """
+        file = await _opened(self.objects, audio.object_key, encrypted=audio.encrypted)
+        try:
+            await self._check(file, audio)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def opener(self, audio: StoredAudio) -> Callable[[], AbstractContextManager[BufferedReader]]:
+        """Return a function that opens audio as `open` does, for threads of this event loop.
+
+        At the end plain audio is checked again: it may have changed while it was read.
+        """
+        loop = asyncio.get_running_loop()
+
+        @contextmanager
+        def opened() -> Iterator[BufferedReader]:
+            with asyncio.run_coroutine_threadsafe(self.open(audio), loop).result() as file:
+                yield file
+                if not is_decrypted(file):
+                    _check(file, audio)
+
+        return opened
+
+    async def _check(self, file: BufferedReader, audio: StoredAudio) -> None:
+        identity = await asyncio.to_thread(_identity, file, audio)
+        verdict = self._verdicts.get(audio.object_key)
+        if verdict is not None and verdict[:2] == (identity, audio.sha256) and time.monotonic() < verdict[2]:
+            return
+        async with self._slots:
+            await asyncio.to_thread(_check, file, audio)
         self._verdicts[audio.object_key] = (identity, audio.sha256, time.monotonic() + _REMEMBERED_S)
         self._verdicts.move_to_end(audio.object_key)
         while len(self._verdicts) > _REMEMBERED:
@@ -70,7 +102,7 @@ class IntactObjects:
 
 async def opened_intact(objects: ObjectFolder, audio: StoredAudio) -> BufferedReader:
     """Open an object at its beginning after the checks. Raises ObjectMissing and ObjectDamaged."""
-    file = await _opened(objects, audio.object_key)
+    file = await _opened(objects, audio.object_key, encrypted=audio.encrypted)
     try:
         await asyncio.to_thread(_check, file, audio)
     except BaseException:
@@ -82,7 +114,7 @@ async def opened_intact(objects: ObjectFolder, audio: StoredAudio) -> BufferedRe
 async def intact_peaks(objects: ObjectFolder, audio: StoredAudio) -> bytes:
     """Read the peaks file of an object and check it. Raises ObjectMissing and ObjectDamaged."""
     key = peaks_key(audio.object_key)
-    with await _opened(objects, key) as file:
+    with await _opened(objects, key, encrypted=audio.encrypted) as file:
         content = await asyncio.to_thread(_read_all, file, key)
     if audio.peaks_sha256 is not None:
         is_intact = hashlib.sha256(content).hexdigest() == audio.peaks_sha256
@@ -94,14 +126,18 @@ async def intact_peaks(objects: ObjectFolder, audio: StoredAudio) -> bytes:
     return content
 
 
-async def _opened(objects: ObjectFolder, key: str) -> BufferedReader:
+async def _opened(objects: ObjectFolder, key: str, *, encrypted: bool) -> BufferedReader:
     """Open an object. Without the folder of objects no object is missing: raises StoreError."""
     try:
-        return await objects.open(key)
+        file = await objects.open(key)
     except (ObjectMissing, ObjectDamaged) as error:
         if not await asyncio.to_thread(objects.root.is_dir):
             raise StoreError("the folder of recordings is gone: is its disk mounted?") from error
         raise
+    if encrypted and not is_decrypted(file):
+        file.close()
+        raise ObjectDamaged(f"{key} is not the file that was stored: it is not encrypted")
+    return file
 
 
 def _check(file: BufferedReader, audio: StoredAudio) -> None:

@@ -27,6 +27,7 @@ from store.intake.write_counters import update_counters
 from store.integrity.counter_check import recount
 from store.integrity.findings import Finding, Kind
 from store.integrity.intact import opened_intact
+from store.integrity.orphan_check import is_orphan
 from store.queries.audio import StoredAudio, stored_audio
 from store.selection.scope import Scope
 
@@ -48,7 +49,7 @@ async def mend(store: Store, finding: Finding, make_peaks: MakePeaks) -> str | N
             case Kind.PEAKS_MISSING | Kind.PEAKS_ALTERED:
                 return await _remake_peaks(store, int(finding.key[0]), make_peaks)
             case Kind.ORPHANED:
-                return await asyncio.to_thread(_set_aside, store.objects.root, str(finding.key[0]))
+                return await _set_orphan_aside(store, finding)
             case Kind.COUNTERS:
                 await recount(store, finding)
                 return "counted again"
@@ -62,7 +63,7 @@ async def _mark_lost(store: Store, segment_id: int, now: datetime) -> str | None
     """Let the state of a call say that the audio of a segment is lost.
 
     The index keeps the SHA-256, so that no other audio takes its place, and the audit the key. A
-    call under legal hold is not changed.
+    call under legal hold is not changed, nor a segment whose file has come back.
     """
     async with store.writing() as connection:
         has_key = (segments.c.id == segment_id) & HAS_AUDIO
@@ -72,7 +73,7 @@ async def _mark_lost(store: Store, segment_id: int, now: datetime) -> str | None
         locked = select(domains.c.id, domains.c.timezone).where(domains.c.id == domain_id).with_for_update(key_share=True)
         domain = (await connection.execute(locked)).one()
         call = (await connection.execute(select(calls).where(calls.c.id == lost.call_id).with_for_update())).one()
-        if call.legal_hold:
+        if call.legal_hold or await asyncio.to_thread(_is_there, store.objects.root, lost.object_key):
             return None
         values = {"object_key": None, "reason": Reason.AUDIO_DAMAGED}
         await connection.execute(update(segments).where(segments.c.id == segment_id).values(values))
@@ -120,6 +121,21 @@ async def _remake_peaks(store: Store, segment_id: int, make_peaks: MakePeaks) ->
         values = {"peaks_sha256": hashlib.sha256(content).hexdigest()}
         await connection.execute(update(segments).where(same).values(values))
     return "made again from the audio"
+
+
+async def _set_orphan_aside(store: Store, finding: Finding) -> str | None:
+    """Move a file that no row names. No row is written between the check and the move."""
+    async with store.writing() as connection:
+        await connection.execute(select(domains.c.id).order_by(domains.c.id).with_for_update(key_share=True))
+        if not await is_orphan(connection, store.objects, finding):
+            return None
+        return await asyncio.to_thread(_set_aside, store.objects.root, str(finding.key[0]))
+
+
+def _is_there(root: Path, key: str) -> bool:
+    if not root.is_dir():
+        raise StoreError("the folder of recordings is gone: is its disk mounted?")
+    return os.path.lexists(root / key)
 
 
 def _set_aside(root: Path, key: str) -> str:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.naming import peaks_key
 from store.database.schema import segments
 from store.database.store import Store
 from store.integrity.findings import Finding, Kind, Position, Step
+from store.objects.folder import ObjectFolder
 
 # A recording has its objects before its row; the row follows within seconds.
 _YOUNGER_THAN_S: Final = 3600.0
@@ -32,14 +34,13 @@ async def orphan_steps(store: Store, after: Position) -> AsyncIterator[Step]:
         yield Step(position=name, looked_at=len(keys), found=found)
 
 
-async def is_orphan(store: Store, finding: Finding) -> bool:
-    """Whether a file is still there, and still no row names it."""
+async def is_orphan(connection: AsyncConnection, objects: ObjectFolder, finding: Finding) -> bool:
+    """Whether a file is still there, older than any upload, and still no row names it."""
     key = str(finding.key[0])
     query = select(segments.c.id).where(segments.c.object_key == _audio_key(key)).limit(1)
-    async with store.reading() as connection:
-        if (await connection.execute(query)).first() is not None:
-            return False
-    return await asyncio.to_thread(os.path.lexists, store.objects.path(key))
+    if (await connection.execute(query)).first() is not None:
+        return False
+    return await asyncio.to_thread(_is_old, objects.path(key))
 
 
 async def _known(store: Store) -> set[int]:
@@ -68,6 +69,13 @@ def _old_files(folder: Path) -> list[str]:
                 if not entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < youngest:
                     found.append(entry.name)
     return sorted(found)
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return path.lstat().st_mtime < time.time() - _YOUNGER_THAN_S
+    except OSError:
+        return False
 
 
 def _audio_key(key: str) -> str:

@@ -99,5 +99,6 @@ async def _holds(store: Store, finding: Finding) -> bool:
     if finding.kind in _OF_OBJECTS:
         return await still_wrong(store, finding)
     if finding.kind is Kind.ORPHANED:
-        return await is_orphan(store, finding)
+        async with store.reading() as connection:
+            return await is_orphan(connection, store.objects, finding)
     return finding.kind is not Kind.COUNTERS or await still_differs(store, finding)

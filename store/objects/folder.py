@@ -12,7 +12,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -192,11 +192,6 @@ class ObjectFolder:
         Raises ObjectMissing and ObjectDamaged; reading the file may raise ObjectDamaged too.
         """
         return await open_plain(self.path(key), key, self._keys)
-
-    def opener(self, key: str) -> Callable[[], BufferedReader]:
-        """Return a function that opens an object as `open` does, for threads of this event loop."""
-        loop = asyncio.get_running_loop()
-        return lambda: asyncio.run_coroutine_threadsafe(self.open(key), loop).result()
 
     async def read(self, key: str) -> bytes:
         """Read a small object. Raises ObjectMissing and ObjectDamaged."""

@@ -17,7 +17,8 @@ from store.selection.scope import Scope, visible_calls, visible_segments
 class StoredAudio:
     """The audio of one segment, as the index has it.
 
-    `peaks_sha256` is of peaks that were made again; None: the key has a digest of the peaks.
+    `peaks_sha256` is of peaks that were made again; None: the key has a digest of the peaks. Plain
+    content in the place of an object that is `encrypted` is refused.
     """
 
     segment: str
@@ -31,6 +32,7 @@ class StoredAudio:
     layout: Layout
     rate_hz: int
     duration_ms: int
+    encrypted: bool
 
 
 async def audio_of(store: Store, scope: Scope, public_id: str) -> tuple[StoredAudio, ...]:
@@ -71,4 +73,5 @@ def stored_audio(row: Row[Any]) -> StoredAudio:
         layout=Layout(row.layout),
         rate_hz=row.rate_hz,
         duration_ms=row.duration_ms,
+        encrypted=row.key_version is not None,
     )

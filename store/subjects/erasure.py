@@ -23,8 +23,13 @@ ERASED: Final = "subject_erased"
 def subject_entry(
     domain_id: int, found: SubjectCalls, by: Actor, now: datetime, *, action: str, detail: Mapping[str, Any] | None = None
 ) -> NewEntry:
-    """Return an audit entry about an outside party, with the last two digits of the number only."""
+    """Return an audit entry about an outside party, with the last two digits of the number only.
+
+    An export names its calls, so that the entries about a call show who took its audio.
+    """
     counted = {"calls": len(found.calls), "recordings": found.recordings} if detail is None else detail
+    if action == EXPORTED:
+        counted = {**counted, "ids": _ids(found.calls)}
     return NewEntry(domain_id=domain_id, at=now, by=by, action=action, subject=masked(found.number), detail=counted)
 
 

@@ -1,7 +1,7 @@
 """A recording that is not what was stored is never sent: 502, journal, log line, metric."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from zipfile import ZipFile
@@ -10,7 +10,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from api.dependencies.damage import DamageReports
 from fonoteka.core.naming import call_id
+from store.queries.audio import StoredAudio
 from tests.api.conftest import Site, ship
 from tests.data import seed
 
@@ -100,6 +102,38 @@ async def test_a_cached_conversion_of_a_damaged_recording_is_not_sent(
     (path,) = Path(site.configuration.store.objects.removeprefix("file://")).rglob(AUDIO)
     flipped(path)
     assert (await admin.get(f"{CALL}/audio?format={format_}")).status_code == 502
+
+
+@pytest.mark.parametrize("asked", ["/audio", "/audio?format=wav"])
+async def test_a_recording_that_is_swapped_after_the_check_is_not_sent(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    await ship(agent, seed.a_call(1, BEGIN), 900)
+    (path,) = Path(site.configuration.store.objects.removeprefix("file://")).rglob(AUDIO)
+    intact, check = path.read_bytes(), DamageReports.check
+
+    async def swapping(damage: DamageReports, call: str, parts: Sequence[StoredAudio]) -> None:
+        await check(damage, call, parts)
+        (other := path.with_suffix(".other")).write_bytes(seed.tone(3000))
+        other.replace(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DamageReports, "check", swapping)
+        assert (await admin.get(CALL + asked)).status_code == 502
+    path.write_bytes(intact)
+    answer = await admin.get(CALL + asked)
+    assert answer.status_code == 200
+    if "wav" in asked:
+        assert len(answer.content) < 3000 * 16, "no conversion of the other recording is in the cache"
+
+
+async def test_plain_audio_in_the_place_of_an_encrypted_recording_is_not_sent(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await ship(agent, seed.a_call(1, BEGIN), 900)
+    (path,) = Path(site.configuration.store.objects.removeprefix("file://")).rglob(AUDIO)
+    path.write_bytes((await admin.get(f"{CALL}/audio")).content)
+    assert (await admin.get(f"{CALL}/audio")).status_code == 502
 
 
 async def test_without_the_folder_the_store_is_unavailable(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:

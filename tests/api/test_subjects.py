@@ -12,7 +12,10 @@ from zipfile import ZipFile
 import httpx
 import pytest
 
+from api.exports import archive
+from api.exports.subject_package import SubjectPackage
 from fonoteka.core.naming import call_id
+from store.subjects.calls import find_calls
 from tests.api.conftest import Site, report, ship
 from tests.api.test_audit import entries
 from tests.data import seed
@@ -75,7 +78,11 @@ async def test_the_export_has_calls_audio_and_journal(boss: httpx.AsyncClient) -
     assert [len(call["audio"]) for call in calls["calls"]] == [1, 1, 0]
     assert [(entry["action"], entry["subject"]) for entry in journal["entries"]] == [("held", HELD_ID), ("listened", READY_ID)]
     (entry,) = await entries(boss, action=ACTIONS)
-    assert (entry["action"], entry["subject"], entry["detail"]) == ("subject_exported", "…67", {"calls": 3, "recordings": 2})
+    ids = [READY_ID, HELD_ID, LIVE_ID]
+    detail = {"calls": 3, "recordings": 2, "ids": ids}
+    assert (entry["action"], entry["subject"], entry["detail"]) == ("subject_exported", "…67", detail)
+    for call in ids:
+        assert "subject_exported" in [row["action"] for row in await entries(boss, call=call)]
 
 
 async def test_a_recording_that_is_damaged_or_gone_is_said_in_the_export(site: Site, boss: httpx.AsyncClient) -> None:
@@ -89,6 +96,15 @@ async def test_a_recording_that_is_damaged_or_gone_is_said_in_the_export(site: S
         calls = json.loads(archive.read("calls.json"))["calls"]
         assert not [name for name in archive.namelist() if name.startswith("audio/")]
     assert ["missing" in audio for call in calls for audio in call["audio"]] == [True, True]
+
+
+async def test_the_export_is_sent_in_blocks(site: Site, boss: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_BLOCK", 1000)
+    store = site.services.store
+    found = await find_calls(store, 1, NUMBER, NOW)
+    package = SubjectPackage(store=store, domain="acme", domain_id=1, zone=found.zone, found=found, now=NOW)
+    sizes = [len(piece) async for piece in package.pieces()]
+    assert max(sizes) < 6000 < sum(sizes), "never a recording, only the lists at the end"
 
 
 async def test_the_erasure_leaves_what_is_held_or_in_progress(boss: httpx.AsyncClient) -> None:
@@ -105,11 +121,19 @@ async def test_the_erasure_leaves_what_is_held_or_in_progress(boss: httpx.AsyncC
     ]
 
 
+NAMES = ("src", "dst", "answered_by", "user", "number", "employee", "employee_login")
+ASKED = [f"calls.csv?{name}={number}" for name in NAMES for number in ("8%20(913)%20123-45-67", "152")] + [
+    f"audit.csv?{name}=%2B79131234567" for name in ("login", "call", "action")
+]
+
+
 async def test_filters_of_exports_are_in_the_audit_without_the_number(boss: httpx.AsyncClient) -> None:
-    for query in ("src=89131234567", "dst=%2B79131234567", "answered_by=9131234567", "answered_by=152"):
-        assert (await boss.get(f"/api/calls.csv?{query}")).status_code == 200
+    for asked in ASKED:
+        assert (await boss.get(f"/api/{asked}")).status_code == 200, asked
+    fields = {*NAMES, "login", "call", "action"}
     details = [row["detail"] for row in await entries(boss, action="exported")]
-    assert [detail.get("src") or detail.get("dst") or detail["answered_by"] for detail in details] == ["…67", "…67", "…67", "152"]
+    kept = [value for detail in details for name, value in detail.items() if name in fields]
+    assert kept == ["…67", "152"] * len(NAMES) + ["…67"] * 3
 
 
 @pytest.mark.parametrize("number", ["anonymous", "112", "9" * 61, "%00"])

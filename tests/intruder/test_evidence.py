@@ -1,14 +1,21 @@
 """Who takes a call out as evidence, of which domain, and gets what."""
 
 import io
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
+from api.dependencies import while_allowed
+from api.routes import evidence
 from fonoteka.core.naming import call_id
+from store.database.schema import sessions
 from store.database.store import Store
+from store.evidence import package
 from store.evidence.verification import Verdict, examined
 from tests.api.conftest import Site, ship
 from tests.data import seed
@@ -92,3 +99,29 @@ async def test_the_package_has_its_own_entry_and_nothing_of_another_domain(site:
     assert call_id("pbx1", THEIRS.linkedid).encode() not in content
     assert from_elsewhere.status_code in (200, 403)
     assert io.BytesIO(content).read(4) == b"PK\x03\x04"
+
+
+@pytest.mark.usefixtures("shipped")
+async def test_audio_that_changes_after_the_check_is_not_signed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def changed(*_: object) -> io.BufferedReader:
+        return io.BufferedReader(io.BytesIO(b"other audio"))
+
+    monkeypatch.setattr(package, "opened_intact", changed)
+    async with await site.log_in("900") as client:
+        assert (await client.get(PATHS["ours"])).status_code == 502
+
+
+@pytest.mark.usefixtures("shipped")
+async def test_evidence_ends_with_its_session(site: Site, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slowly(file: IO[bytes]) -> AsyncIterator[bytes]:
+        yield file.read(10)
+        async with store.writing() as connection:
+            await connection.execute(delete(sessions))
+        while piece := file.read(1000):
+            yield piece
+
+    monkeypatch.setattr(while_allowed, "_SESSION_CHECKED_EACH_S", 0.0)
+    monkeypatch.setattr(evidence, "blocks", slowly)
+    async with await site.log_in("900") as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(PATHS["ours"])

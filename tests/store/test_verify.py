@@ -29,9 +29,9 @@ from store.audit.write import OPERATOR
 from store.database.schema import audit, calls, participants, segments
 from store.database.store import Store
 from store.intake.intake import upsert_calls
-from store.integrity.findings import Kind
+from store.integrity.findings import Finding, Kind
 from store.integrity.intact import IntactObjects
-from store.integrity.mend import SET_ASIDE
+from store.integrity.mend import SET_ASIDE, mend
 from store.integrity.verification import LoggedHeads, Report, verified
 from store.people.accounts import Pbx
 from store.queries.audio import audio_of
@@ -418,3 +418,23 @@ async def test_a_verdict_is_remembered_until_the_file_changes(
     altered(store.objects.path(keys[0]))
     with pytest.raises(StoreError, match="was altered"):
         await objects.check(audio)
+
+
+@ON_SQLITE
+async def test_a_file_that_is_there_again_is_not_lost(store: Store, keys: list[str]) -> None:
+    async with store.reading() as connection:
+        segment = (await connection.execute(select(segments.c.id).order_by(segments.c.id))).scalars().first()
+    assert segment is not None
+    missing = Finding(kind=Kind.MISSING, domain="acme", subject=public_id(0), detail="", key=(segment,))
+    assert await mend(store, missing, peaks_of) is None
+    assert (await verified(store)).found == ()
+
+
+@ON_SQLITE
+async def test_a_file_that_has_a_row_or_is_young_is_not_set_aside(store: Store, keys: list[str]) -> None:
+    young = f"{keys[0]}.young"
+    store.objects.path(young).write_bytes(b"of an upload")
+    for key in (keys[0], peaks_key(keys[0]), young):
+        orphan = Finding(kind=Kind.ORPHANED, domain="", subject=key, detail="", key=(key,))
+        assert await mend(store, orphan, peaks_of) is None
+        assert store.objects.path(key).exists()

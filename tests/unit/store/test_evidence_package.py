@@ -22,7 +22,7 @@ from fonoteka.core.naming import call_id
 from store.audit.signing import AuditKey
 from store.audit.write import OPERATOR, write_entry
 from store.database.store import Store
-from store.evidence import package
+from store.evidence import package, verification
 from store.evidence.package import write_package
 from store.evidence.verification import Line, Verdict, examined, fingerprint
 from store.evidence.zip_layout import Member, directory, local_header
@@ -278,6 +278,14 @@ def test_hostile_files_are_refused(tmp_path: Path, content: Callable[[], bytes],
     assert (line.verdict, said in line.text) == (Verdict.DIFFERS, True), line.text
     assert to_text([line]).replace("\n", "").isprintable()
     assert list(tmp_path.iterdir()) == [tmp_path / "evidence.zip"], "nothing is unpacked"
+
+
+def test_only_documents_of_limited_size_are_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "_MOST_IN_MEMORY", 1000)
+    (line,) = check(packed({package.MANIFEST: bytes(600), package.SIGNATURE: bytes(600)}), tmp_path)
+    assert "no evidence package has such a document" in line.text
+    (line,) = check(packed({f"other{place}": bytes(900) for place in range(9)}), tmp_path)
+    assert "there is no signed manifest" in line.text
 
 
 def test_the_command_needs_no_configuration(made: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

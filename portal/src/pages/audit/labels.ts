@@ -47,6 +47,7 @@ export function detailLabel(entry: AuditEntry, own: AuditWords, words: Words): s
     case "recordings_expired":
     case "calls_expired":
     case "subject_erased":
+    case "subject_exported":
       return fieldLabels(withoutCalls(detail), own, words);
     default:
       return fieldLabels(detail, own, words);
