@@ -1,7 +1,7 @@
 """Signatures of the audit's heads (Ed25519), and the file of the key.
 
-A head is signed and logged, so that whoever changes the index later cannot make the chain fit: the
-log may be on another machine, and a line of the log proves that this installation wrote it.
+A head is signed and logged, so that a later change of the index does not fit the log: the log may
+be on another machine, and a line of it proves that this installation wrote it.
 """
 
 import base64

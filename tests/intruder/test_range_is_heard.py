@@ -1,4 +1,4 @@
-"""Whoever hears a part of a call is in the audit, however the part was asked for."""
+"""The audit has each part of a call that a user heard, whatever the form of the request."""
 
 import asyncio
 import hashlib
