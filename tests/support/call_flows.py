@@ -146,7 +146,8 @@ class _Player:
         )
 
     async def _with_recordings(self, played: PlayedFlow) -> PlayedFlow:
-        rows = [await self._fonoteka.details(row) for row in played.rows]
+        # A later flow of the company may call the same party: then the call was called back since.
+        rows = [await self._fonoteka.details(row) | {"called_back_at": row["called_back_at"]} for row in played.rows]
         audio = [await self._fonoteka.audio(row) if row["recording"]["segments"] else b"" for row in rows]
         return replace(played, rows=rows, audio=audio)
 
