@@ -105,7 +105,7 @@ async def opened(stack: AsyncExitStack, folder: Path, *, is_encrypted: bool) -> 
 
 async def measured(*, quick: bool) -> Result:
     """Do all work on both sides, in turns."""
-    rounds, recordings, requests = (20, 100, 8) if quick else (60, 100, 16)
+    rounds, recordings, requests = (8, 50, 8) if quick else (60, 100, 16)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         plain, encrypted = [await opened(stack, folder / name, is_encrypted=name == "encrypted") for name in ("plain", "encrypted")]

@@ -43,10 +43,10 @@ from store.people.accounts import ensure_pbx, pbx_of  # noqa: E402
 from store.provisioning.apply import apply  # noqa: E402
 from store.provisioning.directory_file import parse_directory  # noqa: E402
 
-OLD_CALLS, QUICK_CALLS = 200_000, 1_000
+OLD_CALLS, QUICK_CALLS = 200_000, 150
 DAYS: Final = 30
 CALLS_PER_S, REPORTS_PER_S = 50, 10
-USUAL_S, QUICK_S = 120.0, 8.0
+USUAL_S, QUICK_S = 120.0, 6.0
 TYPICAL: Final = (
     "calls_today",
     "calls_month",
@@ -246,7 +246,7 @@ async def _logged_in(address: str, of: History, login: str) -> httpx.AsyncClient
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true", help="1,000 calls: half a minute")
+    parser.add_argument("--quick", action="store_true", help="150 calls: half a minute")
     parser.add_argument("--calls", type=int)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -17,12 +17,12 @@ _DAY_MS = timedelta(days=1) // timedelta(milliseconds=1)
 
 
 def expires_at(started_at: datetime, days: int) -> datetime:
-    """Return when something of a call expires that is kept for some days."""
+    """Return when a call, or its audio, expires if it is kept for `days`."""
     return started_at + timedelta(days=days)
 
 
 def expired_before(now: datetime, days: int) -> datetime:
-    """Return the start of the last call of which something expired that is kept for some days."""
+    """Return the time at or before which the expired calls began, if calls are kept for `days`."""
     return now - timedelta(days=days)
 
 
@@ -37,5 +37,5 @@ def audio_days(domain_days: ColumnElement[Any]) -> ColumnElement[int]:
 
 
 def has_expired(days: ColumnElement[int], now: datetime) -> ColumnElement[bool]:
-    """Return the condition that something of a call, which is kept for some days, has expired."""
+    """Return the condition that a call, or its audio, has expired if it is kept for `days`."""
     return type_coerce(calls.c.started_at, BigInteger) + cast(days, BigInteger) * _DAY_MS <= milliseconds(now)

@@ -96,7 +96,7 @@ def _rows(domain_id: int) -> Select[Any]:
 async def _shown(connection: AsyncConnection, query: Select[Any], rows: Sequence[Row[Any]]) -> dict[int, Row[Any]]:
     """Return the visible calls into which some calls are merged; by key.
 
-    Of calls without a visible one, whatever a PBX said of them, all are returned.
+    A call that is merged into no visible call is returned itself, with the calls of its chain.
     """
     keys: set[int] = set()
     for row, chain in zip(rows, await merge_chains(connection, rows), strict=True):

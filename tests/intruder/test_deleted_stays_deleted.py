@@ -155,7 +155,8 @@ async def test_audio_that_comes_after_the_erasure_of_its_call_gets_410(
 
 
 UNKNOWN = "1795391099.99"
-# The calls into which a PBX merges three calls, the first of which has the number and the audio.
+# Targets of the merges of three calls, as a PBX reports them. The first call has the number and
+# the audio.
 MERGES: dict[str, tuple[str | None, str | None, str | None]] = {
     "an unknown call": (UNKNOWN, None, None),
     "a chain to an unknown call": (CHAIN[1].linkedid, CHAIN[2].linkedid, UNKNOWN),

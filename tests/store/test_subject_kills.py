@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -20,10 +19,9 @@ from store.people.accounts import Pbx
 from store.retention import removal
 from store.subjects.erasure import erase_subject
 from tests.data import seed
+from tests.store.killed_deletion import assert_completed_after_kills
 from tests.store.test_intake import NOW, files, scope_of, take
 from tests.store.test_retention import hold
-from tests.store.test_retention_kills import check_nothing_is_half_deleted, copy
-from tests.support.dying import count_steps, kill_at
 
 NUMBER = "+79131234567"
 CALLS = 7
@@ -36,22 +34,8 @@ async def test_a_killed_erasure_is_completed_by_the_same_once_more(
 ) -> None:
     await fill(store, pbx)
     await store.engine.dispose()  # PostgreSQL copies a database that nobody uses
-    whole = await copy(section, tmp_path / "whole")
-    steps = await count_steps(whole, erase, tmp_path)
-    expected = await state_of(whole)
+    expected = await assert_completed_after_kills(section, erase, state_of, tmp_path, kills=kills, seed=SEED)
     assert len(expected["files"]) == 2 * 2, "of the held call and of the other party"
-    chance = Random(SEED)  # noqa: S311 (no secret)
-    for number in range(kills):
-        step = chance.randrange(1, steps + 1)
-        killed = await copy(section, tmp_path / str(number))
-        await kill_at(step, killed, erase, tmp_path)
-        try:
-            await check_nothing_is_half_deleted(killed)
-            await completed(killed)
-            assert await state_of(killed) == expected
-        except AssertionError as error:
-            raise AssertionError(f"killed at step {step} of {steps}") from error
-    print(f"{kills} kills of an erasure at steps 1 to {steps}: nothing half deleted, nothing left")
 
 
 async def fill(store: Store, pbx: Pbx) -> None:
@@ -70,15 +54,6 @@ async def erase(store: Store) -> None:
         patch.setattr(removal, "SEGMENTS_AT_A_TIME", 2)
         patch.setattr(removal, "CALLS_AT_A_TIME", 2)
         await erase_subject(store, (await scope_of(store)).domain_id, NUMBER, by=OPERATOR, now=NOW)
-
-
-async def completed(section: StoreSection) -> None:
-    """The same erasure, by another process."""
-    store = await Store.open(section)
-    try:
-        await erase(store)
-    finally:
-        await store.close()
 
 
 async def state_of(section: StoreSection) -> Mapping[str, Any]:

@@ -72,7 +72,7 @@ export function open(): void {
   connection = joinSharedConnection(connectionName(), forward, onWorkerError) ?? openOwn();
 }
 
-/** Close the connection of this page. The listeners are not told. */
+/** Close the connection of this page without calling its listeners. */
 export function close(): void {
   const closing = connection;
   connection = null;
