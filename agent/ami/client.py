@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 from pydantic import SecretStr
@@ -185,7 +186,8 @@ class AmiClient:
             if session.error is not None:
                 raise AmiUnreachable(str(session.error))
             try:
-                await session.ask("Ping", {}, self._ping_timeout_s)
+                with suppress(AmiActionFailed):  # an error is an answer, too
+                    await session.ask("Ping", {}, self._ping_timeout_s)
             except AmiTimeout:
                 session.drop(AmiUnreachable(f"Asterisk did not answer a ping within {self._ping_timeout_s:g} s"))
             else:

@@ -9,9 +9,13 @@ import asyncio
 import itertools
 import secrets
 from dataclasses import dataclass, field
+from typing import Final
 
 from agent.ami.message import AmiMessage
 from fonoteka.core.errors import AmiActionFailed, AmiUnreachable
+
+# The answer of an Asterisk that is ending to every action, until it closes the connection.
+_SHUTTING_DOWN: Final = "Asterisk is shutting down"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -52,7 +56,8 @@ class PendingActions:
             return None
         if message["Response"].startswith("Error"):
             reason = " ".join(message.get("Message", "Asterisk gives no reason").split())
-            pending.done.set_exception(AmiActionFailed(f"{pending.action}: {reason}"))
+            kind = AmiUnreachable if reason == _SHUTTING_DOWN else AmiActionFailed
+            pending.done.set_exception(kind(f"{pending.action}: {reason}"))
         elif not pending.wants_list:
             pending.done.set_result([message])
             return pending.action

@@ -79,6 +79,8 @@ class AmiServer:
     def _answer(self, message: dict[str, str]) -> bytes:
         action_id = message["ActionID"].encode()
         match message["Action"]:
+            case name if name in self.answers:
+                return self.answers[name].replace(b"{id}", action_id)
             case "Challenge":
                 return b"Response: Success\r\nActionID: %s\r\nChallenge: %s\r\n\r\n" % (action_id, CHALLENGE.encode())
             case "Login":
@@ -88,8 +90,8 @@ class AmiServer:
                 self.logins += 1
                 accepted = b"Response: Success\r\nActionID: %s\r\nMessage: Authentication accepted\r\n\r\n" % action_id
                 return self.before_login + accepted + self.with_login
-            case name:
-                return self.answers.get(name, b"").replace(b"{id}", action_id)
+            case _:
+                return b""
 
 
 def event(name: str, number: int = 0) -> bytes:

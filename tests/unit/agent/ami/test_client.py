@@ -170,6 +170,40 @@ async def test_the_waits_start_over_after_an_answered_ping() -> None:
 # ---- staying connected
 
 
+SHUTTING_DOWN = b"Response: Error\r\nActionID: {id}\r\nMessage: Asterisk is shutting down\r\n\r\n"
+
+
+async def test_a_ping_refused_by_an_asterisk_that_is_shutting_down_ends_the_session_alone() -> None:
+    async with connected_client(ping_every_s=0.02) as (server, client):
+        answered, server.answers["Ping"] = server.answers["Ping"], SHUTTING_DOWN
+        await next_link_down(client)
+        server.answers["Ping"] = answered
+        assert isinstance(await next_item(client), LinkUp)
+        server.answers["Originate"] = SHUTTING_DOWN
+        with pytest.raises(AmiUnreachable, match="Originate: Asterisk is shutting down"):
+            await client.action("Originate")
+
+
+async def test_a_first_login_to_an_asterisk_that_is_shutting_down_is_retried() -> None:
+    server = AmiServer()
+    await server.start()
+    server.answers["Challenge"] = SHUTTING_DOWN
+    client = make_client(server)
+    async with running(client):
+        assert "shutting down" in await next_link_down(client)
+        del server.answers["Challenge"]
+        assert isinstance(await next_item(client), LinkUp)
+    await server.stop()
+
+
+async def test_a_ping_answered_with_another_error_is_an_answer() -> None:
+    async with connected_client(ping_every_s=0.02) as (server, client):
+        server.answers["Ping"] = b"Response: Error\r\nActionID: {id}\r\nMessage: Permission denied\r\n\r\n"
+        await server.wait_received("Ping", times=3)
+        assert client.connected
+        assert server.logins == 1
+
+
 async def test_a_frozen_server_is_detected_by_ping() -> None:
     async with connected_client(ping_every_s=0.05, ping_timeout_s=0.1) as (server, client):
         server.frozen = True
