@@ -17,10 +17,12 @@ from sqlalchemy import ColumnElement, Row, Select, func, or_, select, true, upda
 
 from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing, StoreError
 from fonoteka.core.naming import peaks_key
+from store.audit.write import OPERATOR, write_entry
 from store.database.domain_keys import destroy_old_versions
 from store.database.schema import HAS_AUDIO, calls, domain_keys, domains, encryption, segments
 from store.database.store import Store
 from store.encryption.data_key import DataKey
+from store.selection.scope import Scope
 
 _RECORDINGS_AT_A_TIME: Final = 100
 # A recording that is being stored may have a key for so long before the index has it.
@@ -109,9 +111,8 @@ async def rotate(store: Store, report: Report, *, old_keys_stay_s: float = OLD_K
         for domain in rotated:
             unreadable = await _encrypt_domain(store, domain, report)  # stored meanwhile, or not readable
             failed += unreadable
-            async with store.writing() as connection:
-                if not await destroy_old_versions(connection, domain.id) and not unreadable:
-                    late.append(domain.name)
+            if not await _destroy_old_keys(store, domain) and not unreadable:
+                late.append(domain.name)
         if late:
             raise StoreError(f"old keys of {', '.join(late)} stay, as a recording came late: run `fonoteka keys rotate` again")
         async with store.writing() as connection:
@@ -145,6 +146,17 @@ async def _new_version(store: Store, domain_id: int, began_at: datetime) -> None
         row = (await connection.execute(newest)).first()
     if row is not None and row.made_at < began_at:
         await store.keys.add_version(domain_id, row.version + 1)
+
+
+async def _destroy_old_keys(store: Store, domain: Row[Any]) -> bool:
+    """Destroy a domain's old keys, and tell the audit; return False if a recording needs one."""
+    async with store.writing() as connection:
+        destroyed = await destroy_old_versions(connection, domain.id)
+        if destroyed:
+            scope, detail = Scope(domain_id=domain.id, login=None), {"versions": list(destroyed)}
+            now = datetime.now(UTC)
+            await write_entry(connection, scope, OPERATOR, action="keys_rotated", subject=domain.name, detail=detail, now=now)
+    return destroyed is not None
 
 
 async def _wait_for_writers(store: Store, old_keys_stay_s: float) -> None:

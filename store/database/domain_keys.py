@@ -9,7 +9,7 @@ import asyncio
 import base64
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -220,19 +220,21 @@ async def destroy_keys(connection: AsyncConnection, domain_id: int) -> int:
     return count
 
 
-async def destroy_old_versions(connection: AsyncConnection, domain_id: int) -> bool:
-    """Destroy a domain's keys but for the newest; return False if a recording needs one still."""
-    versions = (await connection.execute(_versions(domain_id).with_for_update())).all()
-    if len(versions) < 2:
-        return True
-    newest = max(row.version for row in versions)
-    old = HAS_AUDIO & (segments.c.key_version < newest)
-    query = select(segments.c.id).join(calls, calls.c.id == segments.c.call_id).where(calls.c.domain_id == domain_id, old)
-    if (await connection.execute(query.limit(1))).first() is not None:
-        return False
+async def destroy_old_versions(connection: AsyncConnection, domain_id: int) -> Sequence[int] | None:
+    """Destroy a domain's keys but for the newest, and return their versions.
+
+    Returns None, and destroys none, if a recording still needs one of them.
+    """
+    *old, newest = sorted(row.version for row in await connection.execute(_versions(domain_id).with_for_update())) or [0]
+    if not old:
+        return ()
+    needed = select(segments.c.id).join(calls, calls.c.id == segments.c.call_id)
+    needed = needed.where(calls.c.domain_id == domain_id, HAS_AUDIO, segments.c.key_version < newest)
+    if (await connection.execute(needed.limit(1))).first() is not None:
+        return None
     is_old = (domain_keys.c.domain_id == domain_id) & (domain_keys.c.version < newest)
     await connection.execute(delete(domain_keys).where(is_old))
-    return True
+    return old
 
 
 async def _wrap_again(connection: AsyncConnection, old: MasterKey, new: LocalMasterKey) -> None:

@@ -28,6 +28,7 @@ from tests.support.eventually import LIMIT_S, eventually
 
 BEGIN: Final = datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC)
 MANY: Final = 2005  # five more than the server takes
+FEWER: Final = 205  # five more than a smaller server takes
 HEAD: Final = b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 GET: Final = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 # What each of many connections says, and then it waits.
@@ -72,12 +73,19 @@ async def log_in_from(site: Site, source: str) -> int:
         return (await browser.get("/api/me")).status_code if answer.is_success else answer.status_code
 
 
+@pytest.fixture
+def smaller_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the server that is started next take a tenth of the connections."""
+    monkeypatch.setattr(serve, "_CONNECTIONS", ConnectionLimits(connections=200, of_a_client=50))
+
+
 @pytest.mark.parametrize("sources", STRANGERS.values(), ids=STRANGERS)
 @pytest.mark.parametrize("said", SAID.values(), ids=SAID)
+@pytest.mark.usefixtures("smaller_server")
 async def test_many_waiting_connections_keep_nobody_out(
     site: Site, admin: httpx.AsyncClient, agent: httpx.AsyncClient, said: bytes, sources: int
 ) -> None:
-    async with listening(site, admin) as socket, connections(site.address, MANY, said, sources):
+    async with listening(site, admin) as socket, connections(site.address, FEWER, said, sources):
         answered = {source: await log_in_from(site, source) for source in ("127.0.0.1", "127.0.1.1", "127.0.2.1")}
         await report(agent, seed.a_call(1, BEGIN))
         message = await next_message(socket)
@@ -85,9 +93,10 @@ async def test_many_waiting_connections_keep_nobody_out(
     assert message["type"] == "call", "the live socket was open before, and still is"
 
 
-async def test_what_was_closed_is_in_the_log_once_a_minute(site: Site) -> None:
+async def test_the_whole_server_is_full_and_says_so_once_a_minute(site: Site) -> None:
     with capture_logs() as logs:
         async with connections(site.address, MANY, b"", sources=16):
+            assert await log_in_from(site, "127.0.0.1") == 200
             lines = await eventually(lambda: [line for line in logs if line["event"] == "connections.crowded"])
     assert len(lines) == 1 and lines[0]["open"] <= 2000 and lines[0]["mostly_of"].startswith("127.0.1.")
 

@@ -18,7 +18,7 @@ from fonoteka.core.errors import ConfigurationError, IntakeDeferred, IntakeRefus
 from fonoteka.core.naming import peaks_key
 from store import rekeying
 from store.database.domain_keys import destroy_old_versions
-from store.database.schema import calls, domain_keys, encryption, segments
+from store.database.schema import audit, calls, domain_keys, encryption, segments
 from store.database.store import Store
 from store.encryption.data_key import DataKey
 from store.encryption.encrypted_file import HEADER_BYTES, parse_header
@@ -116,6 +116,9 @@ async def test_keys_are_rotated_while_the_service_runs(store: Store, pbx: Pbx, s
             assert await versions(store) == [version] * 6
             with with_old_key as file:
                 assert file.read() == AUDIO, "who listens goes on"
+        query = select(audit.c.detail).where(audit.c.action == "keys_rotated")
+        async with store.reading() as connection:
+            assert [row.detail for row in await connection.execute(query)] == [{"versions": [1]}, {"versions": [2]}]
         await take(store, pbx, seed.a_call(9, BEGIN))
         assert await versions(store) == [3] * 8
         with (
@@ -252,7 +255,7 @@ async def test_a_recording_that_comes_late_keeps_its_key_and_the_rotation_is_run
     """It is committed after the last pass over its domain, before the old keys are destroyed."""
     await take(store, pbx, CALLS[0])
 
-    async def late(connection: Any, domain_id: int) -> bool:
+    async def late(connection: Any, domain_id: int) -> Any:
         if domain_id == 1:
             await connection.execute(update(segments).values(key_version=1))
         return await destroy_old_versions(connection, domain_id)
