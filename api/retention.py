@@ -1,13 +1,13 @@
 """Delete what has expired: at the start, each night, and soon after a change of the settings.
 
-The night of a domain is 03:00 of its clock. Replicas may run it at the same time
-(`store.retention.run`).
+The night of a domain is 03:00 of its clock. If something is due, a process of its own deletes it
+(`store.retention.own_process`). Replicas may run it at the same time (`store.retention.run`).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -15,7 +15,8 @@ import structlog
 from store.database.store import Store
 from store.provisioning.directory import version_of
 from store.retention.due import RetainedDomain, retained_domains
-from store.retention.run import Notify, Rest, delete_due, overdue_s, rest
+from store.retention.expiry import delete_marked
+from store.retention.run import Deleted, Notify, overdue_s
 
 _EACH_S: Final = 10.0
 _NIGHT: Final = timedelta(hours=3)
@@ -24,24 +25,31 @@ _COUNT_EACH: Final = timedelta(hours=1)  # a count reads the recordings of users
 log = structlog.get_logger()
 
 
+class DeleteDue(Protocol):
+    """`store.retention.run.delete_due` for one store."""
+
+    def __call__(self, now: datetime, *, domain_ids: Collection[int], notify: Notify) -> Awaitable[Deleted]:
+        """Delete what is due in some domains. Raises StoreError."""
+
+
 class RetentionWork:
     """The nightly work of one API.
 
-    `notify` is called with each batch, `overdue` with the seconds for which the oldest of what is
-    due has been due, and `clean`, in a thread, after each run.
+    `delete` deletes what is due; `notify` is called with each batch, `overdue` with the seconds for
+    which the oldest of what is due has been due, and `clean`, in a thread, after each run.
     """
 
     def __init__(
         self,
         store: Store,
         *,
+        delete: DeleteDue,
         notify: Notify,
         overdue: Callable[[float], None],
         clean: Callable[[], None],
-        rest: Rest = rest,
     ) -> None:
-        self._store, self._notify, self._overdue = store, notify, overdue
-        self._clean, self._rest = clean, rest
+        self._store, self._delete, self._clean = store, delete, clean
+        self._notify, self._overdue = notify, overdue
         self._done: dict[int, datetime] = {}  # when the last run of a domain began
         self._version: int | None = None
         self._counted: datetime | None = None
@@ -60,8 +68,8 @@ class RetentionWork:
         domains = await retained_domains(self._store)
         due = {domain.id for domain in domains if self._done.get(domain.id, datetime.min.replace(tzinfo=UTC)) < _night(domain, now)}
         if due:
-            await self._count(now)
-            deleted = await delete_due(self._store, now, domain_ids=due, notify=self._notify, rest=self._rest)
+            await delete_marked(self._store)  # what a run left that was killed
+            deleted = await self._delete(now, domain_ids=due, notify=self._notify) if await self._count(now) else {}
             for rule, amount in deleted.items():
                 log.info(
                     "retention.deleted",
@@ -77,9 +85,12 @@ class RetentionWork:
         if due or self._counted is None or now - self._counted >= _COUNT_EACH:
             await self._count(now)
 
-    async def _count(self, now: datetime) -> None:
-        self._overdue(await overdue_s(self._store, now))
+    async def _count(self, now: datetime) -> float:
+        """Tell, and return, for how many seconds the oldest of what is due has been due."""
+        overdue = await overdue_s(self._store, now)
+        self._overdue(overdue)
         self._counted = now
+        return overdue
 
 
 def _night(domain: RetainedDomain, now: datetime) -> datetime:

@@ -32,6 +32,7 @@ from store.integrity.intact import IntactObjects
 from store.objects.copies import copies_folder
 from store.provisioning.directory import version_of
 from store.recorder_commands import mark
+from store.retention.own_process import delete_due_apart
 
 _CACHE_BYTES: Final = 2 * 1024**3
 _SOCKETS_OF_AN_ACCOUNT: Final = 20  # a browser needs one, however many tabs it has
@@ -131,7 +132,13 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         recording_commands=ConcurrencyLimit(_RECORDING_COMMANDS_OF_AN_ACCOUNT),
         account_queries=ConcurrencyLimit(_QUERIES_OF_AN_ACCOUNT),
         support=SupportDesk(configuration.mail),
-        retention=RetentionWork(store, notify=metrics.count_deleted, overdue=metrics.set_overdue, clean=exports.prepare),
+        retention=RetentionWork(
+            store,
+            delete=partial(delete_due_apart, configuration.store),
+            notify=metrics.count_deleted,
+            overdue=metrics.set_overdue,
+            clean=exports.prepare,
+        ),
     )
 
 

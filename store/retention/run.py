@@ -29,7 +29,7 @@ from store.selection.retention_rule import expires_at
 AUDIO: Final = "retention_days"
 CALLS: Final = "calls_retention_days"
 SYSTEM: Final = Actor(login="system", address="")  # the journal's name for what the clock does
-_REST: Final = 4.0  # times the length of a batch: others have four fifths of the index and the disk
+_REST: Final = 2.5  # times the length of a batch: others have five sevenths of the index and the disk
 _SHORTEST_REST_S: Final = 0.05
 _LOCK_S: Final = 0.03  # wanted: no other writer waits for 100 ms, on a slow machine either
 _FEWEST, _MOST = 10, 50  # of each batch; fewer would cost more in all than they save

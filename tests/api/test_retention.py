@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,11 @@ async def store(seeded: Path, tmp_path: Path) -> AsyncIterator[Store]:
 async def test_it_works_at_the_start_at_night_and_after_a_change(store: Store) -> None:
     metrics, cleaned = Metrics(), []
     work = RetentionWork(
-        store, notify=metrics.count_deleted, overdue=metrics.set_overdue, clean=lambda: cleaned.append(1), rest=no_rest
+        store,
+        delete=partial(delete_due, store, rest=no_rest),
+        notify=metrics.count_deleted,
+        overdue=metrics.set_overdue,
+        clean=lambda: cleaned.append(1),
     )
     with capture_logs() as lines:
         await work.work(NOON)
