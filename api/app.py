@@ -53,22 +53,16 @@ _ROUTERS = (
 
 def create_app(configuration: Configuration) -> FastAPI:
     """Create the API and the portal; the lifespan opens the store. Raises ConfigurationError."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(configuration) as services:
-            app.state.services = services
-            yield
-
     app = DescribedApi(
         title="Fonoteka",
         version=__version__,
-        lifespan=lifespan,
+        lifespan=_lifespan,
         openapi_url="/api/openapi.json",
         redirect_slashes=False,  # every resource has one address
         docs_url=None,  # the page loads scripts from another site
         redoc_url=None,
     )
+    app.state.configuration = configuration
     app.add_middleware(BodyLimit)
     problems.install(app)
     app.add_middleware(SecurityHeaders)  # the outermost, so that every answer has the headers
@@ -77,6 +71,13 @@ def create_app(configuration: Configuration) -> FastAPI:
         app.include_router(part.router)
     app.include_router(portal.portal_in(portal.STATIC))
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with opened(app.state.configuration) as services:
+        app.state.services = services
+        yield
 
 
 def _live_message(_message: models.LiveCall | models.LiveRecording | models.LiveGone | models.LiveResync) -> None:

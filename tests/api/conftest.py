@@ -26,6 +26,9 @@ from tests.data import seed
 from tests.support.cheap_passwords import cheap_passwords
 from tests.support.eventually import eventually
 
+# Used again, because an application builds its routes at its first request (a tenth of a second).
+_IDLE_APPS: list[FastAPI] = []
+
 
 def free_port() -> int:
     with socket.socket() as free:
@@ -66,7 +69,8 @@ async def serving(
     apps: list[FastAPI] = []
 
     def create_app(given: Configuration) -> FastAPI:
-        apps.append(application := create_api(given))
+        apps.append(application := _IDLE_APPS.pop() if _IDLE_APPS else create_api(given))
+        application.state.configuration = given
         return application
 
     with pytest.MonkeyPatch.context() as patch:
@@ -80,6 +84,7 @@ async def serving(
             server.cancel()
             await asyncio.wait([server])
     assert server.cancelled()
+    _IDLE_APPS.append(apps[0])
 
 
 async def _is_ready(client: httpx.AsyncClient, server: asyncio.Task[None]) -> bool:
