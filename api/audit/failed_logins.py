@@ -12,12 +12,11 @@ from typing import Final
 
 import structlog
 
-from api.audit.trail import AuditEvent, AuditTrail
+from api.audit.trail import AuditTrail
 from api.limits.login_throttle import LoginAttempt
-from store.audit.write import Actor
+from store.audit.write import Actor, NewEntry
 from store.database.store import Store
 from store.people.accounts import domain_and_user_exist
-from store.selection.scope import Scope
 
 ANY: Final = "*"  # replaces the login, and the address if there are several, in the entry of unknown logins
 _BATCH_EACH_S: Final = 60.0
@@ -40,7 +39,7 @@ class UnknownLogins:
         if len(self.addresses) < _MAX_ADDRESSES:
             self.addresses.add(address)
 
-    def event(self, domain_id: int) -> AuditEvent:
+    def event(self, domain_id: int) -> NewEntry:
         """Return the event of these failures."""
         address = next(iter(self.addresses)) if len(self.addresses) == 1 else ANY
         detail = {"count": self.count, "addresses": len(self.addresses)}
@@ -86,6 +85,5 @@ class FailedLogins:
             self._audit.add(failures.event(domain_id))
 
 
-def _event(domain_id: int, by: Actor, detail: dict[str, int], at: datetime) -> AuditEvent:
-    scope = Scope(domain_id=domain_id, login=None)
-    return AuditEvent(at=at, scope=scope, by=by, action="login_failed", subject=by.login, detail=detail)
+def _event(domain_id: int, by: Actor, detail: dict[str, int], at: datetime) -> NewEntry:
+    return NewEntry(at=at, domain_id=domain_id, by=by, action="login_failed", subject=by.login, detail=detail)

@@ -6,8 +6,8 @@ for one sync of the disk.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,9 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.errors import StoreError
 from store.audit.spans import Span, covers, union
-from store.audit.write import Actor, AuditWriter, NewEntry, found_listenings
+from store.audit.write import AuditWriter, NewEntry, found_listenings
 from store.database.store import Store
-from store.selection.scope import Scope
 
 _ENTRY_WITHIN_S: Final = 5.0  # else the request is refused
 _RETRIED_AFTER_S: Final = 1.0
@@ -32,42 +31,6 @@ ListeningKey = tuple[int, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AuditEvent:
-    """An action of an actor on a call or a login (`subject`).
-
-    `continues` is the number of an earlier entry of which this is a part. `listening` identifies
-    the session, the call and the address: events that have it in common are parts of one entry.
-    """
-
-    at: datetime
-    scope: Scope
-    by: Actor
-    action: str
-    subject: str
-    detail: Mapping[str, Any]
-    continues: int | None = None
-    listening: str | None = None
-
-    @property
-    def key(self) -> ListeningKey | None:
-        """The key of the listening in all domains."""
-        return None if self.listening is None else (self.scope.domain_id, self.listening)
-
-    def entry(self, continues: int | None) -> NewEntry:
-        """Return the entry to be written. Only the first row of a listening is found by its key."""
-        return NewEntry(
-            domain_id=self.scope.domain_id,
-            at=self.at,
-            by=self.by,
-            action=self.action,
-            subject=self.subject,
-            detail=self.detail,
-            continues=continues,
-            listening=self.listening if continues is None else None,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class _Listening:
     """An entry that may grow: its number, the time of its last row, and what its rows hold."""
 
@@ -77,33 +40,38 @@ class _Listening:
     seen: frozenset[tuple[str, Any]] = frozenset()
 
     def goes_on(self, at: datetime) -> bool:
-        """Whether an event of that time is a part of it."""
+        """Whether an entry of that time is a part of it."""
         return at - self.last <= _LISTENING_PAUSES
 
-    def holds(self, event: AuditEvent) -> bool:
-        """Whether its rows hold the event, so that nothing needs to be written."""
-        heard, seen = _content(event)
-        return self.goes_on(event.at) and seen <= self.seen and (heard is None or covers(self.heard, heard))
+    def holds(self, entry: NewEntry) -> bool:
+        """Whether its rows hold the entry, so that nothing needs to be written."""
+        heard, seen = _content(entry)
+        return self.goes_on(entry.at) and seen <= self.seen and (heard is None or covers(self.heard, heard))
 
-    def with_row(self, event: AuditEvent) -> "_Listening":
-        """Return the listening after the event's row."""
-        heard, seen = _content(event)
+    def with_row(self, entry: NewEntry) -> "_Listening":
+        """Return the listening after the entry's row."""
+        heard, seen = _content(entry)
         parts = self.heard if heard is None else union([*self.heard, heard])
-        return _Listening(seq=self.seq, last=event.at, heard=parts, seen=self.seen | seen)
+        return _Listening(seq=self.seq, last=entry.at, heard=parts, seen=self.seen | seen)
 
 
-def _content(event: AuditEvent) -> tuple[Span | None, frozenset[tuple[str, Any]]]:
+def _row(entry: NewEntry, continues: int | None) -> NewEntry:
+    """Return the entry to be written. Only the first row of a listening is found by its key."""
+    return replace(entry, continues=continues, listening=entry.listening if continues is None else None)
+
+
+def _content(entry: NewEntry) -> tuple[Span | None, frozenset[tuple[str, Any]]]:
     """Return the part that was heard, and the other details."""
-    heard = event.detail.get("heard_ms")
-    other = frozenset((key, value) for key, value in event.detail.items() if key != "heard_ms")
+    heard = entry.detail.get("heard_ms")
+    other = frozenset((key, value) for key, value in entry.detail.items() if key != "heard_ms")
     return None if heard is None else Span(*heard), other
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class _Pending:
-    """An event to be written; `written` gets its number, None if no request waits."""
+    """An entry to be written; `written` gets its number, None if no request waits."""
 
-    event: AuditEvent
+    entry: NewEntry
     written: asyncio.Future[int] | None
 
 
@@ -114,55 +82,55 @@ class _Batch:
     listenings: dict[ListeningKey, _Listening]
     numbers: list[int] = field(default_factory=list)
 
-    def continued(self, event: AuditEvent) -> int | None:
-        """Return the number of the entry that the event continues; None if it begins one."""
-        known = None if event.key is None else self.listenings.get(event.key)
-        return known.seq if known is not None and known.goes_on(event.at) else None
+    def continued(self, entry: NewEntry) -> int | None:
+        """Return the number of the entry that the entry continues; None if it begins one."""
+        known = None if entry.listening_key is None else self.listenings.get(entry.listening_key)
+        return known.seq if known is not None and known.goes_on(entry.at) else None
 
-    def grow(self, event: AuditEvent, seq: int) -> None:
-        """Note the row of an event in its listening."""
-        if event.key is None:
+    def grow(self, entry: NewEntry, seq: int) -> None:
+        """Note the row of an entry in its listening."""
+        if entry.listening_key is None:
             return
-        before = self.listenings.get(event.key)
+        before = self.listenings.get(entry.listening_key)
         if before is None or before.seq != seq:
-            before = _Listening(seq=seq, last=event.at)
-        self.listenings[event.key] = before.with_row(event)
+            before = _Listening(seq=seq, last=entry.at)
+        self.listenings[entry.listening_key] = before.with_row(entry)
 
 
 class AuditTrail:
-    """Writes events in order. One task writes (`run`), requests wait for it."""
+    """Writes entries in order. One task writes (`run`), requests wait for it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pending: list[_Pending] = []
-        self._has_events = asyncio.Event()
+        self._has_entries = asyncio.Event()
         self._writing = asyncio.Lock()
         self._listenings: OrderedDict[ListeningKey, _Listening] = OrderedDict()
 
-    async def record(self, event: AuditEvent) -> int:
-        """Write an event, durable on return; return its number.
+    async def record(self, entry: NewEntry) -> int:
+        """Write an entry, durable on return; return its number.
 
-        An event that its listening already holds is not written again. Raises StoreError, also if
+        An entry that its listening already holds is not written again. Raises StoreError, also if
         the index does not answer in time: then the action must not happen.
         """
-        if (known := self._known(event)) is not None and known.holds(event):
+        if (known := self._known(entry)) is not None and known.holds(entry):
             return known.seq
         written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Pending(event=event, written=written))
-        self._has_events.set()
+        self._pending.append(_Pending(entry=entry, written=written))
+        self._has_entries.set()
         try:
             async with asyncio.timeout(_ENTRY_WITHIN_S):
                 return await written
         except TimeoutError:
             raise StoreError(f"the audit could not be written within {_ENTRY_WITHIN_S:.0f} s") from None
 
-    def add(self, event: AuditEvent) -> None:
-        """Have an event written. Never waits; after a failure the event is written later."""
-        self._pending.append(_Pending(event=event, written=None))
-        self._has_events.set()
+    def add(self, entry: NewEntry) -> None:
+        """Have an entry written. Never waits; after a failure the entry is written later."""
+        self._pending.append(_Pending(entry=entry, written=None))
+        self._has_entries.set()
 
     async def run(self) -> None:
-        """Write events until cancelled."""
+        """Write entries until cancelled."""
         while True:
             try:
                 await self.flush()
@@ -171,22 +139,22 @@ class AuditTrail:
                 if self._pending:
                     await asyncio.sleep(_RETRIED_AFTER_S)
                     continue
-            await self._has_events.wait()
+            await self._has_entries.wait()
 
     async def close(self) -> None:
-        """Write the last events; if that fails, log that they are lost."""
+        """Write the last entries; if that fails, log that they are lost."""
         try:
             await self.flush()
         except StoreError as error:
             log.error("audit.lost", entries=len(self._pending), error=str(error))
 
     async def flush(self) -> None:
-        """Write all pending events in one transaction.
+        """Write all pending entries in one transaction.
 
-        Raises StoreError. Requests that wait then get it too; events without a request are kept.
+        Raises StoreError. Requests that wait then get it too; entries without a request are kept.
         """
         async with self._writing:
-            self._has_events.clear()
+            self._has_entries.clear()
             self._pending = [item for item in self._pending if item.written is None or not item.written.done()]
             if self._pending:
                 await self._write(list(self._pending))
@@ -194,12 +162,12 @@ class AuditTrail:
     async def _write(self, items: Sequence[_Pending]) -> None:
         try:
             async with self._store.writing() as connection:
-                writer = await AuditWriter.begin(connection, (item.event.scope.domain_id for item in items))
+                writer = await AuditWriter.begin(connection, (item.entry.domain_id for item in items))
                 batch = _Batch(listenings=await self._open(connection, items))
                 for item in items:
-                    continues = item.event.continues or batch.continued(item.event)
-                    batch.numbers.append(writer.append(item.event.entry(continues)))
-                    batch.grow(item.event, continues or batch.numbers[-1])
+                    continues = item.entry.continues or batch.continued(item.entry)
+                    batch.numbers.append(writer.append(_row(item.entry, continues)))
+                    batch.grow(item.entry, continues or batch.numbers[-1])
                 await writer.flush()
         except StoreError as error:
             self._refuse(items, error)
@@ -208,20 +176,20 @@ class AuditTrail:
         self._committed(items, batch)
 
     async def _open(self, connection: AsyncConnection, items: Iterable[_Pending]) -> dict[ListeningKey, _Listening]:
-        """Return the listenings of some events that are known.
+        """Return the listenings of some entries that are known.
 
         Another replica, or this one before its restart, may have begun one.
         """
-        keys = {item.event.key for item in items if item.event.key is not None}
+        keys = {item.entry.listening_key for item in items if item.entry.listening_key is not None}
         known = {key: self._listenings[key] for key in keys if key in self._listenings}
         found = await found_listenings(connection, keys - known.keys())
         return known | {key: _Listening(seq=seq, last=last) for key, (seq, last) in found.items()}
 
-    def _known(self, event: AuditEvent) -> _Listening | None:
-        return None if event.key is None else self._listenings.get(event.key)
+    def _known(self, entry: NewEntry) -> _Listening | None:
+        return None if entry.listening_key is None else self._listenings.get(entry.listening_key)
 
     def _refuse(self, items: Iterable[_Pending], error: StoreError) -> None:
-        """Pass an error to the requests that wait, and forget their events."""
+        """Pass an error to the requests that wait, and forget their entries."""
         for item in items:
             if item.written is not None and not item.written.done():
                 item.written.set_exception(StoreError(f"the audit could not be written: {error}"))

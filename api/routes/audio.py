@@ -14,7 +14,6 @@ from fastapi.responses import FileResponse, Response
 
 from api.audio.conversion import EXTENSIONS, Conversion, conversion
 from api.audio.heard_file import Announce, HeardFile, size_of
-from api.audit.trail import AuditEvent
 from api.dependencies.access import CurrentAccount
 from api.dependencies.damage import DamageReports
 from api.dependencies.listening import listening_event
@@ -25,6 +24,7 @@ from api.schemas import models
 from fonoteka.core.errors import TooManyConversions
 from fonoteka.core.manifest import AudioFormat
 from fonoteka.core.naming import safe
+from store.audit.write import NewEntry
 from store.queries.audio import StoredAudio, audio_of
 from store.queries.calls import SeenCall, call_of
 
@@ -100,7 +100,7 @@ async def get_audio(
     return HeardFile(file, announce, headers=headers, media_type=MEDIA_TYPES[target], filename=name)
 
 
-def _announcement(services: Services, event: AuditEvent) -> Announce:
+def _announcement(services: Services, event: NewEntry) -> Announce:
     """Return a function that writes a part to the audit.
 
     The part is in milliseconds, by its share of the bytes: exact for WAV, about right for others.

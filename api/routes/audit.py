@@ -13,7 +13,6 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from api.audit.numbers import without_number
-from api.audit.trail import AuditEvent
 from api.dependencies.access import Administrator, actor, refuse_cross_site, session_token
 from api.dependencies.services import Shared
 from api.dependencies.while_allowed import while_allowed
@@ -27,6 +26,7 @@ from api.presenters.audit import entry
 from api.schemas import models
 from fonoteka.core.naming import export_name
 from store.audit.read import SeenEntry, all_entries, page_of_audit
+from store.audit.write import NewEntry
 from store.people.accounts import Account
 from store.selection.period import Period, period
 
@@ -148,7 +148,7 @@ class _AuditExport:
 
 def _export_event(
     query: AuditExportQuery, selected: Period, request: Request, account: Account, zone: ZoneInfo, now: datetime
-) -> AuditEvent:
+) -> NewEntry:
     detail = {
         "format": "csv",
         "from": selected.start.astimezone(zone).isoformat(),
@@ -159,7 +159,7 @@ def _export_event(
     }
     detail = {name: value for name, value in detail.items() if value}
     by = actor(request, account)
-    return AuditEvent(at=now, scope=account.scope, by=by, action="exported", subject="audit", detail=detail)
+    return NewEntry(at=now, domain_id=account.domain_id, by=by, action="exported", subject="audit", detail=detail)
 
 
 def _days(selected: Period, zone: ZoneInfo) -> tuple[date, date]:

@@ -7,7 +7,6 @@ from typing import Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from api.audit.trail import AuditEvent
 from api.dependencies.access import Administrator, actor, refuse_cross_site, session_token
 from api.dependencies.damage import DamageReports
 from api.dependencies.services import Shared
@@ -15,6 +14,7 @@ from api.dependencies.while_allowed import while_allowed
 from api.exports.streaming import FileStream, blocks
 from api.http.problems import Responses, not_found
 from api.schemas import models
+from store.audit.write import NewEntry
 from store.evidence.package import write_package
 from store.queries.calls import call_of
 
@@ -41,7 +41,7 @@ async def export_evidence(id: str, account: Administrator, request: Request, ser
     async with AsyncExitStack() as cleanup:
         await cleanup.enter_async_context(services.exports.export_of(account.user_id))
         by = actor(request, account)
-        event = AuditEvent(at=now, scope=account.scope, by=by, action="evidence_exported", subject=id, detail={})
+        event = NewEntry(at=now, domain_id=account.domain_id, by=by, action="evidence_exported", subject=id, detail={})
         await services.audit.record(event)
         file = cleanup.enter_context(services.exports.nameless_file())
         async with DamageReports(request=request, account=account, services=services).refusing(id):

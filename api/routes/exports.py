@@ -14,7 +14,6 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from api.audit.numbers import without_number
-from api.audit.trail import AuditEvent
 from api.dependencies.access import CurrentAccount, actor, refuse_cross_site, session_token
 from api.dependencies.damage import DamageReports
 from api.dependencies.services import Services, Shared
@@ -32,6 +31,7 @@ from api.schemas import models
 from fonoteka.core.errors import ObjectsFull, StoreError
 from fonoteka.core.naming import export_name
 from fonoteka.core.phone_numbers import SHORTEST_OUTSIDE
+from store.audit.write import NewEntry
 from store.people.accounts import Account
 from store.queries.audio import StoredAudio, audio_of_calls
 from store.queries.calls import SeenCall
@@ -223,7 +223,7 @@ async def _finish_in_thread(function: Any, *arguments: object) -> None:
         raise
 
 
-async def _audit(export: Export, request: Request, file_format: str) -> AuditEvent:
+async def _audit(export: Export, request: Request, file_format: str) -> NewEntry:
     """Write the export to the audit before its first byte; return the event that ends the entry.
 
     Raises StoreError.
@@ -240,8 +240,8 @@ async def _audit(export: Export, request: Request, file_format: str) -> AuditEve
     detail |= {
         name: value if len(value) <= MAX_LENGTH_IN_AUDIT else f"{value[:MAX_LENGTH_IN_AUDIT]}…" for name, value in given if value
     }
-    event = AuditEvent(
-        at=export.now, scope=account.scope, by=actor(request, account), action="exported", subject="calls", detail=detail
+    event = NewEntry(
+        at=export.now, domain_id=account.domain_id, by=actor(request, account), action="exported", subject="calls", detail=detail
     )
     return replace(event, continues=await export.services.audit.record(event), detail={})
 
@@ -253,7 +253,7 @@ def _in_audit(name: str, value: str) -> str:
     return without_number(value) if name in _OF_THE_COMPANY else value
 
 
-def _audit_end(export: Export, event: AuditEvent, archive: Archive | None = None) -> None:
+def _audit_end(export: Export, event: NewEntry, archive: Archive | None = None) -> None:
     """Have the number of calls written that were sent, when the export has ended."""
     detail = {"calls": str(export.calls)} | ({"recordings": str(archive.recordings)} if archive else {})
     export.services.audit.add(replace(event, at=datetime.now(UTC), detail=detail))

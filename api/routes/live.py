@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 import structlog
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 
-from api.audit.trail import AuditEvent
 from api.dependencies.access import CurrentAccount, account_by, actor, session_token
 from api.dependencies.services import Services, Shared, services_of
 from api.http.problems import NOT_FOUND, Problem, Responses, not_found
@@ -25,6 +24,7 @@ from api.presenters.live_call import refused
 from api.schemas import models
 from fonoteka.core.agent_protocol import Refusal
 from store import recorder_commands as commands
+from store.audit.write import NewEntry
 from store.people.accounts import Account
 from store.queries.calls import SeenCall, call_of, is_merged, live_calls, path_of
 
@@ -105,9 +105,9 @@ async def control_recording(
         if not entered:
             detail = "you wait for the PBX's answer too often already; ask again when it has come"
             raise Problem(429, "too-many-asked", detail, headers={"Retry-After": "5"})
-        event = AuditEvent(
+        event = NewEntry(
             at=datetime.now(UTC),
-            scope=account.scope,
+            domain_id=account.domain_id,
             by=actor(request, account),
             action="recording_asked",
             subject=id,

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator
 
-from api.audit.trail import AuditEvent
 from api.dependencies.access import Administrator, actor, refuse_cross_site, session_token
 from api.dependencies.services import Services, Shared
 from api.dependencies.while_allowed import while_allowed
@@ -92,5 +91,4 @@ async def _found(services: Services, account: Account, number: str, now: datetim
 async def _audit(services: Services, account: Account, found: SubjectCalls, request: Request, action: str, now: datetime) -> None:
     """Write an entry, durable on return. Raises StoreError."""
     entry = subject_entry(account.domain_id, found, actor(request, account), now, action=action)
-    event = AuditEvent(at=now, scope=account.scope, by=entry.by, action=entry.action, subject=entry.subject, detail=entry.detail)
-    await services.audit.record(event)
+    await services.audit.record(entry)

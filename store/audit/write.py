@@ -33,8 +33,8 @@ OPERATOR: Final = Actor(login="", address="")  # the command line, on the machin
 class NewEntry:
     """An entry to be written. `subject` is a login, a number or a call's public id.
 
-    `continues` is the number of the entry that this one continues. `listening` identifies an entry
-    that later requests continue.
+    `continues` is the number of the entry that this one continues. `listening` identifies the
+    session, the call and the address: entries that have it in common are parts of one.
     """
 
     domain_id: int
@@ -45,6 +45,11 @@ class NewEntry:
     detail: Mapping[str, Any]
     continues: int | None = None
     listening: str | None = None
+
+    @property
+    def listening_key(self) -> tuple[int, str] | None:
+        """The key of the listening in all domains."""
+        return None if self.listening is None else (self.domain_id, self.listening)
 
 
 class AuditWriter:

@@ -7,6 +7,7 @@ process ends after the first batch that nobody is told of: a kill of either side
 
 import asyncio
 import multiprocessing
+import os
 import signal
 from collections.abc import Collection
 from datetime import datetime
@@ -21,6 +22,7 @@ from store.database.store import Store
 from store.retention.run import Amount, Deleted, Notify, Rule, delete_due
 
 _SPAWN: Final = multiprocessing.get_context("spawn")
+_NICE: Final = 10  # requests come first
 
 
 async def delete_due_apart(section: StoreSection, now: datetime, *, domain_ids: Collection[int], notify: Notify) -> Deleted:
@@ -48,6 +50,7 @@ async def delete_due_apart(section: StoreSection, now: datetime, *, domain_ids: 
 
 def _work(section: StoreSection, now: datetime, domain_ids: Collection[int], sending: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C signals the process group; the API decides
+    os.nice(_NICE)
     logging_setup.configure("api")
     try:
         sending.send(asyncio.run(_deleted(section, now, domain_ids, sending)))

@@ -18,15 +18,14 @@ from api.audio import conversion
 from api.audio.cache import AudioCache, Make
 from api.audio.join import Source, write_joined
 from api.audio.peaks import SegmentPeaks, StoredPeaks, joined
-from api.audit.trail import AuditEvent, AuditTrail
+from api.audit.trail import AuditTrail
 from fonoteka.core.errors import ConversionAbandoned, StoreError, TooManyConversions
 from fonoteka.core.manifest import AudioFormat, Layout
 from fonoteka.core.naming import call_id
 from store.audit.read import SeenEntry, page_of_audit
-from store.audit.write import Actor
+from store.audit.write import Actor, NewEntry
 from store.database.store import Store
 from store.selection.period import Period
-from store.selection.scope import Scope
 from tests.api.conftest import Site, ship
 from tests.data import seed
 
@@ -352,7 +351,7 @@ async def test_entries_that_could_not_be_written_are_kept(site: Site, monkeypatc
         trail = AuditTrail(store)
         by = Actor(login="152", address="127.0.0.1")
         for call in ("first", "second"):
-            trail.add(AuditEvent(at=BEGIN, scope=Scope(domain_id=1, login=None), by=by, action="listened", subject=call, detail={}))
+            trail.add(NewEntry(at=BEGIN, domain_id=1, by=by, action="listened", subject=call, detail={}))
         with monkeypatch.context() as failing:
             failing.setattr(store, "_writer", Full())
             with pytest.raises(StoreError):

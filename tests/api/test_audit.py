@@ -14,7 +14,6 @@ import pytest
 
 from api.audit import failed_logins
 from api.audit.failed_logins import ANY, UnknownLogins
-from api.audit.trail import AuditEvent
 from api.exports.audit_csv import AUDIT_WORDS
 from api.exports.labels import Language
 from fonoteka.core.errors import StoreError
@@ -201,7 +200,7 @@ async def test_the_export_has_all_entries_and_runs_no_formula(site: Site, admin:
 async def test_an_export_that_cannot_be_audited_is_refused(
     site: Site, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(_event: AuditEvent) -> int:
+    async def refuse(_event: NewEntry) -> int:
         raise StoreError("the index is locked")
 
     monkeypatch.setattr(site.services.audit, "record", refuse)

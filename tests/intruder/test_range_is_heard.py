@@ -11,12 +11,11 @@ from starlette.types import Message
 
 from api.audio import heard_file
 from api.audio.heard_file import HeardFile
-from api.audit.trail import AuditEvent, AuditTrail
+from api.audit.trail import AuditTrail
 from fonoteka.core.errors import StoreError
-from store.audit.write import Actor
+from store.audit.write import Actor, NewEntry
 from store.database.store import Store
 from store.people.accounts import Pbx
-from store.selection.scope import Scope
 from tests.api.conftest import Site
 from tests.intruder.on_both_databases import AUDIO, LENGTH_MS, SIZE, audio_path, journal, site
 
@@ -128,9 +127,9 @@ async def test_a_listening_ends_with_a_pause(
     trail = AuditTrail(store)
     for place, minute in enumerate(minutes):
         trail = AuditTrail(store) if restarted else trail
-        event = AuditEvent(
+        event = NewEntry(
             at=begin + timedelta(minutes=minute),
-            scope=Scope(domain_id=1, login="152"),
+            domain_id=1,
             by=by,
             action="listened",
             subject="call",
