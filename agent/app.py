@@ -16,6 +16,7 @@ from typing import Any, Final
 import structlog
 
 from agent.ami.client import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
+from agent.ami.tls import tls_context
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import LAYOUTS as LISTED
@@ -64,7 +65,8 @@ class Agent:
         self._spool.prepare()
         secret = require_secret(pbx.ami_secret, "pbx.ami_secret", source)
         self._ami_address = split_address(pbx.ami)
-        self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, layouts={**LAYOUTS, **LISTED})
+        layouts, tls = {**LAYOUTS, **LISTED}, tls_context(pbx, source)
+        self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, layouts=layouts, tls=tls)
         self._api = ApiClient(configuration.agent.api, require_secret(configuration.agent.token, "agent.token", source))
         self._spool_in_asterisk = PurePosixPath(pbx.spool_in_asterisk or self._spool.root)
         self._announcements = AnnouncementMirror(self._ami)

@@ -6,6 +6,7 @@ pending action fails.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, cast
@@ -44,6 +45,17 @@ class AmiSession(asyncio.Protocol):
         self._pending = PendingActions()
         self._repair = EventRepair(layouts, self._pending.is_answer)
         self._early: list[tuple[AmiEvent, int]] = []
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the greeting of AMI has come."""
+        return self._framing.version is not None
+
+    @property
+    def certificate_ends_at(self) -> datetime | None:
+        """The end of the validity of the peer's certificate; None without TLS."""
+        certificate = self._transport.get_extra_info("peercert")
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC) if certificate else None
 
     async def ask(
         self, name: str, headers: Mapping[str, str | Sequence[str]], timeout_s: float, *, wants_list: bool = False
