@@ -89,6 +89,7 @@ class Agent:
         self._call_shipper = CallShipper(self._api, self._settling.acknowledged)
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
         self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
+        self._closed_at: datetime | None = None  # when Asterisk closed a connection, until it is compared
         self._settings_copy = self._spool.root / "settings.json"
         copy = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
         self._coordinator.directory = self._use(copy)
@@ -137,24 +138,27 @@ class Agent:
                     metrics.AMI_CONNECTED.set(1)
                     self._announcements.link_up()
                     await self._resync.after_login()
+                    self._closed_at = None
                     self._coordinator.link_up()
                 case Garbled():
                     metrics.GARBLED.inc()
                     self._resync.request()
-                case LinkDown(reason=reason):
+                case LinkDown(reason=reason, closed=closed):
                     _log.warning("ami.down", reason=reason)
                     metrics.AMI_CONNECTED.set(0)
+                    self._closed_at = datetime.now(UTC) if closed else self._closed_at
 
     def _end_of(self, call: Call) -> datetime:
         """Return when a call ended whose end was missed.
 
-        It is the last write to a leg of the call, else the last time Asterisk was connected.
+        It is the last write to a leg of the call, else the last time Asterisk was connected. An
+        Asterisk that dies closes the connection at once, with up to 32 KiB of each leg unwritten.
         """
         connected_at = datetime.now(UTC)
         if self._link_file.exists():
             connected_at = datetime.fromtimestamp(self._link_file.stat().st_mtime, UTC)
         last_event_at = call.moments[-1].at if call.moments else call.started_at
-        return max(last_event_at, self._lifecycle.last_written(call) or connected_at)
+        return max(last_event_at, self._lifecycle.last_written(call) or connected_at, self._closed_at or last_event_at)
 
     async def _follow_settings(self) -> None:
         await settings.follow(

@@ -81,7 +81,7 @@ class AmiSession(asyncio.Protocol):
         finally:
             self._pending.discard(action_id)
 
-    def drop(self, error: AmiError) -> None:
+    def drop(self, error: AmiError, *, closed: bool = False) -> None:
         """End the connection. The first error is the one that is reported."""
         if self.error is not None:
             return
@@ -90,7 +90,7 @@ class AmiSession(asyncio.Protocol):
         self._early.clear()
         if self.up:
             self.up = False
-            self._queue.put_link(LinkDown(reason=str(error)))
+            self._queue.put_link(LinkDown(reason=str(error), closed=closed))
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -117,7 +117,7 @@ class AmiSession(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
-        self.drop(AmiUnreachable(f"the connection broke ({exc})" if exc else "Asterisk closed the connection"))
+        self.drop(AmiUnreachable(f"the connection broke ({exc})" if exc else "Asterisk closed the connection"), closed=True)
         if not self.closed.done():
             self.closed.set_result(None)
 
