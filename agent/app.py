@@ -41,7 +41,7 @@ from agent.shipping import settings_sync as settings
 from agent.shipping.api_address import api_address_problem
 from agent.shipping.api_client import ApiClient
 from agent.shipping.shippers import CallShipper, RecordingShipper
-from fonoteka.core.agent_protocol import Command, CommandOutcome
+from fonoteka.core.agent_protocol import Command, CommandOutcome, PbxLink
 from fonoteka.core.background_tasks import again_and_again
 from fonoteka.core.config import Configuration, require_secret, split_address
 from fonoteka.core.domains import DomainSettings
@@ -49,6 +49,7 @@ from fonoteka.core.errors import ConfigurationError
 from fonoteka.core.spool import Spool
 
 CHECK_SPOOL_EVERY_S: Final = 60.0
+LINK_DOWN_AFTER_S: Final = 60.0  # a restart of Asterisk takes less
 TOUCH_LINK_FILE_EVERY_S: Final = 10.0
 _log = structlog.get_logger()
 
@@ -86,6 +87,7 @@ class Agent:
             self._spawn,
         )
         self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._end_of)
+        metrics.AMI_SILENT.set_function(lambda: float(self._resync.silent))
         self._call_shipper = CallShipper(self._api, self._settling.acknowledged)
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
         self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
@@ -129,6 +131,7 @@ class Agent:
         while True:
             match await self._ami.next():
                 case AmiEvent() as message:
+                    self._resync.silent = False
                     event = read_event(message.name, message.headers, message.received_at)
                     if event is not None:
                         metrics.observe_event(event.at)
@@ -166,7 +169,12 @@ class Agent:
         )
 
     async def _follow_commands(self) -> None:
-        await commands.follow(self._api, self._handle_command, self._spawn)
+        await commands.follow(self._api, self._handle_command, self._spawn, self._link)
+
+    def _link(self) -> PbxLink:
+        if self._resync.silent:
+            return PbxLink.SILENT
+        return PbxLink.DOWN if self._ami.down_for_s > LINK_DOWN_AFTER_S else PbxLink.UP
 
     async def _handle_command(self, command: Command) -> CommandOutcome:
         refusal = await self._requests.by_command(command.linkedid, command.action, command.login)

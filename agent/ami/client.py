@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import socket
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -69,6 +70,7 @@ class AmiClient:
         self._session: AmiSession | None = None
         self._has_been_up = False
         self._down_reason: str | None = None
+        self._down_since = time.monotonic()
 
     def __repr__(self) -> str:
         return f"AmiClient({self._user!r} at {self._where}, {'up' if self.connected else 'down'})"
@@ -82,6 +84,16 @@ class AmiClient:
     def certificate_ends_at(self) -> datetime | None:
         """The end of the validity of Asterisk's certificate; None without TLS or connection."""
         return self._session.certificate_ends_at if self._session is not None else None
+
+    @property
+    def events_heard(self) -> int:
+        """The number of wanted events that have come so far."""
+        return self._queue.events
+
+    @property
+    def down_for_s(self) -> float:
+        """The seconds without a connection; 0 while it is there."""
+        return 0.0 if self.connected else time.monotonic() - self._down_since
 
     @property
     def behind(self) -> int:
@@ -111,6 +123,11 @@ class AmiClient:
         Raises as `action` does. An incomplete list raises AmiTimeout or AmiUnreachable.
         """
         return await self._connected().ask(name, headers, timeout_s, wants_list=True)
+
+    def renew(self, reason: str) -> None:
+        """Drop the connection and log in again."""
+        if self._session is not None:
+            self._session.drop(AmiUnreachable(reason))
 
     async def run(self) -> None:
         """Stay connected until cancelled. Raises AmiRefused if Asterisk refuses the first login."""
@@ -149,6 +166,7 @@ class AmiClient:
             session.drop(error)
             raise
         finally:
+            self._down_since = time.monotonic() if session.has_been_up else self._down_since
             session.drop(AmiUnreachable("the client was stopped"))
             await session.closed
 

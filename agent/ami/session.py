@@ -36,7 +36,7 @@ class AmiSession(asyncio.Protocol):
     """Put wanted events into `queue`. `closed` resolves when the connection is gone."""
 
     def __init__(self, queue: EventQueue, wanted: Iterable[str], layouts: Mapping[str, EventLayout]) -> None:
-        self.up = False
+        self.up = self.has_been_up = False
         self.error: AmiError | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue = queue
@@ -148,7 +148,7 @@ class AmiSession(asyncio.Protocol):
 
         Not where the login is awaited: events may come in the same segment as its answer.
         """
-        self.up = True
+        self.up = self.has_been_up = True
         self._queue.put_link(LinkUp(version=self._framing.version or ""))
         early, self._early = self._early, []
         for event, size_bytes in early:
