@@ -61,7 +61,7 @@ async def test_a_reload_and_a_dropped_link_cost_no_second(spare_pbx: LabAsterisk
 
 
 async def test_what_reached_the_disk_is_kept_and_the_next_call_is_recorded(spare_pbx: LabAsterisk, mortal: Fonoteka) -> None:
-    """Asterisk writes each leg in blocks of 32 KiB, a second of 16 kHz: a kill loses the last one."""
+    """Asterisk writes legs in blocks of 32 KiB, a second of 16 kHz: a kill loses the last one."""
     async with recorded_talk(spare_pbx, mortal) as (_, _, before):
         begun_at = time.monotonic()
         await talk()
