@@ -27,7 +27,7 @@ setup-demo: .venv/.ready
 	@sh lab/setup.sh mmdebstrap sip-tester sox espeak-ng
 
 setup-test: setup-demo
-	@sh lab/setup.sh chromium postgresql nginx-light fonts-dejavu-core poppler-utils systemd
+	@sh lab/setup.sh chromium postgresql nginx-light fonts-dejavu-core poppler-utils systemd libfaketime
 
 demo: setup-demo
 	@$(BIN)/fonoteka demo
@@ -57,7 +57,7 @@ fuzz: setup-test
 	FONOTEKA_FUZZ_EXAMPLES=400 $(BIN)/python -m pytest tests/api/test_schemathesis.py
 
 kills: setup-test
-	$(BIN)/python -m pytest -m long -s tests/store
+	$(BIN)/python -m pytest -m long -s tests/store tests/faults
 
 bench: setup-test
 	@sh lab/setup.sh ffmpeg lame

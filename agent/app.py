@@ -8,7 +8,7 @@ AMI ─▶ read_event ─▶ RecordingCoordinator: CallRegistry (fold) ─▶ pl
 import asyncio
 import gc
 from collections.abc import Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -16,9 +16,11 @@ from typing import Any, Final
 import structlog
 
 from agent.ami.client import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
+from agent.ami.tls import tls_context
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import LAYOUTS as LISTED
+from agent.calls.clock_jump import move_calls
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.resync import Resync
 from agent.monitoring import metrics
@@ -40,14 +42,16 @@ from agent.shipping import settings_sync as settings
 from agent.shipping.api_address import api_address_problem
 from agent.shipping.api_client import ApiClient
 from agent.shipping.shippers import CallShipper, RecordingShipper
-from fonoteka.core.agent_protocol import Command, CommandOutcome
+from fonoteka.core.agent_protocol import Command, CommandOutcome, PbxLink
 from fonoteka.core.background_tasks import again_and_again
+from fonoteka.core.clock import WallClock
 from fonoteka.core.config import Configuration, require_secret, split_address
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import ConfigurationError
 from fonoteka.core.spool import Spool
 
 CHECK_SPOOL_EVERY_S: Final = 60.0
+LINK_DOWN_AFTER_S: Final = 60.0  # a restart of Asterisk takes less
 TOUCH_LINK_FILE_EVERY_S: Final = 10.0
 _log = structlog.get_logger()
 
@@ -64,7 +68,8 @@ class Agent:
         self._spool.prepare()
         secret = require_secret(pbx.ami_secret, "pbx.ami_secret", source)
         self._ami_address = split_address(pbx.ami)
-        self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, layouts={**LAYOUTS, **LISTED})
+        layouts, tls = {**LAYOUTS, **LISTED}, tls_context(pbx, source)
+        self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, layouts=layouts, tls=tls)
         self._api = ApiClient(configuration.agent.api, require_secret(configuration.agent.token, "agent.token", source))
         self._spool_in_asterisk = PurePosixPath(pbx.spool_in_asterisk or self._spool.root)
         self._announcements = AnnouncementMirror(self._ami)
@@ -84,9 +89,12 @@ class Agent:
             self._spawn,
         )
         self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._end_of)
+        metrics.AMI_SILENT.set_function(lambda: float(self._resync.silent))
         self._call_shipper = CallShipper(self._api, self._settling.acknowledged)
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
         self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
+        self._clock, self._lag_s = WallClock(), 0.0
+        self._closed_at: datetime | None = None  # when Asterisk closed a connection, until it is compared
         self._settings_copy = self._spool.root / "settings.json"
         copy = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
         self._coordinator.directory = self._use(copy)
@@ -126,8 +134,10 @@ class Agent:
         while True:
             match await self._ami.next():
                 case AmiEvent() as message:
+                    self._resync.silent = False
                     event = read_event(message.name, message.headers, message.received_at)
                     if event is not None:
+                        self._follow_clock((message.received_at - event.at).total_seconds())
                         metrics.observe_event(event.at)
                         self._coordinator.take(event)
                 case LinkUp():
@@ -135,24 +145,42 @@ class Agent:
                     metrics.AMI_CONNECTED.set(1)
                     self._announcements.link_up()
                     await self._resync.after_login()
+                    self._closed_at = None
                     self._coordinator.link_up()
                 case Garbled():
                     metrics.GARBLED.inc()
                     self._resync.request()
-                case LinkDown(reason=reason):
+                case LinkDown(reason=reason, closed=closed):
                     _log.warning("ami.down", reason=reason)
                     metrics.AMI_CONNECTED.set(0)
+                    self._closed_at = datetime.now(UTC) if closed else self._closed_at
+
+    def _follow_clock(self, lag_s: float) -> None:
+        """Move the calls in progress if the clock of Asterisk, on this machine, has jumped.
+
+        `lag_s` is the age of the event that was received: the jump of a clock that Asterisk does
+        not share changes it.
+        """
+        by_s, before_s, self._lag_s = self._clock.jumped_s(), self._lag_s, lag_s
+        if not by_s:
+            return
+        shared = abs(lag_s - before_s) < abs(by_s) / 2
+        _log.warning("clock.jumped", by_s=round(by_s, 1), calls_moved=shared)
+        for call in move_calls(self._registry, timedelta(seconds=by_s)) if shared else ():
+            self._settling.changed(call)
 
     def _end_of(self, call: Call) -> datetime:
         """Return when a call ended whose end was missed.
 
-        It is the last write to a leg of the call, else the last time Asterisk was connected.
+        It is the last write to a leg of the call, else the last time Asterisk was connected. An
+        Asterisk that dies closes the connection at once, with up to 32 KiB of each leg unwritten.
         """
-        connected_at = datetime.now(UTC)
+        connected_at = now = datetime.now(UTC)
         if self._link_file.exists():
             connected_at = datetime.fromtimestamp(self._link_file.stat().st_mtime, UTC)
         last_event_at = call.moments[-1].at if call.moments else call.started_at
-        return max(last_event_at, self._lifecycle.last_written(call) or connected_at)
+        ended_at = max(self._lifecycle.last_written(call) or connected_at, self._closed_at or last_event_at)
+        return max(last_event_at, min(ended_at, now))  # a file may be of before the clock was set back
 
     async def _follow_settings(self) -> None:
         await settings.follow(
@@ -160,7 +188,12 @@ class Agent:
         )
 
     async def _follow_commands(self) -> None:
-        await commands.follow(self._api, self._handle_command, self._spawn)
+        await commands.follow(self._api, self._handle_command, self._spawn, self._link)
+
+    def _link(self) -> PbxLink:
+        if self._resync.silent:
+            return PbxLink.SILENT
+        return PbxLink.DOWN if self._ami.down_for_s > LINK_DOWN_AFTER_S else PbxLink.UP
 
     async def _handle_command(self, command: Command) -> CommandOutcome:
         refusal = await self._requests.by_command(command.linkedid, command.action, command.login)

@@ -165,7 +165,8 @@ async def _wait_for_writers(store: Store, old_keys_stay_s: float) -> None:
     async with store.reading() as connection:
         made_at = (await connection.execute(newest)).scalar()
     if made_at is not None:
-        await asyncio.sleep((made_at + timedelta(seconds=old_keys_stay_s) - datetime.now(UTC)).total_seconds())
+        left_s = (made_at + timedelta(seconds=old_keys_stay_s) - datetime.now(UTC)).total_seconds()
+        await asyncio.sleep(min(left_s, old_keys_stay_s))  # not longer, if the clock was set back
 
 
 async def _present_domains(store: Store) -> Sequence[Row[Any]]:

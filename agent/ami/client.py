@@ -9,8 +9,12 @@ cut in pieces), `message` (values), `action` (encoding), `pending_actions` (answ
 import asyncio
 import hashlib
 import socket
+import ssl
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
+from typing import Final
 
 import structlog
 from pydantic import SecretStr
@@ -24,6 +28,7 @@ from fonoteka.core.errors import AmiActionFailed, AmiError, AmiRefused, AmiTimeo
 
 __all__ = ["AmiClient", "AmiEvent", "AmiMessage", "Garbled", "LinkDown", "LinkUp"]
 
+NO_TLS: Final = "no TLS there; is it the port of tlsbindaddr in manager.conf, and not that of bindaddr?"
 _log = structlog.get_logger()
 
 
@@ -33,7 +38,8 @@ class AmiClient:
     Only the events named in `events` are delivered. No caller can forge an event or an item of a
     list that has a layout in `layouts`. `queue_size` events or `queue_bytes` bytes may wait for the
     consumer. When more come, LinkDown is delivered, and the client connects again once half of them
-    is consumed: no event is lost without a LinkDown.
+    is consumed: no event is lost without a LinkDown. `tls` is the context of a connection by TLS
+    (`agent.ami.tls`), whose certificate must name the host of `address`.
     """
 
     def __init__(
@@ -44,18 +50,19 @@ class AmiClient:
         *,
         events: frozenset[str],
         layouts: Mapping[str, EventLayout] | None = None,
+        tls: ssl.SSLContext | None = None,
         queue_size: int = 10_000,
         queue_bytes: int = 64 * 1024 * 1024,
         connect_timeout_s: float = 5.0,
         login_timeout_s: float = 5.0,
-        ping_every_s: float = 10.0,
+        ping_every_s: float = 5.0,
         ping_timeout_s: float = 5.0,
         first_retry_s: float = 0.5,
-        most_retry_s: float = 30.0,
+        most_retry_s: float = 10.0,
     ) -> None:
         self._host, self._port = address
         self._user, self._secret = user, SecretStr(secret)  # masked in tracebacks that show variables, too
-        self._events, self._layouts = events, layouts or {}
+        self._events, self._layouts, self._tls = events, layouts or {}, tls
         self._queue = EventQueue(queue_size, queue_bytes)
         self._connect_timeout_s, self._login_timeout_s = connect_timeout_s, login_timeout_s
         self._ping_every_s, self._ping_timeout_s = ping_every_s, ping_timeout_s
@@ -63,6 +70,7 @@ class AmiClient:
         self._session: AmiSession | None = None
         self._has_been_up = False
         self._down_reason: str | None = None
+        self._down_since = time.monotonic()
 
     def __repr__(self) -> str:
         return f"AmiClient({self._user!r} at {self._where}, {'up' if self.connected else 'down'})"
@@ -71,6 +79,21 @@ class AmiClient:
     def connected(self) -> bool:
         """Whether the client is logged in."""
         return self._session is not None and self._session.up
+
+    @property
+    def certificate_ends_at(self) -> datetime | None:
+        """The end of the validity of Asterisk's certificate; None without TLS or connection."""
+        return self._session.certificate_ends_at if self._session is not None else None
+
+    @property
+    def events_heard(self) -> int:
+        """The number of wanted events that have come so far."""
+        return self._queue.events
+
+    @property
+    def down_for_s(self) -> float:
+        """The seconds without a connection; 0 while it is there."""
+        return 0.0 if self.connected else time.monotonic() - self._down_since
 
     @property
     def behind(self) -> int:
@@ -100,6 +123,11 @@ class AmiClient:
         Raises as `action` does. An incomplete list raises AmiTimeout or AmiUnreachable.
         """
         return await self._connected().ask(name, headers, timeout_s, wants_list=True)
+
+    def renew(self, reason: str) -> None:
+        """Drop the connection and log in again."""
+        if self._session is not None:
+            self._session.drop(AmiUnreachable(reason))
 
     async def run(self) -> None:
         """Stay connected until cancelled. Raises AmiRefused if Asterisk refuses the first login."""
@@ -134,7 +162,11 @@ class AmiClient:
             await self._log_in(session)
             self._has_been_up = True
             await self._watch(session)
+        except AmiError as error:
+            session.drop(error)
+            raise
         finally:
+            self._down_since = time.monotonic() if session.has_been_up else self._down_since
             session.drop(AmiUnreachable("the client was stopped"))
             await session.closed
 
@@ -143,14 +175,22 @@ class AmiClient:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 _, session = await loop.create_connection(
-                    lambda: AmiSession(self._queue, self._events, self._layouts), self._host, self._port
+                    lambda: AmiSession(self._queue, self._events, self._layouts), self._host, self._port, ssl=self._tls
                 )
         except TimeoutError as error:
             raise self._unreachable(f"no connection within {self._connect_timeout_s:g} s; is a firewall between?") from error
         except socket.gaierror as error:
             raise self._unreachable(f"no such host ({error.strerror})") from error
         except ConnectionRefusedError as error:
-            raise self._unreachable("nobody listens there; is Asterisk running, with enabled = yes in manager.conf?") from error
+            option = "enabled = yes" if self._tls is None else "tlsenable = yes and tlsbindaddr"
+            raise self._unreachable(f"nobody listens there; is Asterisk running, with {option} in manager.conf?") from error
+        except ssl.SSLCertVerificationError as error:
+            raise AmiRefused(
+                f"pbx.ami = {self._where}: the certificate of Asterisk is refused: {error.verify_message}; "
+                "check pbx.ami_ca, the host of pbx.ami, and tlscertfile in manager.conf"
+            ) from error
+        except ssl.SSLError as error:
+            raise self._unreachable(f"{NO_TLS} ({error.reason or error})") from error
         except OSError as error:
             raise self._unreachable(error.strerror or str(error)) from error
         return session
@@ -174,7 +214,8 @@ class AmiClient:
         except AmiUnreachable as error:
             if isinstance(session.error, AmiRefused):
                 raise AmiRefused(f"pbx.ami = {self._where}: {session.error}; check pbx.ami") from error
-            raise self._unreachable(f"{error} before the login was done") from error
+            hint = "" if self._tls or session.greeted else "; if it is the port of tlsbindaddr, set pbx.ami_tls = true"
+            raise self._unreachable(f"{error} before the login was done{hint}") from error
 
     async def _watch(self, session: AmiSession) -> None:
         """Ping until the link is lost, and raise the reason.

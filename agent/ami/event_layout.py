@@ -4,6 +4,9 @@ Asterisk writes a caller's number into an event without escaping line ends, so a
 lines to an event. The text is short: a number and an extension hold 79 bytes (seen on 22.10), less
 than the headers that follow a number in any event. Of the headers before the first number, the
 first occurrence is therefore genuine; of the headers that name channel and call, the last.
+
+A telephone can write line ends into the name of one kind of channel: the Local channel to which
+Asterisk forwards by the Contact of its 302. Its name reaches to the line `ChannelState`.
 """
 
 from collections.abc import Sequence
@@ -15,6 +18,8 @@ from typing import Final
 _BEFORE: Final = ("Channel", "ChannelState", "ChannelStateDesc", "CallerIDNum")
 _BETWEEN: Final = ("CallerIDName", "ConnectedLineNum", "ConnectedLineName", "AccountCode", "Context", "Exten")
 _AFTER: Final = ("Priority", "Uniqueid", "Linkedid")
+
+_LINE_END: Final = "␍␊"  # within a name
 
 _Keys = tuple[str, ...]
 _Places = dict[str, int]
@@ -52,7 +57,22 @@ def match_layout(lines: Sequence[str], layout: EventLayout) -> LayoutMatch:
     """Find the headers that Asterisk wrote; lines that a caller added are left out."""
     parts = [line.partition(": ") for line in lines]
     places, begins, complete = _match(tuple(key if colon else "" for key, colon, _ in parts), layout)
-    return LayoutMatch(headers={key: parts[place][2] for key, place in places.items()}, begins=begins, complete=complete)
+    headers = {key: parts[place][2] for key, place in places.items()}
+    for prefix in layout.channels:
+        begin, end = places.get(f"{prefix}Channel", 0), places.get(f"{prefix}ChannelState", 0)
+        if end > begin + 1:
+            headers[f"{prefix}Channel"] = _LINE_END.join((headers[f"{prefix}Channel"], *lines[begin + 1 : end]))
+    return LayoutMatch(headers=headers, begins=begins, complete=complete)
+
+
+def is_cut_in_name(lines: Sequence[str], layout: EventLayout) -> bool:
+    """Return whether an event ends in the name of its first channel, a Local channel."""
+    keys = tuple(line.partition(": ")[0] for line in lines)
+    named = (f"{prefix}Channel" for prefix in layout.channels[: 1 + layout.may_lack_first])
+    return any(
+        _forward(keys, 0, ("Event", *layout.lead, name), {}) == len(keys) and lines[-1].startswith(f"{name}: Local/")
+        for name in named
+    )
 
 
 @lru_cache(maxsize=256)  # nearly all events of a kind have the same keys

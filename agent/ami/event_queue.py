@@ -18,6 +18,7 @@ class EventQueue:
         self._most_events, self._most_bytes = most_events, most_bytes
         self._items: deque[tuple[int, AmiEvent | LinkUp | LinkDown | Garbled]] = deque()
         self._bytes = 0
+        self.events = 0  # that were ever appended
         self._filled = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -31,6 +32,7 @@ class EventQueue:
             self._room.clear()
             return False
         self._bytes += size_bytes
+        self.events += 1
         self._items.append((size_bytes, event))
         self._filled.set()
         return True

@@ -3,8 +3,9 @@
 A caller can end an event early (an empty line in the number) and begin another message, which then
 contains the rest of the event. An event is complete when it matches its layout (`event_layout`); an
 incomplete event is joined with the messages after it until it is complete. A message that does not
-begin as Asterisk's messages do is a piece of the event before it. The limits of the repair are in
-docs/decisions/0003-ami-client.md.
+begin as Asterisk's messages do is a piece of the event before it. An event that is cut in the name
+of a Local channel is joined with pieces only, so that it swallows no event. The limits of the
+repair are in docs/decisions/0003-ami-client.md.
 """
 
 import re
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from agent.ami.event_layout import EventLayout, match_layout
+from agent.ami.event_layout import EventLayout, is_cut_in_name, match_layout
 from agent.ami.message import AmiMessage, event_name, parse_message
 
 MOST_INCOMPLETE_BYTES: Final = 32 * 1024
@@ -40,6 +41,7 @@ class EventRepair:
         self._layouts = {name.encode(): layout for name, layout in layouts.items()}
         self._is_answer = is_answer
         self._incomplete = b""
+        self._in_name = False  # whether the incomplete event is cut in the name of its channel
 
     def feed(self, messages: Iterable[bytes]) -> Iterator[RepairedMessage]:
         """Yield the messages that are complete now.
@@ -52,8 +54,14 @@ class EventRepair:
                 yield RepairedMessage(raw=raw)
                 continue
             begins, complete = self._examine(raw)
-            if self._incomplete and not self._is_answer(raw):  # an answer always begins a message
+            continues = self._incomplete and not self._is_answer(raw)  # an answer always begins a message
+            if continues and not (begins and self._in_name):
                 held = self._continue(raw)
+            elif not begins and self._is_cut_in_name(raw):
+                if held is not None:
+                    yield held
+                self.garbled += 1
+                held, self._incomplete, self._in_name = None, raw, True
             elif not begins:
                 self.garbled += 1
                 held = self._join(held, raw)
@@ -61,7 +69,7 @@ class EventRepair:
                 if held is not None:
                     yield held
                 held = complete
-                self._incomplete = raw if complete is None else b""
+                self._incomplete, self._in_name = raw if complete is None else b"", False
         if held is not None:
             yield held
 
@@ -74,6 +82,10 @@ class EventRepair:
             return begins, RepairedMessage(raw=raw)
         match = match_layout(raw.decode("utf-8", "replace").split("\r\n"), layout)
         return match.begins, RepairedMessage(raw=raw, headers=match.headers) if match.complete else None
+
+    def _is_cut_in_name(self, raw: bytes) -> bool:
+        layout = self._layouts.get(event_name(raw) or b"")
+        return layout is not None and is_cut_in_name(raw.decode("utf-8", "replace").split("\r\n"), layout)
 
     def _continue(self, piece: bytes) -> RepairedMessage | None:
         """Append a piece to the incomplete event. Return the event if it is complete now."""

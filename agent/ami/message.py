@@ -45,9 +45,14 @@ class Garbled:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkDown:
-    """The link was lost, or the first attempt failed. `reason` is one line for the operator."""
+    """The link was lost, or the first attempt failed. `reason` is one line for the operator.
+
+    `closed`: the connection was closed by the other side, as when Asterisk ends. Otherwise the loss
+    was found some seconds later.
+    """
 
     reason: str
+    closed: bool = False
 
 
 def event_name(raw: bytes) -> bytes | None:

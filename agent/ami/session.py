@@ -6,6 +6,7 @@ pending action fails.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, cast
@@ -35,7 +36,7 @@ class AmiSession(asyncio.Protocol):
     """Put wanted events into `queue`. `closed` resolves when the connection is gone."""
 
     def __init__(self, queue: EventQueue, wanted: Iterable[str], layouts: Mapping[str, EventLayout]) -> None:
-        self.up = False
+        self.up = self.has_been_up = False
         self.error: AmiError | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue = queue
@@ -44,6 +45,17 @@ class AmiSession(asyncio.Protocol):
         self._pending = PendingActions()
         self._repair = EventRepair(layouts, self._pending.is_answer)
         self._early: list[tuple[AmiEvent, int]] = []
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the greeting of AMI has come."""
+        return self._framing.version is not None
+
+    @property
+    def certificate_ends_at(self) -> datetime | None:
+        """The end of the validity of the peer's certificate; None without TLS."""
+        certificate = self._transport.get_extra_info("peercert")
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC) if certificate else None
 
     async def ask(
         self, name: str, headers: Mapping[str, str | Sequence[str]], timeout_s: float, *, wants_list: bool = False
@@ -69,7 +81,7 @@ class AmiSession(asyncio.Protocol):
         finally:
             self._pending.discard(action_id)
 
-    def drop(self, error: AmiError) -> None:
+    def drop(self, error: AmiError, *, closed: bool = False) -> None:
         """End the connection. The first error is the one that is reported."""
         if self.error is not None:
             return
@@ -78,7 +90,7 @@ class AmiSession(asyncio.Protocol):
         self._early.clear()
         if self.up:
             self.up = False
-            self._queue.put_link(LinkDown(reason=str(error)))
+            self._queue.put_link(LinkDown(reason=str(error), closed=closed))
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -105,7 +117,7 @@ class AmiSession(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
-        self.drop(AmiUnreachable(f"the connection broke ({exc})" if exc else "Asterisk closed the connection"))
+        self.drop(AmiUnreachable(f"the connection broke ({exc})" if exc else "Asterisk closed the connection"), closed=True)
         if not self.closed.done():
             self.closed.set_result(None)
 
@@ -136,7 +148,7 @@ class AmiSession(asyncio.Protocol):
 
         Not where the login is awaited: events may come in the same segment as its answer.
         """
-        self.up = True
+        self.up = self.has_been_up = True
         self._queue.put_link(LinkUp(version=self._framing.version or ""))
         early, self._early = self._early, []
         for event, size_bytes in early:

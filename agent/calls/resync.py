@@ -21,20 +21,28 @@ from agent.calls.events import BridgeEntered, BridgeLeft, ChannelStarted, Event
 from fonoteka.core.errors import AmiError
 
 COMPARE_EVERY_S: Final = 60.0
+COMPARE_SILENT_EVERY_S: Final = 10.0
 EVENTS_ARRIVE_WITHIN_S: Final = 2.0
+SILENT: Final = "Asterisk has calls, but sends no events of them: does its account have read = system,call and the event filters?"
 _log = structlog.get_logger()
 
 _Difference = tuple[type[Event], tuple[str, ...], str]
 
 
 class Resync:
-    """Folds missed events with `take`. `ended_at` dates a call whose end was missed."""
+    """Folds missed events with `take`. `ended_at` dates a call whose end was missed.
+
+    `silent`: there were changes but no event between two comparisons. Then each comparison that
+    finds another change logs in again, as an account that was mended counts from the next login.
+    """
 
     def __init__(
         self, ami: AmiClient, registry: CallRegistry, take: Callable[[Event], None], ended_at: Callable[[Call], datetime]
     ) -> None:
         self._ami, self._registry, self._take, self._ended_at = ami, registry, take, ended_at
         self._requested = asyncio.Event()
+        self._events_heard = 0
+        self.silent = False
 
     async def after_login(self) -> None:
         """Compare at once, because later events depend on it.
@@ -60,7 +68,7 @@ class Resync:
         """Compare each minute and on request, until cancelled."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(COMPARE_EVERY_S):
+                async with asyncio.timeout(COMPARE_SILENT_EVERY_S if self.silent else COMPARE_EVERY_S):
                     await self._requested.wait()
                     await asyncio.sleep(EVENTS_ARRIVE_WITHIN_S)
             self._requested.clear()
@@ -73,6 +81,7 @@ class Resync:
         """Fold the events that two lists, two seconds apart, show as missed. Raises AmiError."""
         if not self._ami.connected:
             return
+        heard_before, self._events_heard = self._events_heard, self._ami.events_heard
         first = {_difference(event) for event in await self._missed() if self._registry.is_news(event)}
         if not first:
             return
@@ -81,13 +90,23 @@ class Resync:
         if self._ami.behind:
             return  # the events may still be in the queue
         new_channels: set[str] = set()
+        missed = False
         for event in second:
             confirmed = _difference(event) in first or new_channels.intersection(event.channels)
             if confirmed and self._registry.is_news(event):
+                missed = True
                 _log.warning("call.event_missed", linkedid=event.linkedid, missed=type(event).__name__, channels=event.channels)
                 if isinstance(event, ChannelStarted):
                     new_channels.update(event.channels)
                 self._take(event)
+        if missed and self._ami.events_heard == heard_before:
+            self._log_in_again()
+
+    def _log_in_again(self) -> None:
+        if not self.silent:
+            _log.error("ami.silent", reason=SILENT)
+        self.silent = True
+        self._ami.renew(SILENT)
 
     async def _missed(self) -> list[Event]:
         """Return the events that would lead from the calls to what Asterisk lists now."""

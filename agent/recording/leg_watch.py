@@ -64,9 +64,12 @@ class LegWatch:
 
         Call this after the channel has ended: before, a quiet time shows nothing.
         """
+        written, since = _last_written(recording_folder), time.monotonic()
         while not self._closed.get(recording_folder, frozenset()) >= SIDES:
-            wait_s = quiet_s - _quiet_for_s(recording_folder)
-            if wait_s <= 0:
+            before, written = written, _last_written(recording_folder)
+            since = since if written == before else time.monotonic()
+            wait_s = quiet_s - (time.monotonic() - since)
+            if written is None or wait_s <= 0:
                 return False
             news = self._news.setdefault(recording_folder, asyncio.Event())
             news.clear()
@@ -80,10 +83,12 @@ class LegWatch:
         self._inotify.close()
 
 
-def _quiet_for_s(recording_folder: Path) -> float:
-    """Return the seconds since the folder or a leg last changed, infinity if the folder is gone."""
+def _last_written(recording_folder: Path) -> int | None:
+    """Return when the folder or a leg last changed, in ns; None if the folder is gone.
+
+    Only a change of it counts: the wall clock may have jumped since.
+    """
     try:
-        last = max(path.stat().st_mtime for path in (recording_folder, *legs_in(recording_folder).values()))
+        return max(path.stat().st_mtime_ns for path in (recording_folder, *legs_in(recording_folder).values()))
     except FileNotFoundError:
-        return float("inf")
-    return max(0.0, time.time() - last)
+        return None

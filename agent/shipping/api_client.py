@@ -9,7 +9,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from agent.shipping.upload import stream_last_part
-from fonoteka.core.agent_protocol import CallReceipts, Command, CommandOutcome, Commands, RecordingReceipt
+from fonoteka.core.agent_protocol import CallReceipts, Command, CommandOutcome, Commands, PbxLink, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipError, ShipRefused
@@ -52,12 +52,12 @@ class ApiClient:
         )
         return None if response.status_code == httpx.codes.NO_CONTENT else self._read(response, _SETTINGS)
 
-    async def commands(self, after: int, wait_s: int) -> Sequence[Command]:
+    async def commands(self, after: int, wait_s: int, link: PbxLink) -> Sequence[Command]:
         """Return the commands with an id above `after`, or none after `wait_s` seconds."""
         response = await self._ask(
             "GET",
             "/agent/v1/commands",
-            params={"after": after, "wait_s": wait_s},
+            params={"after": after, "wait_s": wait_s, "link": link},
             timeout=httpx.Timeout(10, read=wait_s + 10),
         )
         return self._read(response, _COMMANDS).commands

@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 
 from agent.shipping.api_client import ApiClient
-from fonoteka.core.agent_protocol import Command, CommandOutcome
+from fonoteka.core.agent_protocol import Command, CommandOutcome, PbxLink
 from fonoteka.core.backoff import Backoff
 from fonoteka.core.errors import ShipError
 
@@ -16,13 +16,19 @@ _log = structlog.get_logger()
 
 
 async def follow(
-    api: ApiClient, carry_out: Callable[[Command], Awaitable[CommandOutcome]], spawn: Callable[[Coroutine[Any, Any, None]], None]
+    api: ApiClient,
+    carry_out: Callable[[Command], Awaitable[CommandOutcome]],
+    spawn: Callable[[Coroutine[Any, Any, None]], None],
+    link: Callable[[], PbxLink],
 ) -> None:
-    """Carry out commands as they come, concurrently, until cancelled."""
+    """Carry out commands as they come, concurrently, until cancelled.
+
+    `link` returns the agent's connection to Asterisk, which each poll reports.
+    """
     backoff, last = Backoff(most_s=5), 0
     while True:
         try:
-            commands = await api.commands(last, POLL_S)
+            commands = await api.commands(last, POLL_S, link())
         except ShipError as error:
             wait_s = backoff.next_s()
             _log.warning("commands.poll_failed", reason=str(error), retry_in_s=round(wait_s, 1))

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from api.agent_links import AgentLinks
 from api.audio.cache import AudioCache
 from api.audit.failed_logins import FailedLogins
 from api.audit.heads import AuditHeads
@@ -51,6 +52,7 @@ class Services:
     configuration: Configuration
     store: Store
     readiness: Readiness
+    agent_links: AgentLinks
     settings: ChangeWatch[int]
     commands: ChangeWatch[tuple[int, int]]
     live: LiveHub
@@ -113,6 +115,7 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         configuration=configuration,
         store=store,
         readiness=readiness_of(store),
+        agent_links=AgentLinks(),
         settings=ChangeWatch(partial(version_of, store)),
         commands=ChangeWatch(partial(mark, store)),
         live=LiveHub(),

@@ -15,7 +15,7 @@ from api.dependencies.access import Agent, address_of
 from api.dependencies.services import Services, Shared
 from api.http.problems import Problem, Responses, invalid
 from api.schemas import models
-from fonoteka.core.agent_protocol import CallReceipt, CallReceipts, Command, CommandOutcome, Commands, RecordingReceipt
+from fonoteka.core.agent_protocol import CallReceipt, CallReceipts, Command, CommandOutcome, Commands, PbxLink, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import AudioStored, DomainChanged, DomainNotServed, IntakeRefused
@@ -107,8 +107,13 @@ async def get_commands(
     request: Request,
     after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     wait_s: Annotated[float, Query(ge=0, le=60)] = 0,
+    link: PbxLink = PbxLink.UP,
 ) -> Commands:
-    """Return commands for recorders of the PBX, as soon as there are any or after `wait_s` s."""
+    """Return commands for recorders of the PBX, as soon as there are any or after `wait_s` s.
+
+    `link` is the agent's connection to Asterisk, for `/readyz`.
+    """
+    services.agent_links.note(pbx.name, link)
 
     async def pending() -> Sequence[Command] | None:
         if await request.is_disconnected():  # an agent that died must not take commands from the next

@@ -18,9 +18,16 @@ async def healthz() -> str:
 
 
 @router.get("/readyz", operation_id="readyz", response_class=PlainTextResponse, responses={503: {"model": models.Problem}})
-async def readyz(services: Shared) -> str:
-    """Answer if index and objects take writes and their disks have space; else 503 says why not."""
-    if problems := await services.readiness.problems():
+async def readyz(services: Shared, agents: bool = True) -> str:
+    """Answer if index and objects take writes, their disks have space, and agents hear their PBXs.
+
+    Else 503 says why not. A load balancer asks with `agents=false`, of the store alone: an agent
+    that hears nothing is no reason to send its calls elsewhere.
+    """
+    problems = await services.readiness.problems()
+    if agents:
+        problems += services.agent_links.problems()
+    if problems:
         raise Problem(503, "not-ready", "; ".join(problems), headers={"Retry-After": "5"})
     return "ready"
 

@@ -15,6 +15,7 @@ from api.limits.login_throttle import LoginAttempt
 from api.limits.network import network_of
 from api.presenters.call import me as present_me
 from api.schemas import models
+from fonoteka.core.clock import steady_now
 from store.people.accounts import change_password, log_in
 from store.people.origins import KNOWN_FOR, device_origin, is_known_device, known_origin, network_origin
 from store.people.passwords import new_token, token_hash
@@ -42,7 +43,7 @@ async def login(credentials: models.Credentials, request: Request, response: Res
     device = request.cookies.get(DEVICE_COOKIE)
     known = await known_origin(services.store, domain, user, [*([device_origin(device)] if device else []), here], now)
     attempt = LoginAttempt(domain=domain, login=user, address=address, known=known)
-    async with _attempt_slot(services, attempt, now):
+    async with _attempt_slot(services, attempt):
         token = await _token_of_device(services, request)
         session = await log_in(
             services.store,
@@ -106,7 +107,7 @@ async def change_own_password(change: models.PasswordChange, account: CurrentAcc
     attempt = LoginAttempt(
         domain=account.domain, login=account.login, address=address_of(request), known=f"session {token_hash(token)}"
     )
-    async with _attempt_slot(services, attempt, now):
+    async with _attempt_slot(services, attempt):
         by = actor(request, account)
         changed = await change_password(services.store, account, change.current, change.new, token=token, by=by, now=now)
     if not changed:
@@ -117,9 +118,9 @@ async def change_own_password(change: models.PasswordChange, account: CurrentAcc
 
 
 @asynccontextmanager
-async def _attempt_slot(services: Services, attempt: LoginAttempt, now: datetime) -> AsyncIterator[None]:
+async def _attempt_slot(services: Services, attempt: LoginAttempt) -> AsyncIterator[None]:
     """Count an attempt, and hold a slot while the block checks it. Raises Problem 429, 503."""
-    if wait := services.login_throttle.begin(attempt, now):
+    if wait := services.login_throttle.begin(attempt, steady_now()):
         seconds = math.ceil(wait.total_seconds())
         raise Problem(429, "too-many-attempts", f"try again in {seconds} s", headers={"Retry-After": str(seconds)})
     async with services.logins.try_enter(attempt.known is not None) as entered:

@@ -28,7 +28,7 @@ class SupportQuotas:
 
     def remaining_wait(self, request: HelpRequest) -> timedelta:
         """Return how long the sender must wait; zero if the request may be sent."""
-        at, sender = request.at, _sender(request)
+        at, sender = request.counted_at, _sender(request)
         wait = self._senders.remaining_wait(sender, at)
         if request.login is not None:
             return max(wait, self._domains.remaining_wait(request.domain or "", at))
@@ -37,13 +37,13 @@ class SupportQuotas:
 
     def count(self, request: HelpRequest) -> None:
         """Count a request that is being sent."""
-        self._senders.hit(_sender(request), request.at)
+        self._senders.hit(_sender(request), request.counted_at)
         if request.login is not None:
-            self._domains.hit(request.domain or "", request.at)
+            self._domains.hit(request.domain or "", request.counted_at)
             return
-        self._firsts.hit(_sender(request), request.at)
-        self._many.hit(None, request.at)
-        self._strangers.hit(None, request.at)
+        self._firsts.hit(_sender(request), request.counted_at)
+        self._many.hit(None, request.counted_at)
+        self._strangers.hit(None, request.counted_at)
 
     def take_back(self, request: HelpRequest) -> None:
         """Remove a request that was not sent."""

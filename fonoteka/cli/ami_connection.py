@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.ami.client import AmiClient, LinkDown
+from agent.ami.tls import tls_context
 from fonoteka.core.config import Configuration, require_secret, split_address
 from fonoteka.core.errors import AmiUnreachable
 
@@ -18,7 +19,7 @@ async def linked(configuration: Configuration, source: Path | None) -> AsyncIter
     """Log in with the agent's account while the block runs. Raises ConfigurationError, AmiError."""
     pbx = configuration.pbx
     secret = require_secret(pbx.ami_secret, "pbx.ami_secret", source)
-    client = AmiClient(split_address(pbx.ami), pbx.ami_user, secret, events=frozenset())
+    client = AmiClient(split_address(pbx.ami), pbx.ami_user, secret, events=frozenset(), tls=tls_context(pbx, source))
     running, first = asyncio.ensure_future(client.run()), asyncio.ensure_future(client.next())
     try:
         await asyncio.wait([running, first], timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)

@@ -5,6 +5,7 @@ JSON over HTTP, with `Authorization: Bearer <token of the PBX>`:
     GET  /agent/v1/settings?known=VERSION&wait_s=25   → DomainSettings; 204 if the version is still
                                                         VERSION after wait_s
     GET  /agent/v1/commands?after=ID&wait_s=25        → Commands for this PBX, at most 10 s old
+         &link=up|down|silent (PbxLink)
     POST /agent/v1/commands/{id}    CommandOutcome    → 204, also if nobody waits for it any more
     PUT  /agent/v1/calls            [CallReport, …]   → CallReceipts, one per call; at most 200
     PUT  /agent/v1/recordings/{segment name}          → RecordingReceipt
@@ -46,6 +47,17 @@ class CallReceipts:
     """One receipt for each call of a request, in the same order."""
 
     receipts: tuple[CallReceipt, ...]
+
+
+class PbxLink(StrEnum):
+    """The agent's connection to Asterisk.
+
+    `down`: lost for a minute. `silent`: Asterisk answers, but sends no events of its calls.
+    """
+
+    UP = "up"
+    DOWN = "down"
+    SILENT = "silent"
 
 
 class Refusal(StrEnum):

@@ -60,10 +60,14 @@ class PbxSection(_Section):
     """The Asterisk of this agent.
 
     `agi` is the address at which the agent listens for feature codes; empty: it does not listen.
+    `ami_tls` connects to AMI by TLS; `ami_ca` is the file of the authority that signed Asterisk's
+    certificate, by default those of the system.
     """
 
     name: str = Field(default="pbx1", min_length=1, pattern=r"^[A-Za-z0-9_-]+$")
     ami: Address = "127.0.0.1:5038"
+    ami_tls: bool = False
+    ami_ca: Path | None = None
     ami_user: str = "fonoteka"
     agi: LoopbackAddress = "127.0.0.1:4573"
     ami_secret: SecretStr | None = None
@@ -71,6 +75,12 @@ class PbxSection(_Section):
     spool_in_asterisk: Path | None = None
     trunks: tuple[str, ...] = ()
     cel_journal: Path | None = None
+
+    @model_validator(mode="after")
+    def _authority_of_tls(self) -> "PbxSection":
+        if self.ami_ca is not None and not self.ami_tls:
+            raise ValueError("ami_ca needs ami_tls = true")
+        return self
 
 
 class AgentSection(_Section):

@@ -65,7 +65,7 @@ class AmiUnreachable(AmiError):
 
 
 class AmiRefused(AmiError):
-    """Asterisk refused the login: wrong user, secret or address."""
+    """Asterisk refused the login (wrong user, secret or address), or its certificate is refused."""
 
 
 class AmiActionFailed(AmiError):

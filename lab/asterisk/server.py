@@ -48,6 +48,7 @@ class LabAsterisk:
         self.company = company
         self.companies = (company, *more)
         self.folder = folder.resolve()
+        self.environment: dict[str, str] = {}  # of Asterisk alone, from its next start on
         self.ami_user = AMI_USER
         self.ami_secret = secrets.token_hex(16)
         self._program = program
@@ -158,7 +159,11 @@ class LabAsterisk:
         )
         with (self.folder / "log" / "console").open("ab") as console:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command(), stdin=asyncio.subprocess.DEVNULL, stdout=console, stderr=console
+                *self._command(),
+                env={**os.environ, **self.environment},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
             )
         await self._wait_until_booted()
 

@@ -9,7 +9,7 @@ from fonoteka.core.call_report import MutedSpan, Reason, RecordingState
 
 # Salvaged audio lost what it lacks. Other audio may lack what was no talk: while a user dials a
 # transfer and hears its prompts, the channels are bridged by name only and nothing is recorded.
-DAMAGED_SHORTER_MS: Final = 500
+DAMAGED_SHORTER_MS: Final = 100
 UNDAMAGED_SHORTER_MS: Final = 10_000
 
 _FAILURES: Final = frozenset({Reason.ASTERISK_FAILED, Reason.NO_AUDIO, Reason.DISK_FULL, Reason.AUDIO_DAMAGED})

@@ -15,8 +15,9 @@ from store.database.schema import LONGEST_LINKEDID, LONGEST_LOGIN, LONGEST_SEGME
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 # A revision is the time of the call's last event in milliseconds, or the last revision and 1: it
-# cannot run ahead of the clock of the PBX, which may be set to another zone's time.
-_AHEAD_MS: Final = timedelta(days=1) // timedelta(milliseconds=1)
+# cannot run ahead of the clock of the PBX, which may be set to another zone's time, or have been
+# set back since the call's last event.
+_AHEAD_MS: Final = timedelta(days=31) // timedelta(milliseconds=1)
 _LONGEST_AUDIO_MS: Final = 24 * 3600 * 1000
 LONGEST_CALL: Final = timedelta(days=20)  # a hung channel may stand for days; in milliseconds this still fits 32 bits
 _LONGEST_CALL_MS: Final = LONGEST_CALL // timedelta(milliseconds=1)
@@ -44,7 +45,7 @@ def _problems(report: CallReport, now: datetime) -> Iterator[str]:
     if report.merged_into == report.linkedid:
         yield "a call cannot be merged into itself"
     if not 0 <= report.revision <= _AHEAD_MS + milliseconds(now):
-        yield "revision must be at least 0 and at most a day ahead of the store's clock; is the clock of the PBX right?"
+        yield "revision must be at least 0 and at most a month ahead of the store's clock; is the clock of the PBX right?"
     if len(report.participants) > _MOST_PARTS or len(report.segments) > _MOST_PARTS:
         yield f"a call has at most {_MOST_PARTS} participants and as many segments"
     if report.live is not None and (len(report.live.parties) > _MOST_PARTS or len(report.live.sides) > _MOST_PARTS):

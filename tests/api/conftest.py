@@ -7,7 +7,6 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import httpx
@@ -20,6 +19,7 @@ from api.app import create_app as create_api
 from api.dependencies.services import Services
 from fonoteka.core.agent_protocol import CallReceipts, RecordingReceipt
 from fonoteka.core.call_report import CallReport
+from fonoteka.core.clock import steady_now
 from fonoteka.core.config import ApiSection, Configuration, MailSection, StoreSection
 from fonoteka.core.manifest import Manifest, Mixed
 from tests.data import seed
@@ -101,20 +101,11 @@ def _cheap_passwords() -> Iterator[None]:
         yield
 
 
-class StoppedClock(datetime):
-    """A datetime whose `now` never moves on."""
-
-    _NOW = datetime.now(UTC)
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-        return cls._NOW.astimezone(tz)
-
-
 @pytest.fixture
 def stopped_login_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no time pass for the login throttle, however long the requests take."""
-    monkeypatch.setattr("api.routes.session.datetime", StoppedClock)
+    stopped = steady_now()
+    monkeypatch.setattr("api.routes.session.steady_now", lambda: stopped)
 
 
 @pytest.fixture

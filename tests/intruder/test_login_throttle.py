@@ -6,7 +6,7 @@ that succeed at once from a known device or address, and the change of the own p
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import httpx
@@ -69,6 +69,25 @@ async def test_a_known_address_logs_in_during_the_guesses(site_behind_proxy: Sit
         assert await guess(site_behind_proxy, times=200) == {401: 100, 429: 100}
         assert await logins(program, RIGHT, *[HOME] * 32) == {200: 32}
         assert await logins(program, RIGHT, OFFICE) == {429: 1}
+
+
+@pytest.mark.parametrize("days", [2, -2])
+async def test_a_wall_clock_that_jumps_locks_nobody_out(site: Site, monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    """A login waits by the monotonic clock, and a session lasts longer than the jump."""
+
+    class Jumped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(days=days)
+
+    async with await site.log_in("152") as user, site.client() as stranger:
+        assert await logins(stranger, RIGHT | {"login": "421", "password": "a guess"}, *[HOME] * 11) == {401: 10, 429: 1}
+        for module in ("routes.session", "dependencies.access"):
+            monkeypatch.setattr(f"api.{module}.datetime", Jumped)
+        assert (await user.get("/api/me")).status_code == 200
+        refused = await stranger.post("/api/login", json=RIGHT | {"login": "421"})
+        assert (refused.status_code, int(refused.headers["Retry-After"]) <= 60) == (429, True)
+        assert (await user.post("/api/login", json=RIGHT)).status_code == 200
 
 
 async def test_a_known_device_logs_in_beside_an_intruder_at_the_same_address(site_behind_proxy: Site) -> None:

@@ -319,7 +319,7 @@ async def test_what_is_refused_is_a_problem_and_is_counted(site: Site, east_agen
         assert "does not serve domain 'other'" in answer.json()["detail"]
     (receipt,) = (await report(east_agent, theirs)).receipts
     assert receipt.refused and not receipt.retry
-    await report(east_agent, CALL, call_at("east", 2, revision=int((datetime.now(UTC).timestamp() + 2 * 86_400) * 1000)))
+    await report(east_agent, CALL, call_at("east", 2, revision=int((datetime.now(UTC).timestamp() + 32 * 86_400) * 1000)))
     async with site.client() as anybody:
         metrics = (await anybody.get("/metrics")).text
     assert 'fonoteka_agent_refused_total{pbx="east",reason="domain_not_served"} 3.0' in metrics

@@ -13,8 +13,10 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from api import readiness
+from api.agent_links import ABSENT_AFTER_S, AgentLinks
 from api.app import create_app
 from fonoteka.cli.doctor import api as doctor_api
+from fonoteka.core.agent_protocol import PbxLink
 from fonoteka.core.config import ApiSection, Configuration, StoreSection
 from tests.api.conftest import Site, serving
 from tests.support.eventually import eventually
@@ -118,6 +120,30 @@ async def test_a_store_that_takes_nothing_is_not_ready(on_a_disk: tuple[Site, Pa
             assert (finding.check, finding.ok, reason in finding.detail) == ("ready", False, True)  # type: ignore[union-attr]
         await eventually(lambda: _is_ready(stranger))
     assert [line["event"] for line in logs if line["event"].startswith("api.")] == ["api.not_ready"]
+
+
+async def test_an_agent_that_hears_nothing_is_told_of_but_not_to_a_load_balancer(site: Site, agent: httpx.AsyncClient) -> None:
+    async with site.client() as stranger:
+        for link, said in (("silent", "Asterisk sends no events to its agent"), ("down", "its agent has no connection")):
+            assert (await agent.get("/agent/v1/commands", params={"link": link})).status_code == 200
+            status, detail = await asked(stranger)
+            assert (status, detail.startswith(f"pbx1: {said}")) == (503, True), detail
+            assert (await stranger.get("/readyz", params={"agents": "false"})).text == "ready"
+            finding, *_ = [answer async for answer in doctor_api.check(_configured(site))]
+            assert (finding.check, finding.ok, said in finding.detail) == ("ready", False, True)  # type: ignore[union-attr]
+        assert (await agent.get("/agent/v1/commands", params={"link": "gone"})).status_code == 422
+        assert (await agent.get("/agent/v1/commands")).status_code == 200
+        assert await asked(stranger) == (200, "ready")
+
+
+def test_an_agent_that_no_longer_asks_is_told_of() -> None:
+    now = 0.0
+    links = AgentLinks(lambda: now)
+    links.note("pbx1", PbxLink.UP)
+    now = ABSENT_AFTER_S
+    assert links.problems() == ()
+    now += 1
+    assert links.problems() == ("pbx1: its agent has not asked for 121 s: is it running?",)
 
 
 def _configured(site: Site) -> Configuration:

@@ -233,8 +233,8 @@ async def test_a_held_call_is_not_removed(store: Store, pbx: Pbx) -> None:
 REVISIONS = {
     "zero": (0, None),
     "now": (milliseconds(datetime.now(UTC)), None),
-    "within a day": (milliseconds(datetime.now(UTC)) + 80_000_000, None),
-    "in two days": (milliseconds(datetime.now(UTC)) + 2 * 86_400_000, "clock of the PBX"),
+    "within a month": (milliseconds(datetime.now(UTC)) + 30 * 86_400_000, None),
+    "in 32 days": (milliseconds(datetime.now(UTC)) + 32 * 86_400_000, "clock of the PBX"),
     "the highest": (2**63 - 1, "clock of the PBX"),
     "negative": (-1, "revision"),
 }

@@ -88,7 +88,7 @@ AT: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 def request(address: str = "192.0.2.1", *, user: str | None = None, at: datetime = AT) -> HelpRequest:
     """A request of an address, or of `domain/login`."""
     domain, _, login = (user or "").partition("/")
-    return HelpRequest(**ASKED, domain=domain or "acme", login=login or None, address=address, at=at)
+    return HelpRequest(**ASKED, domain=domain or "acme", login=login or None, address=address, at=AT, counted_at=at)
 
 
 # Requests in an hour, how many of them are sent, and whether a stranger and a user may then ask.

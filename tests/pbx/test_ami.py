@@ -4,8 +4,12 @@ Logging in, order, what is refused, and an Asterisk that freezes, goes and comes
 """
 
 import asyncio
+import ctypes
+import inspect
 import os
 import signal
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -22,6 +26,7 @@ from lab.sip.sipp_calls import call_from_trunk
 from lab.sip.sipp_phones import answering
 from tests.support.eventually import LIMIT_S
 
+SO_ATTACH_FILTER = 26  # not in Python's module
 INJECTED = "1\r\n\r\nAction: UserEvent\r\nUserEvent: Injected"
 
 
@@ -150,9 +155,48 @@ async def test_a_kill_takes_the_link_down_at_once(spare_pbx: LabAsterisk) -> Non
         assert isinstance(await following(client), LinkUp)
 
 
+def cut_off(client: AmiClient) -> None:
+    """Let the kernel drop each packet that comes to the client: half open, without a reset."""
+    assert client._session is not None
+    dropping = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # the filter "return 0 bytes" of bpf
+    line = client._session._transport.get_extra_info("socket")
+    line.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(dropping)))
+
+
+async def test_a_link_that_is_cut_without_a_word_is_left_and_found_again(pbx: LabAsterisk) -> None:
+    async with linked(pbx, ping_every_s=0.2, ping_timeout_s=1, most_retry_s=0.5) as client:
+        cut_off(client)
+        assert await following(client) == LinkDown(reason="Asterisk did not answer a ping within 1 s")
+        assert isinstance(await following(client), LinkUp)
+        assert (await client.action("Ping"))["Ping"] == "Pong"
+
+
+async def test_a_link_that_trickles_is_left_and_found_again(pbx: LabAsterisk) -> None:
+    """Bytes come without end, but too slowly to follow a call by."""
+    narrow = asyncio.Event()
+    async with (
+        relay(pbx.ami, narrow=narrow) as (address, _),
+        linked(pbx, address=address, ping_every_s=0.2, ping_timeout_s=1, most_retry_s=0.5) as client,
+    ):
+        narrow.set()
+        assert await following(client) == LinkDown(reason="Asterisk did not answer a ping within 1 s")
+        narrow.clear()
+        assert isinstance(await following(client), LinkUp)
+
+
+def test_by_default_a_link_is_found_lost_within_15_s() -> None:
+    defaults = inspect.signature(AmiClient).parameters
+    assert defaults["ping_every_s"].default + defaults["ping_timeout_s"].default < 15
+
+
 @asynccontextmanager
-async def relay(target: tuple[str, int], *, bytewise: bool = False) -> AsyncIterator[tuple[tuple[str, int], bytearray]]:
-    """Run a relay that keeps what the client sends; Asterisk's bytes may come one by one."""
+async def relay(
+    target: tuple[str, int], *, bytewise: bool = False, narrow: asyncio.Event | None = None
+) -> AsyncIterator[tuple[tuple[str, int], bytearray]]:
+    """Run a relay that keeps what the client sends; Asterisk's bytes may come one by one.
+
+    While `narrow` is set, one of them comes each 50 ms.
+    """
     sent = bytearray()
     tasks: list[asyncio.Task[None]] = []
 
@@ -161,8 +205,11 @@ async def relay(target: tuple[str, int], *, bytewise: bool = False) -> AsyncIter
             while chunk := await reader.read(1 << 16):
                 if kept is not None:
                     kept += chunk
-                for part in (chunk[i : i + 1] for i in range(len(chunk))) if bytewise and kept is None else (chunk,):
+                is_cut = kept is None and (bytewise or (narrow is not None and narrow.is_set()))
+                for part in (chunk[i : i + 1] for i in range(len(chunk))) if is_cut else (chunk,):
                     writer.write(part)
+                    if narrow is not None and narrow.is_set():
+                        await asyncio.sleep(0.05)
                     for _ in range(2 if bytewise else 0):
                         # The client, in the same loop, reads it before the next is sent.
                         await asyncio.sleep(0)

@@ -12,16 +12,17 @@ import pytest
 from agent.ami.client import AmiClient, AmiEvent
 from agent.calls import resync as comparing
 from agent.calls.call_registry import CallRegistry
+from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import LAYOUTS as LISTED
 from agent.calls.channel_snapshot import snapshot
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
-from agent.calls.events import BridgeEntered, ChannelEnded, Event
+from agent.calls.events import BridgeEntered, ChannelEnded, ChannelStarted, Event
 from agent.calls.resync import Resync
 from lab.asterisk.server import LabAsterisk
 from lab.scenarios.hostile_callers import HOSTILE_NUMBERS
 from lab.scenarios.steps import answered, watcher
 from lab.sip.handset import TRUNK, handset
-from tests.support.eventually import eventually
+from tests.support.eventually import LIMIT_S, eventually
 
 
 async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +74,47 @@ async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+
+
+@pytest.mark.parametrize(
+    "line_ends",
+    ["%0d%0aX%3a%20", "%0d%0a%0d%0aEvent%3a%20Hangup%0d%0aX%3a%20"],
+    ids=["a line", "a message"],
+)
+async def test_a_302_with_line_ends_is_followed_as_any_other(pbx: LabAsterisk, line_ends: str) -> None:
+    """Asterisk writes its Contact into the names of two Local channels, before any number."""
+    client = AmiClient(pbx.ami, pbx.ami_user, pbx.ami_secret, events=WANTED, layouts={**LAYOUTS, **LISTED})
+    running, board, listed = asyncio.create_task(client.run()), CallRegistry(), list[Event]()
+
+    async def forwarded() -> Call | None:
+        async with asyncio.timeout(LIMIT_S):
+            said = await client.next()
+        if isinstance(said, AmiEvent) and (event := read_event(said.name, said.headers, said.received_at)) is not None:
+            board.take(event)
+        call = next(iter(board.calls.values()), None)
+        return call if call is not None and len(call.dials) == 3 else None
+
+    try:
+        await eventually(lambda: client.connected)
+        async with handset(pbx, TRUNK) as outside, handset(pbx, "421") as desk:
+            line = outside.dial("2458421")
+            (await desk.rung()).refuse("302 Moved Temporarily", forward_to=f"8104930901820{line_ends}")
+            call = await eventually(forwarded)
+            listed += await snapshot(client, datetime.now(UTC))
+            await line.hang_up()
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    customer, desk_line, one, two, abroad = call.channels.values()
+    assert [channel.endpoint for channel in (customer, desk_line, abroad)] == ["PJSIP/trunk", "PJSIP/acme-421", "PJSIP/trunk"]
+    assert (one.is_local, two.is_local, one.other_half) == (True, True, two.name)
+    assert [(dial.caller, dial.callee) for dial in call.dials] == [
+        (customer.uniqueid, desk_line.uniqueid),
+        (customer.uniqueid, one.uniqueid),
+        (two.uniqueid, abroad.uniqueid),
+    ]
+    assert {event.uniqueid for event in listed if isinstance(event, ChannelStarted)} >= {one.uniqueid, two.uniqueid}
 
 
 async def test_parked_callers_do_not_talk_and_a_conference_is_one(pbx: LabAsterisk) -> None:

@@ -55,7 +55,7 @@ async def _ready(http: httpx.AsyncClient, base: str) -> Finding:
         check="ready",
         ok=ready.is_success,
         detail=f"{base}: {ready.status_code} {_said(ready)}",
-        mend="the API runs but its index or objects take nothing: see its log",
+        mend="the API runs, but its index or objects take nothing, or an agent hears nothing: see the log of that part",
     )
 
 

@@ -1,7 +1,9 @@
 """Check Asterisk over AMI, with the agent's account and only its rights."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from agent.ami.client import AmiClient
 from fonoteka.cli.ami_connection import linked
@@ -12,6 +14,8 @@ from fonoteka.core.config import Configuration
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import AmiActionFailed, FonotekaError
 
+RENEW_BEFORE: Final = timedelta(days=14)
+
 
 async def check(configuration: Configuration, source: Path | None, settings: DomainSettings | None) -> AsyncIterator[Finding]:
     """Check the PBX. Without `settings` (no API) the checks that need them are unknown."""
@@ -20,13 +24,27 @@ async def check(configuration: Configuration, source: Path | None, settings: Dom
     try:
         async with linked(configuration, source) as client:
             logged_in = True
-            yield Finding(part="asterisk", check="login over AMI", ok=True, detail=f"{pbx.ami_user}@{pbx.ami}")
+            over = " over TLS" if pbx.ami_tls else ""
+            yield Finding(part="asterisk", check="login over AMI", ok=True, detail=f"{pbx.ami_user}@{pbx.ami}{over}")
+            if client.certificate_ends_at is not None:
+                yield certificate(client.certificate_ends_at, datetime.now(UTC))
             async for finding in _asked(client, configuration, settings):
                 yield finding
     except FonotekaError as error:
         check = "answers" if logged_in else "login over AMI"
         mend = f"does manager.conf bind {pbx.ami}, with enabled = yes and the account of asterisk_conf/manager.d/fonoteka.conf?"
         yield Finding(part="asterisk", check=check, ok=False, detail=str(error), mend=mend)
+
+
+def certificate(ends_at: datetime, now: datetime) -> Finding:
+    """Find whether Asterisk's certificate for AMI is valid for another two weeks."""
+    return Finding(
+        part="asterisk",
+        check="certificate of AMI",
+        ok=ends_at - now > RENEW_BEFORE,
+        detail=f"valid until {ends_at:%Y-%m-%d %H:%M} UTC",
+        mend="renew tlscertfile of manager.conf, then asterisk -rx 'manager reload': the agent stays away after its end",
+    )
 
 
 async def _asked(client: AmiClient, configuration: Configuration, settings: DomainSettings | None) -> AsyncIterator[Finding]:

@@ -34,6 +34,8 @@ export interface paths {
         /**
          * Get Commands
          * @description Return commands for recorders of the PBX, as soon as there are any or after `wait_s` s.
+         *
+         *     `link` is the agent's connection to Asterisk, for `/readyz`.
          */
         get: operations["agentCommands"];
         put?: never;
@@ -917,7 +919,10 @@ export interface paths {
         };
         /**
          * Readyz
-         * @description Answer if index and objects take writes and their disks have space; else 503 says why not.
+         * @description Answer if index and objects take writes, their disks have space, and agents hear their PBXs.
+         *
+         *     Else 503 says why not. A load balancer asks with `agents=false`, of the store alone: an agent
+         *     that hears nothing is no reason to send its calls elsewhere.
          */
         get: operations["readyz"];
         put?: never;
@@ -1714,6 +1719,14 @@ export interface components {
             who: string;
         };
         /**
+         * PbxLink
+         * @description The agent's connection to Asterisk.
+         *
+         *     `down`: lost for a minute. `silent`: Asterisk answers, but sends no events of its calls.
+         * @enum {string}
+         */
+        PbxLink: "up" | "down" | "silent";
+        /**
          * Peaks
          * @description The waveform of the joined recording, in values per second; `right` is empty for mono.
          */
@@ -2132,6 +2145,7 @@ export interface operations {
             query?: {
                 after?: number;
                 wait_s?: number;
+                link?: components["schemas"]["PbxLink"];
             };
             header?: never;
             path?: never;
@@ -5075,7 +5089,9 @@ export interface operations {
     };
     readyz: {
         parameters: {
-            query?: never;
+            query?: {
+                agents?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5089,6 +5105,15 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Service Unavailable */

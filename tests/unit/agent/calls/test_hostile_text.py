@@ -83,6 +83,16 @@ def test_wherever_the_network_cuts(cuts: list[int]) -> None:
     assert found == expected
 
 
+def test_a_beginning_that_ends_in_a_name_swallows_no_event() -> None:
+    """A caller may forge what a forwarded Local channel's event looks like when it is cut."""
+    forged = b"Event: Newchannel\r\nPrivilege: call,all\r\nChannel: Local/1"
+    mending = EventRepair(LAYOUTS, lambda raw: False)
+    events = [raw for raw in PLAIN.split(b"\r\n\r\n") if raw.startswith(b"Event: ")]
+    found = [message.raw for event in events for message in mending.feed([event, forged])]
+    assert found == events
+    assert mending.garbled == len(events)
+
+
 def test_an_extension_with_ids_of_its_own() -> None:
     """A dialplan that takes any extension (`_X.`) lets a caller end an event with false ids.
 

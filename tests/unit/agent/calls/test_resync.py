@@ -29,11 +29,16 @@ NAMES = {"c": "PJSIP/trunk-1", "r": "PJSIP/acme-152-2", "n": "PJSIP/acme-421-3"}
 class Asterisk:
     """Lists one state after the other, the last one repeatedly.
 
-    `meanwhile` runs after the first list.
+    `meanwhile` runs after the first list. `events_heard` of the client, and why it was renewed.
     """
 
     connected = True
     behind = 0
+    events_heard = 1
+    renewed = ""
+
+    def renew(self, reason: str) -> None:
+        self.renewed = reason
 
     def __init__(self, *states: dict[str, str], meanwhile: Callable[[], None] = lambda: None) -> None:
         self._states, self._meanwhile = states, meanwhile
@@ -134,3 +139,25 @@ async def test_nothing_is_concluded_while_events_wait_in_the_queue(registry: Cal
     asterisk = Asterisk({})
     asterisk.behind = 1
     assert await compared(registry, asterisk) == []
+
+
+async def test_changes_without_a_single_event_are_a_silent_pbx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resync, "EVENTS_ARRIVE_WITHIN_S", 0)
+    registry, asterisk, missed = CallRegistry(), Asterisk({}, {}, {"n": ""}), list[str]()
+    comparing = resync_of(registry, asterisk, missed)
+    await comparing.compare()  # of a quiet PBX
+    await comparing.compare()
+    assert not comparing.silent
+    await comparing.compare()
+    assert (missed, comparing.silent) == (["ChannelStarted"], True)
+    assert "read = system,call" in asterisk.renewed
+
+
+async def test_a_missed_change_among_events_is_no_silent_pbx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resync, "EVENTS_ARRIVE_WITHIN_S", 0)
+    registry, asterisk, missed = CallRegistry(), Asterisk({}, {"n": ""}), list[str]()
+    comparing = resync_of(registry, asterisk, missed)
+    await comparing.compare()
+    asterisk.events_heard += 1
+    await comparing.compare()
+    assert (missed, comparing.silent, asterisk.renewed) == (["ChannelStarted"], False, "")
