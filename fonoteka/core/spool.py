@@ -27,7 +27,7 @@ from fonoteka.core.errors import SpoolError
 _SHARED: Final = 0o2770
 SPOOL_LOCK: Final = "FONOTEKA_SPOOL_LOCK"  # the descriptor of the lock that `up` passes on
 # After a SIGKILL of `up`, its agent still holds the lock while it ends.
-_PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 5.0
 
 
 class ItemState(StrEnum):
@@ -70,7 +70,7 @@ class Spool:
             probe.with_suffix(".moved").unlink()
 
     @contextmanager
-    def alone(self, inherited: int | None = None) -> Iterator[int]:
+    def alone(self, inherited: int | None = None, *, patience_s: float = PATIENCE_S) -> Iterator[int]:
         """Hold the spool's lock while the block runs: one agent may use a spool.
 
         Yields the descriptor of the lock, which a child may inherit; it then holds the same lock,
@@ -81,13 +81,13 @@ class Spool:
             descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             if inherited is None or not _is_same(inherited, descriptor):
-                self._lock(descriptor)
+                self._lock(descriptor, patience_s)
             yield descriptor
         finally:
             os.close(descriptor)
 
-    def _lock(self, descriptor: int) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
+    def _lock(self, descriptor: int, patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
         while not _locked(descriptor):
             if time.monotonic() > deadline:
                 raise SpoolError(
