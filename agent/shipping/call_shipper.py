@@ -121,7 +121,7 @@ class CallShipper:
             self._acknowledged(report.linkedid, report.revision)
 
     async def _keep(self, report: CallReport, reason: str) -> bool:
-        """Keep a refused report; return False if the disk is full: the call stays in the journal."""
+        """Keep a refused report. False: the disk is full, and the call stays in the journal."""
         try:
             await asyncio.to_thread(self._refused.keep, report, reason)
         except OSError as error:

@@ -72,12 +72,12 @@ class RecordingShipper:
                 for folder in await asyncio.to_thread(_waiting, self._spool, large):
                     if not self._is_postponed(folder):
                         await self._ship(folder)
+                        backoff.reset()
             except ShipError as error:
                 wait_s = backoff.next_s()
                 _log.warning("recordings.ship_failed", reason=str(error), retry_in_s=round(wait_s, 1))
                 await asyncio.sleep(wait_s)
             else:
-                backoff.reset()
                 await _woken(wakeup)
 
     def _is_postponed(self, folder: Path) -> bool:

@@ -20,6 +20,7 @@ from api.routes import agent as routes
 from fonoteka.cli import spool as command
 from fonoteka.core.call_report import CallReport, PathStep
 from fonoteka.core.spool import Spool
+from store.intake import intake
 from tests.api.conftest import Site
 from tests.data import seed
 from tests.support.eventually import eventually
@@ -62,7 +63,7 @@ async def shipping(site: Site, spool: Spool) -> AsyncIterator[tuple[CallShipper,
 
 async def stored(admin: httpx.AsyncClient) -> int:
     """The number of calls that the portal shows."""
-    days = {"from": (STARTED - timedelta(days=1)).isoformat(), "to": (STARTED + timedelta(days=2)).isoformat(), "limit": 1}
+    days = {"from": (STARTED - timedelta(days=1)).isoformat(), "to": (STARTED + timedelta(days=2)).isoformat()}
     return int((await admin.get("/api/calls", params=days)).raise_for_status().json()["total"])
 
 
@@ -149,7 +150,7 @@ async def test_a_call_on_which_the_api_fails_lets_the_others_go_first(
     site: Site, admin: httpx.AsyncClient, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = [ring_all(number, 2) for number in range(5)]
-    upsert, fails = routes.upsert_calls, True
+    upsert, fails = intake.upsert_calls, True
 
     async def crash(*arguments: object, **options: object) -> object:
         if fails and calls[0] in arguments[2]:  # type: ignore[operator]

@@ -73,7 +73,7 @@ async def test_other_audio_of_a_stored_recording_is_set_aside_and_counts_as_ship
     (folder / mixed.peaks_file).write_bytes(seed.peaks(4_000))
     shipped: list[str] = []
     rejected: list[str] = []
-    shipper = RecordingShipper(api, spool, lambda path, linkedid: shipped.append(linkedid), lambda path, _: rejected.append(path.name))
+    shipper = RecordingShipper(api, spool, lambda _, linkedid: shipped.append(linkedid), lambda path, _: rejected.append(path.name))
     shipping = asyncio.create_task(shipper.run())
     await eventually(lambda: shipped)
     shipping.cancel()

@@ -85,13 +85,16 @@ async def test_the_lock_is_passed_to_a_child(tmp_path: Path) -> None:
             *(sys.executable, "-c", script, str(lock)), cwd=tmp_path, pass_fds=(lock,), stdin=asyncio.subprocess.PIPE
         )
         stranger = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", script, str(lock)), cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+            *(sys.executable, "-c", script, str(lock)),
+            cwd=tmp_path,
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
         )
         _, refused = await stranger.communicate()
     assert b"is in use by process" in refused, "a number alone is no lock"
     with pytest.raises(SpoolError, match="is in use"), Spool(tmp_path / "spool").alone(patience_s=0):
         pass  # the child has it still
-    await child.communicate()
+    await child.communicate(b"")
     assert child.returncode == 0
 
 

@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,12 @@ def put_device(path: Path) -> None:
     os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))  # /dev/zero
 
 
-ODD_FILES = {"a FIFO": put_fifo, "a symbolic link": put_link, "a folder": Path.mkdir, "a device": put_device}
+ODD_FILES: dict[str, Callable[[Path], None]] = {
+    "a FIFO": put_fifo,
+    "a symbolic link": put_link,
+    "a folder": Path.mkdir,
+    "a device": put_device,
+}
 
 
 async def test_something_else_than_a_file_is_set_aside_at_once(spool: Spool) -> None:
