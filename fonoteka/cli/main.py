@@ -418,28 +418,31 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the contents as JSON
 @spool_app.callback()
 def spool(context: typer.Context, config: Config = None, as_json: AsJson = False) -> None:
     """Print what waits on this PBX and what was set aside, why."""
+    context.obj = config
     if context.invoked_subcommand is None:
-        spool_list(config, as_json)
+        spool_list(context, config, as_json)
 
 
 @spool_app.command("list")
-def spool_list(config: Config = None, as_json: AsJson = False) -> None:
+def spool_list(context: typer.Context, config: Config = None, as_json: AsJson = False) -> None:
     """Print what waits on this PBX and what was set aside, why."""
     from fonoteka.cli import spool
     from fonoteka.core.spool import Spool
 
-    configuration, _ = _load(config)
+    configuration, _ = _load(config or context.obj)
     found = spool.contents(Spool(configuration.pbx.spool))
     print(spool.to_json(found) if as_json else spool.to_text(found))
 
 
 @spool_app.command("retry")
-def spool_retry(names: Annotated[list[str], typer.Argument(metavar="NAME...")], config: Config = None) -> None:
+def spool_retry(
+    context: typer.Context, names: Annotated[list[str], typer.Argument(metavar="NAME...")], config: Config = None
+) -> None:
     """Put back what was set aside: mix a recording again, or send a call again."""
     from fonoteka.cli import spool
     from fonoteka.core.spool import Spool
 
-    configuration, _ = _load(config)
+    configuration, _ = _load(config or context.obj)
     for name in names:
         print(spool.retry(Spool(configuration.pbx.spool), name))
 

@@ -104,19 +104,21 @@ def set_aside(spool: Spool) -> Iterator[SetAside]:
 
 
 def retry(spool: Spool, name: str) -> str:
-    """Put what was set aside under a name back; return what happens next. Raises an error."""
-    item, call, unread = spool.folder(ItemState.REJECTED) / name, spool.refused / f"{name}{ASIDE}", spool.calls / name
-    if Path(name).name != name or not name:
-        raise ConfigurationError(f"{name!r} is no name that `fonoteka spool` prints")
-    if item.is_dir() and not item.is_symlink():
-        spool.move(item, ItemState.CLOSED)  # the legs are there until the store's receipt
-        return f"{name}: to be mixed and sent again"
-    if call.is_file():
-        call.replace(call.with_suffix(AGAIN))
-        return f"{name}: the agent sends the call again"
-    if unread.suffix in _UNREAD and unread.is_file():
-        unread.replace(unread.with_suffix(".json"))
-        return f"{name}: the agent reads the file when it starts next"
+    """Put what was set aside under a name back; return what happens next.
+
+    Raises ConfigurationError if nothing has the name.
+    """
+    match next((aside.kind for aside in set_aside(spool) if aside.name == name), None):
+        case "recording":
+            # The legs are there until the store's receipt.
+            spool.move(spool.folder(ItemState.REJECTED) / name, ItemState.CLOSED)
+            return f"{name}: to be mixed and sent again"
+        case "call":
+            (spool.refused / f"{name}{ASIDE}").replace(spool.refused / f"{name}{AGAIN}")
+            return f"{name}: the agent sends the call again"
+        case "journal":
+            (spool.calls / name).replace((spool.calls / name).with_suffix(".json"))
+            return f"{name}: the agent reads the file when it starts next"
     raise ConfigurationError(f"nothing that was set aside is named {name!r} (see: fonoteka spool)")
 
 
