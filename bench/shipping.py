@@ -130,7 +130,7 @@ async def measured(folder: Path, *, quick: bool) -> Result:
     async with shipping(folder) as (spool, link, done):
         for size_bytes, minutes in ((MIDDLE_BYTES, 5), (LONG_BYTES, 90)):
             for cut_every_s in CUT_EVERY_S[1:] if quick else CUT_EVERY_S:
-                number = max(1, (16 if quick else 64) * 1_000_000 // size_bytes)
+                number = max(1, (16 if quick else 32) * 1_000_000 // size_bytes)
                 link.cut_every_s, link.passed_bytes, link.cuts = cut_every_s, 0, 0
                 await shipped({mix(spool, size_bytes) for _ in range(number)}, done)
                 sent = link.passed_bytes / (number * size_bytes)
