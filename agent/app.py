@@ -41,14 +41,16 @@ from agent.shipping import command_poll as commands
 from agent.shipping import settings_sync as settings
 from agent.shipping.api_address import api_address_problem
 from agent.shipping.api_client import ApiClient
-from agent.shipping.shippers import CallShipper, RecordingShipper
+from agent.shipping.call_shipper import CallShipper
+from agent.shipping.recording_shipper import RecordingShipper
+from agent.shipping.refused_calls import RefusedCalls
 from fonoteka.core.agent_protocol import Command, CommandOutcome, PbxLink
 from fonoteka.core.background_tasks import again_and_again
 from fonoteka.core.clock import WallClock
 from fonoteka.core.config import Configuration, require_secret, split_address
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import ConfigurationError
-from fonoteka.core.spool import Spool
+from fonoteka.core.spool import Spool, inherited_lock
 
 CHECK_SPOOL_EVERY_S: Final = 60.0
 LINK_DOWN_AFTER_S: Final = 60.0  # a restart of Asterisk takes less
@@ -90,7 +92,7 @@ class Agent:
         )
         self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._end_of)
         metrics.AMI_SILENT.set_function(lambda: float(self._resync.silent))
-        self._call_shipper = CallShipper(self._api, self._settling.acknowledged)
+        self._call_shipper = CallShipper(self._api, RefusedCalls(self._spool.refused), self._settling.acknowledged)
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
         self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
         self._clock, self._lag_s = WallClock(), 0.0
@@ -234,4 +236,5 @@ async def run(configuration: Configuration, source: Path | None) -> None:
     # Imported modules stay: scanning them repeatedly took 4 % of a busy agent's time.
     gc.freeze()
     gc.set_threshold(10_000)
-    await Agent(configuration, source).run()
+    with Spool(configuration.pbx.spool).alone(inherited_lock()):
+        await Agent(configuration, source).run()

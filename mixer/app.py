@@ -2,7 +2,8 @@
 
 Each of `mixer.workers` loops works independently: claim a recording folder, mix the recording in a
 worker process, publish the result or set the folder aside. A claim is a lock on the folder, so the
-loops, and mixers on other machines that share the spool, need no other coordination.
+loops, and mixers on other machines that share the spool, need no other coordination. One more loop
+takes the long recordings, so that no short one waits for them; its worker runs only meanwhile.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ async def run(configuration: Configuration) -> None:
     spool.prepare()
     log.info("mixer.started", spool=str(spool.root), workers=configuration.mixer.workers)
     loops = [WorkerLoop(spool, configuration.mixer) for _ in range(configuration.mixer.workers)]
+    loops.append(WorkerLoop(spool, configuration.mixer, long=True))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_watch(spool, [loop.wakeup for loop in loops]))
         for loop in loops:
@@ -61,18 +63,19 @@ class WorkerLoop:
     `wakeup` is set whenever a recording folder was moved into `closed/`.
     """
 
-    def __init__(self, spool: Spool, settings: MixerSection) -> None:
+    def __init__(self, spool: Spool, settings: MixerSection, *, long: bool = False) -> None:
         self.wakeup = asyncio.Event()
         self._spool = spool
         self._settings = settings
-        self._backlog = Backlog(spool)
+        self._backlog, self._long = Backlog(spool, long=long), long
         self._worker = Worker()
         self._pause_s = _FIRST_PAUSE_S
 
     async def run(self) -> None:
         """Mix one recording after the other until cancelled."""
         try:
-            await self._worker.start()
+            if not self._long:
+                await self._worker.start()
             while True:
                 self.wakeup.clear()
                 try:
@@ -81,6 +84,8 @@ class WorkerLoop:
                     await self._wait_for_disk(str(error))
                     continue
                 if not mixed:
+                    if self._long:
+                        await self._worker.stop()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self.wakeup.wait(), _POLL_S)
         finally:

@@ -1,5 +1,6 @@
 """A leg: the audio of one side of a talk, as a WAV file that Asterisk wrote."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from fonoteka.core.call_report import Reason
 from fonoteka.core.errors import AudioError
+from fonoteka.core.plain_file import NotAFile, open_plain
 from mixer.wav_header import HEAD_BYTES, read_header
 
 Samples = NDArray[np.int16]
@@ -46,7 +48,7 @@ class Leg:
         left = self.samples
         if not left:
             return
-        with self.path.open("rb") as file:
+        with open_plain(self.path) as file:
             file.seek(self.offset_bytes)
             while left > 0:
                 octets = file.read(min(left, block_samples) * SAMPLE.itemsize)
@@ -61,11 +63,14 @@ def open_leg(path: Path) -> Leg:
     """Read the header of a leg.
 
     A leg that is missing or is no audio becomes a silent leg with its `trouble`: the other side may
-    be intact.
+    be intact. Raises AudioError if something else than a file is in its place: Asterisk writes
+    files, so that was put there, and an operator ought to look.
     """
     try:
-        with path.open("rb") as file:
-            shape = read_header(file.read(HEAD_BYTES), path.stat().st_size)
+        with open_plain(path) as file:
+            shape = read_header(file.read(HEAD_BYTES), os.fstat(file.fileno()).st_size)
+    except NotAFile as error:
+        raise AudioError(Reason.AUDIO_DAMAGED, str(error)) from error
     except FileNotFoundError:
         return _silent(path, "missing", Reason.NO_AUDIO)
     except AudioError as error:

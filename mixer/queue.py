@@ -1,19 +1,27 @@
 """Claim recording folders with a lock on the folder and a rename, among any number of mixers."""
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from fonoteka.core.manifest import Failure, Mixed, write_failure, write_mixed
 from fonoteka.core.spool import ItemState, Spool, held
 
+# Ten minutes at 8 kHz. A longer recording takes a worker more than a second.
+_LONG_LEG_BYTES: Final = 10 * 60 * 16_000
+
 
 class Backlog:
-    """The closed recordings, oldest first. `closed/` is listed again when the list is used up."""
+    """The closed recordings, oldest first: the long ones, or the others.
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
+    `closed/` is listed again when the list is used up.
+    """
+
+    def __init__(self, spool: Spool, *, long: bool) -> None:
+        self._spool, self._long = spool, long
         self._waiting: deque[Path] = deque()
 
     @contextmanager
@@ -26,13 +34,21 @@ class Backlog:
             yield self._next(lock)
 
     def _next(self, lock: ExitStack) -> Path | None:
-        self._waiting = self._waiting or deque(self._spool.items(ItemState.CLOSED))
+        if not self._waiting:
+            self._waiting.extend(item for item in self._spool.items(ItemState.CLOSED) if _is_long(item) is self._long)
         while self._waiting:
             closed = self._waiting.popleft()
             with suppress(FileNotFoundError):  # another mixer claimed it
                 if lock.enter_context(held(closed)):
                     return self._spool.move(closed, ItemState.MIXING)
         return None
+
+
+def _is_long(item: Path) -> bool:
+    """Return whether a leg of a recording is long; a folder that is gone has none."""
+    with suppress(FileNotFoundError), os.scandir(item) as entries:
+        return any(entry.stat(follow_symlinks=False).st_size > _LONG_LEG_BYTES for entry in entries)
+    return False
 
 
 def reclaim_orphans(spool: Spool) -> list[str]:

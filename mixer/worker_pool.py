@@ -23,7 +23,7 @@ def _patience_s(job: MixJob) -> float:
     leg_bytes = 0
     for leg in (job.outside_leg, job.employee_leg):
         with suppress(OSError):  # the worker reports a missing leg
-            leg_bytes = max(leg_bytes, (job.folder / leg).stat().st_size)
+            leg_bytes = max(leg_bytes, (job.folder / leg).lstat().st_size)
     return _LEAST_PATIENCE_S + leg_bytes / _BYTES_PER_SECOND
 
 

@@ -22,6 +22,7 @@ EVENT_AGE = Histogram(
 )
 SPOOL_BYTES = Gauge("fonoteka_spool_bytes", "What lies in the spool")
 SPOOL_OLDEST = Gauge("fonoteka_spool_oldest_seconds", "Age of the oldest thing in the spool that waits")
+SET_ASIDE = Gauge("fonoteka_spool_set_aside", "What was set aside in the spool, by kind: call, recording", ["kind"])
 DISK_FREE = Gauge("fonoteka_disk_free_bytes", "Room left where the spool is")
 ERRORS = Counter("fonoteka_agent_errors", "Events or calls that could not be understood")
 NOBODYS_CALLS = Counter("fonoteka_calls_of_nobody", "Calls for which no company could be named")
@@ -45,11 +46,19 @@ def observe_event(at: datetime) -> None:
 async def follow_spool(spool: Spool) -> None:
     """Measure the spool every LOOK_EVERY_S seconds until cancelled."""
     while True:
+        for kind, count in (await asyncio.to_thread(set_aside, spool)).items():
+            SET_ASIDE.labels(kind).set(count)
         size_bytes, oldest_s, free_bytes = await asyncio.to_thread(measure, spool.root)
         SPOOL_BYTES.set(size_bytes)
         SPOOL_OLDEST.set(oldest_s)
         DISK_FREE.set(free_bytes)
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+def set_aside(spool: Spool) -> dict[str, int]:
+    """Return the number of calls and recordings that were set aside."""
+    calls = sum(1 for _ in spool.refused.glob("*.json"))
+    return {"call": calls, "recording": len(spool.items(ItemState.REJECTED))}
 
 
 def measure(root: Path) -> tuple[int, float, int]:

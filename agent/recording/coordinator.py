@@ -41,10 +41,8 @@ from agent.recording.wideband import CodecCheck
 from agent.reporting.settlement import CallSettlement
 from agent.rules.directory import Directory, DomainIndex
 from agent.rules.on_demand_rules import RecordingStop
-from fonoteka.core.call_report import Reason
 from fonoteka.core.domains import DomainSettings
-from fonoteka.core.errors import SpoolError
-from fonoteka.core.manifest import read_failure
+from fonoteka.core.manifest import Failure
 
 _log = structlog.get_logger()
 
@@ -209,14 +207,9 @@ class RecordingCoordinator:
         """Mark a recording that the store has as done."""
         self.take(RecordingDone(at=datetime.now(UTC), linkedid=linkedid, segment=recording_folder.name))
 
-    def rejected(self, recording_folder: Path) -> None:
+    def rejected(self, recording_folder: Path, failure: Failure) -> None:
         """Report why a recording was set aside; its folder stays for an operator."""
-        segment = recording_folder.name
-        try:
-            failure = read_failure(recording_folder)
-            reason, detail = failure.reason, failure.detail
-        except SpoolError as error:
-            reason, detail = Reason.AUDIO_DAMAGED, str(error)
+        segment, reason, detail = recording_folder.name, failure.reason, failure.detail
         call = self._registry.with_recording(segment)
         linkedid = call.linkedid if call is not None else None
         _log.error("recording.rejected", linkedid=linkedid, segment=segment, reason=reason, detail=detail)

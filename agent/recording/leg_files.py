@@ -5,6 +5,7 @@ A leg has 8 kHz, or 16 kHz with the extension `.wav16`. The rate is chosen when 
 needs no other record.
 """
 
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -25,9 +26,12 @@ def leg_name(side: str, *, wide: bool = False) -> str:
 
 
 def legs_in(recording_folder: Path) -> dict[str, Path]:
-    """Return the legs in a recording's folder by side; of two legs of a side, the larger one."""
+    """Return the legs in a recording's folder by side; of two legs of a side, the larger one.
+
+    Something else than a file (a FIFO, a link) is no leg; the mixer sets its recording aside.
+    """
     try:
-        legs = [path for path in recording_folder.iterdir() if path.name in _LEGS]
+        legs = [path for path in recording_folder.iterdir() if path.name in _LEGS and stat.S_ISREG(path.lstat().st_mode)]
     except FileNotFoundError:
         return {}
     by_side = {path.stem: path for path in legs}

@@ -20,6 +20,7 @@ from pydantic_core import from_json
 from agent.calls.call_state import Call
 from fonoteka.core.atomic_file import drafted, sync_folder
 from fonoteka.core.naming import safe
+from fonoteka.core.plain_file import read_plain
 
 VERSION: Final = 2
 _Document = dict[str, Any]
@@ -95,7 +96,7 @@ class Journal:
         calls = []
         for path in sorted(self._folder.glob("*.json")):
             try:
-                document = from_json(path.read_bytes())
+                document = from_json(read_plain(path))
                 if (version := _version(document)) > VERSION:
                     _set_aside(path, ".newer", f"version {version}, this agent reads versions 1 to {VERSION}")
                 else:

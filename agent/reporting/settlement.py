@@ -15,7 +15,7 @@ from agent.monitoring import metrics
 from agent.reporting.call_report import report
 from agent.reporting.journal import Journal
 from agent.rules.directory import Directory
-from agent.shipping.shippers import CallShipper
+from agent.shipping.call_shipper import CallShipper
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
 

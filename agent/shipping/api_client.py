@@ -1,9 +1,10 @@
 """The client of `/agent/v1` (see `fonoteka.core.agent_protocol`)."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -12,18 +13,20 @@ from agent.shipping.upload import stream_last_part
 from fonoteka.core.agent_protocol import CallReceipts, Command, CommandOutcome, Commands, PbxLink, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
-from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipError, ShipRefused
+from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipDeferred, ShipError, ShipRefused
 from fonoteka.core.manifest import MANIFEST_FILE, MIXED_FILE, Mixed
+from fonoteka.core.plain_file import open_plain, read_plain
 
 T = TypeVar("T")
 
-_REPORTS: Final = TypeAdapter(tuple[CallReport, ...])
+_REPORT: Final = TypeAdapter(CallReport)
 _CALL_RECEIPTS: Final = TypeAdapter(CallReceipts)
 _RECORDING_RECEIPT: Final = TypeAdapter(RecordingReceipt)
 _COMMANDS: Final = TypeAdapter(Commands)
 _OUTCOME: Final = TypeAdapter(CommandOutcome)
 _SETTINGS: Final = TypeAdapter(DomainSettings)
 _FINAL: Final = frozenset({400, 413, 422})  # the same request will be refused again
+_BUSY: Final = frozenset({408, 429, 503, 507})  # so will every other request, for now
 _AUDIO_STORED: Final = "/problems/audio-stored"
 _RETENTION_ENDED: Final = "/problems/retention-ended"
 _JSON: Final = {"Content-Type": "application/json"}
@@ -67,23 +70,26 @@ class ApiClient:
         content = _OUTCOME.dump_json(outcome)
         await self._ask("POST", f"/agent/v1/commands/{command}", content=content, headers=_JSON)
 
-    async def put_calls(self, reports: Sequence[CallReport]) -> CallReceipts:
-        """Ship at most 200 calls. Return one receipt for each, in the same order."""
-        content = _REPORTS.dump_json(tuple(reports))
+    async def put_calls(self, reports: Sequence[bytes]) -> CallReceipts:
+        """Ship at most 200 encoded calls. Return one receipt for each, in the same order."""
+        content = b"[" + b",".join(reports) + b"]"
         return self._read(await self._ask("PUT", "/agent/v1/calls", content=content, headers=_JSON), _CALL_RECEIPTS)
 
     async def put_recording(self, folder: Path, mixed: Mixed) -> RecordingReceipt:
         """Ship the mixed recording in a folder of the spool. Raises OSError, too."""
-        documents, size_bytes = await asyncio.to_thread(_read_documents, folder, mixed)
-        request = self._http.build_request(
-            "PUT",
-            f"/agent/v1/recordings/{folder.name}",
-            data=documents,
-            files={"audio": (mixed.audio_file, b"", "application/octet-stream")},
-            timeout=_UPLOAD_TIMEOUT,
-        )
-        stream_last_part(request, folder / mixed.audio_file, size_bytes)
-        return self._read(await self._send(request), _RECORDING_RECEIPT)
+        documents, audio = await asyncio.to_thread(_open_parts, folder, mixed)
+        try:
+            request = self._http.build_request(
+                "PUT",
+                f"/agent/v1/recordings/{folder.name}",
+                data=documents,
+                files={"audio": (mixed.audio_file, b"", "application/octet-stream")},
+                timeout=_UPLOAD_TIMEOUT,
+            )
+            stream_last_part(request, audio, os.fstat(audio.fileno()).st_size)
+            return self._read(await self._send(request), _RECORDING_RECEIPT)
+        finally:
+            await asyncio.to_thread(audio.close)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -112,21 +118,33 @@ class ApiClient:
             raise ShipError(f"agent.api = {self._base_url} answered something else than the Fonoteka API: {error}") from error
 
 
-def _read_documents(folder: Path, mixed: Mixed) -> tuple[dict[str, str], int]:
-    """Return the JSON documents of a recording, by part, and the size of its audio."""
+def encoded(report: CallReport) -> bytes:
+    """Return a report as `put_calls` takes it."""
+    return _REPORT.dump_json(report)
+
+
+def _open_parts(folder: Path, mixed: Mixed) -> tuple[dict[str, str], BinaryIO]:
+    """Return the JSON documents of a recording, by part, and its open audio."""
     files = {"manifest": MANIFEST_FILE, "mixed": MIXED_FILE, "peaks": mixed.peaks_file}
-    documents = {name: (folder / file).read_text(encoding="utf-8") for name, file in files.items()}
-    return documents, (folder / mixed.audio_file).stat().st_size
+    documents = {name: read_plain(folder / file).decode() for name, file in files.items()}
+    return documents, open_plain(folder / mixed.audio_file)
 
 
 def _refusal(response: httpx.Response) -> type[ShipError]:
-    """Return the error of a response: whether the same request may be accepted later."""
-    problem = _document(response).get("type")
+    """Return the error of a response: whether the same request, or another, may be accepted.
+
+    An answer that is no problem document is not of the API, but of a proxy before it, which may be
+    misconfigured: all it says for good is that a body is too large.
+    """
+    status, problem = response.status_code, str(_document(response).get("type"))
     if problem == _AUDIO_STORED:
         return AlreadyShipped
     if problem == _RETENTION_ENDED:
         return RetentionOver
-    return ShipRefused if response.status_code in _FINAL else ShipError
+    ours = problem.startswith("/problems/")
+    if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE or (ours and status in _FINAL):
+        return ShipRefused
+    return ShipDeferred if ours and status not in _BUSY else ShipError
 
 
 def _problem(response: httpx.Response) -> str:

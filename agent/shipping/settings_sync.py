@@ -15,6 +15,7 @@ from fonoteka.core.atomic_file import write_atomically
 from fonoteka.core.backoff import Backoff
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import ShipError
+from fonoteka.core.plain_file import read_plain
 
 POLL_S = 25
 _SETTINGS = TypeAdapter(DomainSettings)
@@ -24,7 +25,7 @@ _log = structlog.get_logger()
 def read_copy(path: Path) -> DomainSettings | None:
     """Return the settings that an earlier run left in the spool, if the file is readable."""
     try:
-        return _SETTINGS.validate_json(path.read_bytes())
+        return _SETTINGS.validate_json(read_plain(path))
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:

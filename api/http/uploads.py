@@ -22,7 +22,7 @@ from api.http.problems import Problem
 from api.limits.concurrency_limit import ConcurrencyLimit
 from fonoteka.core.errors import ConfigurationError, ObjectsFull, StoreError
 
-_UPLOADS_OF_A_PBX: Final = 4  # an agent ships one after another; a lost connection stays for a moment
+_UPLOADS_OF_A_PBX: Final = 4  # an agent ships two at a time; a lost connection stays for a moment
 _UPLOADS: Final = 32
 _UPLOAD_BYTES: Final = 4 * 1024**3  # of all uploads together, as announced
 

@@ -12,6 +12,7 @@ import structlog
 from fonoteka.cli.parts import parts_of_up
 from fonoteka.cli.supervisor import supervise
 from fonoteka.core import config
+from fonoteka.core.spool import Spool
 from lab.asterisk.rootfs import find_or_build
 from lab.asterisk.server import LabAsterisk
 from lab.base import company
@@ -36,11 +37,11 @@ async def run(calls_per_minute: float, duration_s: float | None) -> None:
             configuration = config.load(path)
             os.chdir(folder)
             await _fill(configuration, Path(folder))
-            parts = await parts_of_up(configuration, path)
             calls = asyncio.create_task(_calls(pbx, calls_per_minute))
             calls.add_done_callback(_log_failure)
             try:
-                with suppress(TimeoutError):
+                with suppress(TimeoutError), Spool(configuration.pbx.spool).alone() as lock:
+                    parts = await parts_of_up(configuration, path, lock)
                     async with asyncio.timeout(duration_s):
                         await supervise(parts, path, up=lambda: print(_greeting(listen), flush=True))
             finally:

@@ -34,6 +34,8 @@ subject_app = typer.Typer(no_args_is_help=True, help="The rights of an outside p
 app.add_typer(subject_app, name="subject")
 app.add_typer(keys_app, name="keys")
 app.add_typer(evidence_app, name="evidence")
+spool_app = typer.Typer(invoke_without_command=True, help="What waits on this PBX and what was set aside, why.")
+app.add_typer(spool_app, name="spool")
 
 DEFAULT_FILE = Path("fonoteka.toml")
 _DEMO_IN_CHECKOUT = "demo needs the folder lab/ of a source checkout, which is not installed: run `make demo` there"
@@ -155,11 +157,13 @@ def up(config: Config = None) -> int:
     """Run agent, mixer, API and portal together."""
     from fonoteka.cli.parts import parts_of_up
     from fonoteka.cli.supervisor import supervise
+    from fonoteka.core.spool import Spool
 
     configuration, source = _load(config)
     log.configure("up")
-    parts = asyncio.run(parts_of_up(configuration, source))
-    return asyncio.run(supervise(parts, source.absolute() if source is not None else None))
+    with Spool(configuration.pbx.spool).alone() as lock:
+        parts = asyncio.run(parts_of_up(configuration, source, lock))
+        return asyncio.run(supervise(parts, source.absolute() if source is not None else None))
 
 
 @app.command()
@@ -406,6 +410,41 @@ def verify(
     report = asyncio.run(verify.verify(configuration, fix=fix_index, heads=heads))
     print(verify.to_json(report) if as_json else verify.to_text(report))
     return 1 if report.found else 0
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the contents as JSON.")]
+
+
+@spool_app.callback()
+def spool(context: typer.Context, config: Config = None, as_json: AsJson = False) -> None:
+    """Print what waits on this PBX and what was set aside, why."""
+    context.obj = config
+    if context.invoked_subcommand is None:
+        spool_list(context, config, as_json)
+
+
+@spool_app.command("list")
+def spool_list(context: typer.Context, config: Config = None, as_json: AsJson = False) -> None:
+    """Print what waits on this PBX and what was set aside, why."""
+    from fonoteka.cli import spool
+    from fonoteka.core.spool import Spool
+
+    configuration, _ = _load(config or context.obj)
+    found = spool.contents(Spool(configuration.pbx.spool))
+    print(spool.to_json(found) if as_json else spool.to_text(found))
+
+
+@spool_app.command("retry")
+def spool_retry(
+    context: typer.Context, names: Annotated[list[str], typer.Argument(metavar="NAME...")], config: Config = None
+) -> None:
+    """Put back what was set aside: mix a recording again, or send a call again."""
+    from fonoteka.cli import spool
+    from fonoteka.core.spool import Spool
+
+    configuration, _ = _load(config or context.obj)
+    for name in names:
+        print(spool.retry(Spool(configuration.pbx.spool), name))
 
 
 @evidence_app.command("export")

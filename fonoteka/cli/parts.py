@@ -8,12 +8,13 @@ import structlog
 from fonoteka.cli.supervisor import Part
 from fonoteka.core.atomic_file import write_atomically
 from fonoteka.core.config import DATA_FOLDER, Configuration, require_secret, split_address
+from fonoteka.core.spool import SPOOL_LOCK
 
 _log = structlog.get_logger()
 
 
-async def parts_of_up(configuration: Configuration, source: Path | None) -> list[Part]:
-    """Return the parts to run.
+async def parts_of_up(configuration: Configuration, source: Path | None, lock: int) -> list[Part]:
+    """Return the parts to run; `lock` is the descriptor of the spool's lock, for the agent.
 
     Without a file and without an AMI secret these are API and mixer, and a warning is logged.
     """
@@ -38,8 +39,9 @@ async def parts_of_up(configuration: Configuration, source: Path | None) -> list
         "FONOTEKA_AGENT__TOKEN": token,
         "FONOTEKA_AGENT__API": f"http://{api_address(configuration)}",
         "FONOTEKA_AGENT__ALLOW_PLAIN_HTTP": "true",  # an address of this machine, whatever it is
+        SPOOL_LOCK: str(lock),
     }
-    return [*parts, Part(name="agent", environment=environment)]
+    return [*parts, Part(name="agent", environment=environment, inherits=(lock,))]
 
 
 def own_token_file(configuration: Configuration) -> Path:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 import structlog
 
 GRACE_S: Final = 15.0
@@ -26,12 +27,13 @@ class Part:
     """A part to keep running: `fonoteka NAME` with additional environment.
 
     Secrets are passed in the environment, never in arguments. `listens` is the address of the part:
-    later parts start when it accepts connections.
+    later parts start when the process of the part listens there. `inherits` are descriptors for it.
     """
 
     name: str
     environment: dict[str, str]
     listens: tuple[str, int] | None = None
+    inherits: tuple[int, ...] = ()
 
 
 async def supervise(parts: list[Part], config: Path | None, up: Callable[[], None] = lambda: None) -> int:
@@ -49,10 +51,11 @@ async def supervise(parts: list[Part], config: Path | None, up: Callable[[], Non
     stopped = asyncio.create_task(stop.wait())
     keepers: list[asyncio.Task[int]] = []
     all_up = asyncio.Event()
+    pids: dict[str, int] = {}
     try:
         for part in parts:
-            keepers.append(asyncio.create_task(_keep(part, config, all_up), name=part.name))
-            await _first_of([stopped, *keepers], _reachable(part))
+            keepers.append(asyncio.create_task(_keep(part, config, all_up, pids), name=part.name))
+            await _first_of([stopped, *keepers], _listening(part, pids))
             if stopped.done() or any(keeper.done() for keeper in keepers):
                 break
         else:
@@ -76,20 +79,28 @@ async def _first_of(tasks: Sequence[asyncio.Task[Any]], work: Coroutine[Any, Any
     await asyncio.gather(working, return_exceptions=True)
 
 
-async def _reachable(part: Part) -> None:
-    """Wait until the part accepts connections; return at once if it does not listen."""
-    while part.listens is not None:
-        try:
-            _, writer = await asyncio.open_connection(*part.listens)
-        except OSError:
-            await asyncio.sleep(0.1)
-        else:
-            writer.close()
-            return
+async def _listening(part: Part, pids: dict[str, int]) -> None:
+    """Wait until the part's own process listens; return at once if the part has no address.
+
+    A connection would show nothing: another program may listen at the address.
+    """
+    while part.listens is not None and not _listens(pids.get(part.name), part.listens[1]):  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
 
 
-async def _keep(part: Part, config: Path | None, all_up: asyncio.Event) -> int:
-    """Restart the part whenever it dies; return 2 if it exits with 2 before all parts are up."""
+def _listens(pid: int | None, port: int) -> bool:
+    try:
+        connections = psutil.Process(pid).net_connections("tcp") if pid is not None else []
+    except psutil.Error:  # it has ended
+        return False
+    return any(connection.status == psutil.CONN_LISTEN and connection.laddr.port == port for connection in connections)
+
+
+async def _keep(part: Part, config: Path | None, all_up: asyncio.Event, pids: dict[str, int]) -> int:
+    """Restart the part whenever it dies; return 2 if it exits with 2 before all parts are up.
+
+    `pids` has the process of each part.
+    """
     wait_s = 0.5
     while True:
         started = asyncio.get_running_loop().time()
@@ -101,7 +112,9 @@ async def _keep(part: Part, config: Path | None, all_up: asyncio.Event) -> int:
             *(("--config", str(config)) if config is not None else ()),
             env={**os.environ, **part.environment, "FONOTEKA_SUPERVISOR": str(os.getpid())},
             process_group=0,  # Ctrl-C reaches only the supervisor, which stops the parts
+            pass_fds=part.inherits,
         )
+        pids[part.name] = process.pid
         try:
             code = await process.wait()
         except asyncio.CancelledError:

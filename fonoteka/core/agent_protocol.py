@@ -14,12 +14,12 @@ JSON over HTTP, with `Authorization: Bearer <token of the PBX>`:
 
 All requests are idempotent: the newest revision of a call counts, and the same recording sent twice
 is stored once. The agent deletes a recording only when the receipt names the SHA-256 that the agent
-computed. Status 413 and 422 mean that the same request will never be accepted, and so does the
-problem `audio-stored` (409: the recording has other audio already); any other error (409
-`not-yet-taken`: a domain that is not known yet; 507: no room) may pass, and the request is sent
-again. A PBX sees the settings of the domains that it serves (`fonoteka pbx add`) and may report
-calls of these alone; a call never changes its domain, and a call under legal hold changes in
-nothing.
+computed. Status 413 and 422 mean that the same request will never be accepted (several calls are
+then sent in smaller requests), and so does the problem `audio-stored` (409: the recording has other
+audio already); any other error (409 `not-yet-taken`: a domain that is not known yet; 507: no room)
+may pass, and the request is sent again. A PBX sees the settings of the domains that it serves
+(`fonoteka pbx add`) and may report calls of these alone; a call never changes its domain, and a
+call under legal hold changes in nothing.
 """
 
 from dataclasses import dataclass
@@ -33,13 +33,15 @@ class CallReceipt:
     """The store holds this call at this revision or a newer one, or `refused` says why not.
 
     With `retry` the refusal may pass (a domain that is not known yet): the agent keeps the call and
-    sends it again with newer settings.
+    sends it again with newer settings. With `deleted` the call was erased or its retention ended:
+    the agent keeps nothing of it.
     """
 
     linkedid: str
     revision: int
     refused: str | None = None
     retry: bool = False
+    deleted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -31,6 +31,7 @@
     │   ├── MailUnreachable  no answer from the mail server
     │   └── MailRefused      the mail server refused
     └── ShipError            the API did not accept a call or recording → kept, sent again
+        ├── ShipDeferred     the API refused it now, but may accept others → others go first
         └── ShipRefused      the API will never accept it     → set aside
             ├── AlreadyShipped   the API has other audio of the recording
             └── RetentionOver    the API has deleted it by its age     → deleted here too
@@ -187,6 +188,10 @@ class MailRefused(MailError):
 
 class ShipError(FonotekaError):
     """The API did not accept a call or recording; it stays in the spool and is sent again."""
+
+
+class ShipDeferred(ShipError):
+    """The API did not accept this call or recording now; it may accept others."""
 
 
 class ShipRefused(ShipError):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from fonoteka.core.atomic_file import write_atomically
 from fonoteka.core.call_report import CallReport, MutedSpan, Reason
 from fonoteka.core.errors import SpoolError
+from fonoteka.core.plain_file import read_plain
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -127,7 +128,7 @@ def _read(item: Path, name: str, shape: type[T]) -> T:
     from pydantic import ValidationError
 
     try:
-        return _adapter(shape).validate_json((item / name).read_bytes())
+        return _adapter(shape).validate_json(read_plain(item / name))
     except (OSError, ValidationError) as error:
         raise SpoolError(f"{item / name}: {error}") from error
 

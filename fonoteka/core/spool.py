@@ -6,6 +6,7 @@
     mixing/     items that a mixer holds (by a lock on the folder)
     mixed/      items with their encoded file, to be shipped
     rejected/   items that were set aside, each with its failure.json
+    refused/    reports of calls that the store refused for good, each with the reason
 
 An item is a recording folder. One rename moves it from state to state, so a crash leaves it in
 exactly one state.
@@ -14,6 +15,7 @@ exactly one state.
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -23,6 +25,9 @@ from typing import Final
 from fonoteka.core.errors import SpoolError
 
 _SHARED: Final = 0o2770
+SPOOL_LOCK: Final = "FONOTEKA_SPOOL_LOCK"  # the descriptor of the lock that `up` passes on
+# After a SIGKILL of `up`, its agent still holds the lock while it ends.
+PATIENCE_S: Final = 5.0
 
 
 class ItemState(StrEnum):
@@ -51,19 +56,50 @@ class Spool:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.calls = root / "calls"
+        self.refused = root / "refused"
         self._folders = {state: root / state for state in ItemState}
 
     def prepare(self) -> None:
         """Make the folders and check that they are writable. Raises SpoolError with advice."""
-        try:
-            for folder in (self.root, self.calls, *self._folders.values()):
-                if not folder.is_dir():
-                    folder.mkdir(parents=True, exist_ok=True)
-                    share_with_group(folder)
+        with self._writing():
+            for folder in (self.root, self.calls, self.refused, *self._folders.values()):
+                _make(folder)
             probe = self.root / f".probe-{os.getpid()}"
             probe.write_bytes(b"")
             probe.rename(probe.with_suffix(".moved"))
             probe.with_suffix(".moved").unlink()
+
+    @contextmanager
+    def alone(self, inherited: int | None = None, *, patience_s: float = PATIENCE_S) -> Iterator[int]:
+        """Hold the spool's lock while the block runs: one agent may use a spool.
+
+        Yields the descriptor of the lock, which a child may inherit; it then holds the same lock,
+        with `inherited`. Raises SpoolError if another process holds the lock.
+        """
+        with self._writing():
+            _make(self.root)
+            descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if inherited is None or not _is_same(inherited, descriptor):
+                self._lock(descriptor, patience_s)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int, patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
+        while not _locked(descriptor):
+            if time.monotonic() > deadline:
+                raise SpoolError(
+                    f"pbx.spool = {str(self.root)!r} is in use by {_holder(descriptor)}: "
+                    "only one `fonoteka up` or `fonoteka agent` may use a spool"
+                )
+            time.sleep(0.1)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise SpoolError(
                 f"pbx.spool = {str(self.root)!r} cannot be written: {error.strerror}; "
@@ -94,16 +130,50 @@ class Spool:
         return there
 
 
+def inherited_lock() -> int | None:
+    """Return the descriptor of the lock that `fonoteka up` passed to this process, if it did."""
+    return int(os.environ[SPOOL_LOCK]) if SPOOL_LOCK in os.environ else None
+
+
+def _make(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        share_with_group(folder)
+
+
 @contextmanager
 def held(item: Path) -> Iterator[bool]:
     """Lock an item while the block runs; yields False if another process holds the lock."""
     descriptor = os.open(item, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield _locked(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock an open folder; return False if another process holds the lock."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_same(inherited: int, descriptor: int) -> bool:
+    """Return whether an inherited descriptor is a lock on the same folder."""
+    try:
+        return os.path.samestat(os.fstat(inherited), os.fstat(descriptor)) and _locked(inherited)
+    except OSError:  # no such descriptor
+        return False
+
+
+def _holder(descriptor: int) -> str:
+    """Return which process holds the lock of an open folder, as far as /proc/locks says."""
+    inode = os.fstat(descriptor).st_ino
+    with suppress(OSError):
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            _, kind, _, _, pid, place, *_ = line.split()
+            if kind == "FLOCK" and place.endswith(f":{inode}"):
+                return f"process {pid}"
+    return "another process"

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.agent_protocol import CallReceipt, RecordingReceipt
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.errors import AudioStored, IntakeDeferred, IntakeRefused, SegmentOfOtherCall
+from fonoteka.core.errors import AudioStored, IntakeDeferred, IntakeRefused, RetentionEnded, SegmentOfOtherCall
 from fonoteka.core.manifest import Manifest, Mixed
 from fonoteka.core.naming import content_digest, peaks_key, recording_key
 from store.audit.write import Actor, write_entry
@@ -85,6 +85,7 @@ def _call_receipt(report: CallReport, problem: IntakeRefused | IntakeDeferred | 
         revision=report.revision,
         refused=None if problem is None else str(problem),
         retry=isinstance(problem, IntakeDeferred),
+        deleted=isinstance(problem, RetentionEnded),
     )
 
 

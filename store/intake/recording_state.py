@@ -12,6 +12,8 @@ from fonoteka.core.call_report import MutedSpan, Reason, RecordingState
 DAMAGED_SHORTER_MS: Final = 100
 UNDAMAGED_SHORTER_MS: Final = 10_000
 
+# Reports of a PBX that had set the legs aside; it has mixed and sent them since.
+_REFUTED: Final = (Reason.NO_AUDIO, Reason.AUDIO_DAMAGED)
 _FAILURES: Final = frozenset({Reason.ASTERISK_FAILED, Reason.NO_AUDIO, Reason.DISK_FULL, Reason.AUDIO_DAMAGED})
 
 
@@ -113,7 +115,7 @@ def _state(segments: list[Segment], ended: bool) -> tuple[RecordingState, Reason
 
 def _shortfall(segment: Segment) -> Reason | None:
     """Return why a segment is not complete; None if it is."""
-    if segment.reason is not None or segment.arrival is None:
+    if segment.arrival is None or segment.reason not in (None, *_REFUTED):
         return segment.reason
     allowed_ms = DAMAGED_SHORTER_MS if segment.arrival.salvaged else UNDAMAGED_SHORTER_MS
     if segment.arrival.talk_ms - segment.arrival.duration_ms <= allowed_ms:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from agent.shipping.api_client import ApiClient
-from agent.shipping.shippers import RecordingShipper
+from agent.shipping.recording_shipper import RecordingShipper
 from fonoteka.core.errors import ShipError, ShipRefused
 from fonoteka.core.manifest import Mixed, read_failure, read_manifest, write_manifest, write_mixed
 from fonoteka.core.spool import ItemState, Spool
@@ -73,7 +73,7 @@ async def test_other_audio_of_a_stored_recording_is_set_aside_and_counts_as_ship
     (folder / mixed.peaks_file).write_bytes(seed.peaks(4_000))
     shipped: list[str] = []
     rejected: list[str] = []
-    shipper = RecordingShipper(api, spool, lambda path, linkedid: shipped.append(linkedid), lambda path: rejected.append(path.name))
+    shipper = RecordingShipper(api, spool, lambda _, linkedid: shipped.append(linkedid), lambda path, _: rejected.append(path.name))
     shipping = asyncio.create_task(shipper.run())
     await eventually(lambda: shipped)
     shipping.cancel()

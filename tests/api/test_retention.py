@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from agent.shipping.api_client import ApiClient
-from agent.shipping.shippers import RecordingShipper
+from agent.shipping.recording_shipper import RecordingShipper
 from api.dependencies.metrics import Metrics
 from api.retention import RetentionWork
 from fonoteka.cli.retention import expired
@@ -111,7 +111,7 @@ async def test_an_agent_deletes_its_copy_of_a_deleted_recording(site: Site, tmp_
     assert read_mixed(folder) == mixed
     done: list[str] = []
     api = ApiClient(site.address, seed.PBX_TOKEN)
-    shipper = RecordingShipper(api, spool, shipped=lambda _, linkedid: done.append(linkedid), rejected=lambda _: None)
+    shipper = RecordingShipper(api, spool, shipped=lambda _, linkedid: done.append(linkedid), rejected=lambda *_: None)
     await shipper._ship(folder)
     await api.close()
     assert done == [call.linkedid] and not folder.exists()

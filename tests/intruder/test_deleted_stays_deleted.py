@@ -144,7 +144,7 @@ async def test_a_call_deleted_by_its_age_never_comes_back_with_a_later_start(sto
 async def test_audio_that_comes_after_the_erasure_of_its_call_gets_410(
     site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
-    """A PBX that gets 410 deletes its copy: `agent/shipping/shippers.py`."""
+    """A PBX that gets 410 deletes its copy: `agent/shipping/recording_shipper.py`."""
     await report(agent, ERASED)
     assert (await admin.post(f"/api/subjects/{NUMBER}/erase")).json()["erased"] == 1
     late = await put_recording(agent, seed.manifest_of(ERASED, ERASED.segments[0]), seed.mixed_of(AUDIO, 5000), AUDIO)
@@ -198,7 +198,7 @@ async def test_a_call_is_not_merged_into_itself(store: Store, pbx: Pbx) -> None:
 
 
 async def test_what_the_api_answers_and_counts(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
-    """A PBX that gets 410 deletes its copy: `agent/shipping/shippers.py`."""
+    """A PBX that gets 410 deletes its copy: `agent/shipping/recording_shipper.py`."""
     await ship(agent, CALL, 5000)
     path = f"/api/calls/{call_id('pbx1', CALL.linkedid)}"
     shown = (await admin.get(path)).json()["recording"]

@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from agent.shipping.api_client import ApiClient
-from agent.shipping.shippers import RecordingShipper
+from agent.shipping.recording_shipper import RecordingShipper
 from api import readiness
 from api.http import uploads
 from fonoteka.core.config import split_address
@@ -144,7 +144,7 @@ async def test_uploads_are_limited_in_number_and_size_and_the_agent_comes_again(
     await a_recording(agent, spool)
     api = ApiClient(site.address, seed.PBX_TOKEN)
     shipped: list[str] = []
-    shipper = RecordingShipper(api, spool, lambda folder, _: shipped.append(folder.name), lambda folder: None)
+    shipper = RecordingShipper(api, spool, lambda folder, _: shipped.append(folder.name), lambda *_: None)
     async with AsyncExitStack() as stack:
         for _ in range(count):
             await stack.enter_async_context(half_sent(site, length))

@@ -18,8 +18,9 @@ from tests.support.eventually import LIMIT_S
 
 
 def configured(pbx: LabAsterisk, folder: Path, instead: tuple[str, str] = ("", "")) -> Path:
-    """A right configuration in which one text is replaced."""
+    """A right configuration in which one text is replaced; its spool is not in use."""
     text = configuration_text(pbx, folder, f"127.0.0.1:{free_port()}").replace("[agent]", '[agent]\ntoken = "t"')
+    text = text.replace(f'spool = "{pbx.spool}"', f'spool = "{folder}/spool"')
     assert instead[0] in text
     path = folder / "fonoteka.toml"
     path.write_text(text.replace(*instead) if instead[0] else text, encoding="utf-8")
@@ -96,7 +97,7 @@ async def test_the_portals_port_is_in_use(pbx: LabAsterisk, tmp_path: Path) -> N
 
 async def test_a_spool_that_cannot_be_made(pbx: LabAsterisk, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    configured(pbx, tmp_path, (f'spool = "{pbx.spool}"', f'spool = "{tmp_path}/file/spool"'))
+    configured(pbx, tmp_path, (f'spool = "{tmp_path}/spool"', f'spool = "{tmp_path}/file/spool"'))
     code, _, err = await fonoteka("agent", folder=tmp_path)
     assert_one_line(code, err, "pbx.spool", f"{tmp_path}/file/spool", "cannot be written")
 
@@ -104,7 +105,7 @@ async def test_a_spool_that_cannot_be_made(pbx: LabAsterisk, tmp_path: Path) -> 
 async def test_a_spool_that_asterisk_sees_elsewhere_is_told_before_the_first_call(pbx: LabAsterisk, tmp_path: Path) -> None:
     configured(pbx, tmp_path, (f'= "{pbx.spool_in_asterisk}"', '= "/var/tmp/elsewhere"'))
     line = await said("agent", folder=tmp_path, until="spool.not_shared")
-    for part in ("/var/tmp/elsewhere", str(pbx.spool), "pbx.spool_in_asterisk"):
+    for part in ("/var/tmp/elsewhere", f"{tmp_path}/spool", "pbx.spool_in_asterisk"):
         assert part in line
 
 

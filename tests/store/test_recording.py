@@ -49,6 +49,14 @@ FAILED = segment("421", 9, why=Reason.DISK_FULL)
         ([FAILED], None, True, RecordingState.FAILED, Reason.DISK_FULL, None),
         ([COMPLETE, FAILED], None, True, RecordingState.PARTIAL, Reason.DISK_FULL, 5000),
         ([segment(audio_ms=5000, why=Reason.AGENT_WAS_DOWN)], None, True, RecordingState.PARTIAL, Reason.AGENT_WAS_DOWN, 5000),
+        (
+            [segment(audio_ms=5000, why=Reason.AUDIO_DAMAGED)],
+            None,
+            True,
+            RecordingState.READY,
+            None,
+            5000,
+        ),  # set aside, then tried again
         ([segment(why=Reason.STOPPED_BY_USER)], None, False, RecordingState.RECORDING, None, None),
         ([segment(audio_ms=2000, why=Reason.STOPPED_BY_USER)], None, True, RecordingState.PARTIAL, Reason.STOPPED_BY_USER, 2000),
         ([segment(why=Reason.RETENTION)], None, True, RecordingState.EXPIRED, Reason.RETENTION, None),

@@ -95,11 +95,11 @@ def close_item(spool: Spool, name: str, outside: bytes | None, employee: bytes |
     spool.move(write_item(spool.folder(ItemState.RECORDING) / name, outside, employee), ItemState.CLOSED)
 
 
-def close_day(spool: Spool, name: str) -> None:
+def close_day(spool: Spool, name: str, leg_bytes: int = _DAY_BYTES) -> None:
     """Close a recording with two sparse legs of a day: mixing it outlasts any test that waits."""
-    folder = write_item(spool.folder(ItemState.RECORDING) / name, header(_DAY_BYTES), header(_DAY_BYTES))
+    folder = write_item(spool.folder(ItemState.RECORDING) / name, header(leg_bytes), header(leg_bytes))
     for leg in (OUTSIDE_LEG, EMPLOYEE_LEG):
-        os.truncate(folder / leg, 44 + _DAY_BYTES)
+        os.truncate(folder / leg, 44 + leg_bytes)
     spool.move(folder, ItemState.CLOSED)
 
 

@@ -1,4 +1,4 @@
-"""Check the mixer by the spool: no recording waits long, none was set aside."""
+"""Check the spool: no recording waits long for the mixer, and nothing was set aside."""
 
 import time
 from collections import Counter
@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from fonoteka.cli.doctor.finding import Finding
+from fonoteka.cli.spool import set_aside
 from fonoteka.core.config import Configuration
-from fonoteka.core.errors import FonotekaError
-from fonoteka.core.manifest import read_failure
 from fonoteka.core.spool import ItemState, Spool
 
 WAITS_TOO_LONG_S: Final = 60.0
@@ -27,16 +26,11 @@ def check(configuration: Configuration) -> Iterator[Finding]:
         detail=f"{len(waiting)} recordings wait, the oldest for {oldest_s:.0f} s",
         mend="is `fonoteka mixer` (or `up`) running on this spool? If it is, raise mixer.workers",
     )
-    reasons: Counter[str] = Counter()
-    for item in spool.items(ItemState.REJECTED):
-        try:
-            reasons[read_failure(item).reason] += 1
-        except FonotekaError:
-            reasons["unreadable"] += 1
+    kinds = Counter(aside.kind for aside in set_aside(spool))
     yield Finding(
-        part="mixer",
+        part="spool",
         check="nothing set aside",
-        ok=not reasons,
-        detail=", ".join(f"{count} × {reason}" for reason, count in reasons.items()) or "none",
-        mend=f"look into {spool.folder(ItemState.REJECTED)}: each folder has its legs and a failure.json; remove it when done",
+        ok=not kinds,
+        detail=", ".join(f"{count} × {kind}" for kind, count in kinds.items()) or "none",
+        mend="`fonoteka spool` prints each with its reason; `fonoteka spool retry NAME` tries again",
     )

@@ -1134,9 +1134,15 @@ export interface components {
          * @description The store holds this call at this revision or a newer one, or `refused` says why not.
          *
          *     With `retry` the refusal may pass (a domain that is not known yet): the agent keeps the call and
-         *     sends it again with newer settings.
+         *     sends it again with newer settings. With `deleted` the call was erased or its retention ended:
+         *     the agent keeps nothing of it.
          */
         CallReceipt: {
+            /**
+             * Deleted
+             * @default false
+             */
+            deleted: boolean;
             /** Linkedid */
             linkedid: string;
             /** Refused */

@@ -59,9 +59,10 @@ def names(spool: Spool, state: ItemState) -> set[str]:
     return {item.name for item in spool.items(state)}
 
 
-def midway(spool: Spool) -> bool:
-    """Return whether a worker is writing audio now."""
-    return any(spool.folder(ItemState.MIXING).glob("*/.audio.*.new"))
+def midway(spool: Spool) -> int | None:
+    """Return the worker that is writing audio now; None if none is."""
+    drafts = spool.folder(ItemState.MIXING).glob("*/.audio.*.new")
+    return next((int(draft.name.split(".")[-2]) for draft in drafts), None)
 
 
 def worker_pids(parent: int | None = None) -> set[int]:

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,65 @@ async def test_what_cannot_be_mixed_is_set_aside_and_the_next_is_mixed(spool: Sp
     assert [line["linkedid"] for line in logs if line["event"] == "recording.mixed"] == ["1795391022.0"]
 
 
+def put_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def put_link(path: Path) -> None:
+    (path.parent / "elsewhere").write_bytes(talk(1.0)[0])
+    path.symlink_to("elsewhere")
+
+
+def put_device(path: Path) -> None:
+    os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))  # /dev/zero
+
+
+ODD_FILES: dict[str, Callable[[Path], None]] = {
+    "a FIFO": put_fifo,
+    "a symbolic link": put_link,
+    "a folder": Path.mkdir,
+    "a device": put_device,
+}
+
+
+async def test_something_else_than_a_file_is_set_aside_at_once(spool: Spool) -> None:
+    """None is opened: a FIFO would hold the worker, or the mixer, for ever."""
+    expected = {}
+    for kind, put in ODD_FILES.items():
+        for file in (OUTSIDE_LEG, "manifest.json"):
+            folder = write_item(spool.folder(ItemState.RECORDING) / f"{kind[2:8].strip()}-{file[:3]}", *talk(1.0))
+            (folder / file).unlink()
+            put(folder / file)
+            spool.move(folder, ItemState.CLOSED)
+            expected[folder.name] = f"{file} is {kind}, not a file"
+    cut = write_item(spool.folder(ItemState.RECORDING) / "cut", *talk(1.0))
+    os.truncate(cut / "manifest.json", 200)
+    spool.move(cut, ItemState.CLOSED)
+    close_item(spool, "next", *talk(1.0))
+    async with mixing(spool):
+        await until(lambda: names(spool, ItemState.MIXED))
+        assert names(spool, ItemState.REJECTED) == {"cut", *expected}, "the others came first"
+    rejected = spool.folder(ItemState.REJECTED)
+    assert {name for name, detail in expected.items() if detail not in read_failure(rejected / name).detail} == set()
+
+
+async def test_a_short_recording_does_not_wait_for_a_long_one(spool: Spool) -> None:
+    """The long one has two legs of 2 GiB; its worker ends with it."""
+    close_day(spool, "long", 2 * 1024**3)
+    async with mixing(spool):
+        await until(lambda: midway(spool))
+        for name in ("short", "shorter"):
+            close_item(spool, name, *talk(1.0))
+            await until(lambda name=name: name in names(spool, ItemState.MIXED))  # type: ignore[misc]
+        assert names(spool, ItemState.MIXING) == {"long"}
+        replace_legs(spool.folder(ItemState.MIXING) / "long", *talk(1.0))
+        worker = midway(spool)
+        assert worker is not None
+        os.kill(worker, signal.SIGKILL)
+        await until(lambda: "long" in names(spool, ItemState.MIXED))
+        await until(lambda: len(worker_pids()) == 1)
+
+
 async def test_a_missing_leg_is_logged(spool: Spool) -> None:
     close_item(spool, "half", talk(1.0)[0], None)
     with capture_logs() as logs:
@@ -91,7 +152,8 @@ async def test_a_killed_worker_loses_nothing(spool: Spool) -> None:
     close_day(spool, "long")
     async with mixing(spool):
         await until(lambda: midway(spool))
-        (first,) = worker_pids()
+        first = midway(spool)
+        assert first is not None
         replace_legs(spool.folder(ItemState.MIXING) / "long", *talk(3.0))
         os.kill(first, signal.SIGKILL)
         close_item(spool, "next", *talk(1.0))
@@ -107,13 +169,14 @@ async def test_a_recording_that_kills_two_workers_is_set_aside(spool: Spool) -> 
     async with mixing(spool):
         killed = set[int]()
         while len(killed) < 2:
-            await until(lambda: midway(spool) and worker_pids() - killed)
-            (worker,) = worker_pids() - killed
+            await until(lambda: midway(spool) not in {None, *killed})
+            worker = midway(spool)
+            assert worker is not None
             os.kill(worker, signal.SIGKILL)
             killed.add(worker)
             await until(lambda: not any(map(runs, killed)))
         close_item(spool, "next", *talk(1.0))
-        await until(lambda: names(spool, ItemState.MIXED) == {"next"})
+        await until(lambda: (names(spool, ItemState.MIXED), names(spool, ItemState.REJECTED)) == ({"next"}, {"deadly"}))
     failure = read_failure(spool.folder(ItemState.REJECTED) / "deadly")
     assert failure.reason is Reason.AUDIO_DAMAGED
     assert "killed by signal 9" in failure.detail

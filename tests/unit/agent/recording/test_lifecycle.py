@@ -1,6 +1,7 @@
 """The folder of a recording from preparation to hand-over, with real files and the real kernel."""
 
 import asyncio
+import os
 import shutil
 import wave
 from collections.abc import AsyncIterator
@@ -95,6 +96,16 @@ async def test_finished_legs_are_passed_to_the_mixer(bench: Bench) -> None:
     assert (manifest.name, manifest.user, manifest.talk_ms, manifest.started_at) == (SEGMENT, "152", 5000, at(1))
     assert (manifest.employee_leg, manifest.outside_leg) == LEGS
     assert {path.name for path in bench.closed.iterdir()} == {*LEGS, "manifest.json"}
+
+
+async def test_a_fifo_in_place_of_a_leg_is_not_opened(bench: Bench) -> None:
+    """The mixer sets such a recording aside."""
+    bench.prepare(EMPLOYEE_LEG)
+    os.mkfifo(bench.folder / OUTSIDE_LEG)
+    for quiet in (bench.folder / EMPLOYEE_LEG, bench.folder):
+        os.utime(quiet, (0, 0))
+    assert await bench.finish() == (RecordingClosed, None)
+    assert (bench.closed / read_manifest(bench.closed).outside_leg).is_fifo()
 
 
 async def test_one_closed_leg_is_not_both(bench: Bench) -> None:

@@ -1,11 +1,14 @@
 """The journal returns every call as it was written, by this agent and by the agents before it."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic_core import from_json
 from structlog.testing import capture_logs
 
@@ -117,3 +120,25 @@ def test_a_file_of_version_1_may_lack_the_fields_that_came_later(tmp_path: Path)
     )
     (call,) = Journal(tmp_path).read()
     assert (call.dials[0].exten, call.recordings[0].started_at) == ("", None)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_spoiled_file_is_read_or_set_aside_and_the_others_are_read(tmp_path: Path, data: st.DataObject) -> None:
+    """Cut off, or with other bytes inside, as after a crash of the machine."""
+    whole = (SAMPLES / f"version_{data.draw(st.sampled_from(VERSIONS))}" / "blind_by_phone.json").read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    spoiled = whole[:at] + data.draw(st.sampled_from([b"", whole[at + 1 :]]) | st.binary(max_size=40))
+    (tmp_path / "spoiled.json").write_bytes(spoiled)
+    Journal(tmp_path).write(replace(played(CALLS["1 trunk to 152"][0]), linkedid="intact"))
+    with capture_logs() as logs:
+        calls = Journal(tmp_path).read()
+    assert "intact" in {call.linkedid for call in calls}
+    assert len(calls) + len(logs) == 2
+
+
+def test_a_fifo_in_the_journal_is_set_aside(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.json")
+    with capture_logs() as logs:
+        assert Journal(tmp_path).read() == []
+    assert logs[0]["reason"] == "1.json is a FIFO, not a file"

@@ -15,7 +15,7 @@ from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, RecordingStage
 from agent.reporting.journal import Journal
 from agent.reporting.settlement import CallSettlement
-from agent.shipping.shippers import CallShipper
+from agent.shipping.call_shipper import CallShipper
 from fonoteka.core.call_report import CallReport
 from tests.unit.agent.fixtures import DIRECTORY, at, played
 from tests.unit.agent.rules.test_on_demand_rules import talk

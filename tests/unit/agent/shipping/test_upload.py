@@ -11,6 +11,7 @@ from agent.shipping.api_client import ApiClient
 from agent.shipping.upload import stream_last_part
 from fonoteka.core.errors import ShipError
 from fonoteka.core.manifest import MANIFEST_FILE, MIXED_FILE, AudioFormat, Layout, Mixed
+from fonoteka.core.plain_file import open_plain
 
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=abc"}
 DOCUMENTS = {"manifest": '{"name": "Пётр"}', "peaks": "[1,\r\n--abc\r\n2]"}
@@ -30,21 +31,24 @@ async def test_a_streamed_form_is_the_form_that_httpx_writes(tmp_path: Path) -> 
     for audio in (b"", b"OggS", b"\r\n--abc--\r\n" + bytes(1_000_000)):
         (tmp_path / "audio").write_bytes(audio)
         request = _form(b"")
-        stream_last_part(request, tmp_path / "audio", len(audio))
-        body = await _body(request)
+        with open_plain(tmp_path / "audio") as file:
+            stream_last_part(request, file, len(audio))
+            body = await _body(request)
         assert body == _form(audio).read()
         assert request.headers["Content-Length"] == str(len(body))
 
 
-async def test_the_loop_does_not_wait_for_the_file(tmp_path: Path) -> None:
-    """The file is a FIFO, which the test opens for writing only after the upload has begun."""
-    os.mkfifo(tmp_path / "audio")
+async def test_the_loop_does_not_wait_for_the_file() -> None:
+    """The file is a pipe, into which the test writes only after the upload has begun."""
+    source, sink = os.pipe()
     request = _form(b"")
-    stream_last_part(request, tmp_path / "audio", 4)
-    reading = asyncio.create_task(_body(request))
-    await asyncio.sleep(0)  # the task runs until it opens the file
-    await asyncio.to_thread((tmp_path / "audio").write_bytes, b"OggS")
-    assert await reading == _form(b"OggS").read()
+    with os.fdopen(source, "rb") as file:
+        stream_last_part(request, file, 4)
+        reading = asyncio.create_task(_body(request))
+        await asyncio.sleep(0)  # the task runs until it reads the file
+        os.write(sink, b"OggS")
+        os.close(sink)
+        assert await reading == _form(b"OggS").read()
 
 
 async def test_a_broken_connection_is_a_ship_error_and_closes_the_file(tmp_path: Path) -> None:
