@@ -23,6 +23,7 @@ from api.live.change_watch import ChangeWatch
 from api.live.hub import LiveHub
 from api.readiness import Readiness, readiness_of
 from api.retention import RetentionWork
+from api.store_disk import StoreDisk
 from api.support.desk import SupportDesk
 from fonoteka.core.background_tasks import supervised
 from fonoteka.core.config import Configuration
@@ -70,6 +71,7 @@ class Services:
     account_queries: ConcurrencyLimit[int]
     support: SupportDesk
     retention: RetentionWork
+    disk: StoreDisk
 
 
 @asynccontextmanager
@@ -88,6 +90,7 @@ async def opened(configuration: Configuration) -> AsyncIterator[Services]:
             supervised("audit_heads", services.audit_heads.run),
             supervised("failed_logins", services.failed_logins.run),
             supervised("retention", services.retention.run),
+            supervised("store_disk", services.disk.run),
         ):
             yield services
         services.failed_logins.flush()
@@ -132,6 +135,7 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         account_queries=ConcurrencyLimit(_QUERIES_OF_AN_ACCOUNT),
         support=SupportDesk(configuration.mail),
         retention=RetentionWork(store, notify=metrics.count_deleted, overdue=metrics.set_overdue, clean=exports.prepare),
+        disk=StoreDisk(objects, configuration.mail, measured=metrics.set_disk),
     )
 
 
