@@ -1254,6 +1254,12 @@ export interface components {
          */
         Direction: "in" | "out" | "internal";
         /**
+         * DiskState
+         * @description What a disk is, from good to bad.
+         * @enum {string}
+         */
+        DiskState: "ok" | "low" | "full";
+        /**
          * Domain
          * @description A tenant of the PBX.
          *
@@ -1578,6 +1584,9 @@ export interface components {
         /**
          * Me
          * @description The account that is logged in.
+         *
+         *     `store_disk` is for administrators, null for others: the disk of the recordings is filling up
+         *     (`low`), or recordings wait on the PBX until there is space (`full`).
          */
         Me: {
             domain: components["schemas"]["DomainOfMe"];
@@ -1586,6 +1595,7 @@ export interface components {
             /** Name */
             name: string;
             role: components["schemas"]["Role"];
+            store_disk: components["schemas"]["DiskState"] | null;
         };
         /**
          * MutedSpan
