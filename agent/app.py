@@ -44,6 +44,7 @@ from agent.shipping.api_client import ApiClient
 from agent.shipping.call_shipper import CallShipper
 from agent.shipping.recording_shipper import RecordingShipper
 from agent.shipping.refused_calls import RefusedCalls
+from fonoteka.core import disk_watch
 from fonoteka.core.agent_protocol import Command, CommandOutcome, PbxLink
 from fonoteka.core.background_tasks import again_and_again
 from fonoteka.core.clock import WallClock
@@ -77,7 +78,7 @@ class Agent:
         self._announcements = AnnouncementMirror(self._ami)
         self._legs = LegWatch()
         codecs = CodecCheck(self._ami)
-        self._lifecycle = RecordingLifecycle(self._spool, self._legs, codecs)
+        self._lifecycle = RecordingLifecycle(self._spool, self._legs, codecs, floor_bytes=pbx.least_free_mb * 10**6)
         journal = Journal(self._spool.calls)
         self._registry = CallRegistry(journal.read())
         self._settling = CallSettlement(self._registry, journal, pbx.name)
@@ -94,6 +95,8 @@ class Agent:
         metrics.AMI_SILENT.set_function(lambda: float(self._resync.silent))
         self._call_shipper = CallShipper(self._api, RefusedCalls(self._spool.refused), self._settling.acknowledged)
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
+        self._disk = disk_watch.of_spool(pbx)
+        self._mail = configuration.mail
         self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
         self._clock, self._lag_s = WallClock(), 0.0
         self._closed_at: datetime | None = None  # when Asterisk closed a connection, until it is compared
@@ -116,6 +119,7 @@ class Agent:
                 self._spawn(again_and_again("recording shipper", self._recording_shipper.run))
                 self._spawn(again_and_again("settling", partial(self._settling.run, self._call_shipper)))
                 self._spawn(again_and_again("spool metrics", partial(metrics.follow_spool, self._spool)))
+                self._spawn(again_and_again("disk watch", partial(disk_watch.follow, self._disk, self._mail, metrics.set_disk)))
                 self._spawn(again_and_again("spool check", self._check_spool))
                 self._spawn(again_and_again("resync", self._resync.run))
                 self._spawn(again_and_again("link file", self._touch_link_file))

@@ -235,9 +235,11 @@ class RecordingClosed(RecordingEvent):
     """Both legs of a recording are complete and were passed to the mixer.
 
     `started_at` is the beginning of the talk, computed from the legs if no event marked it.
+    `reason` is why a part of the talk is missing, None if nothing is.
     """
 
     started_at: datetime | None
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -126,7 +126,8 @@ def _recording_closed(call: Call, event: RecordingClosed) -> Call:
     if unnoticed_talk and not call.taken_by:
         call = replace(call, taken_by=recording.uniqueid, taken_at=event.started_at)
     started_at = recording.started_at or event.started_at
-    return _with_recording(call, event.segment, stage=RecordingStage.CLOSED, started_at=started_at)
+    reason = event.reason or recording.reason
+    return _with_recording(call, event.segment, stage=RecordingStage.CLOSED, started_at=started_at, reason=reason)
 
 
 def _recording_done(call: Call, event: RecordingDone) -> Call:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from fonoteka.core.disk_watch import DiskLook
 from fonoteka.core.manifest import MANIFEST_FILE
 from fonoteka.core.spool import ItemState, Spool
 
@@ -24,6 +25,7 @@ SPOOL_BYTES = Gauge("fonoteka_spool_bytes", "What lies in the spool")
 SPOOL_OLDEST = Gauge("fonoteka_spool_oldest_seconds", "Age of the oldest thing in the spool that waits")
 SET_ASIDE = Gauge("fonoteka_spool_set_aside", "What was set aside in the spool, by kind: call, recording", ["kind"])
 DISK_FREE = Gauge("fonoteka_disk_free_bytes", "Room left where the spool is")
+SPOOL_HOURS = Gauge("fonoteka_spool_hours_left", "Hours until the disk of the spool is full, by the rate of shrinking", ["rate"])
 ERRORS = Counter("fonoteka_agent_errors", "Events or calls that could not be understood")
 NOBODYS_CALLS = Counter("fonoteka_calls_of_nobody", "Calls for which no company could be named")
 GARBLED = Counter("fonoteka_ami_garbled", "Times that a caller's text had cut events in pieces")
@@ -59,6 +61,12 @@ def set_aside(spool: Spool) -> dict[str, int]:
     """Return the number of calls and recordings that were set aside."""
     calls = sum(1 for _ in spool.refused.glob("*.json"))
     return {"call": calls, "recording": len(spool.items(ItemState.REJECTED))}
+
+
+def set_disk(look: DiskLook) -> None:
+    """Set the forecast of the spool's disk."""
+    for rate, hours in look.hours._asdict().items():
+        SPOOL_HOURS.labels(rate.removeprefix("by_")).set(hours)
 
 
 def measure(root: Path) -> tuple[int, float, int]:

@@ -17,6 +17,7 @@ import structlog
 
 from agent.calls.call_state import Call, Channel, Recording, RecordingStage
 from agent.calls.events import RecordingClosed, RecordingDone, RecordingEvent, RecordingLost
+from agent.recording.disk_floor import DiskFloor
 from agent.recording.leg_files import EMPLOYEE, OUTSIDE, audio_ms, leg_name, legs_in
 from agent.recording.leg_watch import LegWatch
 from agent.recording.manifest import make_manifest
@@ -28,20 +29,23 @@ from fonoteka.core.manifest import Manifest, read_manifest, write_manifest
 from fonoteka.core.spool import ItemState, Spool, share_with_group
 
 NO_LEGS_HINT: Final = "Asterisk writes no leg file: is pbx.spool_in_asterisk the folder pbx.spool as Asterisk sees it?"
+_LACKS_MS: Final = 500
 _log = structlog.get_logger()
 
 
 class RecordingLifecycle:
     """The recordings of one spool. Methods that end a recording return the event that says so."""
 
-    def __init__(self, spool: Spool, legs: LegWatch, codecs: CodecCheck) -> None:
+    def __init__(self, spool: Spool, legs: LegWatch, codecs: CodecCheck, *, floor_bytes: int = 0) -> None:
         self._spool, self._legs, self._codecs = spool, legs, codecs
+        self._floor = DiskFloor(folder=spool.root, floor_bytes=floor_bytes)
 
     def prepare(self, manifest: Manifest) -> None:
         """Create the recording's folder with a first manifest and watch it, before Asterisk writes.
 
-        Raises OSError.
+        Raises OSError, also if the disk is almost full.
         """
+        self._floor.check(manifest.name, manifest.call)
         recording_folder = self._folder(manifest.name)
         recording_folder.mkdir(exist_ok=True)
         share_with_group(recording_folder)
@@ -90,16 +94,18 @@ class RecordingLifecycle:
         Repeats while the disk refuses. After a restart of the agent the recording may already have
         left this folder.
         """
-        backoff = Backoff()
+        backoff, disk_was_full = Backoff(), self._floor.is_exhausted()
         while True:
             try:
-                return await self._finish(call, recording, channel, report)
+                return await self._finish(call, recording, channel, report, disk_was_full)
             except OSError as error:
                 wait_s = backoff.next_s()
                 _log.error("recording.not_handed_over", segment=recording.segment, error=str(error), retry_in_s=round(wait_s, 1))
                 await asyncio.sleep(wait_s)
 
-    async def _finish(self, call: Call, recording: Recording, channel: Channel, report: CallReport | None) -> RecordingEvent:
+    async def _finish(
+        self, call: Call, recording: Recording, channel: Channel, report: CallReport | None, disk_was_full: bool
+    ) -> RecordingEvent:
         segment, linkedid, now = recording.segment, call.linkedid, datetime.now(UTC)
         recording_folder, log = self._folder(segment), _log.bind(linkedid=linkedid, segment=segment)
         if self.has_moved_on(segment):
@@ -108,19 +114,22 @@ class RecordingLifecycle:
         self._legs.forget(recording_folder)
         heard_ms = audio_ms(recording_folder)
         if not heard_ms:
-            return self._without_audio(call, recording)
+            return self._without_audio(call, recording, disk_was_full)
         if not all_closed:
             log.warning("recording.close_not_seen")
         started_at = recording.started_at or (self._last_written(segment) or now) - timedelta(milliseconds=heard_ms)
         manifest = self._manifest(recording_folder, recording, channel, report, started_at, heard_ms)
         await asyncio.to_thread(self._hand_over, recording_folder, manifest)
         log.info("recording.closed", user=recording.user, talk_ms=manifest.talk_ms)
-        return RecordingClosed(at=now, linkedid=linkedid, segment=segment, started_at=started_at)
+        reason = Reason.DISK_FULL if disk_was_full and manifest.talk_ms - heard_ms > _LACKS_MS else None
+        return RecordingClosed(at=now, linkedid=linkedid, segment=segment, started_at=started_at, reason=reason)
 
-    def _without_audio(self, call: Call, recording: Recording) -> RecordingEvent:
+    def _without_audio(self, call: Call, recording: Recording, disk_was_full: bool) -> RecordingEvent:
         """Remove a recording whose legs are empty. A telephone that only rang leaves such legs."""
         segment, linkedid, now = recording.segment, call.linkedid, datetime.now(UTC)
         reason = Reason.NO_AUDIO if self.has_legs(segment) else Reason.ASTERISK_FAILED
+        if disk_was_full:
+            reason = Reason.DISK_FULL
         self._remove(segment)
         if recording.started_at is None:
             return RecordingDone(at=now, linkedid=linkedid, segment=segment)

@@ -7,6 +7,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from fonoteka.core.call_report import RecordingState
+from fonoteka.core.disk_watch import DiskLook
 from store.intake.write_calls import CallChange
 from store.integrity.intact import DamageReason
 from store.retention.run import CALLS, Amount, Rule
@@ -56,6 +57,22 @@ class Metrics:
         self._overdue = Gauge(
             "fonoteka_retention_overdue_seconds", "For how long the oldest of what is due has been due", registry=self.registry
         )
+
+        self._disk_free = Gauge(
+            "fonoteka_store_disk_free_bytes", "Free space on the disk of the recordings", registry=self.registry
+        )
+        self._disk_hours = Gauge(
+            "fonoteka_store_hours_left",
+            "Hours until the disk of the recordings is full, by the rate of shrinking",
+            ["rate"],
+            registry=self.registry,
+        )
+
+    def set_disk(self, look: DiskLook) -> None:
+        """Set the free space on the disk of the recordings, and its forecast."""
+        self._disk_free.set(look.free_bytes)
+        for rate, hours in look.hours._asdict().items():
+            self._disk_hours.labels(rate.removeprefix("by_")).set(hours)
 
     def count(self, change: CallChange, now: datetime) -> None:
         """Count the end of a call once, and its recording once, when both are final."""

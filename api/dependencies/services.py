@@ -24,6 +24,7 @@ from api.live.change_watch import ChangeWatch
 from api.live.hub import LiveHub
 from api.readiness import Readiness, readiness_of
 from api.retention import RetentionWork
+from api.store_disk import StoreDisk
 from api.support.desk import SupportDesk
 from fonoteka.core.background_tasks import supervised
 from fonoteka.core.config import Configuration
@@ -73,6 +74,7 @@ class Services:
     account_queries: ConcurrencyLimit[int]
     support: SupportDesk
     retention: RetentionWork
+    disk: StoreDisk
 
 
 @asynccontextmanager
@@ -91,6 +93,7 @@ async def opened(configuration: Configuration) -> AsyncIterator[Services]:
             supervised("audit_heads", services.audit_heads.run),
             supervised("failed_logins", services.failed_logins.run),
             supervised("retention", services.retention.run),
+            supervised("store_disk", services.disk.run),
         ):
             yield services
         services.failed_logins.flush()
@@ -142,6 +145,7 @@ async def _services(configuration: Configuration, store: Store) -> Services:
             overdue=metrics.set_overdue,
             clean=exports.prepare,
         ),
+        disk=StoreDisk(objects, configuration.mail, measured=metrics.set_disk),
     )
 
 

@@ -126,7 +126,7 @@ async def _on_mapped(request: Request, error: Exception) -> Response:
     log.error("request.failed", path=request.url.path, reason=type_, error=str(error))
     # Agents log the detail for their operator; the error text of index and objects is not for
     # clients.
-    headers = {"Retry-After": "5"} if status == 503 else None
+    headers = {"Retry-After": {503: "5", 507: "60"}[status]} if status in (503, 507) else None
     return answer(status, type_, None if status in (502, 503) else str(error), headers=headers)
 
 

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from api import readiness
 from api.http.body_limit import max_bytes
 from api.http.problems import Problem
 from api.limits.concurrency_limit import ConcurrencyLimit
@@ -79,9 +80,12 @@ class UploadWorkspace:
             self._bytes -= length
 
     def _check_space(self) -> None:
-        """Check that all announced bytes fit on the disk twice: as an upload and as an object."""
+        """Check that all announced bytes fit on the disk twice: as an upload and as an object.
+
+        The space that `/readyz` wants stays free, for the index: calls are stored without audio.
+        """
         with _disk_errors(self._root):
-            if shutil.disk_usage(self._root).free < 2 * self._bytes:
+            if shutil.disk_usage(self._root).free < 2 * self._bytes + readiness.LEAST_FREE_BYTES:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     async def _form(self, request: Request, max_fields: int) -> FormData:

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 from api.presenters.live_call import live
 from api.schemas import models
 from fonoteka.core.call_report import PathStep
+from fonoteka.core.disk_forecast import DiskState
+from fonoteka.core.domains import Role
 from store.intake.facts import whole_seconds
 from store.intake.recording_state import Recording
 from store.people.accounts import Account
@@ -46,10 +48,11 @@ def recording(seen: Recording, *, held: bool, expires_at: datetime | None) -> mo
     )
 
 
-def me(account: Account) -> models.Me:
-    """Return the account that is logged in."""
+def me(account: Account, disk: DiskState) -> models.Me:
+    """Return the account that is logged in; `disk` is that of the recordings."""
     domain = models.DomainOfMe(name=account.domain, title=account.domain_title, timezone=account.timezone)
-    return models.Me(login=account.login, name=account.name, role=account.role, domain=domain)
+    store_disk = disk if account.role is Role.ADMIN else None
+    return models.Me(login=account.login, name=account.name, role=account.role, domain=domain, store_disk=store_disk)
 
 
 def _fields(seen: SeenCall, zone: ZoneInfo) -> dict[str, object]:

@@ -60,7 +60,7 @@ async def login(credentials: models.Credentials, request: Request, response: Res
         raise Problem(401, "login-failed", "domain, login or password is wrong")
     services.login_throttle.succeeded(attempt)
     _set_cookies(request, response, session[0], token)
-    return models.LoggedIn(token=session[0], me=present_me(session[1]))
+    return models.LoggedIn(token=session[0], me=present_me(session[1], services.disk.state))
 
 
 async def _token_of_device(services: Services, request: Request) -> str | None:
@@ -131,6 +131,6 @@ async def _attempt_slot(services: Services, attempt: LoginAttempt) -> AsyncItera
 
 
 @router.get("/me", operation_id="me", responses={401: {"model": models.Problem}})
-async def me(account: CurrentAccount) -> models.Me:
+async def me(account: CurrentAccount, services: Shared) -> models.Me:
     """Return the account that is logged in."""
-    return present_me(account)
+    return present_me(account, services.disk.state)

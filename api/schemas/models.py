@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from fonoteka.core.call_report import Action, Direction, Reason, RecorderState, RecordingState, Result
+from fonoteka.core.disk_forecast import DiskState
 from fonoteka.core.domains import RecordRule, Role
 from store.people.password_rule import LONGEST, SHORTEST, broken_rule
 
@@ -249,12 +250,17 @@ class DomainOfMe(_Model):
 
 
 class Me(_Model):
-    """The account that is logged in."""
+    """The account that is logged in.
+
+    `store_disk` is for administrators, null for others: the disk of the recordings is filling up
+    (`low`), or recordings wait on the PBX until there is space (`full`).
+    """
 
     login: str
     name: str
     role: Role
     domain: DomainOfMe
+    store_disk: DiskState | None
 
 
 class Session(_Model):

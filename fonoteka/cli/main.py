@@ -447,6 +447,42 @@ def spool_retry(
         print(spool.retry(Spool(configuration.pbx.spool), name))
 
 
+BackupDir = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the backup, best on another disk.")]
+
+
+@app.command()
+def backup(
+    directory: BackupDir,
+    config: Config = None,
+    with_keys: Annotated[bool, typer.Option("--with-keys", help="Put the keys into the backup too.")] = False,
+    verify_all: Annotated[bool, typer.Option("--verify-all", help="Read again what earlier backups wrote, too.")] = False,
+) -> int:
+    """Make DIR a backup of the index and the recordings; only what is new is copied.
+
+    The service may run.
+    """
+    from fonoteka.cli import backup
+
+    configuration, _ = _load(config)
+    return backup.backup(configuration, directory, with_keys=with_keys, verify_all=verify_all)
+
+
+@app.command()
+def restore(
+    directory: BackupDir,
+    config: Config = None,
+    without_damaged: Annotated[bool, typer.Option("--without-damaged", help="Restore what is intact in a damaged backup.")] = False,
+) -> int:
+    """Restore the backup in DIR to where no index and no recordings are.
+
+    The service must not run.
+    """
+    from fonoteka.cli import backup
+
+    configuration, _ = _load(config)
+    return asyncio.run(backup.restored(configuration, directory, without_damaged=without_damaged))
+
+
 @evidence_app.command("export")
 def evidence_export(call: str, file: Path, config: Config = None) -> int:
     """Write a call with its recordings and its journal into FILE, a signed package."""

@@ -62,6 +62,7 @@ class PbxSection(_Section):
     `agi` is the address at which the agent listens for feature codes; empty: it does not listen.
     `ami_tls` connects to AMI by TLS; `ami_ca` is the file of the authority that signed Asterisk's
     certificate, by default those of the system.
+    With less than `least_free_mb` megabytes free on the disk of the spool, no recording begins.
     """
 
     name: str = Field(default="pbx1", min_length=1, pattern=r"^[A-Za-z0-9_-]+$")
@@ -75,6 +76,7 @@ class PbxSection(_Section):
     spool_in_asterisk: Path | None = None
     trunks: tuple[str, ...] = ()
     cel_journal: Path | None = None
+    least_free_mb: int = Field(default=500, ge=0)
 
     @model_validator(mode="after")
     def _authority_of_tls(self) -> "PbxSection":
@@ -150,7 +152,7 @@ class MailSecurity(StrEnum):
 class MailSection(_Section):
     """The SMTP server that sends «Нужна помощь» to `support`; without `smtp` nothing is sent.
 
-    `timeout` is in seconds.
+    `operator` gets letters when a disk fills up. `timeout` is in seconds.
     """
 
     smtp: Address | None = None
@@ -160,6 +162,7 @@ class MailSection(_Section):
     password: SecretStr | None = None
     from_address: EmailAddress | None = None
     support: tuple[EmailAddress, ...] = ()
+    operator: tuple[EmailAddress, ...] = ()
     timeout: float = Field(default=10, gt=0, le=60)
 
     @model_validator(mode="after")
@@ -167,6 +170,8 @@ class MailSection(_Section):
         given = {"smtp": self.smtp, "from_address": self.from_address, "support": self.support}
         if any(given.values()) and (missing := [key for key, value in given.items() if not value]):
             raise ValueError(f"{' and '.join(missing)} must be set too, or none of {', '.join(given)}")
+        if self.operator and not self.smtp:
+            raise ValueError("smtp must be set too, or operator not")
         if bool(self.user) != (self.password is not None):
             raise ValueError("user and password must be set together")
         return self
@@ -191,7 +196,7 @@ _SECTIONS: Final[dict[str, type[_Section]]] = {
     "api": ApiSection,
     "mail": MailSection,
 }
-_LISTS: Final = {("pbx", "trunks"), ("api", "forwarded_allow_ips"), ("mail", "support")}
+_LISTS: Final = {("pbx", "trunks"), ("api", "forwarded_allow_ips"), ("mail", "support"), ("mail", "operator")}
 _MADE_HERE: Final = {("store", "master_key")}  # the store reads the file, and makes it if it is missing
 _SECRETS: Final = {
     (section, key)

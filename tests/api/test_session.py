@@ -25,6 +25,7 @@ ME = {
     "name": "Петров П.П.",
     "role": "user",
     "domain": {"name": "acme", "title": "ООО «Акме»", "timezone": "Asia/Krasnoyarsk"},
+    "store_disk": None,
 }
 
 

@@ -1,7 +1,7 @@
 """Changing one's own password, and seeing and ending sessions."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.data.seed import PASSWORD
 from tests.portal.browser import log_in, whole_list
@@ -103,3 +103,23 @@ def test_an_administrator_ends_a_users_session(admin: Page, served: Served) -> N
     dialog.get_by_role("button", name="Завершить: elsewhere, 127.0.0.1").click()
     expect(dialog.get_by_text("Открытых сеансов нет")).to_be_visible()
     assert status(served, session) == 401
+
+
+def test_an_administrator_sees_that_the_disk_of_the_recordings_is_full(page: Page) -> None:
+    """Also after the login, when the portal asks again; other users do not."""
+    page.clock.install()
+    log_in(page, "900", PASSWORD)
+    banner = page.get_by_text("Диск с записями заполнен: новые записи ждут на АТС")
+    expect(banner).to_have_count(0)
+
+    def with_full_disk(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "store_disk": "full"})
+
+    page.route("**/api/me", with_full_disk)
+    page.clock.fast_forward("01:05")
+    expect(banner).to_be_visible()
+    assert violations(page) == []
+    page.unroute("**/api/me")
+    page.clock.fast_forward("01:05")
+    expect(banner).to_have_count(0)

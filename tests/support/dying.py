@@ -20,8 +20,8 @@ from store.database.store import Store
 Work = Callable[[Store], Coroutine[Any, Any, None]]
 """A function of a module: the child imports it."""
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.support.dying", "store.retention.run"])
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.support.dying", "store.retention.run", "store.backup.backup"])
 
 
 async def count_steps(section: StoreSection, work: Work, folder: Path) -> int:
@@ -37,7 +37,7 @@ async def kill_at(step: int, section: StoreSection, work: Work, folder: Path) ->
 
 
 async def _child(section: StoreSection, work: Work, step: int, counted: Path) -> int | None:
-    process = _CONTEXT.Process(target=_run, args=(section, work, step, counted))
+    process = CONTEXT.Process(target=_run, args=(section, work, step, counted))
     process.start()
     await asyncio.to_thread(process.join)
     return process.exitcode

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fonoteka.cli.doctor import api, asterisk, keys, mail, mixer, spool
+from fonoteka.cli.doctor import api, asterisk, disks, keys, mail, mixer, spool
 from fonoteka.cli.doctor.finding import Finding, in_order, to_json, to_text
 from fonoteka.core.config import Configuration
 from fonoteka.core.domains import DomainSettings
@@ -21,6 +21,7 @@ async def examine(configuration: Configuration, source: Path | None) -> list[Fin
         Finding(part="configuration", check="readable", ok=True, detail=str(source or "defaults and environment")),
         *[finding async for finding in asterisk.check(configuration, source, settings)],
         *spool.check(configuration),
+        *disks.check(configuration),
         *mixer.check(configuration),
         *(answer for answer in answers if isinstance(answer, Finding)),
         *[finding async for finding in keys.check(configuration)],

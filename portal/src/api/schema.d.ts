@@ -1265,6 +1265,12 @@ export interface components {
          */
         Direction: "in" | "out" | "internal";
         /**
+         * DiskState
+         * @description What a disk is, from good to bad.
+         * @enum {string}
+         */
+        DiskState: "ok" | "low" | "full";
+        /**
          * Domain
          * @description A tenant of the PBX.
          *
@@ -1589,6 +1595,9 @@ export interface components {
         /**
          * Me
          * @description The account that is logged in.
+         *
+         *     `store_disk` is for administrators, null for others: the disk of the recordings is filling up
+         *     (`low`), or recordings wait on the PBX until there is space (`full`).
          */
         Me: {
             domain: components["schemas"]["DomainOfMe"];
@@ -1597,6 +1606,7 @@ export interface components {
             /** Name */
             name: string;
             role: components["schemas"]["Role"];
+            store_disk: components["schemas"]["DiskState"] | null;
         };
         /**
          * MutedSpan

@@ -11,10 +11,14 @@ type Phase = "loading" | "out" | "in" | "offline";
 let user = $state.raw<Me | null>(null);
 let phase = $state<Phase>("loading");
 let expired = $state(false);
+let disk = $state<Me["store_disk"]>(null);
+
+const ACCOUNT_EACH_MS = 60_000;
 
 function setUser(next: Me | null): void {
   if (next !== null) setTimeZone(next.domain.timezone);
   user = next;
+  disk = next?.store_disk ?? null;
   phase = next === null ? "out" : "in";
   setStored("session", next === null ? null : "open");
 }
@@ -40,6 +44,24 @@ export function me(): Me {
 
 export function sessionPhase(): Phase {
   return phase;
+}
+
+/** The state of the disk of the recordings; null for users who are not administrators. */
+export function storeDisk(): Me["store_disk"] {
+  return disk;
+}
+
+/** Ask each minute for the state of the disk, if an administrator looks at the page. */
+export function followStoreDisk(): () => void {
+  const timer = setInterval(() => {
+    if (user?.role === "admin" && !document.hidden) void api.me().then(setDisk, () => undefined);
+  }, ACCOUNT_EACH_MS);
+  return () => clearInterval(timer);
+}
+
+function setDisk(next: Me | null): void {
+  if (next !== null && user !== null && accountName(next) === accountName(user))
+    disk = next.store_disk;
 }
 
 /** Whether the login page is shown because the session expired. */

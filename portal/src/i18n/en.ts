@@ -234,6 +234,10 @@ export const en: Words = {
     sessions: "Sessions",
     sessionsOf: (who) => `Sessions: ${who}`,
   },
+  disk: {
+    low: "The disk of the recordings is filling up. Tell the administrator of the server.",
+    full: "The disk of the recordings is full: new recordings wait on the PBX. Tell the administrator of the server.",
+  },
   problem: {
     offline: "No connection to the server",
     server: "The server answered with an error",

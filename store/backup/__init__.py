@@ -1,0 +1,1 @@
+"""Backups of a store: its SQLite index and its folder of objects."""
