@@ -21,6 +21,8 @@ from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import LAYOUTS as LISTED
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.resync import Resync
+from agent.cel.gap import GapFolder
+from agent.cel.heard import HeardUntil
 from agent.monitoring import metrics
 from agent.monitoring.spool_check import spool_problem
 from agent.recording.announcements import AnnouncementMirror
@@ -87,6 +89,11 @@ class Agent:
         self._call_shipper = CallShipper(self._api, self._settling.acknowledged)
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
         self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
+        self._heard = HeardUntil(self._spool.root / "heard_until", self._link_file)
+        self._heard_at = self._heard.read()
+        self._settling.journalled = self._heard.write
+        gaps = self._spool.root / "gaps.json"
+        self._gaps = GapFolder(pbx.cel_journal, gaps, self._registry, self._coordinator, self._settling)
         self._settings_copy = self._spool.root / "settings.json"
         copy = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
         self._coordinator.directory = self._use(copy)
@@ -108,6 +115,7 @@ class Agent:
                 self._spawn(again_and_again("spool metrics", partial(metrics.follow_spool, self._spool)))
                 self._spawn(again_and_again("spool check", self._check_spool))
                 self._spawn(again_and_again("resync", self._resync.run))
+                self._spawn(again_and_again("gaps", self._gaps.run))
                 self._spawn(again_and_again("link file", self._touch_link_file))
                 self._spawn(again_and_again("commands", self._follow_commands))
                 self._spawn(again_and_again("feature codes", self._feature_codes.run))
@@ -130,11 +138,13 @@ class Agent:
                     if event is not None:
                         metrics.observe_event(event.at)
                         self._coordinator.take(event)
-                case LinkUp():
+                        self._heard_at = self._settling.heard_at = event.at
+                case LinkUp(at=at):
                     _log.info("ami.up")
                     metrics.AMI_CONNECTED.set(1)
                     self._announcements.link_up()
-                    await self._resync.after_login()
+                    await self._resync.after_login(partial(self._gaps.go_on, self._heard_at, at))
+                    self._heard_at = self._settling.heard_at = at
                     self._coordinator.link_up()
                 case Garbled():
                     metrics.GARBLED.inc()
@@ -169,6 +179,7 @@ class Agent:
 
     def _settings_changed(self, changed: DomainSettings) -> None:
         self._coordinator.directory_changed(self._use(changed))
+        self._gaps.settings_changed()
 
     def _use(self, changed: DomainSettings) -> Directory:
         directory = Directory(settings=changed, trunks=self._trunks)
@@ -181,6 +192,7 @@ class Agent:
         while True:
             if self._ami.connected:
                 self._link_file.touch()
+                self._settling.note_heard()
             await asyncio.sleep(TOUCH_LINK_FILE_EVERY_S)
 
     async def _check_spool(self) -> None:

@@ -108,6 +108,11 @@ class CallRegistry:
         call = self._call_of(event)
         return isinstance(event, ChannelStarted) if call is None else assemble(call, event) is not call
 
+    def adopt(self, call: Call) -> None:
+        """Add a call that was folded elsewhere, unless there is one of its linkedid."""
+        if call.linkedid not in self.calls:
+            self._keep(call)
+
     def forget(self, linkedid: str) -> None:
         """Drop a settled call."""
         call = self.calls.pop(linkedid, None)

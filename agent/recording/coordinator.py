@@ -35,6 +35,7 @@ from agent.recording.effects import (
 from agent.recording.lifecycle import RecordingLifecycle
 from agent.recording.mixmonitor import MixMonitor
 from agent.recording.plan import plan, plan_agent_start, plan_known_domain, plan_link_up, plan_rtp_restart
+from agent.recording.plan_past import PastPlan
 from agent.recording.recorder_tasks import RecorderTasks, Spawn
 from agent.recording.rtp_restart import RtpRestarts
 from agent.recording.wideband import CodecCheck
@@ -77,12 +78,16 @@ class RecordingCoordinator:
         )
         self.directory = Directory(settings=DomainSettings(version=0))
 
-    def take(self, event: Event) -> None:
-        """Fold one event and perform what follows. An error in a call does not stop others."""
+    def take(self, event: Event, past: PastPlan | None = None) -> None:
+        """Fold one event and perform what follows. An error in a call does not stop others.
+
+        `past` plans for an event that happened while the agent was away.
+        """
         try:
             before, after = self._registry.fold(event)
             if after is not None:
-                self._perform_all(after, plan(before, after, event, self.directory), event.at)
+                planned = plan if past is None else past.plan
+                self.perform_all(after, planned(before, after, event, self.directory), event.at)
             for part in self._registry.take_merged():
                 self._settling.changed(part)
         except Exception:
@@ -94,12 +99,12 @@ class RecordingCoordinator:
         unknown = [call for call in self._registry.calls.values() if self.domain_of(call) is None]
         self.directory, at = directory, datetime.now(UTC)
         for call in unknown:
-            self._perform_all(call, plan_known_domain(call, directory, at), at)
+            self.perform_all(call, plan_known_domain(call, directory, at), at)
 
     def link_up(self) -> None:
         """Start recorders that may never have reached Asterisk; learn the ids of the others."""
         for call in list(self._registry.calls.values()):
-            self._perform_all(call, plan_link_up(call), datetime.now(UTC))
+            self.perform_all(call, plan_link_up(call), datetime.now(UTC))
 
     def resume(self) -> None:
         """Take up what an earlier run of the agent left in the journal and in the spool."""
@@ -108,9 +113,10 @@ class RecordingCoordinator:
         for recording_folder in self._lifecycle.orphans(journalled):
             self._spawn(self._lifecycle.take_up(recording_folder))
         for call in calls:
-            self._perform_all(call, plan_agent_start(call), datetime.now(UTC))
+            self.perform_all(call, plan_agent_start(call), datetime.now(UTC))
 
-    def _perform_all(self, call: Call, effects: Iterable[Effect], at: datetime) -> None:
+    def perform_all(self, call: Call, effects: Iterable[Effect], at: datetime) -> None:
+        """Perform effects in order; each finds the call as the effects before it left it."""
         for effect in effects:
             call = self._perform(call, effect, at)
 
@@ -162,7 +168,7 @@ class RecordingCoordinator:
         elif await self._rtp_restarts.has_restarted(channel):
             now, at = self._registry.call_of_channel(uniqueid), datetime.now(UTC)
             if now is not None:
-                self._perform_all(now, plan_rtp_restart(now, uniqueid, at), at)
+                self.perform_all(now, plan_rtp_restart(now, uniqueid, at), at)
 
     def _beep_every_s(self, call: Call) -> int:
         domain = self.domain_of(call)
