@@ -145,6 +145,7 @@ class Agent:
                     self._announcements.link_up()
                     await self._resync.after_login(partial(self._gaps.go_on, self._heard_at, at))
                     self._heard_at = self._settling.heard_at = at
+                    self._settling.note_heard()
                     self._coordinator.link_up()
                 case Garbled():
                     metrics.GARBLED.inc()

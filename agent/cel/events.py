@@ -189,13 +189,6 @@ class CelEvents:
                     yield from _rung_in_vain(ring.by, row)
         yield ChannelEnded(at=row.at, linkedid=row.linkedid, uniqueid=row.uniqueid, cause=line.cause)
 
-    def _call_ended(self, row: CelRow, _: Extra) -> Iterator[Event]:
-        """End the channels whose end the journal does not have: a pickup exchanges two channels."""
-        for line in list(self._of_call.get(row.linkedid, {}).values()):
-            del self._lines[line.uniqueid]
-            self._forget(line)
-            yield ChannelEnded(at=row.at, linkedid=row.linkedid, uniqueid=line.uniqueid, cause=line.cause)
-
     def _bridge_entered(self, row: CelRow, extra: Extra) -> Iterator[Event]:
         bridge = _text(extra.get("bridge_id"))
         if bridge and extra.get("bridge_technology") != "holding_bridge":
@@ -285,7 +278,6 @@ _STEPS: Final[Mapping[str, Callable[[CelEvents, CelRow, Extra], Iterator[Event]]
     "FORWARD": CelEvents._forwarded,
     "HANGUP": CelEvents._hung_up,
     "CHAN_END": CelEvents._channel_ended,
-    "LINKEDID_END": CelEvents._call_ended,
     "BRIDGE_ENTER": CelEvents._bridge_entered,
     "BRIDGE_EXIT": CelEvents._bridge_left,
     "BLINDTRANSFER": CelEvents._blind_transferred,

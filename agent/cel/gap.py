@@ -104,9 +104,9 @@ class GapFolder:
         async for events in _in_steps(_living(journal, min(begins) - DISORDER, until, known, bounds)):
             for event in events:
                 self._coordinator.take(event, past)
-                touched[event.linkedid] = None
-        living = {call.linkedid: call for linkedid in touched if (call := self._registry.call(linkedid)) is not None}
-        for call in living.values():
+                touched |= dict.fromkeys(event.channels)
+        found = filter(None, (self._registry.call_of_channel(uniqueid) for uniqueid in touched))
+        for call in {each.linkedid: each for each in found}.values():
             self._coordinator.perform_all(call, past.plan_present(call, until), until)
 
     def settings_changed(self) -> None:

@@ -95,6 +95,11 @@ class LabAsterisk:
         return self._lab / "spool" / "fonoteka"
 
     @property
+    def cel_journal(self) -> Path:
+        """The CEL journal that Asterisk writes."""
+        return self.folder / "log" / "cel-custom" / "fonoteka.csv"
+
+    @property
     def log_path(self) -> Path:
         """Asterisk's log."""
         return self.folder / "log" / "full"

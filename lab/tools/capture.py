@@ -21,7 +21,7 @@ from lab.scenarios.call_flows import CALL_FLOWS, CallFlow
 
 async def capture(pbx: LabAsterisk, play: CallFlow) -> tuple[str, bytes]:
     """The events of a play's calls: as AMI text, and as lines of the CEL journal."""
-    journal = pbx.folder / "log" / "cel-custom" / "fonoteka.csv"
+    journal = pbx.cel_journal
     before = journal.stat().st_size if journal.exists() else 0
     async with AmiWitness(pbx.ami, pbx.ami_user, pbx.ami_secret) as tap:
         await play(pbx)
