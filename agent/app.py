@@ -23,6 +23,7 @@ from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.resync import Resync
 from agent.cel.gap import GapFolder
 from agent.cel.heard import HeardUntil
+from agent.cel.journal import CelJournal
 from agent.monitoring import metrics
 from agent.monitoring.spool_check import spool_problem
 from agent.recording.announcements import AnnouncementMirror
@@ -92,8 +93,8 @@ class Agent:
         self._heard = HeardUntil(self._spool.root / "heard_until", self._link_file)
         self._heard_at = self._heard.read()
         self._settling.journalled = self._heard.write
-        gaps = self._spool.root / "gaps.json"
-        self._gaps = GapFolder(pbx.cel_journal, gaps, self._registry, self._coordinator, self._settling)
+        cel = CelJournal(path=pbx.cel_journal) if pbx.cel_journal is not None else None
+        self._gaps = GapFolder(cel, self._spool.root / "gaps.json", self._registry, self._coordinator, self._settling)
         self._settings_copy = self._spool.root / "settings.json"
         copy = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
         self._coordinator.directory = self._use(copy)

@@ -18,12 +18,11 @@ from pydantic import TypeAdapter
 
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
-from agent.calls.events import BridgeEntered, ChannelStarted, Event
-from agent.cel.events import CelEvents
-from agent.cel.journal import DISORDER, CelJournal
-from agent.cel.missed_calls import missed_calls
+from agent.calls.events import BridgeEntered, ChannelStarted
+from agent.cel.journal import DISORDER, CelJournal, CelRow
+from agent.cel.past_calls import PastCall, PastFold, missed_calls, related_ids, with_past
 from agent.recording.coordinator import RecordingCoordinator
-from agent.recording.plan_past import PastPlan
+from agent.recording.plan_past import plan_ended, plan_present
 from agent.reporting.settlement import CallSettlement
 from fonoteka.core.atomic_file import write_atomically
 
@@ -32,7 +31,7 @@ MOST_UNSETTLED: Final = 500  # calls from the journal that the store has not ack
 MOST_GAPS: Final = 100
 WRITTEN_WITHIN_S: Final = 0.05  # Asterisk writes the journal from a queue of its own
 _STEP_S: Final = 0.1
-_PAUSE_S: Final = 0.05
+PAUSE_S: Final = 0.05
 _NOT_CONFIGURED: Final = "set pbx.cel_journal (asterisk_conf/cel.conf, cel_custom.conf): calls of this time are missing"
 _T = TypeVar("_T")
 _log = structlog.get_logger()
@@ -56,7 +55,7 @@ class GapFolder:
 
     def __init__(
         self,
-        journal: Path | None,
+        journal: CelJournal | None,
         pending: Path,
         registry: CallRegistry,
         coordinator: RecordingCoordinator,
@@ -68,7 +67,7 @@ class GapFolder:
         self._wakeup = asyncio.Event()
 
     async def go_on(self, since: datetime | None, until: datetime, listed: Iterable[ChannelStarted | BridgeEntered]) -> None:
-        """Fold what known calls, and those that Asterisk lists, lack. Returns when that is done.
+        """Bring known calls, and those that Asterisk lists, to their state at `until`.
 
         `since` is None where this agent has never heard this Asterisk.
         """
@@ -78,36 +77,51 @@ class GapFolder:
             return
         alive = [event for event in listed if isinstance(event, ChannelStarted)]
         known = _ids(self._registry.calls.values()) | {each for event in alive for each in (event.uniqueid, event.linkedid)}
+        begins = [event.at for event in alive if self._registry.call_of_channel(event.uniqueid) is None]
+        begins += [call.started_at for call in self._registry.calls.values() if call.ended_at is None]
         await asyncio.sleep(WRITTEN_WITHIN_S)
         try:
-            await self._fold_living(CelJournal(path=self._journal), since, until, alive, known)
+            if begins:
+                known = await self._fold_living(self._journal, min(begins) - DISORDER, until, known, since)
         except OSError as error:
-            _log.error("journal.not_read", file=str(self._journal), reason=str(error))
+            _log.error("journal.not_read", file=str(self._journal.path), reason=str(error))
         if since is not None:
             self._gaps.append(Gap(since=since, until=until, read_until=datetime.now(UTC), known=known))
             await asyncio.to_thread(self._write)
             self._wakeup.set()
 
     async def _fold_living(
-        self, journal: CelJournal, since: datetime | None, until: datetime, alive: list[ChannelStarted], known: frozenset[str]
-    ) -> None:
-        bounds: dict[str, datetime] = {}
-        begins = [event.at for event in alive if self._registry.call_of_channel(event.uniqueid) is None]
-        for call in self._registry.calls.values():
-            seen_until = (self._registry.call(call.linkedid) or call).seen_until
-            bounds |= dict.fromkeys(_ids([call]), max(seen_until, since or seen_until))
-            if call.ended_at is None:
-                begins.append(call.started_at)
-        if not begins:
+        self, journal: CelJournal, begin: datetime, until: datetime, known: frozenset[str], since: datetime | None
+    ) -> frozenset[str]:
+        """Fold the rows of known channels and calls. Returns their ids, and those related."""
+        async for found in _in_steps(related_ids(journal.rows(begin, until), known)):
+            known = found[-1] if found else known
+        fold = PastFold(self._coordinator.directory)
+        async for _ in _in_steps(_folded(fold, journal.rows(begin, until), known)):
+            pass
+        for past in fold.calls():
+            self._put(past, since, until)
+        return known
+
+    def _put(self, past: PastCall, since: datetime | None, until: datetime) -> None:
+        """Give a call its state in the journal, unless the agent knows more of it."""
+        linkedids = (past.call.linkedid, *(part.linkedid for part in past.parts))
+        of_channels = (self._registry.call_of_channel(uniqueid) for uniqueid in past.call.channels)
+        found = (*(self._registry.calls.get(linkedid) for linkedid in linkedids), *of_channels)
+        known = [*{call.linkedid: call for call in found if call is not None}.values()]
+        is_over = past.call.ended_at is not None and (since is None or past.call.ended_at <= since)
+        if (not known and is_over) or (known and all(call.ended_at is not None for call in known)):
             return
-        past, touched = PastPlan(), dict[str, None]()
-        async for events in _in_steps(_living(journal, min(begins) - DISORDER, until, known, bounds)):
-            for event in events:
-                self._coordinator.take(event, past)
-                touched |= dict.fromkeys(event.channels)
-        found = filter(None, (self._registry.call_of_channel(uniqueid) for uniqueid in touched))
-        for call in {each.linkedid: each for each in found}.values():
-            self._coordinator.perform_all(call, past.plan_present(call, until), until)
+        if not all(call.channels.keys() <= past.call.channels.keys() for call in known if not call.merged_into):
+            _log.warning("journal.incomplete", linkedid=past.call.linkedid, hint="the call has channels that began before it")
+            return
+        call = with_past(known, past.call) if known else past.call
+        for each in (*past.parts, call):
+            self._registry.put(each)
+            self._settling.changed(each)
+        own = {recording.segment for each in known for recording in each.recordings}
+        unrecorded = frozenset(recording.segment for recording in call.recordings) - own
+        self._coordinator.perform_all(call, (*plan_ended(known, call), *plan_present(call, unrecorded, until)), until)
 
     def settings_changed(self) -> None:
         """Try the gaps again that wait for settings."""
@@ -117,11 +131,15 @@ class GapFolder:
         """Fold the calls that began and ended in each gap, until cancelled."""
         while True:
             self._wakeup.clear()
-            for gap in list(self._gaps):
-                if self._journal is not None and await self._fold_gap(CelJournal(path=self._journal), gap):
-                    self._gaps.remove(gap)
-                    await asyncio.to_thread(self._write)
+            await self.fold_missed()
             await self._wakeup.wait()
+
+    async def fold_missed(self) -> None:
+        """Fold the gaps there are; one that cannot be folded now waits."""
+        for gap in list(self._gaps):
+            if self._journal is not None and await self._fold_gap(self._journal, gap):
+                self._gaps.remove(gap)
+                await asyncio.to_thread(self._write)
 
     async def _fold_gap(self, journal: CelJournal, gap: Gap) -> bool:
         """Return False without settings, or without a readable journal: the gap waits."""
@@ -134,14 +152,15 @@ class GapFolder:
         folded = 0
         try:
             async for batch in _in_steps(calls):
-                for call in (call for calls_and_parts in batch for call in calls_and_parts):
-                    self._registry.adopt(call)
-                    self._settling.changed(call)
-                    taken.add(call.linkedid)
+                for call in (call for past in batch for call in (*past.parts, past.call)):
+                    if call.linkedid not in self._registry.calls:
+                        self._registry.put(call)
+                        self._settling.changed(call)
+                        taken.add(call.linkedid)
                 folded += len(batch)
                 # The store is away: the calls are in the journal of CEL as well.
                 while len(taken := taken & self._registry.calls.keys()) > MOST_UNSETTLED:  # noqa: ASYNC110
-                    await asyncio.sleep(_PAUSE_S)
+                    await asyncio.sleep(PAUSE_S)
         except OSError as error:
             _log.error("journal.not_read", file=str(journal.path), reason=str(error))
             return False
@@ -169,21 +188,11 @@ def _ids(calls: Iterable[Call]) -> frozenset[str]:
     return frozenset(each for call in calls for each in (call.linkedid, *call.channels))
 
 
-def _living(
-    journal: CelJournal, since: datetime, until: datetime, known: frozenset[str], bounds: dict[str, datetime]
-) -> Iterator[Event | None]:
-    """Yield the events of known channels and calls after their bounds; None for any other row.
-
-    The rows before the bounds are read too: they say who rings whom.
-    """
-    reader = CelEvents()
-    for row in journal.rows(since, until):
+def _folded(fold: PastFold, rows: Iterable[CelRow], known: frozenset[str]) -> Iterator[None]:
+    for row in rows:
         yield None
         if row.linkedid in known or row.uniqueid in known:
-            bound = bounds.get(row.uniqueid) or bounds.get(row.linkedid)
-            for event in reader.read(row):
-                if bound is None or row.at > bound:
-                    yield event
+            fold.take(row)
 
 
 async def _in_steps(items: Iterator[_T | None]) -> AsyncIterator[list[_T]]:
@@ -193,7 +202,7 @@ async def _in_steps(items: Iterator[_T | None]) -> AsyncIterator[list[_T]]:
         step: tuple[list[_T], bool] = await asyncio.to_thread(_step, items)
         found, over = step
         yield found
-        await asyncio.sleep(0 if over else _PAUSE_S)
+        await asyncio.sleep(0 if over else PAUSE_S)
 
 
 def _step(items: Iterator[_T | None]) -> tuple[list[_T], bool]:

@@ -35,7 +35,6 @@ from agent.recording.effects import (
 from agent.recording.lifecycle import RecordingLifecycle
 from agent.recording.mixmonitor import MixMonitor
 from agent.recording.plan import plan, plan_agent_start, plan_known_domain, plan_link_up, plan_rtp_restart
-from agent.recording.plan_past import PastPlan
 from agent.recording.recorder_tasks import RecorderTasks, Spawn
 from agent.recording.rtp_restart import RtpRestarts
 from agent.recording.wideband import CodecCheck
@@ -78,16 +77,12 @@ class RecordingCoordinator:
         )
         self.directory = Directory(settings=DomainSettings(version=0))
 
-    def take(self, event: Event, past: PastPlan | None = None) -> None:
-        """Fold one event and perform what follows. An error in a call does not stop others.
-
-        `past` plans for an event that happened while the agent was away.
-        """
+    def take(self, event: Event) -> None:
+        """Fold one event and perform what follows. An error in a call does not stop others."""
         try:
             before, after = self._registry.fold(event)
             if after is not None:
-                planned = plan if past is None else past.plan
-                self.perform_all(after, planned(before, after, event, self.directory), event.at)
+                self.perform_all(after, plan(before, after, event, self.directory), event.at)
             for part in self._registry.take_merged():
                 self._settling.changed(part)
         except Exception:

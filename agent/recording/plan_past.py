@@ -1,78 +1,75 @@
 """What follows from an event that happened while the agent was away. Pure, like `plan`.
 
-The decisions are those that the agent would have taken; the recorders that it would have started
-did not run, and their recordings are lost with the reason `agent_was_down`.
+The decisions are those that the agent would have taken. The recorders that it would have started
+did not run: their recordings are lost with the reason `agent_was_down`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Final
 
 from agent.calls.call_state import Call, PendingDecision, RecordingStage
 from agent.calls.decision_events import decision_event
 from agent.calls.events import Event, RecordingDone, RecordingLost
 from agent.calls.fold import assemble
-from agent.recording.effects import (
-    CheckCodecs,
-    DiscardRecording,
-    Effect,
-    FinishRecording,
-    FollowHold,
-    ForgetHold,
-    NoteMissedTalk,
-    RestartRecorder,
-    StartRecording,
-)
+from agent.recording.effects import DiscardRecording, Effect, FinishRecording, NoteMissedTalk, RestartRecorder, StartRecording
 from agent.recording.plan import plan, plan_stale_recorders
 from agent.rules.directory import Directory
 from fonoteka.core.call_report import Reason
 
-_TOO_LATE: Final = (RestartRecorder, CheckCodecs, FollowHold, ForgetHold)
+
+def past_events(before: Call | None, after: Call | None, event: Event, directory: Directory) -> Iterator[Event]:
+    """Yield what follows from a past event that was folded into a call, as events to fold."""
+    for effect in plan(before, after, event, directory):
+        match effect:
+            case RestartRecorder():  # without recorders there is nothing to restart
+                pass
+            case FinishRecording(segment=segment):
+                yield lost_recording(event.linkedid, segment, event.at)
+            case DiscardRecording(segment=segment):
+                yield from effect.events
+                yield RecordingDone(at=event.at, linkedid=event.linkedid, segment=segment)
+            case _:
+                yield from effect.events
 
 
-class PastPlan:
-    """Plans past events. `unrecorded` are the segments whose recorders did not run."""
+def plan_present(call: Call, unrecorded: frozenset[str], at: datetime) -> Iterator[Effect]:
+    """Yield what is to be done now for a call that goes on: start the recorders it lacks.
 
-    def __init__(self) -> None:
-        self.unrecorded: set[str] = set()
+    `unrecorded` are the segments whose recorders did not run. A talk that has begun is recorded
+    from now on, a telephone that still rings from its answer.
+    """
+    for recording in call.recordings:
+        channel = call.channels.get(recording.uniqueid)
+        if recording.segment not in unrecorded or recording.stage is not RecordingStage.RUNNING or channel is None:
+            continue
+        if recording.started_at is None:
+            yield StartRecording(segment=recording.segment)
+            continue
+        lost = lost_recording(call.linkedid, recording.segment, at)
+        yield NoteMissedTalk(events=(lost,))
+        call = assemble(call, lost)
+        if channel.bridge is not None:
+            pending = PendingDecision(channel=channel, user=recording.user, decision=recording.decision)
+            decided = decision_event(call, pending, at)
+            yield StartRecording(events=(decided,), segment=decided.segment)
+            call = assemble(call, decided)
+    yield from plan_stale_recorders(call, at)
 
-    def plan(self, before: Call | None, after: Call | None, event: Event, directory: Directory) -> Iterator[Effect]:
-        """Yield what follows from an event that was folded into a call."""
-        for effect in plan(before, after, event, directory):
-            match effect:
-                case StartRecording(segment=segment):
-                    self.unrecorded.add(segment)
-                    yield NoteMissedTalk(events=effect.events)
-                case FinishRecording(segment=segment) if segment in self.unrecorded:
-                    yield NoteMissedTalk(events=(_lost(event.linkedid, segment, event.at),))
-                case DiscardRecording(segment=segment) if segment in self.unrecorded:
-                    done = RecordingDone(at=event.at, linkedid=event.linkedid, segment=segment)
-                    yield NoteMissedTalk(events=(*effect.events, done))
-                case _ if not isinstance(effect, _TOO_LATE):
-                    yield effect
 
-    def plan_present(self, call: Call, at: datetime) -> Iterator[Effect]:
-        """Yield what is to be done now for a call that goes on: start the recorders it lacks.
-
-        A talk that has begun is recorded from now on, a telephone that still rings from its answer.
-        """
-        for recording in call.recordings:
-            channel = call.channels.get(recording.uniqueid)
-            if recording.segment not in self.unrecorded or recording.stage is not RecordingStage.RUNNING or channel is None:
+def plan_ended(before: Iterable[Call], call: Call) -> Iterator[Effect]:
+    """Yield what is to be done for running recordings that ended, or were moved, unnoticed."""
+    for was in before:
+        for recording in was.recordings:
+            now = call.recording(recording.segment)
+            if recording.stage is not RecordingStage.RUNNING or now is None:
                 continue
-            if recording.started_at is None:
-                yield StartRecording(segment=recording.segment)
-                continue
-            lost = _lost(call.linkedid, recording.segment, at)
-            yield NoteMissedTalk(events=(lost,))
-            call = assemble(call, lost)
-            if channel.bridge is not None:
-                pending = PendingDecision(channel=channel, user=recording.user, decision=recording.decision)
-                decided = decision_event(call, pending, at)
-                yield StartRecording(events=(decided,), segment=decided.segment)
-                call = assemble(call, decided)
-        yield from plan_stale_recorders(call, at)
+            alive = was.channels[recording.uniqueid].ended_at is None
+            if now.stage is RecordingStage.UNWANTED:
+                yield DiscardRecording(segment=now.segment)
+            elif alive and call.channels[now.uniqueid].ended_at is not None:
+                yield FinishRecording(segment=now.segment)
 
 
-def _lost(linkedid: str, segment: str, at: datetime) -> RecordingLost:
+def lost_recording(linkedid: str, segment: str, at: datetime) -> RecordingLost:
+    """Return the event that ends a recording whose recorder did not run."""
     return RecordingLost(at=at, linkedid=linkedid, segment=segment, reason=Reason.AGENT_WAS_DOWN)

@@ -9,7 +9,7 @@ import pytest
 from lab.asterisk.server import LabAsterisk
 from lab.base.lateness import Lateness
 from lab.scenarios.steps import LONG_DISTANCE
-from lab.tools.installation import Call, Fonoteka
+from lab.tools.installation import Fonoteka
 from tests.conftest import NEIGHBOURS
 from tests.support.call_flows import ALL_FLOWS
 from tests.support.eventually import LIMIT_S
@@ -43,9 +43,7 @@ async def test_they_have_the_rows_that_the_manager_interface_would_have_given(
         flow: (row["src"], row["dst"], row["answered_by"], row["result"], row["recording"]["reason"])
         for flow, row in zip(FLOWS, rows, strict=True)
     }
-    expected = {
-        flow: (src, on.own(dst), *rest) for (flow, (src, dst, *rest)), on in zip(FLOWS.items(), companies, strict=True)
-    }
+    expected = {flow: (src, on.own(dst), *rest) for (flow, (src, dst, *rest)), on in zip(FLOWS.items(), companies, strict=True)}
     assert found == expected
     assert {row["recording"]["state"] for row in rows} == {"none"}
     talks = played[0].values()
