@@ -19,6 +19,7 @@ from agent.ami.client import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import LAYOUTS as LISTED
+from agent.calls.channel_snapshot import Listed
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.resync import Resync
 from agent.cel.gap import GapFolder
@@ -91,7 +92,7 @@ class Agent:
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
         self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
         self._heard = HeardUntil(self._spool.root / "heard_until", self._link_file)
-        self._heard_at = self._heard.read()
+        self._heard_at, self._caught_up = self._heard.read(), False
         self._settling.journalled = self._heard.write
         cel = CelJournal(path=pbx.cel_journal) if pbx.cel_journal is not None else None
         self._gaps = GapFolder(cel, self._spool.root / "gaps.json", self._registry, self._coordinator, self._settling)
@@ -139,14 +140,13 @@ class Agent:
                     if event is not None:
                         metrics.observe_event(event.at)
                         self._coordinator.take(event)
-                        self._heard_at = self._settling.heard_at = event.at
+                        self._note_heard(event.at)
                 case LinkUp(at=at):
                     _log.info("ami.up")
                     metrics.AMI_CONNECTED.set(1)
                     self._announcements.link_up()
-                    await self._resync.after_login(partial(self._gaps.go_on, self._heard_at, at))
-                    self._heard_at = self._settling.heard_at = at
-                    self._settling.note_heard()
+                    self._caught_up = False
+                    await self._resync.after_login(partial(self._catch_up, at))
                     self._coordinator.link_up()
                 case Garbled():
                     metrics.GARBLED.inc()
@@ -154,6 +154,18 @@ class Agent:
                 case LinkDown(reason=reason):
                     _log.warning("ami.down", reason=reason)
                     metrics.AMI_CONNECTED.set(0)
+
+    async def _catch_up(self, at: datetime, listed: list[Listed]) -> None:
+        """Fold what happened between the last event and this login."""
+        await self._gaps.go_on(self._heard_at, at, listed)
+        self._caught_up = True
+        self._note_heard(at)
+        self._settling.note_heard()
+
+    def _note_heard(self, at: datetime) -> None:
+        """Note the last event, unless something before it is still to be folded."""
+        if self._caught_up:
+            self._heard_at = self._settling.heard_at = at
 
     def _end_of(self, call: Call) -> datetime:
         """Return when a call ended whose end was missed.

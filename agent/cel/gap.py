@@ -65,6 +65,7 @@ class GapFolder:
         self._registry, self._coordinator, self._settling = registry, coordinator, settling
         self._gaps = self._read()
         self._wakeup = asyncio.Event()
+        self._writing = asyncio.Lock()
 
     async def go_on(self, since: datetime | None, until: datetime, listed: Iterable[ChannelStarted | BridgeEntered]) -> None:
         """Bring known calls, and those that Asterisk lists, to their state at `until`.
@@ -86,8 +87,8 @@ class GapFolder:
         except OSError as error:
             _log.error("journal.not_read", file=str(self._journal.path), reason=str(error))
         if since is not None:
-            self._gaps.append(Gap(since=since, until=until, read_until=datetime.now(UTC), known=known))
-            await asyncio.to_thread(self._write)
+            gap = Gap(since=since, until=until, read_until=datetime.now(UTC), known=known)
+            await self._keep([*self._gaps, gap][-MOST_GAPS:])
             self._wakeup.set()
 
     async def _fold_living(
@@ -138,8 +139,7 @@ class GapFolder:
         """Fold the gaps there are; one that cannot be folded now waits."""
         for gap in list(self._gaps):
             if self._journal is not None and await self._fold_gap(self._journal, gap):
-                self._gaps.remove(gap)
-                await asyncio.to_thread(self._write)
+                await self._keep([other for other in self._gaps if other is not gap])
 
     async def _fold_gap(self, journal: CelJournal, gap: Gap) -> bool:
         """Return False without settings, or without a readable journal: the gap waits."""
@@ -176,10 +176,14 @@ class GapFolder:
             _log.error("gaps.not_read", file=str(self._pending), reason=str(error))
             return []
 
-    def _write(self) -> None:
-        self._gaps = self._gaps[-MOST_GAPS:]
+    async def _keep(self, gaps: list[Gap]) -> None:
+        self._gaps = gaps
+        async with self._writing:
+            await asyncio.to_thread(self._write, _GAPS.dump_json(self._gaps))
+
+    def _write(self, data: bytes) -> None:
         try:
-            write_atomically(self._pending, _GAPS.dump_json(self._gaps), sync=True)
+            write_atomically(self._pending, data, sync=True)
         except OSError as error:
             _log.error("gaps.not_written", file=str(self._pending), reason=str(error))
 

@@ -91,41 +91,49 @@ class CelJournal:
             self.damaged += 1
 
     def _rows(self, file: BinaryIO | gzip.GzipFile) -> Iterator[CelRow]:
-        for lines in _candidates(file):
-            row = _parsed(lines)
+        for text in _candidates(file):
+            row = _parsed(text)
             if row is None:
                 self.damaged += 1
             else:
                 yield row
 
 
-def _candidates(file: BinaryIO | gzip.GzipFile) -> Iterator[list[bytes]]:
-    """Yield the lines of each row; a value that holds a line end makes a row of several lines."""
-    lines: list[bytes] = []
-    size = 0
+def _candidates(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+    """Yield the text of each row, and each line after the first row that belongs to none.
+
+    A value that holds a line end makes a row of several lines. Before the first row there may be
+    the rest of another one, as reading begins anywhere.
+    """
+    row, quotes, began = b"", 0, False
     while line := file.readline(LONGEST_ROW):
-        if _BEGIN.match(line):
-            if lines:
-                yield lines
-            lines, size = [line], len(line)
-        elif (size := size + len(line)) <= LONGEST_ROW:
-            lines.append(line)
-    if lines:
-        yield lines
+        begins = _BEGIN.match(line) is not None
+        if row and (begins or len(row) > LONGEST_ROW):
+            yield row
+            row, quotes = b"", 0
+        began = began or begins
+        if not began:
+            continue
+        row, quotes = row + line, quotes + line.count(b'"')
+        if quotes % 2 == 0:
+            yield row
+            row, quotes = b"", 0
+    if row:
+        yield row
 
 
-def _parsed(lines: list[bytes]) -> CelRow | None:
-    """Return the row, None if it is none. What follows a complete line is another row cut off."""
-    complete = lines[0].count(b'"') % 2 == 0
-    text = (lines[0] if complete else b"".join(lines)).decode("utf-8", "replace").rstrip("\r\n")
+def _parsed(text: bytes) -> CelRow | None:
+    """Return the row, None if it is none."""
+    text = text.rstrip(b"\r\n")
+    if not text.endswith(b'"'):
+        return None  # cut behind a comma
     try:
-        (values,) = csv.reader([text], strict=True)
+        (values,) = csv.reader([text.decode("utf-8", "replace")], strict=True)
         columns = values[:COLUMNS]
-        at = datetime.fromtimestamp(float(columns[1]), UTC)
         if len(columns) < FEWEST_COLUMNS:
             return None
-        return CelRow(columns[0], at, *columns[2:])
-    except (csv.Error, ValueError, IndexError, OverflowError, OSError):
+        return CelRow(columns[0], datetime.fromtimestamp(float(columns[1]), UTC), *columns[2:])
+    except (csv.Error, ValueError, OverflowError, OSError):
         return None
 
 
