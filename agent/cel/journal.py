@@ -73,6 +73,16 @@ class CelJournal:
                     if since <= row.at <= until:
                         yield row
 
+    def last_columns(self) -> int | None:
+        """Return the number of columns of the last row, None if there is no row. Raises OSError."""
+        with self.path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _SEARCH_BYTES))
+            found = 0
+            for text in _candidates(file):
+                with suppress(ValueError):
+                    found = len(_values(text))
+        return found or None
+
     def _files(self, since: datetime) -> list[Path]:
         """Return the files that were written since then, the oldest first."""
         found = []
@@ -122,18 +132,26 @@ def _candidates(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
         yield row
 
 
-def _parsed(text: bytes) -> CelRow | None:
-    """Return the row, None if it is none."""
+def _values(text: bytes) -> list[str]:
+    """Return the columns of a row. Raises ValueError."""
     text = text.rstrip(b"\r\n")
     if not text.endswith(b'"'):
-        return None  # cut behind a comma
+        raise ValueError("cut behind a comma")
     try:
         (values,) = csv.reader([text.decode("utf-8", "replace")], strict=True)
-        columns = values[:COLUMNS]
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    return values
+
+
+def _parsed(text: bytes) -> CelRow | None:
+    """Return the row, None if it is none."""
+    try:
+        columns = _values(text)[:COLUMNS]
         if len(columns) < FEWEST_COLUMNS:
             return None
         return CelRow(columns[0], datetime.fromtimestamp(float(columns[1]), UTC), *columns[2:])
-    except (csv.Error, ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError):
         return None
 
 
