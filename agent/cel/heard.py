@@ -11,7 +11,7 @@ _log = structlog.get_logger()
 
 
 class HeardUntil:
-    """A file with one time. `link_file` is what an agent before 0.2 has left instead."""
+    """A file with one time. `link_file` is what an older agent has left instead."""
 
     def __init__(self, path: Path, link_file: Path) -> None:
         self._path, self._link_file = path, link_file

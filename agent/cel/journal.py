@@ -29,7 +29,7 @@ _BEGIN: Final = re.compile(rb'"[A-Z_]{1,40}","(\d{1,12}(?:\.\d{1,9})?)","')
 class CelRow(NamedTuple):
     """One row: the columns of `asterisk_conf/cel_custom.conf` in their order.
 
-    Kits before 0.2 did not write the last column.
+    An older `cel_custom.conf` does not write the last column.
     """
 
     event: str
