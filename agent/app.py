@@ -20,9 +20,13 @@ from agent.ami.tls import tls_context
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import LAYOUTS as LISTED
+from agent.calls.channel_snapshot import Listed
 from agent.calls.clock_jump import move_calls
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.resync import Resync
+from agent.cel.gap import GapFolder
+from agent.cel.heard import HeardUntil
+from agent.cel.journal import CelJournal
 from agent.monitoring import metrics
 from agent.monitoring.spool_check import spool_problem
 from agent.recording.announcements import AnnouncementMirror
@@ -100,6 +104,11 @@ class Agent:
         self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
         self._clock, self._lag_s = WallClock(), 0.0
         self._closed_at: datetime | None = None  # when Asterisk closed a connection, until it is compared
+        self._heard = HeardUntil(self._spool.root / "heard_until", self._link_file)
+        self._heard_at, self._caught_up = self._heard.read(), False
+        self._settling.journalled = self._heard.write
+        cel = CelJournal(path=pbx.cel_journal) if pbx.cel_journal is not None else None
+        self._gaps = GapFolder(cel, self._spool.root / "gaps.json", self._registry, self._coordinator, self._settling)
         self._settings_copy = self._spool.root / "settings.json"
         copy = settings.read_copy(self._settings_copy) or DomainSettings(version=0)
         self._coordinator.directory = self._use(copy)
@@ -122,6 +131,7 @@ class Agent:
                 self._spawn(again_and_again("disk watch", partial(disk_watch.follow, self._disk, self._mail, metrics.set_disk)))
                 self._spawn(again_and_again("spool check", self._check_spool))
                 self._spawn(again_and_again("resync", self._resync.run))
+                self._spawn(again_and_again("gaps", self._gaps.run))
                 self._spawn(again_and_again("link file", self._touch_link_file))
                 self._spawn(again_and_again("commands", self._follow_commands))
                 self._spawn(again_and_again("feature codes", self._feature_codes.run))
@@ -146,11 +156,13 @@ class Agent:
                         self._follow_clock((message.received_at - event.at).total_seconds())
                         metrics.observe_event(event.at)
                         self._coordinator.take(event)
-                case LinkUp():
+                        self._note_heard(event.at)
+                case LinkUp(at=at):
                     _log.info("ami.up")
                     metrics.AMI_CONNECTED.set(1)
                     self._announcements.link_up()
-                    await self._resync.after_login()
+                    self._caught_up = False
+                    await self._resync.after_login(partial(self._catch_up, at))
                     self._closed_at = None
                     self._coordinator.link_up()
                 case Garbled():
@@ -174,6 +186,18 @@ class Agent:
         _log.warning("clock.jumped", by_s=round(by_s, 1), calls_moved=shared)
         for call in move_calls(self._registry, timedelta(seconds=by_s)) if shared else ():
             self._settling.changed(call)
+
+    async def _catch_up(self, at: datetime, listed: list[Listed]) -> None:
+        """Fold what happened between the last event and this login."""
+        await self._gaps.go_on(self._heard_at, at, listed)
+        self._caught_up = True
+        self._note_heard(at)
+        self._settling.note_heard()
+
+    def _note_heard(self, at: datetime) -> None:
+        """Note the last event, unless something before it is still to be folded."""
+        if self._caught_up:
+            self._heard_at = self._settling.heard_at = at
 
     def _end_of(self, call: Call) -> datetime:
         """Return when a call ended whose end was missed.
@@ -208,6 +232,7 @@ class Agent:
 
     def _settings_changed(self, changed: DomainSettings) -> None:
         self._coordinator.directory_changed(self._use(changed))
+        self._gaps.settings_changed()
 
     def _use(self, changed: DomainSettings) -> Directory:
         directory = Directory(settings=changed, trunks=self._trunks)
@@ -220,6 +245,7 @@ class Agent:
         while True:
             if self._ami.connected:
                 self._link_file.touch()
+                self._settling.note_heard()
             await asyncio.sleep(TOUCH_LINK_FILE_EVERY_S)
 
     async def _check_spool(self) -> None:

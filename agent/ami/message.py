@@ -6,8 +6,8 @@ considered.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 AmiMessage = Mapping[str, str]
@@ -29,10 +29,11 @@ class AmiEvent:
 class LinkUp:
     """The login succeeded. A new session of events follows; events before it may be missing.
 
-    `version` is the version of AMI.
+    `version` is the version of AMI. `at` is the time of the login: events after it arrive.
     """
 
     version: str
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

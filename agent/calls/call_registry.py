@@ -108,6 +108,11 @@ class CallRegistry:
         call = self._call_of(event)
         return isinstance(event, ChannelStarted) if call is None else assemble(call, event) is not call
 
+    def put(self, call: Call) -> None:
+        """Add a call that was folded elsewhere, or replace the state of one."""
+        self._keep(call)
+        self._call_of_channel |= dict.fromkeys(() if call.merged_into else call.channels, call.linkedid)
+
     def forget(self, linkedid: str) -> None:
         """Drop a settled call."""
         call = self.calls.pop(linkedid, None)

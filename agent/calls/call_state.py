@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from fonoteka.core.call_report import Decision, Reason
 
@@ -165,6 +166,9 @@ class MomentKind(StrEnum):
     END = "end"
 
 
+OF_RECORDINGS: Final = frozenset({MomentKind.PAUSE_RECORD, MomentKind.RESUME_RECORD, MomentKind.STOP_RECORD})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
     """One moment of the call's timeline.
@@ -212,6 +216,19 @@ class Call:
     def talk_ms_until(self, at: datetime) -> int:
         """Return the talk time of the call until `at`."""
         return self.talk_ms + _ms(self.talking_since, at)
+
+    @property
+    def seen_until(self) -> datetime:
+        """The time of the last event of Asterisk that the call shows.
+
+        What Fonoteka does to a recording has a time of its own and does not count.
+        """
+        times = [self.started_at]
+        for channel in self.channels.values():
+            times += filter(None, (channel.started_at, channel.ended_at, channel.bridged_since, channel.first_bridged_at))
+        for dial in self.dials:
+            times += filter(None, (dial.at, dial.ended_at))
+        return max(*times, *(moment.at for moment in self.moments if moment.kind not in OF_RECORDINGS), self.started_at)
 
     @property
     def alive(self) -> bool:

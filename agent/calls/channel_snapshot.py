@@ -13,12 +13,15 @@ from agent.calls.events import BridgeEntered, ChannelStarted
 LAYOUTS: Final = {"CoreShowChannel": EventLayout(lead=("ActionID",), tail=("Duration",), may_follow=("BridgeId",))}
 
 
-async def snapshot(ami: Ami, now: datetime) -> list[ChannelStarted | BridgeEntered]:
+Listed = ChannelStarted | BridgeEntered
+
+
+async def snapshot(ami: Ami, now: datetime) -> list[Listed]:
     """Return all channels, each followed by the bridge that it talks in. Raises AmiError.
 
     A channel that began a call comes before the other channels of the call.
     """
-    seen: list[ChannelStarted | BridgeEntered] = []
+    seen: list[Listed] = []
     rows = await ami.listing("CoreShowChannels")
     listed = await ami.listing("BridgeList") if any(row.get("BridgeId") for row in rows) else []
     bridges = {row["BridgeUniqueid"]: row for row in listed if row.get("BridgeUniqueid")}

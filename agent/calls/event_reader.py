@@ -66,12 +66,12 @@ def _dial_began(at: datetime, h: AmiHeaders) -> Event:
         caller=h.get("Uniqueid", ""),
         callee=h["DestUniqueid"],
         caller_num=number_in(h, "CallerIDNum"),
-        dialled=_dialled(h.get("DialString", "")),
+        dialled=dialled_number(h.get("DialString", "")),
         exten=number_in(h, "Exten"),
     )
 
 
-def _dialled(dial_string: str) -> str:
+def dialled_number(dial_string: str) -> str:
     """Return the number in a dial string, the dial string itself if it holds an endpoint only.
 
     Forms: `84951234567@trunk`, `trunk/8495…`, `trunk/sip:8495…@10.0.0.1:5060`, `acme-152`.
@@ -216,10 +216,11 @@ def read_event(name: str, headers: AmiHeaders, received_at: datetime) -> Event |
         event = reader(_sent_at(headers, received_at), headers)
     except KeyError:
         return None
-    return event if event is None or all(map(_is_id, (event.linkedid, *filter(None, event.channels)))) else None
+    return event if event is None or all(map(is_id, (event.linkedid, *filter(None, event.channels)))) else None
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
+    """Return whether a text can be the id of a channel, a call or a bridge."""
     return 0 < len(text) <= LONGEST_ID and text.isprintable()
 
 

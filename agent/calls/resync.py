@@ -6,8 +6,9 @@ list, two seconds later, shows it too.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,9 +17,10 @@ import structlog
 from agent.ami.client import AmiClient
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
-from agent.calls.channel_snapshot import snapshot
+from agent.calls.caller_text import number_in
+from agent.calls.channel_snapshot import Listed, snapshot
 from agent.calls.events import BridgeEntered, BridgeLeft, ChannelStarted, Event
-from fonoteka.core.errors import AmiError
+from fonoteka.core.errors import AmiActionFailed, AmiError
 
 COMPARE_EVERY_S: Final = 60.0
 COMPARE_SILENT_EVERY_S: Final = 10.0
@@ -44,18 +46,20 @@ class Resync:
         self._events_heard = 0
         self.silent = False
 
-    async def after_login(self) -> None:
+    async def after_login(self, before: Callable[[list[Listed]], Awaitable[None]]) -> None:
         """Compare at once, because later events depend on it.
 
-        Repeats until Asterisk answers or the connection is lost again.
+        Repeats until Asterisk answers or the connection is lost again. `before` folds what is known
+        of the calls from elsewhere.
         """
         while self._ami.connected:
             try:
-                listed = await snapshot(self._ami, datetime.now(UTC))
+                listed = await self._listed()
             except AmiError as error:
                 _log.warning("resync.failed", error=str(error))
                 await asyncio.sleep(1.0)
                 continue
+            await before(listed)
             for event in self._registry.reconcile(listed, self._ended_at):
                 self._take(event)
             return
@@ -110,7 +114,23 @@ class Resync:
 
     async def _missed(self) -> list[Event]:
         """Return the events that would lead from the calls to what Asterisk lists now."""
-        return list(self._registry.reconcile(await snapshot(self._ami, datetime.now(UTC)), self._ended_at))
+        return list(self._registry.reconcile(await self._listed(), self._ended_at))
+
+    async def _listed(self) -> list[Listed]:
+        """Return the channels and bridges of Asterisk, with the number that was dialled first.
+
+        The extension of a channel changes on its way through the dialplan. Raises AmiError.
+        """
+        return [await self._as_dialled(event) for event in await snapshot(self._ami, datetime.now(UTC))]
+
+    async def _as_dialled(self, event: Listed) -> Listed:
+        begins = isinstance(event, ChannelStarted) and event.uniqueid == event.linkedid
+        if not isinstance(event, ChannelStarted) or not begins or self._registry.call_of_channel(event.uniqueid) is not None:
+            return event
+        with suppress(AmiActionFailed):  # the channel may have ended
+            answer = await self._ami.action("Getvar", Channel=event.name, Variable="CALLERID(dnid)")
+            return replace(event, exten=number_in(answer, "Value") or event.exten)
+        return event
 
 
 def _difference(event: Event) -> _Difference:

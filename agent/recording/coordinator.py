@@ -80,7 +80,7 @@ class RecordingCoordinator:
         try:
             before, after = self._registry.fold(event)
             if after is not None:
-                self._perform_all(after, plan(before, after, event, self.directory), event.at)
+                self.perform_all(after, plan(before, after, event, self.directory), event.at)
             for part in self._registry.take_merged():
                 self._settling.changed(part)
         except Exception:
@@ -92,12 +92,12 @@ class RecordingCoordinator:
         unknown = [call for call in self._registry.calls.values() if self.domain_of(call) is None]
         self.directory, at = directory, datetime.now(UTC)
         for call in unknown:
-            self._perform_all(call, plan_known_domain(call, directory, at), at)
+            self.perform_all(call, plan_known_domain(call, directory, at), at)
 
     def link_up(self) -> None:
         """Start recorders that may never have reached Asterisk; learn the ids of the others."""
         for call in list(self._registry.calls.values()):
-            self._perform_all(call, plan_link_up(call), datetime.now(UTC))
+            self.perform_all(call, plan_link_up(call), datetime.now(UTC))
 
     def resume(self) -> None:
         """Take up what an earlier run of the agent left in the journal and in the spool."""
@@ -106,9 +106,10 @@ class RecordingCoordinator:
         for recording_folder in self._lifecycle.orphans(journalled):
             self._spawn(self._lifecycle.take_up(recording_folder))
         for call in calls:
-            self._perform_all(call, plan_agent_start(call), datetime.now(UTC))
+            self.perform_all(call, plan_agent_start(call), datetime.now(UTC))
 
-    def _perform_all(self, call: Call, effects: Iterable[Effect], at: datetime) -> None:
+    def perform_all(self, call: Call, effects: Iterable[Effect], at: datetime) -> None:
+        """Perform effects in order; each finds the call as the effects before it left it."""
         for effect in effects:
             call = self._perform(call, effect, at)
 
@@ -160,7 +161,7 @@ class RecordingCoordinator:
         elif await self._rtp_restarts.has_restarted(channel):
             now, at = self._registry.call_of_channel(uniqueid), datetime.now(UTC)
             if now is not None:
-                self._perform_all(now, plan_rtp_restart(now, uniqueid, at), at)
+                self.perform_all(now, plan_rtp_restart(now, uniqueid, at), at)
 
     def _beep_every_s(self, call: Call) -> int:
         domain = self.domain_of(call)

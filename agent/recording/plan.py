@@ -103,6 +103,11 @@ def plan_link_up(call: Call) -> list[Effect]:
     return [ResumeRecorder(segment=recording.segment) for recording in living]
 
 
+def plan_stale_recorders(call: Call, at: datetime) -> list[Effect]:
+    """Return the recorders to restart because their channel talks with another party now."""
+    return list(_restarts(call, stale_recordings(call), at))
+
+
 def plan_agent_start(call: Call) -> list[Effect]:
     """Return what is left to do for a call in the journal of an earlier run of the agent."""
     effects: list[Effect] = [ReportCall()]

@@ -19,6 +19,8 @@ def report(call: Call, domain: DomainIndex, pbx: str) -> CallReport:
     assert origin is not None, "a call begins with a channel"
     call_direction, call_result = direction(call, domain), result(call)
     segments = tuple(_segments(call))
+    if all(segment.reason is Reason.AGENT_WAS_DOWN for segment in segments):
+        segments = ()  # no recorder has run: the call has no recording, rather than a failed one
     answering = call.channels.get(call.taken_by)
     return CallReport(
         pbx=pbx,
@@ -62,6 +64,7 @@ _BY_WEIGHT: Final = (
     Reason.DISK_FULL,
     Reason.ASTERISK_FAILED,
     Reason.NO_AUDIO,
+    Reason.AGENT_WAS_DOWN,
     Reason.FORWARDED_INTERNATIONAL,
     Reason.FORWARDED_LONG_DISTANCE,
     Reason.STOPPED_BY_USER,

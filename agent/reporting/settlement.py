@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -26,13 +27,19 @@ _log = structlog.get_logger()
 
 
 class CallSettlement:
-    """The calls that the store does not have in full, and the reports that it has of them."""
+    """The calls that the store does not have in full, and the reports that it has of them.
+
+    `heard_at` is the time of the last event that was taken; `journalled` is called with it once the
+    journal has all calls as they were then.
+    """
 
     def __init__(self, calls: CallRegistry, journal: Journal, pbx: str) -> None:
         self._calls, self._journal, self._pbx = calls, journal, pbx
         self._directory = Directory(settings=DomainSettings(version=0))
         self._changed: set[str] = set()
         self._wakeup = asyncio.Event()
+        self.heard_at: datetime | None = None
+        self.journalled: Callable[[datetime], None] = lambda _: None
         self._sent: dict[str, CallReport] = {}
         self._acknowledged: dict[str, int] = {}
         self._forgotten: set[str] = set()
@@ -46,6 +53,10 @@ class CallSettlement:
     def changed(self, call: Call) -> None:
         """Schedule a call that has changed for the journal and the store."""
         self._changed.add(call.linkedid)
+        self._wakeup.set()
+
+    def note_heard(self) -> None:
+        """Call `journalled` soon, though no call has changed."""
         self._wakeup.set()
 
     def directory_changed(self, directory: Directory) -> None:
@@ -62,12 +73,14 @@ class CallSettlement:
             await asyncio.sleep(max(GATHER_S, last + BETWEEN_S - time.monotonic()))
             last = time.monotonic()
             self._wakeup.clear()
-            changed, self._changed = self._changed, set()
+            changed, self._changed, heard_at = self._changed, set(), self.heard_at
             try:
                 await self._write(changed)
             except BaseException:
                 self._changed |= changed
                 raise
+            if heard_at is not None:
+                self.journalled(heard_at)
             for linkedid in changed:
                 call = self._calls.calls.get(linkedid)
                 if call is not None:

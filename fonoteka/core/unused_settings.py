@@ -7,8 +7,6 @@ from fonoteka.core.config import Configuration
 
 def unused_settings(part: str, configuration: Configuration) -> Iterator[tuple[str, str]]:
     """Yield the key of each setting of a part that has no effect yet, and a hint for operators."""
-    if part == "agent" and configuration.pbx.cel_journal is not None:
-        yield "pbx.cel_journal", "calls made while the agent is down are not rebuilt from it"
     if part == "api":
         for key in ("s3_access_key", "s3_secret_key"):
             if getattr(configuration.store, key) is not None:

@@ -96,6 +96,11 @@ class LabAsterisk:
         return self._lab / "spool" / "fonoteka"
 
     @property
+    def cel_journal(self) -> Path:
+        """The CEL journal that Asterisk writes."""
+        return self.folder / "log" / "cel-custom" / "fonoteka.csv"
+
+    @property
     def log_path(self) -> Path:
         """Asterisk's log."""
         return self.folder / "log" / "full"
@@ -145,6 +150,7 @@ class LabAsterisk:
         """
         for name in ("etc", "spool/fonoteka", "log/cel-custom", "db", "run", "sounds/hold", "keys", "agi"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self.cel_journal.touch()
         menu_prompt(self.folder / "sounds" / "menu.alaw")
         tone(self.folder / "sounds" / "hold" / "hold.alaw", hz=262, length_s=10.0)
         self._lay_out_data()

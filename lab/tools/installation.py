@@ -35,6 +35,7 @@ ami_secret = "{pbx.ami_secret}"
 agi = "{pbx.agi[0]}:{pbx.agi[1]}"
 spool = "{pbx.spool}"
 spool_in_asterisk = "{pbx.spool_in_asterisk}"
+cel_journal = "{pbx.cel_journal}"
 trunks = {json.dumps([f"PJSIP/{company.trunk}" for company in pbx.companies])}
 
 [store]

@@ -5,7 +5,7 @@ A call whose end never came ends all the same.
 
 import asyncio
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,13 +14,13 @@ from agent.calls import resync as comparing
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import LAYOUTS as LISTED
-from agent.calls.channel_snapshot import snapshot
+from agent.calls.channel_snapshot import Listed, snapshot
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.events import BridgeEntered, ChannelEnded, ChannelStarted, Event
 from agent.calls.resync import Resync
 from lab.asterisk.server import LabAsterisk
 from lab.scenarios.hostile_callers import HOSTILE_NUMBERS
-from lab.scenarios.steps import answered, watcher
+from lab.scenarios.steps import CALLER, answered, watcher
 from lab.sip.handset import TRUNK, handset
 from tests.support.eventually import LIMIT_S, eventually
 
@@ -136,6 +136,42 @@ async def test_parked_callers_do_not_talk_and_a_conference_is_one(pbx: LabAsteri
             assert [event.conference for event in talks] == [True], seen
             await parked.hang_up()
             await guest.hang_up()
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+async def test_a_call_found_in_progress_has_the_number_that_was_dialled_first(pbx: LabAsterisk) -> None:
+    """Without a journal: the dialplan has led the caller to 152, and to a menu, since."""
+
+    async def nothing_known(listed: list[Listed]) -> None:
+        pass
+
+    def take(event: Event) -> None:
+        registry.take(event)
+
+    client = AmiClient(pbx.ami, pbx.ami_user, pbx.ami_secret, events=frozenset(), layouts=LISTED)
+    running = asyncio.create_task(client.run())
+    registry = CallRegistry()
+    try:
+        await eventually(lambda: client.connected)
+        async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk:
+            begun_at = datetime.now(UTC)
+            there, _ = await answered(outside, "2458152", desk, user=CALLER)
+            menu = outside.dial(pbx.company.menu_number, user=CALLER)
+            await menu.up()
+            resync = Resync(client, registry, take, lambda call: begun_at)
+            await resync.after_login(nothing_known)
+            origins = [call.origin for call in registry.calls.values()]
+            assert {(origin.caller_num, origin.exten) for origin in origins if origin is not None} == {
+                (CALLER, "2458152"),
+                (CALLER, pbx.company.menu_number),
+            }
+            # Asterisk gives the age of a channel in whole seconds.
+            assert all(call.started_at >= begun_at - timedelta(seconds=1.1) for call in registry.calls.values())
+            await there.hang_up()
+            await menu.hang_up()
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):

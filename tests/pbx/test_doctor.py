@@ -4,9 +4,9 @@ In order beside a running installation, and each line that is taken away is name
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
@@ -164,39 +164,30 @@ async def test_a_telephone_that_may_not_dial_the_feature_codes(patient: Patient)
     assert line in wrong[0].mend
 
 
-@pytest.fixture
-def keeping(patient: Patient) -> Iterator[Patient]:
-    """The same PBX when the journal is kept, which is there."""
-    journal = patient.pbx.folder / "log" / "cel-custom" / "fonoteka.csv"
-    journal.touch()
-    pbx = patient.configuration.pbx.model_copy(update={"cel_journal": journal})
-    yield replace(patient, configuration=patient.configuration.model_copy(update={"pbx": pbx}))
-    journal.unlink(missing_ok=True)
-
-
 @pytest.mark.parametrize(
     ("file", "reload"), [("cel.conf", "module reload cel"), ("cel_custom.conf", "module reload cel_custom.so")], ids=str
 )
-async def test_each_line_of_the_journal(keeping: Patient, file: str, reload: str) -> None:
-    assert await keeping.wrong() == []
-    assert {file, "module cel_custom", "journal"} <= {finding.check for finding in await keeping.examined()}
+async def test_each_line_of_the_journal(patient: Patient, file: str, reload: str) -> None:
+    assert {file, "module cel_custom", "journal"} <= {finding.check for finding in await patient.examined()}
     for line in lines_of(file):
-        async with keeping.without(line, file, reload):
-            wrong = await keeping.wrong()
+        async with patient.without(line, file, reload):
+            wrong = await patient.wrong()
         assert [(finding.check, finding.ok) for finding in wrong] == [(file, False)], line
         assert line.partition("=")[0].strip() in wrong[0].detail
 
 
-async def test_a_journal_that_dates_otherwise(keeping: Patient) -> None:
-    async with keeping.without("enable = yes", "cel.conf", "module reload cel", "enable = yes\ndateformat = %s"):
-        (wrong,) = await keeping.wrong()
+async def test_a_journal_that_dates_otherwise(patient: Patient) -> None:
+    async with patient.without("enable = yes", "cel.conf", "module reload cel", "enable = yes\ndateformat = %s"):
+        (wrong,) = await patient.wrong()
     assert wrong.detail.endswith("[general] dateformat must stay unset")
 
 
-async def test_a_journal_that_is_not_there_yet(keeping: Patient) -> None:
-    assert keeping.configuration.pbx.cel_journal is not None
-    keeping.configuration.pbx.cel_journal.unlink()
-    assert [(finding.check, finding.ok) for finding in await keeping.wrong()] == [("journal", None)]
+async def test_a_journal_that_is_not_there_yet(patient: Patient) -> None:
+    patient.pbx.cel_journal.unlink()
+    try:
+        assert [(finding.check, finding.ok) for finding in await patient.wrong()] == [("journal", None)]
+    finally:
+        patient.pbx.cel_journal.touch()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ COLUMNS = (
     "application",
     "peer",
     "extra",
+    "arguments",
 )
 HOSTILE = 'a "q", ;$(id) Пётр'
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from agent.ami.client import AmiClient
+from agent.calls.channel_snapshot import snapshot
+from agent.calls.events import ChannelStarted
 from fonoteka.cli.ami_connection import linked
-from fonoteka.cli.doctor import account, codes, endpoints, files, kit
+from fonoteka.cli.doctor import account, codes, endpoints, files, journal, kit
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.cli.doctor.needs import Use
 from fonoteka.core.config import Configuration
@@ -48,7 +50,7 @@ def certificate(ends_at: datetime, now: datetime) -> Finding:
 
 
 async def _asked(client: AmiClient, configuration: Configuration, settings: DomainSettings | None) -> AsyncIterator[Finding]:
-    yield await _version(client)
+    yield (version := await _version(client))
     async for finding in account.check(client):
         yield finding
     yield files.spool_shared(configuration)
@@ -57,7 +59,9 @@ async def _asked(client: AmiClient, configuration: Configuration, settings: Doma
     async for finding in kit.check(pbx, use):
         yield finding
     if configuration.pbx.cel_journal is not None:
-        yield files.journal(configuration.pbx.cel_journal)
+        yield journal.check(configuration.pbx.cel_journal, await _newest_channel_at(client))
+        for finding in journal.cost(version.detail):
+            yield finding
     if use.notices:
         for finding in files.sounds(configuration, await _data_folder(client), use.notice_in | use.notice_out):
             yield finding
@@ -89,6 +93,12 @@ async def _version(client: AmiClient) -> Finding:
     except AmiActionFailed as error:
         return Finding(part="asterisk", check="version", ok=None, detail=str(error), mend="asterisk -V")
     return Finding(part="asterisk", check="version", ok=True, detail=version)
+
+
+async def _newest_channel_at(client: AmiClient) -> datetime | None:
+    """Return when the newest living channel began, None if there is none."""
+    listed = await snapshot(client, datetime.now(UTC))
+    return max((event.at for event in listed if isinstance(event, ChannelStarted)), default=None)
 
 
 async def _data_folder(client: AmiClient) -> str | None:

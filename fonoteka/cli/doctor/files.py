@@ -1,10 +1,9 @@
-"""Check files: the spool as Asterisk sees it, the sounds of announcements, the CEL journal.
+"""Check files: the spool as Asterisk sees it, the sounds of announcements.
 
 Asterisk's file system is read through /proc/PID/root (agent/monitoring/spool_check.py). If this
 user may not read it, the findings are unknown.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -75,13 +74,3 @@ def _sound(root: Path, data: str, name: str) -> str | None:
 def _languages(root: Path, folder: Path) -> list[Path]:
     there = Path(f"{root}{folder}")
     return [folder / entry.name for entry in sorted(there.iterdir())] if there.is_dir() else []
-
-
-def journal(path: Path) -> Finding:
-    """Check that the agent can read the CEL journal of Asterisk."""
-    check, mend = "journal", "give Fonoteka's user Asterisk's group; pbx.cel_journal must be the file that cel_custom.conf names"
-    if not path.exists():
-        detail = f"pbx.cel_journal = {str(path)!r} does not exist; Asterisk creates it at the first call"
-        return Finding(part="kit", check=check, ok=None, detail=detail, mend=mend)
-    readable = os.access(path, os.R_OK)
-    return Finding(part="kit", check=check, ok=readable, detail=f"{path} can{'' if readable else 'not'} be read", mend=mend)

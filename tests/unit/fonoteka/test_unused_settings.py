@@ -16,8 +16,7 @@ from store.objects.folder import folder_of
     [
         ("api", "", []),
         ("agent", "", []),
-        ("mixer", "[pbx]\ncel_journal = '/var/log/cel.csv'", []),
-        ("agent", "[pbx]\ncel_journal = '/var/log/cel.csv'", ["pbx.cel_journal"]),
+        ("agent", "[pbx]\ncel_journal = '/var/log/cel.csv'", []),
         ("api", "[store]\ns3_access_key = 'k3y'", ["store.s3_access_key"]),
         ("api", "[store]\ns3_secret_key = 'k3y'", ["store.s3_secret_key"]),
     ],

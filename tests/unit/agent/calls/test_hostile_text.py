@@ -23,7 +23,7 @@ from tests.unit.agent.fixtures import play, report_of
 NUMBER: Final = b"89131234567"
 MOST_BYTES: Final = 79  # of a caller's number, as Asterisk 22.10 keeps it
 PLAIN: Final = (STREAMS / "in_answered.txt").read_bytes()
-VICTIM: Final = b"1795405233.2"  # a channel's id as an attacker might guess it
+VICTIM: Final = b"1795947469.1"  # a channel's id as an attacker might guess it
 OTHERS: Final = (STREAMS / "in_busy.txt").read_bytes()
 
 HOSTILE: Final = {

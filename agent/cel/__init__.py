@@ -1,0 +1,1 @@
+"""The CEL journal of Asterisk: read, turned into the events of calls, and folded after a gap."""

@@ -1,0 +1,36 @@
+"""The time until which the spool has all that the agent heard of Asterisk: where a gap begins."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+TOUCHED_EVERY: Final = timedelta(seconds=10)
+_log = structlog.get_logger()
+
+
+class HeardUntil:
+    """A file with one time. `link_file` is what an older agent has left instead."""
+
+    def __init__(self, path: Path, link_file: Path) -> None:
+        self._path, self._link_file = path, link_file
+
+    def read(self) -> datetime | None:
+        """Return the time that the last run wrote; None if this spool has had no agent."""
+        try:
+            at = datetime.fromisoformat(self._path.read_text(encoding="ascii"))
+            return at if at.tzinfo is not None else None
+        except (OSError, ValueError):
+            pass
+        try:
+            return datetime.fromtimestamp(self._link_file.stat().st_mtime, UTC) - TOUCHED_EVERY
+        except OSError:
+            return None
+
+    def write(self, at: datetime) -> None:
+        """Replace the time. It need not survive the machine: an older time only costs reading."""
+        try:
+            self._path.write_text(at.isoformat(), encoding="ascii")
+        except OSError as error:
+            _log.error("heard.not_written", reason=str(error))

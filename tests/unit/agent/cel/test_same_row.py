@@ -1,0 +1,158 @@
+"""The journal gives the row that the manager interface gives, for every recorded stream."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Final, cast
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from agent.calls.call_registry import CallRegistry
+from agent.calls.call_state import Call, RecordingStage
+from agent.calls.events import Event
+from agent.cel import gap
+from agent.cel.gap import GapFolder
+from agent.cel.journal import CelJournal, CelRow
+from agent.cel.past_calls import missed_calls
+from agent.recording.coordinator import RecordingCoordinator
+from agent.recording.effects import DiscardRecording, Effect, FinishRecording
+from agent.reporting.settlement import CallSettlement
+from fonoteka.core.call_report import CallReport, Reason, RecordingState
+from store.intake.recording_state import assess
+from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
+from tests.unit.agent.fixtures import DIRECTORY, play, report_of
+
+REAL: Final = tuple(sorted(path.stem for path in STREAMS.glob("*.csv")))
+EVER: Final = datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
+CLOSE: Final = timedelta(seconds=0.1)
+TIMES: Final = ("started_at", "answered_at", "ended_at")
+
+
+class OneFile(CelJournal):
+    """A journal without rotated files: the folder of the streams has other journals."""
+
+    def _files(self, since: datetime) -> list[Path]:
+        return [self.path]
+
+
+def journal_of(name: str) -> OneFile:
+    return OneFile(path=STREAMS / f"{name}.csv")
+
+
+@cache
+def rows_of(name: str) -> tuple[CelRow, ...]:
+    """Return the rows of the journal of a stream."""
+    return tuple(journal_of(name).rows(*EVER))
+
+
+@cache
+def stream(name: str) -> tuple[Event, ...]:
+    """Return the events of a stream."""
+    return tuple(read_stream(name))
+
+
+def rebuilt(name: str) -> dict[str, CallReport]:
+    """Return the reports of the calls in a journal that the agent knows nothing of."""
+    calls = missed_calls(rows_of(name), since=EVER[0], until=EVER[1], known=frozenset(), directory=DIRECTORY)
+    return {call.linkedid: report_of(call) for past in calls if past is not None for call in (past.call, *past.parts)}
+
+
+def assert_same_row(ours: CallReport, theirs: CallReport) -> None:
+    """Compare all but the recording; the path has no holds, which the journal does not have."""
+    for name in TIMES:
+        one, other = getattr(ours, name), getattr(theirs, name)
+        assert one == other or abs(one - other) <= CLOSE, name
+    assert abs(ours.talk_ms - theirs.talk_ms) <= 100
+    for field in fields(CallReport):
+        if field.name not in ("revision", "talk_ms", "path", "segments", "reason", "live", *TIMES):
+            assert getattr(ours, field.name) == getattr(theirs, field.name), field.name
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_missed_call_has_its_row(name: str) -> None:
+    by_ami = {call.linkedid: report_of(call) for call in play(list(stream(name))).calls.values()}
+    by_cel = rebuilt(name)
+    assert by_cel.keys() == by_ami.keys()
+    for linkedid, report in by_cel.items():
+        assert_same_row(report, by_ami[linkedid])
+        recorded = bool(by_ami[linkedid].segments)
+        assert report.reason is (Reason.AGENT_WAS_DOWN if recorded else by_ami[linkedid].reason)
+        assert assess((), reason=report.reason, ended=True).state is RecordingState.NONE
+        assert report.segments == ()
+
+
+def test_the_path_says_what_was_not_recorded() -> None:
+    (report,) = rebuilt("in_answered").values()
+    assert [(step.what, step.who, step.reason) for step in report.path] == [
+        ("arrive", "2458152", None),
+        ("ring", "152", None),
+        ("answer", "152", None),
+        ("no_record", "152", Reason.AGENT_WAS_DOWN),
+        ("leave", "89131234567", None),
+        ("end", "", None),
+    ]
+
+
+class FoldOnly:
+    """Stands for the coordinator and the settlement: folds, and notes what would be performed."""
+
+    directory = DIRECTORY
+
+    def __init__(self, registry: CallRegistry) -> None:
+        self._registry = registry
+        self.effects: list[Effect] = []
+
+    def perform_all(self, call: Call, effects: Iterable[Effect], at: datetime) -> None:
+        """Fold the events of effects."""
+        for effect in effects:
+            self.effects.append(effect)
+            for caused in effect.events:
+                self._registry.take(caused)
+
+    def changed(self, call: Call) -> None:
+        """Report nothing."""
+
+
+async def caught_up(heard: Sequence[Event], name: str, folder: Path) -> tuple[CallRegistry, list[Effect]]:
+    """Return what an agent knows that died after these events, when it is back after the rest."""
+    registry, since = play(list(heard)), heard[-1].at
+    acting = FoldOnly(registry)
+    journal = OneFile(path=STREAMS / f"{name}.csv")
+    gaps = GapFolder(journal, folder / "gaps.json", registry, cast(RecordingCoordinator, acting), cast(CallSettlement, acting))
+    (folder / "gaps.json").unlink(missing_ok=True)
+    await gaps.go_on(since, EVER[1], [])
+    await gaps.fold_missed()
+    return registry, acting.effects
+
+
+def alive_recorders(registry: CallRegistry) -> set[str]:
+    """Return the recordings whose channels have not ended."""
+    return {
+        recording.segment
+        for call in registry.calls.values()
+        for recording in call.recordings
+        if recording.stage is RecordingStage.RUNNING and call.channels[recording.uniqueid].ended_at is None
+    }
+
+
+@given(st.sampled_from(REAL), st.floats(0, 1))
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_call_has_its_row_whenever_the_agent_dies_in_it(tmp_path: Path, name: str, died: float) -> None:
+    events = stream(name)
+    heard = events[: 1 + round(died * (len(events) - 1))]
+    with mock.patch.object(gap, "WRITTEN_WITHIN_S", 0), mock.patch.object(gap, "PAUSE_S", 0), capture_logs():
+        registry, effects = asyncio.run(caught_up(heard, name, tmp_path))
+    ending = {effect.segment for effect in effects if isinstance(effect, FinishRecording | DiscardRecording)}
+    assert ending == alive_recorders(play(list(heard))), "each recorder that ran is finished, and no other"
+    by_cel = {call.linkedid: report_of(call) for call in registry.calls.values()}
+    by_ami = {call.linkedid: report_of(call) for call in play(list(events)).calls.values()}
+    assert by_cel.keys() == by_ami.keys()
+    for linkedid, report in by_cel.items():
+        assert_same_row(report, by_ami[linkedid])
