@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from fonoteka.core.call_report import Decision, Reason
+
+# The agent counts the recordings of a channel from 1; the dialplan makes at most one.
+PART_BY_DIALPLAN: Final = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +121,11 @@ class Recording:
     heard: tuple[str, ...] = ()
     asked: bool = False
     muted: tuple[Mute, ...] = ()
+
+    @property
+    def by_dialplan(self) -> bool:
+        """Whether the dialplan started the recorder, because the agent was away."""
+        return self.segment.endswith(f"_{PART_BY_DIALPLAN}")
 
     @property
     def paused(self) -> bool:

@@ -186,6 +186,18 @@ class RecordingDecided(ChannelEvent):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingAdopted(ChannelEvent):
+    """The dialplan recorded a channel for `user` while the agent was away.
+
+    `started_at` is the beginning of the talk, None while it rings.
+    """
+
+    user: str
+    segment: str
+    started_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TalkMissed(ChannelEvent):
     """The talk of `user` was not recorded until now. `segment` names the missing part."""
 

@@ -8,6 +8,7 @@ from agent.calls.call_state import Call, MomentKind, Mute, Recording, RecordingS
 from agent.calls.events import (
     BridgeEntered,
     Event,
+    RecordingAdopted,
     RecordingClosed,
     RecordingDecided,
     RecordingDone,
@@ -65,6 +66,20 @@ def _recording_decided(call: Call, event: RecordingDecided) -> Call:
         bridged_before_ms=channel.bridged_ms_until(event.at) if channel is not None else 0,
         asked=event.asked,
         muted=(Mute(from_ms=0),) if event.paused else (),
+    )
+    return _with_first_parties(replace(call, recordings=(*call.recordings, recording)))
+
+
+def _recording_adopted(call: Call, event: RecordingAdopted) -> Call:
+    if call.recording(event.segment) is not None:
+        return call
+    recording = Recording(
+        uniqueid=event.uniqueid,
+        user=event.user,
+        decision=Decision(record=True),
+        segment=event.segment,
+        stage=RecordingStage.RUNNING,
+        started_at=event.started_at,
     )
     return _with_first_parties(replace(call, recordings=(*call.recordings, recording)))
 
@@ -146,6 +161,7 @@ def _with_recording(call: Call, segment: str, **changes: Any) -> Call:
 
 RECORDING_STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {
     RecordingDecided: _recording_decided,
+    RecordingAdopted: _recording_adopted,
     TalkMissed: _talk_missed,
     RecordingHandedOver: _recording_handed_over,
     RecordingUnwanted: _recording_unwanted,

@@ -71,6 +71,7 @@ class PbxSection(_Section):
     spool_in_asterisk: Path | None = None
     trunks: tuple[str, ...] = ()
     cel_journal: Path | None = None
+    record_when_away: bool = False
 
 
 class AgentSection(_Section):
