@@ -200,7 +200,10 @@ class Agent:
         """Show the dialplan that the agent records."""
         while True:
             if self._ami.connected:
+                was_fresh = self._heartbeat.fresh
                 await self._heartbeat.beat()
+                if not was_fresh:  # this process stood still, or Asterisk did not answer
+                    self._coordinator.adopt_all()
             await asyncio.sleep(away.HEARTBEAT_EVERY_S)
 
     async def _follow_away(self) -> None:

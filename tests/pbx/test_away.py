@@ -5,7 +5,7 @@ import re
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from lab.asterisk.server import LabAsterisk
 from lab.base.lateness import Lateness
-from lab.scenarios.steps import CALLER, LONG_DISTANCE, answered, customer_with, talk_and_leave, watcher
-from lab.sip.handset import TRUNK, handset, tone_hz_of
+from lab.scenarios.steps import CALLER, LONG_DISTANCE, answered, talk, talk_and_leave, watcher
+from lab.sip.handset import TRUNK, Handset, handset, tone_hz_of
 from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ
 from lab.tools.installation import Call, Fonoteka, beside
 from tests.support.audio_checks import assert_tone, decoded
@@ -39,7 +39,7 @@ async def running(spare_pbx: LabAsterisk, tmp_path_factory: pytest.TempPathFacto
 
 @asynccontextmanager
 async def away(pbx: LabAsterisk, running: Fonoteka) -> AsyncIterator[None]:
-    """Stop the agent, with a heartbeat that is too old; kill it at the end and wait for the next one."""
+    """Stop the agent, with a heartbeat that is too old; then kill it and wait for the next."""
     agent, connected = running.part("agent"), running.log().count("event=ami.up")
     os.kill(agent, signal.SIGSTOP)
     await pbx.cli(f"database put fonoteka heartbeat {int(time.time()) - 11}")
@@ -69,31 +69,53 @@ async def assert_whole(running: Fonoteka, call: Call, left_hz: float, right_hz: 
         assert_tone(side[: rate_hz // 5], rate_hz, hz, least=0.4)
 
 
+HOSTILE: Final = 'x\'; $(id) 1)}${SHELL(id)},2& " = " ../../r(a)t(b)_0_in'
+HOSTILE_USER: Final = "".join(f"%{ord(letter):02x}" for letter in HOSTILE)
+
+
 async def test_an_incoming_call_goes_on_when_the_agent_is_back(
     spare_pbx: LabAsterisk, running: Fonoteka, lateness: Lateness
 ) -> None:
-    """It is recorded, and before it no user that is off or on demand, and no forward to outside."""
-    before = await running.ids()
-    async with AsyncExitStack() as call_going_on:
+    """It is recorded, and before it no user that is off or on demand, and no forward to outside.
+
+    No text of the caller, and no id that a program gives to a channel, is in the name of a file.
+    """
+    before, log = await running.ids(), spare_pbx.log_path.stat().st_size
+    async with handset(spare_pbx, TRUNK) as outside, handset(spare_pbx, "152") as desk:
         async with away(spare_pbx, running):
-            await calls_that_are_not_recorded(spare_pbx)
+            await calls_that_are_not_recorded(spare_pbx, outside)
             assert legs(spare_pbx) == []
+            await call_by_a_program(spare_pbx, desk)
             began = time.monotonic()
-            customer, employee, _ = await call_going_on.enter_async_context(customer_with(spare_pbx))
-            assert len(legs(spare_pbx)) == 2
+            customer, employee = await answered(outside, "2458152", desk, user=HOSTILE_USER, name=HOSTILE)
+            await talk()
+            names = [leg.name for leg in legs(spare_pbx)]
+            assert [LEG.fullmatch(name) is not None for name in names] == [True] * 4, names
         await running.call(lambda call: call["id"] not in before and call["recording"]["state"] == "recording")
         await talk_and_leave(customer, employee)
-    call = await recorded(running, before)
-    late_s = lateness.total_s(began)
+    call, late_s = await recorded(running, before), lateness.total_s(began)
 
     assert (call["direction"], call["answered_by"]) == ("in", "152")
     await assert_whole(running, call, CALLER_HZ, tone_hz_of(spare_pbx, "152"), employee.sip_call.talk_s, late_s)
-    assert legs(spare_pbx) == []
+    assert [leg.name for leg in legs(spare_pbx)] == names[2:], "nothing says yet that no talk will come"
+    for leg in legs(spare_pbx):
+        leg.unlink()
+    logged = spare_pbx.log_path.read_text(errors="replace")[log:]
+    assert "uid=" not in logged
+    assert "yntax error" not in logged
 
 
-async def calls_that_are_not_recorded(pbx: LabAsterisk) -> None:
+async def call_by_a_program(pbx: LabAsterisk, desk: Handset) -> None:
+    """A program calls a user, who refuses; the program chooses the id of the call."""
+    async with watcher(pbx) as tap:
+        program = {"Channel": "Local/152@from-users/n", "ChannelId": HOSTILE, "Application": "Wait", "Data": "9"}
+        await tap.action(Action="Originate", Async="true", **program)
+        (await desk.rung()).refuse()
+
+
+async def calls_that_are_not_recorded(pbx: LabAsterisk, outside: Handset) -> None:
     """A call of a user that is off, of one on demand, and a call that the PBX forwards outside."""
-    async with handset(pbx, TRUNK) as outside, handset(pbx, OUTSIDE) as far:
+    async with handset(pbx, OUTSIDE) as far:
         for employee in ("130", "777"):
             async with handset(pbx, employee) as desk:
                 there, _ = await answered(outside, f"2458{employee}", desk, user=CALLER)
@@ -132,29 +154,3 @@ async def test_an_outgoing_call_that_rings_when_the_agent_is_back(
     assert call["direction"] == "out"
     await assert_whole(running, call, OUTSIDE_HZ, tone_hz_of(spare_pbx, "152"), there.sip_call.talk_s, late_s)
     assert legs(spare_pbx) == []
-
-
-HOSTILE: Final = ("x'; $(id)", "1)}${SHELL(id)},2&", "../../r(a)t(b)_0_in")
-
-
-async def test_hostile_text_is_in_no_name(spare_pbx: LabAsterisk, running: Fonoteka) -> None:
-    """Neither the caller's name and number, nor the id that a program gives to a channel."""
-    log = spare_pbx.log_path.stat().st_size
-    async with away(spare_pbx, running), handset(spare_pbx, TRUNK) as outside, handset(spare_pbx, "152") as desk:
-        for text in HOSTILE:
-            user = "".join(f"%{ord(letter):02x}" for letter in text)
-            there, _ = await answered(outside, "2458152", desk, user=user, name=text)
-            await there.hang_up()
-            async with watcher(spare_pbx) as tap:
-                await tap.action(
-                    Action="Originate", Channel="Local/152@from-users/n", ChannelId=text, Application="Wait", Data="9", Async="true"
-                )
-                (await desk.rung()).refuse()
-        names = [leg.name for leg in legs(spare_pbx)]
-        assert [name for name in names if LEG.fullmatch(name) is None] == []
-        assert len(names) == 4 * len(HOSTILE)
-        for leg in legs(spare_pbx):
-            leg.unlink()
-    logged = spare_pbx.log_path.read_text(errors="replace")[log:]
-    assert "uid=" not in logged
-    assert "yntax error" not in logged
