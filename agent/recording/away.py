@@ -3,7 +3,7 @@
     fonoteka/away_in/PJSIP/acme-152  = MixMonitor's options, if calls to this telephone are recorded
     fonoteka/away_out/PJSIP/acme-152 = the same, if calls from this telephone are recorded
     fonoteka/away/folder             = the folder for the legs, as Asterisk sees it
-    fonoteka/heartbeat               = when the agent last wrote (seconds since 1970)
+    fonoteka/heartbeat/at            = when the agent last wrote (seconds since 1970)
 
 The dialplan (asterisk_conf/extensions.d/fonoteka-away.conf) starts a recorder if the heartbeat is
 older than ten seconds (docs/decisions/0032-away.md).
@@ -27,8 +27,11 @@ from fonoteka.core.errors import AmiError
 FOLDER: Final = "away"
 IN, OUT = "in", "out"
 TREES: Final = (f"away_{IN}", f"away_{OUT}", "away")
+# A tree of its own: the mirror would remove the key from a tree of the settings.
+HEARTBEAT: Final = "heartbeat"
 HEARTBEAT_EVERY_S: Final = 3.0
-# The dialplan's limit is 10 s. A heartbeat older than this may be too old before the next one.
+STALE_AFTER_S: Final = 10.0  # the limit in the dialplan
+# A heartbeat older than this may be too old before the next one.
 FRESH_FOR_S: Final = 8.0
 _log = structlog.get_logger()
 
@@ -66,7 +69,7 @@ class Heartbeat:
         """Write the time once; a failure is logged. Then the dialplan records beside the agent."""
         at = time.monotonic()
         try:
-            await self._ami.action("DBPut", HEARTBEAT_EVERY_S, Family=FAMILY, Key="heartbeat", Val=str(int(time.time())))
+            await self._ami.action("DBPut", HEARTBEAT_EVERY_S, Family=FAMILY, Key=f"{HEARTBEAT}/at", Val=str(int(time.time())))
         except AmiError as error:
             _log.warning("heartbeat.not_written", error=str(error))
         else:

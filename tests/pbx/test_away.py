@@ -42,7 +42,7 @@ async def away(pbx: LabAsterisk, running: Fonoteka) -> AsyncIterator[None]:
     """Stop the agent, with a heartbeat that is too old; then kill it and wait for the next."""
     agent, connected = running.part("agent"), running.log().count("event=ami.up")
     os.kill(agent, signal.SIGSTOP)
-    await pbx.cli(f"database put fonoteka heartbeat {int(time.time()) - 11}")
+    await pbx.cli(f"database put fonoteka heartbeat/at {int(time.time()) - 11}")
     try:
         yield
     finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from agent.ami.client import AmiClient
 from fonoteka.cli.ami_connection import linked
-from fonoteka.cli.doctor import account, codes, endpoints, files, kit
+from fonoteka.cli.doctor import account, away, codes, endpoints, files, kit
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.cli.doctor.needs import Use
 from fonoteka.core.config import Configuration
@@ -40,6 +40,9 @@ async def _asked(client: AmiClient, configuration: Configuration, settings: Doma
         yield finding
     if configuration.pbx.cel_journal is not None:
         yield files.journal(configuration.pbx.cel_journal)
+    if use.away:
+        for finding in await away.check(pbx):
+            yield finding
     if use.notices:
         for finding in files.sounds(configuration, await _data_folder(client), use.notice_in | use.notice_out):
             yield finding
