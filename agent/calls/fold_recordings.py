@@ -80,8 +80,10 @@ def _recording_adopted(call: Call, event: RecordingAdopted) -> Call:
         segment=event.segment,
         stage=RecordingStage.RUNNING,
         started_at=event.started_at,
+        heard=next((missed.heard for missed in call.recordings if missed.segment in event.replaces), ()),
     )
-    return _with_first_parties(replace(call, recordings=(*call.recordings, recording)))
+    others = (other for other in call.recordings if other.segment not in event.replaces)
+    return _with_first_parties(replace(call, recordings=(*others, recording)))
 
 
 def _talk_missed(call: Call, event: TalkMissed) -> Call:

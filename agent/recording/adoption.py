@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from agent.calls.call_state import PART_BY_DIALPLAN, Call, Channel, MomentKind, PendingDecision, Recording, RecordingStage
 from agent.calls.decision_events import decision_event
@@ -14,14 +13,16 @@ from agent.rules.recording_rules import decide, direction
 from fonoteka.core.call_report import Decision, Reason
 from fonoteka.core.naming import segment_name
 
-_NOT_RECORDED: Final = frozenset({RecordingStage.REFUSED, RecordingStage.LOST})
 
-
-def plan_adoption(call: Call, domain: DomainIndex, away: AwayRecording, at: datetime) -> list[Effect]:
+def plan_adoption(
+    call: Call, domain: DomainIndex, away: AwayRecording, at: datetime, unrecorded: frozenset[str] = frozenset()
+) -> list[Effect]:
     """Return the effects that make `away` a recording of the call, or delete it.
 
-    It is deleted if the setting of the user does not record this call (the dialplan does not know
-    the direction of a transferred call), or if the agent itself recorded the channel.
+    It replaces the recordings of the channel that the agent missed: those in `unrecorded`
+    (segments) and those lost because the agent was away. It is deleted if the setting of the user
+    does not record this call (the dialplan does not know the direction of a transferred call), or
+    if the agent itself recorded the channel.
     """
     segment = segment_name(call.linkedid, away.uniqueid, PART_BY_DIALPLAN)
     channel = _holder(call, away.uniqueid)
@@ -32,6 +33,8 @@ def plan_adoption(call: Call, domain: DomainIndex, away: AwayRecording, at: date
     setting = Decision(record=False, reason=Reason.USER_OFF)
     if user is not None:
         setting = decide(user, direction(call, domain), called=away.rung)
+    of_channel = [recording for recording in call.recordings if recording.uniqueid == channel.uniqueid and recording.segment]
+    missed = tuple(recording.segment for recording in of_channel if recording.segment in unrecorded or _is_missed(recording))
     began = [began_at for began_at in (away.talk_began_at, channel.first_bridged_at) if began_at is not None]
     adopted = RecordingAdopted(
         at=at,
@@ -40,15 +43,16 @@ def plan_adoption(call: Call, domain: DomainIndex, away: AwayRecording, at: date
         user=login,
         segment=segment,
         started_at=min(began, default=None),
+        replaces=missed if setting.record else (),
     )
-    adopt = AdoptRecording(events=(adopted,), segment=segment, away=away)
-    if not setting.record or _records_itself(call, channel):
+    doubled = not missed and any(recording.stage is not RecordingStage.LOST for recording in of_channel)
+    if not setting.record or doubled:
         unwanted = RecordingUnwanted(at=at, linkedid=call.linkedid, segment=segment)
         refusal = decision_event(call, PendingDecision(channel=channel, user=login, decision=setting), at)
-        events = (unwanted,) if setting.record else (unwanted, refusal)
-        return [adopt, DiscardRecording(events=events, segment=segment), ReportCall()]
+        events = (adopted, unwanted) if setting.record else (adopted, unwanted, refusal)
+        return [AdoptRecording(events=events, segment=segment, away=away), DiscardRecording(segment=segment), ReportCall()]
     finish = [FinishRecording(segment=segment)] if channel.ended_at is not None else []
-    return [adopt, *finish, ReportCall()]
+    return [AdoptRecording(events=(adopted,), segment=segment, away=away), *finish, ReportCall()]
 
 
 def dated(event: BridgeEntered, call: Call) -> BridgeEntered:
@@ -73,8 +77,5 @@ def _holder(call: Call, uniqueid: str) -> Channel:
     return call.channels.get(next(moved, uniqueid)) or call.channels[uniqueid]
 
 
-def _records_itself(call: Call, channel: Channel) -> bool:
-    """Return whether the agent recorded the channel, and no part of its talk is missing."""
-    of_channel = [recording for recording in call.recordings if recording.uniqueid == channel.uniqueid]
-    missed = any(recording.reason is Reason.AGENT_WAS_DOWN for recording in of_channel)
-    return not missed and any(recording.segment and recording.stage not in _NOT_RECORDED for recording in of_channel)
+def _is_missed(recording: Recording) -> bool:
+    return recording.stage is RecordingStage.LOST and recording.reason is Reason.AGENT_WAS_DOWN

@@ -122,18 +122,19 @@ class RecordingCoordinator:
         for call in list(self._registry.calls.values()):
             self.adopt(call)
 
-    def adopt(self, call: Call) -> Call:
+    def adopt(self, call: Call, unrecorded: frozenset[str] = frozenset()) -> Call:
         """Join what the dialplan recorded of a call to the call. Returns the call after it.
 
-        The call must be in the registry. If the recorded channel has ended, the recording is passed
-        to the mixer.
+        The call must be in the registry. `unrecorded` are its segments whose recorders did not run;
+        those that the dialplan recorded instead are replaced. If the recorded channel has ended,
+        the recording is passed to the mixer.
         """
         domain = self.domain_of(call)
         if domain is None or call.merged_into:
             return call
         for away in self._away.of_channels(call.channels):
             at = datetime.now(UTC)
-            self._perform_all(call, plan_adoption(call, domain, away, at), at)
+            self._perform_all(call, plan_adoption(call, domain, away, at, unrecorded), at)
             call = self._registry.call(call.linkedid) or call
         return call
 

@@ -197,6 +197,10 @@ class RecorderTasks:
 
     async def discard(self, call: Call, segment: str) -> None:
         """Stop a recorder and delete its audio."""
+        recording, channel = _recording(call, segment), _channel(call, segment)
+        alone = sum(other.uniqueid == channel.uniqueid and bool(other.segment) for other in call.recordings) == 1
+        if recording.by_dialplan and channel.ended_at is None and alone:  # otherwise the id may be another recorder's
+            await self.mixmonitor.adopt(channel.name, segment)
         await self.mixmonitor.try_stop(_channel(call, segment).name, segment, linkedid=call.linkedid)
         await self._then_take(self.lifecycle.discard(call, segment))
         self.mixmonitor.forget(segment)
