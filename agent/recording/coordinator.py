@@ -102,7 +102,7 @@ class RecordingCoordinator:
             if after is not None and isinstance(event, ChannelStarted | DialBegan):
                 after = self.adopt(after)
             if after is not None:
-                self._perform_all(after, plan(before, after, event, self.directory), event.at)
+                self.perform_all(after, plan(before, after, event, self.directory), event.at)
             for part in self._registry.take_merged():
                 self._settling.changed(part)
         except Exception:
@@ -114,7 +114,7 @@ class RecordingCoordinator:
         unknown = [call for call in self._registry.calls.values() if self.domain_of(call) is None]
         self.directory, at = directory, datetime.now(UTC)
         for call in map(self.adopt, unknown):
-            self._perform_all(call, plan_known_domain(call, directory, at), at)
+            self.perform_all(call, plan_known_domain(call, directory, at), at)
 
     def adopt_all(self) -> None:
         """Join what the dialplan recorded to the calls in progress."""
@@ -134,14 +134,14 @@ class RecordingCoordinator:
             return call
         for away in self._away.of_channels(call.channels):
             at = datetime.now(UTC)
-            self._perform_all(call, plan_adoption(call, domain, away, at, unrecorded), at)
+            self.perform_all(call, plan_adoption(call, domain, away, at, unrecorded), at)
             call = self._registry.call(call.linkedid) or call
         return call
 
     def link_up(self) -> None:
         """Start recorders that may never have reached Asterisk; learn the ids of the others."""
         for call in list(self._registry.calls.values()):
-            self._perform_all(call, plan_link_up(call), datetime.now(UTC))
+            self.perform_all(call, plan_link_up(call), datetime.now(UTC))
 
     def resume(self) -> None:
         """Take up what an earlier run of the agent left in the journal and in the spool."""
@@ -151,9 +151,10 @@ class RecordingCoordinator:
         for recording_folder in self._lifecycle.orphans(journalled):
             self._spawn(self._lifecycle.take_up(recording_folder))
         for call in calls:
-            self._perform_all(call, plan_agent_start(call), datetime.now(UTC))
+            self.perform_all(call, plan_agent_start(call), datetime.now(UTC))
 
-    def _perform_all(self, call: Call, effects: Iterable[Effect], at: datetime) -> None:
+    def perform_all(self, call: Call, effects: Iterable[Effect], at: datetime) -> None:
+        """Perform effects in order; each finds the call as the effects before it left it."""
         for effect in effects:
             call = self._perform(call, effect, at)
 
@@ -208,7 +209,7 @@ class RecordingCoordinator:
         elif await self._rtp_restarts.has_restarted(channel):
             now, at = self._registry.call_of_channel(uniqueid), datetime.now(UTC)
             if now is not None:
-                self._perform_all(now, plan_rtp_restart(now, uniqueid, at), at)
+                self.perform_all(now, plan_rtp_restart(now, uniqueid, at), at)
 
     def _beep_every_s(self, call: Call) -> int:
         domain = self.domain_of(call)
