@@ -97,9 +97,10 @@ async def test_an_incoming_call_goes_on_when_the_agent_is_back(
 
     assert (call["direction"], call["answered_by"]) == ("in", "152")
     await assert_whole(running, call, CALLER_HZ, tone_hz_of(spare_pbx, "152"), employee.sip_call.talk_s, late_s)
-    assert [leg.name for leg in legs(spare_pbx)] == names[2:], "nothing says yet that no talk will come"
-    for leg in legs(spare_pbx):
-        leg.unlink()
+    left = legs(spare_pbx)
+    assert {leg.name for leg in left} <= set(names[2:]), "the program's call may be unknown: its empty legs wait"
+    for leg in left:
+        leg.unlink(missing_ok=True)
     logged = spare_pbx.log_path.read_text(errors="replace")[log:]
     assert "uid=" not in logged
     assert "yntax error" not in logged
