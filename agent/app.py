@@ -125,7 +125,11 @@ class Agent:
                 self._spawn(again_and_again("commands", self._follow_commands))
                 self._spawn(again_and_again("feature codes", self._feature_codes.run))
                 self._coordinator.resume()
-                await self._follow()
+                try:
+                    await self._follow()
+                finally:
+                    if self._record_when_away and self._ami.connected:
+                        await self._heartbeat.stop()  # while the tasks above still run
         finally:
             await self._settling.close()
             self._legs.close()

@@ -11,6 +11,7 @@ older than ten seconds (docs/decisions/0032-away.md).
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -29,7 +30,9 @@ IN, OUT = "in", "out"
 TREES: Final = (f"away_{IN}", f"away_{OUT}", "away")
 # A tree of its own: the mirror would remove the key from a tree of the settings.
 HEARTBEAT: Final = "heartbeat"
+_KEY: Final = f"{HEARTBEAT}/at"
 HEARTBEAT_EVERY_S: Final = 3.0
+STOP_WITHIN_S: Final = 1.0
 STALE_AFTER_S: Final = 10.0  # the limit in the dialplan
 # A heartbeat older than this may be too old before the next one.
 FRESH_FOR_S: Final = 8.0
@@ -65,11 +68,16 @@ class Heartbeat:
         """Whether the dialplan starts no recorder now."""
         return time.monotonic() - self._confirmed_at < FRESH_FOR_S
 
+    async def stop(self) -> None:
+        """Remove the time, so that the dialplan records from now on: the agent ends."""
+        with suppress(AmiError):
+            await self._ami.action("DBDel", STOP_WITHIN_S, Family=FAMILY, Key=_KEY)
+
     async def beat(self) -> None:
         """Write the time once; a failure is logged. Then the dialplan records beside the agent."""
         at = time.monotonic()
         try:
-            await self._ami.action("DBPut", HEARTBEAT_EVERY_S, Family=FAMILY, Key=f"{HEARTBEAT}/at", Val=str(int(time.time())))
+            await self._ami.action("DBPut", HEARTBEAT_EVERY_S, Family=FAMILY, Key=_KEY, Val=str(int(time.time())))
         except AmiError as error:
             _log.warning("heartbeat.not_written", error=str(error))
         else:

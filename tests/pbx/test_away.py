@@ -50,6 +50,24 @@ async def away(pbx: LabAsterisk, running: Fonoteka) -> AsyncIterator[None]:
         await eventually(lambda: running.log().count("event=ami.up") > connected)
 
 
+@asynccontextmanager
+async def stopped(pbx: LabAsterisk, running: Fonoteka) -> AsyncIterator[None]:
+    """Stop the agent in order, as an update does, and let the next one start at the end."""
+    agent, connected = running.part("agent"), running.log().count("event=ami.up")
+    running.process.send_signal(signal.SIGSTOP)  # it starts no other agent
+    try:
+        os.kill(agent, signal.SIGTERM)
+
+        async def has_no_heartbeat() -> bool:
+            return "/heartbeat/at" not in await pbx.cli("database show fonoteka heartbeat")
+
+        await eventually(has_no_heartbeat)
+        yield
+    finally:
+        running.process.send_signal(signal.SIGCONT)
+        await eventually(lambda: running.log().count("event=ami.up") > connected)
+
+
 def legs(pbx: LabAsterisk) -> list[Path]:
     """The legs that wait in the spool."""
     return sorted((pbx.spool / "away").iterdir())
@@ -141,9 +159,10 @@ async def recorded(running: Fonoteka, before: set[str]) -> Call:
 async def test_an_outgoing_call_that_rings_when_the_agent_is_back(
     spare_pbx: LabAsterisk, running: Fonoteka, lateness: Lateness
 ) -> None:
+    """The agent ended in order: the dialplan does not wait until the heartbeat is old."""
     before, began = await running.ids(), time.monotonic()
     async with handset(spare_pbx, OUTSIDE) as far, handset(spare_pbx, "152") as desk:
-        async with away(spare_pbx, running):
+        async with stopped(spare_pbx, running):
             here = desk.dial("2223344")
             there = await far.rung()
         await there.answer()
