@@ -8,6 +8,7 @@ rung, `out` for a telephone that dialled. The files stay here until their call i
 import re
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,8 +45,9 @@ class AwayRecording:
     def talk_began_at(self) -> datetime | None:
         """When the talk began: the last write minus the audio so far. None without audio."""
         for leg in self.legs.values():
-            if heard_ms := audio_ms_of(leg):
-                return datetime.fromtimestamp(leg.stat().st_mtime, UTC) - timedelta(milliseconds=heard_ms)
+            with suppress(FileNotFoundError):
+                if heard_ms := audio_ms_of(leg):
+                    return datetime.fromtimestamp(leg.stat().st_mtime, UTC) - timedelta(milliseconds=heard_ms)
         return None
 
 
@@ -68,6 +70,12 @@ class AwayFiles:
 
     def scan(self) -> None:
         """Read the folder. Legs without audio to which nothing is written any more are removed."""
+        try:
+            self._waiting = self._read()
+        except OSError as error:
+            _log.error("away.not_read", folder=str(self._folder), error=str(error))
+
+    def _read(self) -> dict[str, AwayRecording]:
         found: dict[str, AwayRecording] = {}
         for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
             if (name := _NAME.fullmatch(path.name)) is None or path.is_symlink() or not path.is_file():
@@ -78,7 +86,7 @@ class AwayFiles:
         for uniqueid in [uniqueid for uniqueid, recording in found.items() if _is_empty(recording)]:
             for leg in found.pop(uniqueid).legs.values():
                 leg.unlink(missing_ok=True)
-        self._waiting = found
+        return found
 
     def scan_if_dialplan_records(self) -> None:
         """Read the folder if the heartbeat does not reach Asterisk although it is connected."""

@@ -120,7 +120,11 @@ class RecordingCoordinator:
         """Join what the dialplan recorded to the calls in progress."""
         self._away.scan()
         for call in list(self._registry.calls.values()):
-            self.adopt(call)
+            try:
+                self.adopt(call)
+            except Exception:  # one bad call never stops the next
+                metrics.ERRORS.inc()
+                _log.exception("away.failed", linkedid=call.linkedid)
 
     def adopt(self, call: Call, unrecorded: frozenset[str] = frozenset()) -> Call:
         """Join what the dialplan recorded of a call to the call. Returns the call after it.
@@ -129,10 +133,11 @@ class RecordingCoordinator:
         those that the dialplan recorded instead are replaced. If the recorded channel has ended,
         the recording is passed to the mixer.
         """
-        domain = self.domain_of(call)
-        if domain is None or call.merged_into:
+        waiting = self._away.of_channels(call.channels)
+        domain = self.domain_of(call) if waiting and not call.merged_into else None
+        if domain is None:
             return call
-        for away in self._away.of_channels(call.channels):
+        for away in waiting:
             at = datetime.now(UTC)
             self.perform_all(call, plan_adoption(call, domain, away, at, unrecorded), at)
             call = self._registry.call(call.linkedid) or call

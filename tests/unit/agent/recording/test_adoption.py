@@ -164,6 +164,17 @@ async def test_files_wait_for_the_domain_of_their_call(bench: AwayBench) -> None
     assert [recording.segment for recording in bench.recordings] == ["1_p_0"]
 
 
+async def test_files_that_somebody_deletes_meanwhile_are_no_failure(bench: AwayBench) -> None:
+    for leg in bench.recorded():
+        leg.unlink()
+    await bench.take(IN_CALL)
+    assert await bench.take("6 end p\n6 end t") == []
+    assert bench.stages == [RecordingStage.DONE]
+    (bench.spool.root / "away").rmdir()
+    (bench.spool.root / "away").write_text("no folder")
+    bench.coordinator.adopt_all()
+
+
 async def test_an_agent_that_died_before_it_moved_the_files_moves_them_now(bench: AwayBench) -> None:
     legs = bench.recorded()
     contents = [leg.read_bytes() for leg in legs]
