@@ -118,12 +118,12 @@ class Agent:
                 self._spawn(again_and_again("spool metrics", partial(metrics.follow_spool, self._spool)))
                 self._spawn(again_and_again("spool check", self._check_spool))
                 self._spawn(again_and_again("resync", self._resync.run))
-                self._spawn(again_and_again("away", self._follow_away))
-                if self._record_when_away:
-                    self._spawn(again_and_again("heartbeat", self._beat))
                 self._spawn(again_and_again("link file", self._touch_link_file))
                 self._spawn(again_and_again("commands", self._follow_commands))
                 self._spawn(again_and_again("feature codes", self._feature_codes.run))
+                self._spawn(again_and_again("away", self._follow_away))
+                if self._record_when_away:
+                    self._spawn(again_and_again("heartbeat", self._beat))
                 self._coordinator.resume()
                 try:
                     await self._follow()

@@ -174,3 +174,18 @@ async def test_an_outgoing_call_that_rings_when_the_agent_is_back(
     assert call["direction"] == "out"
     await assert_whole(running, call, OUTSIDE_HZ, tone_hz_of(spare_pbx, "152"), there.sip_call.talk_s, late_s)
     assert legs(spare_pbx) == []
+
+
+async def test_a_call_that_the_agent_never_saw(spare_pbx: LabAsterisk, running: Fonoteka, lateness: Lateness) -> None:
+    """The row comes from the CEL journal, the audio from the dialplan."""
+    pytest.importorskip("agent.cel")
+    before, began = await running.ids(), time.monotonic()
+    async with away(spare_pbx, running), handset(spare_pbx, TRUNK) as outside, handset(spare_pbx, "152") as desk:
+        customer, employee = await answered(outside, "2458152", desk, user=CALLER)
+        await talk_and_leave(customer, employee)
+        late_s = lateness.total_s(began)
+    call = await recorded(running, before)
+
+    assert (call["direction"], call["answered_by"], call["src"]) == ("in", "152", CALLER)
+    await assert_whole(running, call, CALLER_HZ, tone_hz_of(spare_pbx, "152"), employee.sip_call.talk_s, late_s)
+    assert legs(spare_pbx) == []

@@ -40,11 +40,11 @@ async def _asked(client: AmiClient, configuration: Configuration, settings: Doma
         yield finding
     if configuration.pbx.cel_journal is not None:
         yield files.journal(configuration.pbx.cel_journal)
-    if use.away:
-        for finding in await away.check(pbx):
-            yield finding
     if use.notices:
         for finding in files.sounds(configuration, await _data_folder(client), use.notice_in | use.notice_out):
+            yield finding
+    if use.away:
+        for finding in await away.check(pbx):
             yield finding
     async for finding in _telephones(pbx, settings, use):
         yield finding
