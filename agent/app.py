@@ -29,7 +29,10 @@ from agent.cel.heard import HeardUntil
 from agent.cel.journal import CelJournal
 from agent.monitoring import metrics
 from agent.monitoring.spool_check import spool_problem
-from agent.recording.announcements import AnnouncementMirror
+from agent.recording import away
+from agent.recording.announcements import TREES, announcement_keys
+from agent.recording.astdb_mirror import AstDbMirror
+from agent.recording.away_files import AwayFiles
 from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.feature_codes import FeatureCodes
 from agent.recording.leg_watch import LegWatch
@@ -58,6 +61,7 @@ from fonoteka.core.errors import ConfigurationError
 from fonoteka.core.spool import Spool, inherited_lock
 
 CHECK_SPOOL_EVERY_S: Final = 60.0
+ADOPT_EVERY_S: Final = 60.0
 LINK_DOWN_AFTER_S: Final = 60.0  # a restart of Asterisk takes less
 TOUCH_LINK_FILE_EVERY_S: Final = 10.0
 _log = structlog.get_logger()
@@ -79,7 +83,12 @@ class Agent:
         self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, layouts=layouts, tls=tls)
         self._api = ApiClient(configuration.agent.api, require_secret(configuration.agent.token, "agent.token", source))
         self._spool_in_asterisk = PurePosixPath(pbx.spool_in_asterisk or self._spool.root)
-        self._announcements = AnnouncementMirror(self._ami)
+        self._record_when_away = pbx.record_when_away
+        self._astdb = AstDbMirror(self._ami, (*TREES, *away.TREES), self._astdb_keys)
+        self._heartbeat = away.Heartbeat(self._ami)
+        self._away = AwayFiles(self._spool, self._heartbeat if pbx.record_when_away else None)
+        if pbx.record_when_away:
+            self._away.prepare()
         self._legs = LegWatch()
         codecs = CodecCheck(self._ami)
         self._lifecycle = RecordingLifecycle(self._spool, self._legs, codecs, floor_bytes=pbx.least_free_mb * 10**6)
@@ -93,6 +102,7 @@ class Agent:
             self._lifecycle,
             codecs,
             RtpRestarts(self._ami),
+            self._away,
             self._spawn,
         )
         self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._end_of)
@@ -123,7 +133,7 @@ class Agent:
                 self._spawn(self._ami.run())
                 self._spawn(self._legs.run())
                 self._spawn(again_and_again("settings", self._follow_settings))
-                self._spawn(again_and_again("announcements", self._announcements.run))
+                self._spawn(again_and_again("astdb", self._astdb.run))
                 self._spawn(again_and_again("call shipper", self._call_shipper.run))
                 self._spawn(again_and_again("recording shipper", self._recording_shipper.run))
                 self._spawn(again_and_again("settling", partial(self._settling.run, self._call_shipper)))
@@ -135,8 +145,15 @@ class Agent:
                 self._spawn(again_and_again("link file", self._touch_link_file))
                 self._spawn(again_and_again("commands", self._follow_commands))
                 self._spawn(again_and_again("feature codes", self._feature_codes.run))
+                self._spawn(again_and_again("away", self._follow_away))
+                if self._record_when_away:
+                    self._spawn(again_and_again("heartbeat", self._beat))
                 self._coordinator.resume()
-                await self._follow()
+                try:
+                    await self._follow()
+                finally:
+                    if self._record_when_away and self._ami.connected:
+                        await self._heartbeat.stop()  # while the tasks above still run
         finally:
             await self._settling.close()
             self._legs.close()
@@ -160,7 +177,10 @@ class Agent:
                 case LinkUp(at=at):
                     _log.info("ami.up")
                     metrics.AMI_CONNECTED.set(1)
-                    self._announcements.link_up()
+                    self._astdb.link_up()
+                    if self._record_when_away:
+                        await self._heartbeat.beat()  # from now on the dialplan starts no recorder
+                    self._coordinator.adopt_all()
                     self._caught_up = False
                     await self._resync.after_login(partial(self._catch_up, at))
                     self._closed_at = None
@@ -237,8 +257,29 @@ class Agent:
     def _use(self, changed: DomainSettings) -> Directory:
         directory = Directory(settings=changed, trunks=self._trunks)
         self._settling.directory_changed(directory)
-        self._announcements.settings_changed(changed)
+        self._astdb.settings_changed(changed)
         return directory
+
+    def _astdb_keys(self, settings: DomainSettings) -> dict[str, str]:
+        to_record = away.away_keys(settings, self._spool_in_asterisk) if self._record_when_away else {}
+        return announcement_keys(settings) | to_record
+
+    async def _beat(self) -> None:
+        """Show the dialplan that the agent records."""
+        while True:
+            if self._ami.connected:
+                was_fresh = self._heartbeat.fresh
+                await self._heartbeat.beat()
+                if not was_fresh:  # this process stood still, or Asterisk did not answer
+                    self._coordinator.adopt_all()
+            await asyncio.sleep(away.HEARTBEAT_EVERY_S)
+
+    async def _follow_away(self) -> None:
+        """Join the dialplan's recordings to calls that are known by now; log those that wait."""
+        while True:
+            await asyncio.sleep(ADOPT_EVERY_S)
+            self._coordinator.adopt_all()
+            self._away.log_waiting()
 
     async def _touch_link_file(self) -> None:
         """Touch the link file, so that the next run knows since when events were missed."""

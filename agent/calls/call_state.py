@@ -12,6 +12,9 @@ from typing import Final
 
 from fonoteka.core.call_report import Decision, Reason
 
+# The agent counts the recordings of a channel from 1; the dialplan makes at most one.
+PART_BY_DIALPLAN: Final = 0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Channel:
@@ -118,6 +121,11 @@ class Recording:
     heard: tuple[str, ...] = ()
     asked: bool = False
     muted: tuple[Mute, ...] = ()
+
+    @property
+    def by_dialplan(self) -> bool:
+        """Whether the dialplan started the recorder, because the agent was away."""
+        return self.segment.endswith(f"_{PART_BY_DIALPLAN}")
 
     @property
     def paused(self) -> bool:

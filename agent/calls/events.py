@@ -186,6 +186,20 @@ class RecordingDecided(ChannelEvent):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingAdopted(ChannelEvent):
+    """The dialplan recorded a channel for `user` while the agent was away.
+
+    `started_at` is the beginning of the talk, None while it rings. `replaces` are recordings
+    (segments) of the channel that the agent did not make, because it was away.
+    """
+
+    user: str
+    segment: str
+    started_at: datetime | None
+    replaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TalkMissed(ChannelEvent):
     """The talk of `user` was not recorded until now. `segment` names the missing part."""
 

@@ -8,6 +8,7 @@ from agent.calls.call_state import Call, MomentKind, Mute, Recording, RecordingS
 from agent.calls.events import (
     BridgeEntered,
     Event,
+    RecordingAdopted,
     RecordingClosed,
     RecordingDecided,
     RecordingDone,
@@ -67,6 +68,22 @@ def _recording_decided(call: Call, event: RecordingDecided) -> Call:
         muted=(Mute(from_ms=0),) if event.paused else (),
     )
     return _with_first_parties(replace(call, recordings=(*call.recordings, recording)))
+
+
+def _recording_adopted(call: Call, event: RecordingAdopted) -> Call:
+    if call.recording(event.segment) is not None:
+        return call
+    recording = Recording(
+        uniqueid=event.uniqueid,
+        user=event.user,
+        decision=Decision(record=True),
+        segment=event.segment,
+        stage=RecordingStage.RUNNING,
+        started_at=event.started_at,
+        heard=next((missed.heard for missed in call.recordings if missed.segment in event.replaces), ()),
+    )
+    others = (other for other in call.recordings if other.segment not in event.replaces)
+    return _with_first_parties(replace(call, recordings=(*others, recording)))
 
 
 def _talk_missed(call: Call, event: TalkMissed) -> Call:
@@ -147,6 +164,7 @@ def _with_recording(call: Call, segment: str, **changes: Any) -> Call:
 
 RECORDING_STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {
     RecordingDecided: _recording_decided,
+    RecordingAdopted: _recording_adopted,
     TalkMissed: _talk_missed,
     RecordingHandedOver: _recording_handed_over,
     RecordingUnwanted: _recording_unwanted,

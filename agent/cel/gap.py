@@ -122,6 +122,7 @@ class GapFolder:
             self._settling.changed(each)
         own = {recording.segment for each in known for recording in each.recordings}
         unrecorded = frozenset(recording.segment for recording in call.recordings) - own
+        call = self._coordinator.adopt(call, unrecorded)
         self._coordinator.perform_all(call, (*plan_ended(known, call), *plan_present(call, unrecorded, until)), until)
 
     def settings_changed(self) -> None:
@@ -157,6 +158,7 @@ class GapFolder:
                         self._registry.put(call)
                         self._settling.changed(call)
                         taken.add(call.linkedid)
+                        self._coordinator.adopt(call)
                 folded += len(batch)
                 # The store is away: the calls are in the journal of CEL as well.
                 while len(taken := taken & self._registry.calls.keys()) > MOST_UNSETTLED:  # noqa: ASYNC110

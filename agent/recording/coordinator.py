@@ -13,9 +13,21 @@ import structlog
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, PendingDecision, Recording
 from agent.calls.decision_events import decision_event
-from agent.calls.events import Event, RecordingDone, RecordingEnding, RecordingLost, RecordingMuted
+from agent.calls.events import (
+    BridgeEntered,
+    ChannelStarted,
+    DialBegan,
+    Event,
+    RecordingDone,
+    RecordingEnding,
+    RecordingLost,
+    RecordingMuted,
+)
 from agent.monitoring import metrics
+from agent.recording.adoption import dated, plan_adoption
+from agent.recording.away_files import AwayFiles
 from agent.recording.effects import (
+    AdoptRecording,
     CheckCodecs,
     ConfirmShipped,
     DiscardRecording,
@@ -58,8 +70,10 @@ class RecordingCoordinator:
         lifecycle: RecordingLifecycle,
         codecs: CodecCheck,
         rtp_restarts: RtpRestarts,
+        away: AwayFiles,
         spawn: Spawn,
     ) -> None:
+        self._away = away
         self._registry, self._settling, self._spawn = registry, settling, spawn
         self._mixmonitor, self._lifecycle = mixmonitor, lifecycle
         self._codecs, self._rtp_restarts = codecs, rtp_restarts
@@ -78,7 +92,13 @@ class RecordingCoordinator:
     def take(self, event: Event) -> None:
         """Fold one event and perform what follows. An error in a call does not stop others."""
         try:
+            if isinstance(event, BridgeEntered) and event.late and (found := self._registry.call_of_channel(event.uniqueid)):
+                event = dated(event, found)
             before, after = self._registry.fold(event)
+            if isinstance(event, DialBegan):
+                self._away.scan_if_dialplan_records()
+            if after is not None and isinstance(event, ChannelStarted | DialBegan):
+                after = self.adopt(after)
             if after is not None:
                 self.perform_all(after, plan(before, after, event, self.directory), event.at)
             for part in self._registry.take_merged():
@@ -91,8 +111,35 @@ class RecordingCoordinator:
         """Decide on calls that had no known domain; mark what was not recorded meanwhile."""
         unknown = [call for call in self._registry.calls.values() if self.domain_of(call) is None]
         self.directory, at = directory, datetime.now(UTC)
-        for call in unknown:
+        for call in map(self.adopt, unknown):
             self.perform_all(call, plan_known_domain(call, directory, at), at)
+
+    def adopt_all(self) -> None:
+        """Join what the dialplan recorded to the calls in progress."""
+        self._away.scan()
+        for call in list(self._registry.calls.values()):
+            try:
+                self.adopt(call)
+            except Exception:  # one bad call never stops the next
+                metrics.ERRORS.inc()
+                _log.exception("away.failed", linkedid=call.linkedid)
+
+    def adopt(self, call: Call, unrecorded: frozenset[str] = frozenset()) -> Call:
+        """Join what the dialplan recorded of a call to the call. Returns the call after it.
+
+        The call must be in the registry. `unrecorded` are its segments whose recorders did not run;
+        those that the dialplan recorded instead are replaced. If the recorded channel has ended,
+        the recording is passed to the mixer.
+        """
+        waiting = self._away.of_channels(call.channels)
+        domain = self.domain_of(call) if waiting and not call.merged_into else None
+        if domain is None:
+            return call
+        for away in waiting:
+            at = datetime.now(UTC)
+            self.perform_all(call, plan_adoption(call, domain, away, at, unrecorded), at)
+            call = self._registry.call(call.linkedid) or call
+        return call
 
     def link_up(self) -> None:
         """Start recorders that may never have reached Asterisk; learn the ids of the others."""
@@ -101,6 +148,7 @@ class RecordingCoordinator:
 
     def resume(self) -> None:
         """Take up what an earlier run of the agent left in the journal and in the spool."""
+        self.adopt_all()
         calls = list(self._registry.calls.values())
         journalled = frozenset(recording.segment for call in calls for recording in call.recordings)
         for recording_folder in self._lifecycle.orphans(journalled):
@@ -122,6 +170,9 @@ class RecordingCoordinator:
         match effect:
             case NoteRefusal() | NoteMissedTalk() | HandOverRecorder():
                 pass
+            case AdoptRecording(segment=segment, away=away):
+                if self._tasks.adopt(call, segment, away):
+                    self._away.taken(away)
             case StartRecording(segment=segment):
                 if self._tasks.prepare(call, segment, at):
                     self._spawn(self._tasks.start(call, segment))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from agent.calls.events import Event
+from agent.recording.away_files import AwayRecording
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +34,13 @@ class HandOverRecorder(RecordingEffect):
 
 class DiscardRecording(RecordingEffect):
     """Stop a recorder and delete its audio: the user who picked the call up is not recorded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdoptRecording(RecordingEffect):
+    """Move the legs that the dialplan writes into the recording's folder."""
+
+    away: AwayRecording
 
 
 class StartRecording(RecordingEffect):

@@ -40,8 +40,12 @@ def legs_in(recording_folder: Path) -> dict[str, Path]:
 
 def audio_ms(recording_folder: Path) -> int:
     """Return how much audio the longer leg holds, computed from its size."""
-    legs = legs_in(recording_folder).values()
-    return max((max(0, _size(leg) - _HEADER_BYTES) // _BYTES_PER_MS[leg.suffix] for leg in legs), default=0)
+    return max((audio_ms_of(leg) for leg in legs_in(recording_folder).values()), default=0)
+
+
+def audio_ms_of(leg: Path) -> int:
+    """Return how much audio a leg holds, computed from its size."""
+    return max(0, _size(leg) - _HEADER_BYTES) // _BYTES_PER_MS[leg.suffix]
 
 
 def _size(leg: Path) -> int:

@@ -7,6 +7,7 @@ here, except where a recording is discarded.
 import asyncio
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -56,6 +57,14 @@ class RecordingLifecycle:
         """Watch a recording that an earlier run of the agent started."""
         if self._folder(segment).is_dir():
             self._legs.add(self._folder(segment))
+
+    def take_over(self, segment: str, legs: Mapping[str, Path]) -> None:
+        """Move legs (by side) into the recording's folder, while Asterisk writes to them.
+
+        Raises OSError.
+        """
+        for side, leg in legs.items():
+            leg.rename(self._folder(segment) / leg_name(side))
 
     def is_prepared(self, segment: str) -> bool:
         """Return whether the recording's folder is there."""

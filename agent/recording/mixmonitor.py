@@ -31,6 +31,11 @@ _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0
 _log = structlog.get_logger()
 
 
+def recorder_options(beep_every_s: int) -> str:
+    """Return the options of a recorder that is active while bridged, with a beep if not 0."""
+    return f"bB({beep_every_s})" if beep_every_s > 0 else "b"
+
+
 class MixMonitor:
     """Starts and stops recorders on channels. `spool` is the spool's path as Asterisk sees it."""
 
@@ -51,8 +56,8 @@ class MixMonitor:
         AmiError.
         """
         folder = self._spool / ItemState.RECORDING / segment
-        beep = f"B({beep_every_s})" if beep_every_s > 0 else ""
-        options = f"b{beep}r({folder / leg_name(EMPLOYEE, wide=wide)})t({folder / leg_name(OUTSIDE, wide=wide)})i({ID_VARIABLE})"
+        legs = f"r({folder / leg_name(EMPLOYEE, wide=wide)})t({folder / leg_name(OUTSIDE, wide=wide)})"
+        options = f"{recorder_options(beep_every_s)}{legs}i({ID_VARIABLE})"
         await self._ami.action("MixMonitor", Channel=channel, Options=options)
         self._ids[segment] = await self._last_id(channel)
 

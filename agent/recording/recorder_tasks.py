@@ -15,6 +15,7 @@ import structlog
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, Channel, Recording, RecordingStage
 from agent.calls.events import Event, RecordingLost
+from agent.recording.away_files import AwayRecording
 from agent.recording.lifecycle import NO_LEGS_HINT, RecordingLifecycle
 from agent.recording.manifest import make_manifest
 from agent.recording.mixmonitor import MixMonitor
@@ -63,12 +64,35 @@ class RecorderTasks:
         self.starting.add(segment)
         return True
 
+    def adopt(self, call: Call, segment: str, away: AwayRecording) -> bool:
+        """Move the legs of the dialplan into the recording's folder. Returns False if it fails.
+
+        The journal is written before, so that the next run of the agent would continue here.
+        """
+        recording, report = call.recording(segment), self.settling.report(call)
+        if recording is None or report is None:
+            return False
+        log = _log.bind(linkedid=call.linkedid, segment=segment)
+        try:
+            self.lifecycle.prepare(make_manifest(segment, recording.user, recording.started_at or call.started_at, 0, report))
+            self.settling.keep(call)
+            self.lifecycle.take_over(segment, away.legs)
+        except OSError as error:
+            log.error("away.not_adopted", error=str(error))
+            return False
+        self.codecs.legs_are_narrow(segment)
+        channel = _channel(call, segment)
+        if recording.stage is RecordingStage.RUNNING and channel.ended_at is None:
+            self.spawn(self.mixmonitor.adopt(channel.name, segment))
+        log.info("away.adopted", user=recording.user, started_at=recording.started_at)
+        return True
+
     def resume(self, call: Call, segment: str) -> None:
         """Start a recorder that has no legs yet; adopt a recorder that an earlier run started."""
         if segment in self.starting:
             return
         channel = _channel(call, segment)
-        if not self.lifecycle.has_legs(segment):
+        if not self.lifecycle.has_legs(segment) and not _recording(call, segment).by_dialplan:
             self.spawn(self.record(call, channel, segment))
         elif not self.mixmonitor.can_stop(segment):
             self.spawn(self.mixmonitor.adopt(channel.name, segment))
@@ -173,6 +197,10 @@ class RecorderTasks:
 
     async def discard(self, call: Call, segment: str) -> None:
         """Stop a recorder and delete its audio."""
+        recording, channel = _recording(call, segment), _channel(call, segment)
+        alone = sum(other.uniqueid == channel.uniqueid and bool(other.segment) for other in call.recordings) == 1
+        if recording.by_dialplan and channel.ended_at is None and alone:  # otherwise the id may be another recorder's
+            await self.mixmonitor.adopt(channel.name, segment)
         await self.mixmonitor.try_stop(_channel(call, segment).name, segment, linkedid=call.linkedid)
         await self._then_take(self.lifecycle.discard(call, segment))
         self.mixmonitor.forget(segment)

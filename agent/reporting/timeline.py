@@ -223,7 +223,8 @@ def _recorded(call: Call, domain: DomainIndex) -> Iterator[PathStep]:
         if reason is not None and _is_recorded_for_another(begun, recording):
             continue
         last[recording.user] = (reason, recording.started_at)
-        what = "record" if reason is None else "no_record"
+        recorded = "record_by_pbx" if recording.by_dialplan else "record"
+        what = recorded if reason is None else "no_record"
         yield PathStep(at=recording.started_at, what=what, who=_extension(domain, recording.user), reason=reason)
 
 

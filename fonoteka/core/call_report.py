@@ -80,8 +80,9 @@ class PathStep:
       `no_answer`, `fail`;
     - `by` acts on `who`: `forward`, `transfer`, `park` and `fetch` (a place), `pick_up` (a ringing
       phone);
-    - recording: `record` (starts by the setting of `who`), `no_record` (not recorded by the setting
-      of `who`; `reason` says why), `pause_record`, `resume_record`, `stop_record` (requested);
+    - recording: `record` (starts by the setting of `who`), `record_by_pbx` (the same, by the
+      dialplan while the agent was away), `no_record` (not recorded by the setting of `who`;
+      `reason` says why), `pause_record`, `resume_record`, `stop_record` (requested);
     - `end`: the last party has left.
     """
 

@@ -76,6 +76,7 @@ class PbxSection(_Section):
     spool_in_asterisk: Path | None = None
     trunks: tuple[str, ...] = ()
     cel_journal: Path | None = None
+    record_when_away: bool = False
     least_free_mb: int = Field(default=500, ge=0)
 
     @model_validator(mode="after")

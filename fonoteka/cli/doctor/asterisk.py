@@ -9,7 +9,7 @@ from agent.ami.client import AmiClient
 from agent.calls.channel_snapshot import snapshot
 from agent.calls.events import ChannelStarted
 from fonoteka.cli.ami_connection import linked
-from fonoteka.cli.doctor import account, codes, endpoints, files, journal, kit
+from fonoteka.cli.doctor import account, away, codes, endpoints, files, journal, kit
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.cli.doctor.needs import Use
 from fonoteka.core.config import Configuration
@@ -64,6 +64,9 @@ async def _asked(client: AmiClient, configuration: Configuration, settings: Doma
             yield finding
     if use.notices:
         for finding in files.sounds(configuration, await _data_folder(client), use.notice_in | use.notice_out):
+            yield finding
+    if use.away:
+        for finding in await away.check(pbx):
             yield finding
     async for finding in _telephones(pbx, settings, use):
         yield finding

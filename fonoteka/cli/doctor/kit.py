@@ -145,7 +145,9 @@ async def _called(pbx: Pbx, call: str, line: str) -> Finding:
     check = f"dialplan uses {call.strip(',')}"
     try:
         users = {
-            step.context for step in await pbx.dialplan() if call in step.arguments and not step.context.startswith("fonoteka-")
+            step.context
+            for step in await pbx.dialplan()
+            if call in step.arguments.replace("^", ",") and not step.context.startswith("fonoteka-")
         }
     except AmiActionFailed as error:
         return may_not_ask(check, error, f"asterisk -rx 'dialplan show' must have: {line}")
@@ -153,7 +155,7 @@ async def _called(pbx: Pbx, call: str, line: str) -> Finding:
         part=PART,
         check=check,
         ok=bool(users),
-        detail=f"in {', '.join(sorted(users))}" if users else "nowhere, although a domain has an announcement",
+        detail=f"in {', '.join(sorted(users))}" if users else "nowhere",
         mend=f"add to your dialplan: {line}; then asterisk -rx 'dialplan reload'",
     )
 

@@ -24,6 +24,7 @@ class Use:
     beep: bool
     codes: bool
     journal: bool
+    away: bool
     known: bool  # whether the API returned the settings
 
     @classmethod
@@ -37,6 +38,7 @@ class Use:
             codes=bool(configuration.pbx.agi)
             and any(user.record is RecordRule.ON_DEMAND for domain in domains for user in domain.users),
             journal=configuration.pbx.cel_journal is not None,
+            away=configuration.pbx.record_when_away,
             known=settings is not None,
         )
 
@@ -84,12 +86,19 @@ FILES: Final = (
         ),
     ),
     KitFile(
-        kit="extensions.d",
+        kit="extensions.d/fonoteka.conf",
         conf=DIALPLAN,
         reload="dialplan reload",
         needed=lambda use: use.notices,
         unless="no domain has notice_in or notice_out",
         by_settings=True,
+    ),
+    KitFile(
+        kit="extensions.d/fonoteka-away.conf",
+        conf=DIALPLAN,
+        reload="dialplan reload",
+        needed=lambda use: use.away,
+        unless="pbx.record_when_away is false",
     ),
     KitFile(
         kit="features.d",
@@ -120,9 +129,10 @@ FILES: Final = (
 MODULES: Final[tuple[tuple[str, Needed], ...]] = (
     ("app_mixmonitor", _always),
     ("format_wav", _always),
-    ("app_stack", lambda use: use.notices),
+    ("app_stack", lambda use: use.notices or use.away),
     ("app_playback", lambda use: use.notices),
-    ("func_db", lambda use: use.notices),
+    ("func_db", lambda use: use.notices or use.away),
+    ("func_strings", lambda use: use.away),
     ("func_cut", lambda use: use.notices),
     ("func_periodic_hook", lambda use: use.beep),
     ("app_chanspy", lambda use: use.beep),
@@ -130,7 +140,7 @@ MODULES: Final[tuple[tuple[str, Needed], ...]] = (
     ("cel_custom", lambda use: use.journal),
 )
 
-# What the operator's dialplan must contain, when, and an example line.
+# What the operator's dialplan must contain (`,` also stands for `^`), when, and an example line.
 CALLS: Final[tuple[tuple[str, Needed, str], ...]] = (
     (
         "fonoteka-notice-in,",
@@ -141,6 +151,16 @@ CALLS: Final[tuple[tuple[str, Needed, str], ...]] = (
         "fonoteka-notice-out,",
         lambda use: bool(use.notice_out),
         "same => n,Gosub(fonoteka-notice-out,s,1) before Dial of a number outside",
+    ),
+    (
+        "fonoteka-away,s,1(in)",
+        lambda use: use.away,
+        "same => n,Dial(PJSIP/152,30,tTb(fonoteka-away^s^1(in))B(fonoteka-away^s^1(out)))",
+    ),
+    (
+        "fonoteka-away,s,1(out)",
+        lambda use: use.away,
+        "same => n,Dial(PJSIP/${EXTEN}@trunk,60,tTb(fonoteka-away^s^1(in))B(fonoteka-away^s^1(out)))",
     ),
     ("${FONOTEKA_DIAL}", lambda use: bool(use.notice_out), "same => n,Dial(PJSIP/${EXTEN}@trunk,60,tT${FONOTEKA_DIAL}), outside"),
 )

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agent.recording.announcements import AnnouncementMirror, announcement_keys
+from agent.recording.announcements import TREES, announcement_keys
+from agent.recording.astdb_mirror import AstDbMirror
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 from fonoteka.core.errors import AmiActionFailed, AmiUnreachable
 
@@ -68,9 +69,9 @@ class Running:
     """A mirror that runs during a test."""
 
     def __init__(self, db: AstDb) -> None:
-        self.db, self.mirror = db, AnnouncementMirror(db)
+        self.db, self.mirror = db, AstDbMirror(db, TREES, announcement_keys)
 
-    async def __aenter__(self) -> AnnouncementMirror:
+    async def __aenter__(self) -> AstDbMirror:
         self._task = asyncio.create_task(self.mirror.run())
         return self.mirror
 
@@ -115,7 +116,7 @@ async def test_lost_keys_are_written_again() -> None:
 async def test_without_settings_nothing_changes() -> None:
     kept = {"/fonoteka/notice_in/PJSIP/a": "in"}
     db = AstDb(**kept)
-    mirror = AnnouncementMirror(db)
+    mirror = AstDbMirror(db, TREES, announcement_keys)
     mirror.settings_changed(DomainSettings(version=0))
     await mirror.mirror()
     assert (db.there, db.writes) == (kept, [])

@@ -17,6 +17,7 @@ from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, Recording, RecordingStage
 from agent.calls.events import Held
 from agent.recording import recorder_tasks
+from agent.recording.away_files import AwayFiles
 from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.leg_watch import LegWatch
 from agent.recording.lifecycle import RecordingLifecycle
@@ -95,6 +96,8 @@ class Bench:
         self.asterisk, self.legs = Asterisk(self.spool), LegWatch()
         self.registry = CallRegistry()
         self.settling = CallSettlement(self.registry, Journal(self.spool.calls), "pbx1")
+        self.away = AwayFiles(self.spool)
+        self.away.prepare()
         codecs = CodecCheck(self.asterisk)
         self.lifecycle = RecordingLifecycle(self.spool, self.legs, codecs)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,6 +108,7 @@ class Bench:
             self.lifecycle,
             codecs,
             RtpRestarts(self.asterisk),
+            self.away,
             self._spawn,
         )
         self.use(DIRECTORY)
@@ -298,6 +302,7 @@ async def test_another_agent_takes_up_the_recorder_that_still_runs(bench: Bench,
         next_run.lifecycle,
         CodecCheck(next_run.asterisk),
         RtpRestarts(next_run.asterisk),
+        next_run.away,
         next_run._spawn,
     )
     next_run.coordinator = again

@@ -40,6 +40,7 @@ const tones: Record<string, Tone> = {
   fail: "bad",
   give_up: "bad",
   record: "rec",
+  record_by_pbx: "rec",
   resume_record: "rec",
 };
 
