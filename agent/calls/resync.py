@@ -39,7 +39,7 @@ class Resync:
     """
 
     def __init__(
-        self, ami: AmiClient, registry: CallRegistry, take: Callable[[Event], None], ended_at: Callable[[Call], datetime]
+        self, ami: AmiClient, registry: CallRegistry, take: Callable[[Event], object], ended_at: Callable[[Call], datetime]
     ) -> None:
         self._ami, self._registry, self._take, self._ended_at = ami, registry, take, ended_at
         self._requested = asyncio.Event()

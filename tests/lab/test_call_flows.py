@@ -129,7 +129,7 @@ async def test_a_caller_can_forge_a_message_of_the_manager(pbx: LabAsterisk, flo
 
 
 async def test_a_captured_call_begins_and_ends_with_its_own_events(pbx: LabAsterisk) -> None:
-    messages = [_headers(text) for text in (await capture(pbx, BASIC_CALLS["in_absent"])).split("\r\n\r\n") if text]
+    messages = [_headers(text) for text in (await capture(pbx, BASIC_CALLS["in_absent"]))[0].split("\r\n\r\n") if text]
     names = [message["Event"] for message in messages]
     assert (names[0], names[-1], names.count("Newchannel"), names.count("Hangup")) == ("Newchannel", "Hangup", 1, 1)
 
