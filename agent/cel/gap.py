@@ -47,6 +47,15 @@ class Gap:
     known: frozenset[str]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Login:
+    """What is known of Asterisk at a login: since when it was not heard, and its channels."""
+
+    since: datetime | None
+    until: datetime
+    alive: frozenset[str]
+
+
 _GAPS: Final = TypeAdapter(list[Gap])
 
 
@@ -72,18 +81,19 @@ class GapFolder:
 
         `since` is None where this agent has never heard this Asterisk.
         """
+        alive = [event for event in listed if isinstance(event, ChannelStarted)]
         if self._journal is None:
             if since is not None:
                 _log.warning("journal.not_configured", since=since, until=until, hint=_NOT_CONFIGURED)
             return
-        alive = [event for event in listed if isinstance(event, ChannelStarted)]
+        login = _Login(since=since, until=until, alive=frozenset(event.uniqueid for event in alive))
         known = _ids(self._registry.calls.values()) | {each for event in alive for each in (event.uniqueid, event.linkedid)}
         begins = [event.at for event in alive if self._registry.call_of_channel(event.uniqueid) is None]
         begins += [call.started_at for call in self._registry.calls.values() if call.ended_at is None]
         await asyncio.sleep(WRITTEN_WITHIN_S)
         try:
             if begins:
-                known = await self._fold_living(self._journal, min(begins) - DISORDER, until, known, since)
+                known = await self._fold_living(self._journal, min(begins) - DISORDER, login, known)
         except OSError as error:
             _log.error("journal.not_read", file=str(self._journal.path), reason=str(error))
         if since is not None:
@@ -91,26 +101,24 @@ class GapFolder:
             await self._keep([*self._gaps, gap][-MOST_GAPS:])
             self._wakeup.set()
 
-    async def _fold_living(
-        self, journal: CelJournal, begin: datetime, until: datetime, known: frozenset[str], since: datetime | None
-    ) -> frozenset[str]:
+    async def _fold_living(self, journal: CelJournal, begin: datetime, login: _Login, known: frozenset[str]) -> frozenset[str]:
         """Fold the rows of known channels and calls. Returns their ids, and those related."""
-        async for found in _in_steps(related_ids(journal.rows(begin, until), known)):
+        async for found in _in_steps(related_ids(journal.rows(begin, login.until), known)):
             known = found[-1] if found else known
         fold = PastFold(self._coordinator.directory)
-        async for _ in _in_steps(_folded(fold, journal.rows(begin, until), known)):
+        async for _ in _in_steps(_folded(fold, journal.rows(begin, login.until), known)):
             pass
         for past in fold.calls():
-            self._put(past, since, until)
+            self._put(past, login)
         return known
 
-    def _put(self, past: PastCall, since: datetime | None, until: datetime) -> None:
+    def _put(self, past: PastCall, login: _Login) -> None:
         """Give a call its state in the journal, unless the agent knows more of it."""
         linkedids = (past.call.linkedid, *(part.linkedid for part in past.parts))
         of_channels = (self._registry.call_of_channel(uniqueid) for uniqueid in past.call.channels)
         found = (*(self._registry.calls.get(linkedid) for linkedid in linkedids), *of_channels)
         known = [*{call.linkedid: call for call in found if call is not None}.values()]
-        is_over = past.call.ended_at is not None and (since is None or past.call.ended_at <= since)
+        is_over = past.call.ended_at is not None and (login.since is None or past.call.ended_at <= login.since)
         if (not known and is_over) or (known and all(call.ended_at is not None for call in known)):
             return
         if not all(call.channels.keys() <= past.call.channels.keys() for call in known if not call.merged_into):
@@ -123,7 +131,8 @@ class GapFolder:
         own = {recording.segment for each in known for recording in each.recordings}
         unrecorded = frozenset(recording.segment for recording in call.recordings) - own
         call = self._coordinator.adopt(call, unrecorded)
-        self._coordinator.perform_all(call, (*plan_ended(known, call), *plan_present(call, unrecorded, until)), until)
+        effects = (*plan_ended(known, call), *plan_present(call, unrecorded, login.alive, login.until))
+        self._coordinator.perform_all(call, effects, login.until)
 
     def settings_changed(self) -> None:
         """Try the gaps again that wait for settings."""

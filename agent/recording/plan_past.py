@@ -32,23 +32,24 @@ def past_events(before: Call | None, after: Call | None, event: Event, directory
                 yield from effect.events
 
 
-def plan_present(call: Call, unrecorded: frozenset[str], at: datetime) -> Iterator[Effect]:
+def plan_present(call: Call, unrecorded: frozenset[str], alive: frozenset[str], at: datetime) -> Iterator[Effect]:
     """Yield what is to be done now for a call that goes on: start the recorders it lacks.
 
-    `unrecorded` are the segments whose recorders did not run. A talk that has begun is recorded
-    from now on, a telephone that still rings from its answer.
+    `unrecorded` are the segments whose recorders did not run, `alive` the channels of Asterisk. A
+    talk that has begun is recorded from now on, a telephone that still rings from its answer.
     """
     for recording in call.recordings:
         channel = call.channels.get(recording.uniqueid)
         if recording.segment not in unrecorded or recording.stage is not RecordingStage.RUNNING or channel is None:
             continue
-        if recording.started_at is None:
+        is_alive = channel.uniqueid in alive
+        if is_alive and recording.started_at is None:
             yield StartRecording(segment=recording.segment)
             continue
         lost = lost_recording(call.linkedid, recording.segment, at)
         yield NoteMissedTalk(events=(lost,))
         call = assemble(call, lost)
-        if channel.bridge is not None:
+        if is_alive and channel.bridge is not None:
             pending = PendingDecision(channel=channel, user=recording.user, decision=recording.decision)
             decided = decision_event(call, pending, at)
             yield StartRecording(events=(decided,), segment=decided.segment)

@@ -148,6 +148,14 @@ async def test_a_talk_found_in_progress_is_recorded_from_then_on(bench: Bench) -
     assert [each.name for each in report_of(call).segments] == [lost.segment, running.segment]
 
 
+async def test_a_channel_that_has_just_ended_gets_no_recorder(bench: Bench) -> None:
+    """Its end comes with the next event, or with the comparison."""
+    await bench.after(BEGIN - SECOND, END - SECOND, listed_at(END)[:1])
+    (call,) = bench.registry.calls.values()
+    assert [(each.stage, each.reason) for each in call.recordings] == [(RecordingStage.LOST, Reason.AGENT_WAS_DOWN)]
+    assert not [each for each in bench.acting.effects if isinstance(each, StartRecording)]
+
+
 async def test_a_journal_without_the_begin_of_a_call_changes_nothing(bench: Bench) -> None:
     """It was enabled, or its old file removed, while the call went on."""
     heard = [event for event in stream(CALL) if event.at < END - SECOND]
