@@ -33,7 +33,7 @@ class WallClock:
         return by_s if abs(by_s) >= LEAST_JUMP_S else 0.0
 
     def _measured_s(self) -> float:
-        """Return the difference of the clocks, read within 10 ms, as the process may stand still."""
+        """Return the difference of the clocks, read within 10 ms: the process may stand still."""
         while True:
             before_s, wall_s, after_s = self._steady(), self._wall(), self._steady()
             if after_s - before_s < _TOGETHER_S:
