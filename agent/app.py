@@ -70,6 +70,9 @@ _log = structlog.get_logger()
 class Agent:
     """The agent of one PBX. `run()` is active until cancelled."""
 
+    _closed_at: datetime | None = None  # when Asterisk closed a connection, until the calls are compared
+    _lag_s = 0.0  # the age of the last event when it was received
+
     def __init__(self, configuration: Configuration, source: Path | None) -> None:
         if (problem := api_address_problem(configuration.agent)) is not None:
             raise ConfigurationError(f"{source or 'environment'}: {problem}")
@@ -106,14 +109,12 @@ class Agent:
             self._spawn,
         )
         self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._end_of)
-        metrics.AMI_SILENT.set_function(lambda: float(self._resync.silent))
         self._call_shipper = CallShipper(self._api, RefusedCalls(self._spool.refused), self._settling.acknowledged)
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
         self._disk = disk_watch.of_spool(pbx)
         self._mail = configuration.mail
         self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
-        self._clock, self._lag_s = WallClock(), 0.0
-        self._closed_at: datetime | None = None  # when Asterisk closed a connection, until it is compared
+        self._clock = WallClock()
         self._heard = HeardUntil(self._spool.root / "heard_until", self._link_file)
         self._heard_at, self._caught_up = self._heard.read(), False
         self._settling.journalled = self._heard.write
@@ -128,6 +129,7 @@ class Agent:
 
     async def run(self) -> None:
         """Run all parts until cancelled. Raises AmiRefused if Asterisk refuses the first login."""
+        metrics.AMI_SILENT.set_function(lambda: float(self._resync.silent))
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._spawn(self._ami.run())

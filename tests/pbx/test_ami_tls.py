@@ -111,7 +111,7 @@ async def test_actions_and_events_pass(tls_pbx: TlsPbx) -> None:
             await run
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "another authority": ({"authority": trustme.CA()}, "self-signed certificate|unable to get local issuer certificate"),
     "expired": ({"ends_in": -timedelta(days=1)}, "certificate has expired"),
     "another host": ({"host": "pbx.example"}, "IP address mismatch, certificate is not valid for '{host}'"),
@@ -121,7 +121,7 @@ WRONG = {
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_a_wrong_certificate_is_refused_and_named(tls_pbx: TlsPbx, wrong: str) -> None:
     changed, reason = WRONG[wrong]
-    await tls_pbx.show(**{"authority": tls_pbx.authority, "host": tls_pbx.host, **changed})  # type: ignore[arg-type]
+    await tls_pbx.show(**{"authority": tls_pbx.authority, "host": tls_pbx.host, **changed})
     try:
         failure = await first_failure(section := tls_pbx.section())
         finding = await anext(check(Configuration(pbx=section), None, None))
