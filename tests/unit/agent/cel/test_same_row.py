@@ -116,6 +116,10 @@ class FoldOnly:
             for caused in effect.events:
                 self._registry.take(caused)
 
+    def adopt(self, call: Call, _unrecorded: frozenset[str] = frozenset()) -> Call:
+        """The dialplan has recorded nothing."""
+        return call
+
     def changed(self, call: Call) -> None:
         """Report nothing."""
 
