@@ -147,7 +147,7 @@ def test_words_in_bold_are_words_of_the_portal(language: str) -> None:
 
 def test_services_start_commands_that_exist() -> None:
     command = re.compile(r"^ExecStart=/opt/fonoteka/bin/fonoteka (\w+) --config /etc/fonoteka/fonoteka.toml$", re.M)
-    cli = (_ROOT / "fonoteka/cli/main.py").read_text(encoding="utf-8")
+    cli = (_ROOT / "fonoteka/cli/commands/parts.py").read_text(encoding="utf-8")
     units = sorted((_ROOT / "deploy/systemd").glob("*.service"))
     assert [unit.name for unit in units] == [
         "fonoteka-agent.service",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from fonoteka.cli.main import log_unused_settings
+from fonoteka.cli.commands.parts import log_unused_settings
 from fonoteka.core.config import load
 from fonoteka.core.errors import ConfigurationError
 from store.objects.folder import folder_of
