@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from fonoteka.core.clock import WallClock
 from store.database.store import Store
 from store.provisioning.directory import version_of
 from store.retention.due import RetainedDomain, retained_domains
@@ -19,6 +20,8 @@ from store.retention.expiry import delete_marked
 from store.retention.run import Deleted, Notify, overdue_s
 
 _EACH_S: Final = 10.0
+_JUMP_S: Final = 3600.0
+_DOUBT_S: Final = 24 * 3600.0
 _NIGHT: Final = timedelta(hours=3)
 _COUNT_EACH: Final = timedelta(hours=1)  # a count reads the recordings of users with a period of their own
 
@@ -47,18 +50,33 @@ class RetentionWork:
         notify: Notify,
         overdue: Callable[[float], None],
         clean: Callable[[], None],
+        clock: WallClock | None = None,
     ) -> None:
         self._store, self._delete, self._clean = store, delete, clean
         self._notify, self._overdue = notify, overdue
         self._done: dict[int, datetime] = {}  # when the last run of a domain began
         self._version: int | None = None
         self._counted: datetime | None = None
+        self._clock = clock or WallClock()
+        self._doubted_until_s = float("-inf")
 
     async def run(self) -> None:
         """Work until cancelled. Raises StoreError; may then be run again."""
         while True:
-            await self.work(datetime.now(UTC))
+            if self.trusts_clock():
+                await self.work(datetime.now(UTC))
             await asyncio.sleep(_EACH_S)
+
+    def trusts_clock(self) -> bool:
+        """Return whether the wall clock has not jumped ahead by an hour within the last day.
+
+        What a wrong clock deletes is gone; what is deleted a day late is not.
+        """
+        by_s = self._clock.jumped_s()
+        if abs(by_s) >= _JUMP_S:
+            log.warning("retention.clock_jumped", by_s=round(by_s))
+            self._doubted_until_s = self._clock.steady_s() + _DOUBT_S if by_s > 0 else float("-inf")
+        return self._clock.steady_s() >= self._doubted_until_s
 
     async def work(self, now: datetime) -> None:
         """Delete what is due in the domains whose night has come, or whose settings changed."""

@@ -23,7 +23,7 @@ class WallClock:
     """Notices jumps of the wall clock against the monotonic clock (both in seconds)."""
 
     def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
-        self._wall, self._steady = wall, steady
+        self._wall, self.steady_s = wall, steady
         self._ahead_s = self._measured_s()
 
     def jumped_s(self) -> float:
@@ -35,6 +35,6 @@ class WallClock:
     def _measured_s(self) -> float:
         """Return the difference of the clocks, read within 10 ms: the process may stand still."""
         while True:
-            before_s, wall_s, after_s = self._steady(), self._wall(), self._steady()
+            before_s, wall_s, after_s = self.steady_s(), self._wall(), self.steady_s()
             if after_s - before_s < _TOGETHER_S:
                 return wall_s - after_s

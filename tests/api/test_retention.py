@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,6 +15,7 @@ from agent.shipping.recording_shipper import RecordingShipper
 from api.dependencies.metrics import Metrics
 from api.retention import RetentionWork
 from fonoteka.cli.retention import expired
+from fonoteka.core.clock import WallClock
 from fonoteka.core.config import Configuration
 from fonoteka.core.manifest import read_mixed, write_manifest, write_mixed
 from fonoteka.core.spool import ItemState, Spool
@@ -73,6 +75,19 @@ async def test_it_works_at_the_start_at_night_and_after_a_change(store: Store) -
     text = metrics.text().decode()
     assert "fonoteka_retention_recordings_total 2.0" in text and "fonoteka_retention_overdue_seconds 0.0" in text
     assert f"fonoteka_retention_bytes_total {float(2 * len(AUDIO))}" in text
+
+
+def test_a_clock_that_jumps_ahead_deletes_nothing_for_a_day() -> None:
+    """Unless it jumps back: an operator or NTP has corrected it."""
+    wall, steady = 1000.0, 0.0
+    clock = WallClock(lambda: wall, lambda: steady)
+    nothing: Any = None
+    work = RetentionWork(nothing, notify=nothing, overdue=nothing, clean=nothing, clock=clock)
+    trusted = [work.trusts_clock()]
+    for wall_s, steady_s in ((172_800, 0), (86_399, 86_399), (1, 1), (172_800, 0), (-172_800, 0), (60, 60)):
+        wall, steady = wall + wall_s, steady + steady_s
+        trusted.append(work.trusts_clock())
+    assert trusted == [True, False, False, True, False, True, True]
 
 
 async def test_the_command_says_what_and_how_much(store: Store) -> None:

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from lab.asterisk.server import LabAsterisk
-from lab.scenarios.steps import customer_with, talk_and_leave
-from lab.tools.installation import Call, Fonoteka, beside
+from lab.scenarios.steps import customer_with
+from lab.tools.installation import Fonoteka, beside
 from tests.support.eventually import eventually
 
 
@@ -42,12 +42,8 @@ async def test_what_reached_the_disk_is_kept_and_the_next_call_is_recorded(spare
     assert (call["recording"]["state"], call["recording"]["reason"]) == expected
 
     before = await mortal.ids()
-
-    def is_recorded(call: Call) -> bool:
-        return call["id"] not in before and call["recording"]["state"] == "recording"
-
     async with customer_with(spare_pbx) as (customer, employee, _):
-        await mortal.call(is_recorded)
-        await talk_and_leave(customer, employee)
+        await customer.hang_up()
+        await employee.over()
     following = await mortal.settled(before)
     assert (following["recording"]["state"], len(following["recording"]["segments"])) == ("ready", 1)
