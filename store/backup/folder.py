@@ -13,6 +13,7 @@ former one, which stays usable. What `backup.json` does not name is deleted by t
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from fonoteka.core.naming import peaks_key
 
 FORMAT: Final = 1
 _SUMMARY: Final = "backup.json"
+_INTERRUPTED: Final = re.compile(r"\.lock|\.incoming|objects|keys|index-.*|list-.*|\.backup\.json\.new")  # the first backup
 
 
 class ListedFile(NamedTuple):
@@ -125,9 +127,7 @@ class BackupFolder:
         """Make the folder if it is missing; keep other backups out. Raises ConfigurationError."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            others = [path.name for path in self.root.iterdir() if path.name not in (".lock", ".incoming", "objects")]
-            drafts = [name for name in others if name.startswith(("index-", "list-", "keys", ".backup.json"))]
-            if self.summary() is None and len(others) > len(drafts):
+            if self.summary() is None and not all(_INTERRUPTED.fullmatch(path.name) for path in self.root.iterdir()):
                 raise ConfigurationError(f"'{self.root}' is not empty, and not a backup: name an empty folder")
             with (self.root / ".lock").open("wb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

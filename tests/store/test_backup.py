@@ -195,7 +195,7 @@ async def test_killed_at_any_step_the_former_backup_is_usable(
     filled: Store, pbx: Pbx, section: StoreSection, tmp_path: Path
 ) -> None:
     await take(filled, pbx, 10, src="89990001122")
-    _, found = await killed(section, filled, pbx, tmp_path, kills=4)
+    _, found = await killed(section, filled, pbx, tmp_path, kills=3)
     assert found["former"] > 0
 
 
