@@ -132,16 +132,20 @@ class RecordingLifecycle:
         return [folder for folder in self._spool.items(ItemState.RECORDING) if folder.name not in journalled]
 
     async def take_up(self, recording_folder: Path) -> None:
-        """Pass an orphan to the mixer once nothing writes to it, with its first manifest."""
+        """Pass an orphan to the mixer once nothing writes to it, with its first manifest.
+
+        After a crash of the machine the manifest may be cut off: the mixer sets the orphan aside.
+        """
         if await self._legs.complete(recording_folder):
             self._legs.forget(recording_folder)
         if not audio_ms(recording_folder):
             self._remove(recording_folder.name)
             return
         try:
-            manifest = read_manifest(recording_folder)
+            manifest = await asyncio.to_thread(read_manifest, recording_folder)
         except SpoolError as error:
-            _log.error("orphan.kept", folder=str(recording_folder), error=str(error), hint="kept where it is, with its audio")
+            _log.error("orphan.unreadable", segment=recording_folder.name, reason=str(error))
+            self._spool.move(recording_folder, ItemState.CLOSED)  # the mixer sets it aside, with its audio
             return
         _log.warning("orphan.taken_up", segment=recording_folder.name, linkedid=manifest.call.linkedid)
         await asyncio.to_thread(self._hand_over, recording_folder, manifest)

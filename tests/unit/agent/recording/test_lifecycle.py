@@ -20,6 +20,7 @@ from agent.recording.lifecycle import RecordingLifecycle
 from agent.recording.manifest import make_manifest
 from agent.recording.wideband import CodecCheck
 from fonoteka.core.call_report import Decision, Reason
+from fonoteka.core.errors import SpoolError
 from fonoteka.core.manifest import read_manifest
 from fonoteka.core.spool import ItemState, Spool
 from tests.unit.agent.fixtures import AmiDouble, at, played, report_of
@@ -175,6 +176,15 @@ async def test_a_refused_recording_leaves_nothing(bench: Bench) -> None:
 async def test_a_recording_that_was_already_passed_to_the_mixer_is_not_lost(bench: Bench) -> None:
     (bench.spool.folder(ItemState.MIXED) / SEGMENT).mkdir()
     assert await bench.finish() == (RecordingClosed, None)
+
+
+async def test_an_orphan_whose_manifest_is_cut_off_goes_to_the_mixer_which_sets_it_aside(bench: Bench) -> None:
+    bench.prepare(*LEGS)
+    os.truncate(bench.folder / "manifest.json", 100)
+    await bench.recordings.take_up(bench.folder)
+    with pytest.raises(SpoolError, match=r"manifest\.json"):
+        read_manifest(bench.closed)
+    assert {path.name for path in bench.closed.iterdir()} == {*LEGS, "manifest.json"}
 
 
 async def test_an_orphan_is_passed_to_the_mixer_with_its_first_manifest(bench: Bench) -> None:
