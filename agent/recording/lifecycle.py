@@ -112,7 +112,11 @@ class RecordingLifecycle:
         if not all_closed:
             log.warning("recording.close_not_seen")
         started_at = recording.started_at or (self._last_written(segment) or now) - timedelta(milliseconds=heard_ms)
-        manifest = self._manifest(recording_folder, recording, channel, report, started_at, heard_ms)
+        try:
+            manifest = self._manifest(recording_folder, recording, channel, report, started_at, heard_ms)
+        except SpoolError as error:
+            self._leave_to_mixer(recording_folder, error)
+            return RecordingClosed(at=now, linkedid=linkedid, segment=segment, started_at=started_at)
         await asyncio.to_thread(self._hand_over, recording_folder, manifest)
         log.info("recording.closed", user=recording.user, talk_ms=manifest.talk_ms)
         return RecordingClosed(at=now, linkedid=linkedid, segment=segment, started_at=started_at)
@@ -144,8 +148,7 @@ class RecordingLifecycle:
         try:
             manifest = await asyncio.to_thread(read_manifest, recording_folder)
         except SpoolError as error:
-            _log.error("orphan.unreadable", segment=recording_folder.name, reason=str(error))
-            self._spool.move(recording_folder, ItemState.CLOSED)  # the mixer sets it aside, with its audio
+            self._leave_to_mixer(recording_folder, error)
             return
         _log.warning("orphan.taken_up", segment=recording_folder.name, linkedid=manifest.call.linkedid)
         await asyncio.to_thread(self._hand_over, recording_folder, manifest)
@@ -179,6 +182,11 @@ class RecordingLifecycle:
                 os.fsync(file.fileno())
         outside, employee = (legs[side].name if side in legs else leg_name(side) for side in (OUTSIDE, EMPLOYEE))
         write_manifest(recording_folder, replace(manifest, outside_leg=outside, employee_leg=employee))
+        self._spool.move(recording_folder, ItemState.CLOSED)
+
+    def _leave_to_mixer(self, recording_folder: Path, error: SpoolError) -> None:
+        """Pass on a recording whose manifest is broken: the mixer sets it aside, with its audio."""
+        _log.error("manifest.unreadable", segment=recording_folder.name, reason=str(error))
         self._spool.move(recording_folder, ItemState.CLOSED)
 
     def _last_written(self, segment: str) -> datetime | None:

@@ -51,7 +51,7 @@ class Bench:
         for leg in legs:
             write_leg(self.folder / leg, samples)
 
-    async def finish(self, *, talked: bool = True) -> tuple[type[RecordingEvent], Reason | None]:
+    async def finish(self, *, talked: bool = True, domain: bool = True) -> tuple[type[RecordingEvent], Reason | None]:
         """Finish the recording. Returns the type and the reason of the final event."""
         recording = replace(RECORDING, started_at=at(1) if talked else None)
         channel = Channel(
@@ -65,7 +65,7 @@ class Bench:
             first_bridged_at=at(1) if talked else None,
             bridged_ms=5000 if talked else 0,
         )
-        event = await self.recordings.finish(CALL, recording, channel, report_of(CALL))
+        event = await self.recordings.finish(CALL, recording, channel, report_of(CALL) if domain else None)
         if isinstance(event, RecordingClosed):
             assert event.started_at == recording.started_at or not talked
         return type(event), event.reason if isinstance(event, RecordingLost) else None
@@ -184,6 +184,14 @@ async def test_an_orphan_whose_manifest_is_cut_off_goes_to_the_mixer_which_sets_
     await bench.recordings.take_up(bench.folder)
     with pytest.raises(SpoolError, match=r"manifest\.json"):
         read_manifest(bench.closed)
+    assert {path.name for path in bench.closed.iterdir()} == {*LEGS, "manifest.json"}
+
+
+async def test_a_cut_off_manifest_ends_no_agent_that_knows_no_domain(bench: Bench) -> None:
+    """After a crash of the machine the copy of the settings may be cut off, too."""
+    bench.prepare(*LEGS)
+    os.truncate(bench.folder / "manifest.json", 100)
+    assert await bench.finish(domain=False) == (RecordingClosed, None)
     assert {path.name for path in bench.closed.iterdir()} == {*LEGS, "manifest.json"}
 
 
