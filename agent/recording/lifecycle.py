@@ -139,7 +139,18 @@ class RecordingLifecycle:
         """Pass an orphan to the mixer once nothing writes to it, with its first manifest.
 
         After a crash of the machine the manifest may be cut off: the mixer sets the orphan aside.
+        Repeats while the disk refuses.
         """
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._take_up(recording_folder)
+            except OSError as error:
+                wait_s = backoff.next_s()
+                _log.error("orphan.not_handed_over", segment=recording_folder.name, error=str(error), retry_in_s=round(wait_s, 1))
+                await asyncio.sleep(wait_s)
+
+    async def _take_up(self, recording_folder: Path) -> None:
         if await self._legs.complete(recording_folder):
             self._legs.forget(recording_folder)
         if not audio_ms(recording_folder):

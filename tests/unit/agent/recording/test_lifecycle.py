@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from agent.calls.call_state import Call, Channel, Recording, RecordingStage
 from agent.calls.events import RecordingClosed, RecordingDone, RecordingEvent, RecordingLost
@@ -23,6 +24,7 @@ from fonoteka.core.call_report import Decision, Reason
 from fonoteka.core.errors import SpoolError
 from fonoteka.core.manifest import read_manifest
 from fonoteka.core.spool import ItemState, Spool
+from tests.support.eventually import eventually
 from tests.unit.agent.fixtures import AmiDouble, at, played, report_of
 
 SEGMENT = "1_p_1"
@@ -185,6 +187,18 @@ async def test_an_orphan_whose_manifest_is_cut_off_goes_to_the_mixer_which_sets_
     with pytest.raises(SpoolError, match=r"manifest\.json"):
         read_manifest(bench.closed)
     assert {path.name for path in bench.closed.iterdir()} == {*LEGS, "manifest.json"}
+
+
+async def test_an_orphan_that_the_disk_refuses_is_tried_again_and_ends_no_agent(bench: Bench) -> None:
+    """A folder of the same name is in its way, until it is removed."""
+    bench.prepare(*LEGS)
+    (bench.closed / "full").mkdir(parents=True)
+    with capture_logs() as logs:
+        taking = asyncio.create_task(bench.recordings.take_up(bench.folder))
+        await eventually(lambda: any(line["event"] == "orphan.not_handed_over" for line in logs))
+    shutil.rmtree(bench.closed)
+    await taking
+    assert read_manifest(bench.closed).name == SEGMENT
 
 
 async def test_a_cut_off_manifest_ends_no_agent_that_knows_no_domain(bench: Bench) -> None:
