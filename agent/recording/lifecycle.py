@@ -127,7 +127,11 @@ class RecordingLifecycle:
         if not all_closed:
             log.warning("recording.close_not_seen")
         started_at = recording.started_at or (self._last_written(segment) or now) - timedelta(milliseconds=heard_ms)
-        manifest = self._manifest(recording_folder, recording, channel, report, started_at, heard_ms)
+        try:
+            manifest = self._manifest(recording_folder, recording, channel, report, started_at, heard_ms)
+        except SpoolError as error:
+            self._leave_to_mixer(recording_folder, error)
+            return RecordingClosed(at=now, linkedid=linkedid, segment=segment, started_at=started_at)
         await asyncio.to_thread(self._hand_over, recording_folder, manifest)
         log.info("recording.closed", user=recording.user, talk_ms=manifest.talk_ms)
         reason = Reason.DISK_FULL if disk_was_full and manifest.talk_ms - heard_ms > _LACKS_MS else None
@@ -150,16 +154,30 @@ class RecordingLifecycle:
         return [folder for folder in self._spool.items(ItemState.RECORDING) if folder.name not in journalled]
 
     async def take_up(self, recording_folder: Path) -> None:
-        """Pass an orphan to the mixer once nothing writes to it, with its first manifest."""
+        """Pass an orphan to the mixer once nothing writes to it, with its first manifest.
+
+        After a crash of the machine the manifest may be cut off: the mixer sets the orphan aside.
+        Repeats while the disk refuses.
+        """
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._take_up(recording_folder)
+            except OSError as error:
+                wait_s = backoff.next_s()
+                _log.error("orphan.not_handed_over", segment=recording_folder.name, error=str(error), retry_in_s=round(wait_s, 1))
+                await asyncio.sleep(wait_s)
+
+    async def _take_up(self, recording_folder: Path) -> None:
         if await self._legs.complete(recording_folder):
             self._legs.forget(recording_folder)
         if not audio_ms(recording_folder):
             self._remove(recording_folder.name)
             return
         try:
-            manifest = read_manifest(recording_folder)
+            manifest = await asyncio.to_thread(read_manifest, recording_folder)
         except SpoolError as error:
-            _log.error("orphan.kept", folder=str(recording_folder), error=str(error), hint="kept where it is, with its audio")
+            self._leave_to_mixer(recording_folder, error)
             return
         _log.warning("orphan.taken_up", segment=recording_folder.name, linkedid=manifest.call.linkedid)
         await asyncio.to_thread(self._hand_over, recording_folder, manifest)
@@ -193,6 +211,11 @@ class RecordingLifecycle:
                 os.fsync(file.fileno())
         outside, employee = (legs[side].name if side in legs else leg_name(side) for side in (OUTSIDE, EMPLOYEE))
         write_manifest(recording_folder, replace(manifest, outside_leg=outside, employee_leg=employee))
+        self._spool.move(recording_folder, ItemState.CLOSED)
+
+    def _leave_to_mixer(self, recording_folder: Path, error: SpoolError) -> None:
+        """Pass on a recording whose manifest is broken: the mixer sets it aside, with its audio."""
+        _log.error("manifest.unreadable", segment=recording_folder.name, reason=str(error))
         self._spool.move(recording_folder, ItemState.CLOSED)
 
     def _last_written(self, segment: str) -> datetime | None:

@@ -30,7 +30,10 @@ _BUSY: Final = frozenset({408, 429, 503, 507})  # so will every other request, f
 _AUDIO_STORED: Final = "/problems/audio-stored"
 _RETENTION_ENDED: Final = "/problems/retention-ended"
 _JSON: Final = {"Content-Type": "application/json"}
-_UPLOAD_TIMEOUT: Final = httpx.Timeout(30, write=300, read=300)
+# A half-open link is noticed by the time for one block, or for the answer: it comes after the store
+# has encrypted and synced the audio.
+_BLOCK_S: Final = 60.0
+_STORED_BYTES_PER_S: Final = 1_000_000  # of a slow disk
 
 
 class ApiClient:
@@ -78,15 +81,16 @@ class ApiClient:
     async def put_recording(self, folder: Path, mixed: Mixed) -> RecordingReceipt:
         """Ship the mixed recording in a folder of the spool. Raises OSError, too."""
         documents, audio = await asyncio.to_thread(_open_parts, folder, mixed)
+        size_bytes = os.fstat(audio.fileno()).st_size
         try:
             request = self._http.build_request(
                 "PUT",
                 f"/agent/v1/recordings/{folder.name}",
                 data=documents,
                 files={"audio": (mixed.audio_file, b"", "application/octet-stream")},
-                timeout=_UPLOAD_TIMEOUT,
+                timeout=httpx.Timeout(30, write=_BLOCK_S, read=_BLOCK_S + size_bytes / _STORED_BYTES_PER_S),
             )
-            stream_last_part(request, audio, os.fstat(audio.fileno()).st_size)
+            stream_last_part(request, audio, size_bytes)
             return self._read(await self._send(request), _RECORDING_RECEIPT)
         finally:
             await asyncio.to_thread(audio.close)
@@ -102,7 +106,9 @@ class ApiClient:
         try:
             response = await self._http.send(request)
         except httpx.HTTPError as error:
-            raise ShipError(f"agent.api = {self._base_url}: {error or type(error).__name__}") from error
+            # What takes the API too long may be this request alone: a smaller one may pass.
+            kind = ShipDeferred if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout) else ShipError
+            raise kind(f"agent.api = {self._base_url}: {str(error) or type(error).__name__}") from error
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             mend = "register this PBX there with `fonoteka pbx add NAME --domain …`"
             raise ShipError(f"agent.api = {self._base_url} does not know agent.token: {mend}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from agent.calls.call_state import Call, Channel, Recording, RecordingStage
 from agent.calls.events import RecordingClosed, RecordingDone, RecordingEvent, RecordingLost
@@ -20,8 +21,10 @@ from agent.recording.lifecycle import RecordingLifecycle
 from agent.recording.manifest import make_manifest
 from agent.recording.wideband import CodecCheck
 from fonoteka.core.call_report import Decision, Reason
+from fonoteka.core.errors import SpoolError
 from fonoteka.core.manifest import read_manifest
 from fonoteka.core.spool import ItemState, Spool
+from tests.support.eventually import eventually
 from tests.unit.agent.fixtures import AmiDouble, at, played, report_of
 
 SEGMENT = "1_p_1"
@@ -50,7 +53,7 @@ class Bench:
         for leg in legs:
             write_leg(self.folder / leg, samples)
 
-    async def finish(self, *, talked: bool = True) -> tuple[type[RecordingEvent], Reason | None]:
+    async def finish(self, *, talked: bool = True, domain: bool = True) -> tuple[type[RecordingEvent], Reason | None]:
         """Finish the recording. Returns the type and the reason of the final event."""
         recording = replace(RECORDING, started_at=at(1) if talked else None)
         channel = Channel(
@@ -64,7 +67,7 @@ class Bench:
             first_bridged_at=at(1) if talked else None,
             bridged_ms=5000 if talked else 0,
         )
-        event = await self.recordings.finish(CALL, recording, channel, report_of(CALL))
+        event = await self.recordings.finish(CALL, recording, channel, report_of(CALL) if domain else None)
         if isinstance(event, RecordingClosed):
             assert event.started_at == recording.started_at or not talked
         return type(event), event.reason if isinstance(event, RecordingLost) else None
@@ -175,6 +178,35 @@ async def test_a_refused_recording_leaves_nothing(bench: Bench) -> None:
 async def test_a_recording_that_was_already_passed_to_the_mixer_is_not_lost(bench: Bench) -> None:
     (bench.spool.folder(ItemState.MIXED) / SEGMENT).mkdir()
     assert await bench.finish() == (RecordingClosed, None)
+
+
+async def test_an_orphan_whose_manifest_is_cut_off_goes_to_the_mixer_which_sets_it_aside(bench: Bench) -> None:
+    bench.prepare(*LEGS)
+    os.truncate(bench.folder / "manifest.json", 100)
+    await bench.recordings.take_up(bench.folder)
+    with pytest.raises(SpoolError, match=r"manifest\.json"):
+        read_manifest(bench.closed)
+    assert {path.name for path in bench.closed.iterdir()} == {*LEGS, "manifest.json"}
+
+
+async def test_an_orphan_that_the_disk_refuses_is_tried_again_and_ends_no_agent(bench: Bench) -> None:
+    """A folder of the same name is in its way, until it is removed."""
+    bench.prepare(*LEGS)
+    (bench.closed / "full").mkdir(parents=True)
+    with capture_logs() as logs:
+        taking = asyncio.create_task(bench.recordings.take_up(bench.folder))
+        await eventually(lambda: any(line["event"] == "orphan.not_handed_over" for line in logs))
+    shutil.rmtree(bench.closed)
+    await taking
+    assert read_manifest(bench.closed).name == SEGMENT
+
+
+async def test_a_cut_off_manifest_ends_no_agent_that_knows_no_domain(bench: Bench) -> None:
+    """After a crash of the machine the copy of the settings may be cut off, too."""
+    bench.prepare(*LEGS)
+    os.truncate(bench.folder / "manifest.json", 100)
+    assert await bench.finish(domain=False) == (RecordingClosed, None)
+    assert {path.name for path in bench.closed.iterdir()} == {*LEGS, "manifest.json"}
 
 
 async def test_an_orphan_is_passed_to_the_mixer_with_its_first_manifest(bench: Bench) -> None:

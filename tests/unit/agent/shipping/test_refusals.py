@@ -1,6 +1,7 @@
 """Which answers to a shipped call or recording are final, which concern it alone, which all."""
 
 import json
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -34,10 +35,33 @@ from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipDeferred, Sh
 )
 async def test_an_answer_is_final_or_concerns_one_or_all(status: int, problem: str | None, error: type[ShipError]) -> None:
     body = json.dumps({"type": f"/problems/{problem}"}) if problem is not None else "<html>"
+    assert await raised_by(lambda _: httpx.Response(status, text=body)) is error
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (httpx.ReadTimeout, ShipDeferred),
+        (httpx.WriteTimeout, ShipDeferred),
+        (httpx.ConnectTimeout, ShipError),
+        (httpx.ReadError, ShipError),
+    ],
+)
+async def test_a_request_that_takes_too_long_may_be_to_blame_itself(
+    failure: type[httpx.TransportError], error: type[ShipError]
+) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise failure("")
+
+    assert await raised_by(fail) is error
+
+
+async def raised_by(answer: Callable[[httpx.Request], httpx.Response]) -> type[ShipError]:
+    """Return the error of a request that is answered so."""
     api = ApiClient("http://api", "token")
     await api.close()
-    api._http = httpx.AsyncClient(base_url="http://api", transport=httpx.MockTransport(lambda _: httpx.Response(status, text=body)))
+    api._http = httpx.AsyncClient(base_url="http://api", transport=httpx.MockTransport(answer))
     with pytest.raises(ShipError) as raised:
         await api.put_calls([])
-    assert type(raised.value) is error
     await api.close()
+    return type(raised.value)
