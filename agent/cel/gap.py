@@ -21,6 +21,7 @@ from agent.calls.call_state import Call
 from agent.calls.events import BridgeEntered, ChannelStarted
 from agent.cel.journal import DISORDER, CelJournal, CelRow
 from agent.cel.past_calls import PastCall, PastFold, missed_calls, related_ids, with_past
+from agent.monitoring import metrics
 from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.plan_past import plan_ended, plan_present
 from agent.reporting.settlement import CallSettlement
@@ -109,7 +110,11 @@ class GapFolder:
         async for _ in _in_steps(_folded(fold, journal.rows(begin, login.until), known)):
             pass
         for past in fold.calls():
-            self._put(past, login)
+            try:
+                self._put(past, login)
+            except Exception:  # one bad call never stops the next
+                metrics.ERRORS.inc()
+                _log.exception("call.not_folded", linkedid=past.call.linkedid)
         return known
 
     def _put(self, past: PastCall, login: _Login) -> None:
