@@ -6,6 +6,7 @@ event. Then the calls that began and ended in the gap are folded in the backgrou
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from agent.calls.call_state import Call
 from agent.calls.events import BridgeEntered, ChannelStarted
 from agent.cel.journal import DISORDER, CelJournal, CelRow
 from agent.cel.past_calls import PastCall, PastFold, missed_calls, related_ids, with_past
+from agent.monitoring import metrics
 from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.plan_past import plan_ended, plan_present
 from agent.reporting.settlement import CallSettlement
@@ -33,6 +35,7 @@ WRITTEN_WITHIN_S: Final = 0.05  # Asterisk writes the journal from a queue of it
 _STEP_S: Final = 0.1
 PAUSE_S: Final = 0.05
 _NOT_CONFIGURED: Final = "set pbx.cel_journal (asterisk_conf/cel.conf, cel_custom.conf): calls of this time are missing"
+_SECONDS: Final = re.compile(r"(\d{9,11})\.\d+$")  # in a uniqueid, after the name of the system
 _T = TypeVar("_T")
 _log = structlog.get_logger()
 
@@ -88,7 +91,7 @@ class GapFolder:
             return
         login = _Login(since=since, until=until, alive=frozenset(event.uniqueid for event in alive))
         known = _ids(self._registry.calls.values()) | {each for event in alive for each in (event.uniqueid, event.linkedid)}
-        begins = [event.at for event in alive if self._registry.call_of_channel(event.uniqueid) is None]
+        begins = [_began_at(event) for event in alive if self._registry.call_of_channel(event.uniqueid) is None]
         begins += [call.started_at for call in self._registry.calls.values() if call.ended_at is None]
         await asyncio.sleep(WRITTEN_WITHIN_S)
         try:
@@ -109,7 +112,11 @@ class GapFolder:
         async for _ in _in_steps(_folded(fold, journal.rows(begin, login.until), known)):
             pass
         for past in fold.calls():
-            self._put(past, login)
+            try:
+                self._put(past, login)
+            except Exception:  # one bad call never stops the next
+                metrics.ERRORS.inc()
+                _log.exception("call.not_folded", linkedid=past.call.linkedid)
         return known
 
     def _put(self, past: PastCall, login: _Login) -> None:
@@ -197,6 +204,12 @@ class GapFolder:
             write_atomically(self._pending, data, sync=True)
         except OSError as error:
             _log.error("gaps.not_written", file=str(self._pending), reason=str(error))
+
+
+def _began_at(event: ChannelStarted) -> datetime:
+    """Return when the call of a channel began: the first channel, now ended or not, names it."""
+    named = _SECONDS.search(event.linkedid)
+    return min(event.at, datetime.fromtimestamp(int(named[1]), UTC)) if named else event.at
 
 
 def _ids(calls: Iterable[Call]) -> frozenset[str]:

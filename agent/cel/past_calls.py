@@ -1,18 +1,22 @@
-"""Fold the rows of the journal into calls, as the agent would have folded them. Pure."""
+"""Fold the rows of the journal into calls, as the agent would have folded them. No I/O."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import OF_RECORDINGS, Call, MomentKind, Recording, RecordingStage
 from agent.calls.events import Event
 from agent.cel.events import CelEvents
 from agent.cel.journal import CelRow
+from agent.monitoring import metrics
 from agent.recording.plan_past import lost_recording, past_events
 from agent.rules.directory import Directory
 
+_log = structlog.get_logger()
 _NOT_IN_JOURNAL: Final = OF_RECORDINGS | {MomentKind.HOLD, MomentKind.RESUME}
 
 
@@ -38,9 +42,13 @@ class PastFold:
             self._fold(event)
 
     def _fold(self, event: Event) -> None:
-        before, after = self._registry.fold(event)
-        for caused in past_events(before, after, event, self._directory):
-            self._registry.take(caused)
+        try:
+            before, after = self._registry.fold(event)
+            for caused in past_events(before, after, event, self._directory):
+                self._registry.take(caused)
+        except Exception:  # one bad call never stops the next
+            metrics.ERRORS.inc()
+            _log.exception("event.failed", linkedid=event.linkedid, event_type=type(event).__name__)
         for part in self._registry.take_merged():
             self._parts.setdefault(part.merged_into, []).append(part.linkedid)
 

@@ -82,7 +82,7 @@ def test_a_clock_that_jumps_ahead_deletes_nothing_for_a_day() -> None:
     wall, steady = 1000.0, 0.0
     clock = WallClock(lambda: wall, lambda: steady)
     nothing: Any = None
-    work = RetentionWork(nothing, notify=nothing, overdue=nothing, clean=nothing, clock=clock)
+    work = RetentionWork(nothing, delete=nothing, notify=nothing, overdue=nothing, clean=nothing, clock=clock)
     trusted = [work.trusts_clock()]
     for wall_s, steady_s in ((172_800, 0), (86_399, 86_399), (1, 1), (172_800, 0), (-172_800, 0), (60, 60)):
         wall, steady = wall + wall_s, steady + steady_s

@@ -47,20 +47,31 @@ async def test_it_is_recorded_from_then_on(pbx: LabAsterisk, fonoteka: Fonoteka,
     assert 1000 < call["recording"]["duration_ms"] < employee.sip_call.talk_s * 1000 - 300
 
 
-async def test_a_transfer_while_the_agent_is_down(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
+async def cut_link(pbx: LabAsterisk) -> None:
+    """Let Asterisk close the agent's connection to the manager interface."""
+    sessions = [line.split() for line in (await pbx.cli("manager show connected")).splitlines()]
+    (agent,) = [session for session in sessions if session[:1] == [pbx.ami_user]]
+    await pbx.cli(f"manager kick session {agent[4]}")
+
+
+async def test_a_transfer_while_the_link_to_asterisk_is_cut(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
     """The talk with 152 was being recorded and goes on being; that with 421 is missing."""
     before = await fonoteka.ids()
     async with handset(pbx, "421") as colleague, customer_with(pbx) as (customer, employee, _):
         await fonoteka.call(lambda call: call["id"] not in before and call["recording"]["state"] == "recording")
         agent = fonoteka.part("agent")
-        os.kill(agent, signal.SIGSTOP)
-        transferring = asyncio.create_task(employee.transfer("421"))
-        taken = await answers(colleague)
-        await transferring
-        await talk_and_leave(customer, taken)
-        os.kill(agent, signal.SIGKILL)
+        os.kill(agent, signal.SIGSTOP)  # so that it does not come back at once
+        try:
+            await cut_link(pbx)
+            transferring = asyncio.create_task(employee.transfer("421"))
+            taken = await answers(colleague)
+            await transferring
+            await talk_and_leave(customer, taken)
+        finally:
+            os.kill(agent, signal.SIGCONT)
     call = await fonoteka.settled(before)
 
+    assert fonoteka.part("agent") == agent, "the same agent"
     assert (call["src"], call["dst"], call["result"], call["answered_by"]) == (CALLER, "2458152", "answered", "421")
     assert (call["recording"]["state"], call["recording"]["reason"]) == ("partial", "agent_was_down")
     assert [segment["user"] for segment in call["recording"]["segments"]] == ["152"]

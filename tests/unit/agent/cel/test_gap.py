@@ -168,6 +168,19 @@ async def test_a_journal_without_the_begin_of_a_call_changes_nothing(bench: Benc
     assert bench.registry.calls == before
 
 
+async def test_a_call_that_cannot_be_folded_does_not_stop_the_agent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    until = END - SECOND
+    monkeypatch.setattr(gap, "with_past", fail)
+    bench.registry = play([event for event in stream(CALL) if event.at < until])
+    bench.acting = FoldOnly(bench.registry)
+    with capture_logs() as lines:
+        await bench.after(BEGIN - SECOND, until)
+    assert [line["event"] for line in lines] == ["call.not_folded", "journal.folded"]
+
+
 async def test_calls_wait_while_the_store_has_not_taken_those_before(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gap, "MOST_UNSETTLED", 3)
     monkeypatch.setattr(gap, "AT_A_TIME", 1)
