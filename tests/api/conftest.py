@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import socket
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pydantic import TypeAdapter
 from api import serve
 from api.app import create_app as create_api
 from api.dependencies.services import Services
+from api.routes import portal
 from fonoteka.core.agent_protocol import CallReceipts, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.clock import steady_now
@@ -27,7 +29,7 @@ from tests.support.cheap_passwords import cheap_passwords
 from tests.support.eventually import eventually
 
 # Used again, because an application builds its routes at its first request (a tenth of a second).
-_IDLE_APPS: list[FastAPI] = []
+_IDLE_APPS: defaultdict[Path, list[FastAPI]] = defaultdict(list)  # by the folder of the portal
 
 
 def free_port() -> int:
@@ -67,9 +69,10 @@ async def serving(
     api = ApiSection(listen=listen, forwarded_allow_ips=behind, support_phone="8-800-77-55-117")
     configuration = Configuration(store=store or seed.section(folder), api=api, mail=mail or MailSection())
     apps: list[FastAPI] = []
+    idle = _IDLE_APPS[portal.STATIC]
 
     def create_app(given: Configuration) -> FastAPI:
-        apps.append(application := _IDLE_APPS.pop() if _IDLE_APPS else create_api(given))
+        apps.append(application := idle.pop() if idle else create_api(given))
         application.state.configuration = given
         return application
 
@@ -84,7 +87,7 @@ async def serving(
             server.cancel()
             await asyncio.wait([server])
     assert server.cancelled()
-    _IDLE_APPS.append(apps[0])
+    idle.append(apps[0])
 
 
 async def _is_ready(client: httpx.AsyncClient, server: asyncio.Task[None]) -> bool:

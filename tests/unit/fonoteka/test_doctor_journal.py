@@ -1,5 +1,6 @@
 """The doctor looks at the CEL journal itself: rows, columns, growth."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +28,7 @@ NOW = datetime.now(UTC)
 def test_the_journal(tmp_path: Path, data: bytes, newest_channel_at: datetime | None, ok: bool, said: str) -> None:
     path = tmp_path / "fonoteka.csv"
     path.write_bytes(data)
+    os.utime(path, (NOW.timestamp(), NOW.timestamp()))
     finding = journal.check(path, newest_channel_at)
     assert (finding.ok, said in finding.detail) == (ok, True), finding
 
