@@ -31,25 +31,26 @@ STORIES = {
     "in_busy": (*_TO_152[:2], f"Занято: {PETROV}", "Звонок завершён"),
     "in_absent": (_TO_152[0], "Не удалось вызвать: 2458152", "Звонок завершён"),
     "group_130_busy": (
-        f"{CUSTOMER} звонит на 2458800", f"Вызов: {PETROV}, {IVANOVA} Занято: {IVANOVA}", *_TO_152[2:], _HANGS_UP,
+        f"{CUSTOMER} звонит на 2458800", f"Вызов: {PETROV}, {IVANOVA} Занято: {IVANOVA}", *_TO_152[2:],
+        f"{PETROV} кладёт трубку",
     ),
     "out_city": (
         f"{PETROV} набирает 2123456", "Вызов: 2123456", "Отвечает 2123456", f"Идёт запись: {PETROV}", f"{PETROV} кладёт трубку",
     ),
     "forward_always": (f"{CUSTOMER} звонит на 2458421", *_SENT_AWAY),
     "forward_no_answer": (f"{CUSTOMER} звонит на 2458421", f"Вызов: {SOLDATOV}", f"Нет ответа: {SOLDATOV}", *_SENT_AWAY),
-    "phone_302": (f"{CUSTOMER} звонит на 2458421", f"Вызов: {SOLDATOV}", *_SENT_AWAY),
+    "phone_302": (f"{CUSTOMER} звонит на 2458421", f"Вызов: {SOLDATOV}", *_SENT_AWAY[:-1], f"{AWAY} кладёт трубку"),
     "queue_leads_out": (
         f"{CUSTOMER} звонит на 2458901", f"Переадресация по правилу АТС → {AWAY}", *_SENT_AWAY[1:3],
         "Не записывается: переадресован на межгород", _HANGS_UP,
     ),
     "blind_by_phone_to_130": (
         *_TO_152, f"{PETROV} переводит звонок → {IVANOVA}", f"Вызов: {IVANOVA}", f"Отвечает {IVANOVA}",
-        f"Не записывается ({IVANOVA}): запись выключена", f"{IVANOVA} кладёт трубку",
+        f"Не записывается ({IVANOVA}): запись выключена", _HANGS_UP,
     ),
     "attended_by_keys_taken_back": (
         *_TO_152, f"{PETROV} ставит собеседника на удержание", f"{PETROV} вызывает: {SOLDATOV}", f"Отвечает {SOLDATOV}",
-        f"{SOLDATOV} кладёт трубку", f"{PETROV} возвращается к разговору", f"{PETROV} кладёт трубку",
+        f"{SOLDATOV} кладёт трубку", f"{PETROV} возвращается к разговору", _HANGS_UP,
     ),
     "attended_by_phone": (
         *_TO_152, f"{PETROV} ставит собеседника на удержание", f"{PETROV} вызывает: {SOLDATOV}", f"Отвечает {SOLDATOV}",
@@ -60,13 +61,13 @@ STORIES = {
         f"Идёт запись: {SOLDATOV}", f"{SOLDATOV} кладёт трубку",
     ),
     "picked_up": (
-        *_TO_152[:2], f"{SOLDATOV} перехватывает вызов: {PETROV}", f"Идёт запись: {SOLDATOV}", f"{SOLDATOV} кладёт трубку",
+        *_TO_152[:2], f"{SOLDATOV} перехватывает вызов: {PETROV}", f"Идёт запись: {SOLDATOV}", _HANGS_UP,
     ),
-    "hold_and_resume": (*_TO_152, f"{PETROV} ставит собеседника на удержание · 0:01", f"{PETROV} кладёт трубку"),
+    "hold_and_resume": (*_TO_152, f"{PETROV} ставит собеседника на удержание · 0:01", _HANGS_UP),
     "conference_with_customer": (
         *_TO_152, f"{PETROV} переводит звонок → 8000", f"{CUSTOMER} входит в конференцию", _HANGS_UP,
     ),
-    "withheld": ("Номер скрыт звонит на 2458152", *_TO_152[1:], f"{PETROV} кладёт трубку"),
+    "withheld": ("Номер скрыт звонит на 2458152", *_TO_152[1:], "Номер скрыт кладёт трубку"),
 }  # fmt: skip
 
 
