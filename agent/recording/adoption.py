@@ -24,8 +24,9 @@ def plan_adoption(
     does not record this call (the dialplan does not know the direction of a transferred call), or
     if the agent itself recorded the channel.
     """
-    segment = segment_name(call.linkedid, away.uniqueid, PART_BY_DIALPLAN)
-    channel = _holder(call, away.uniqueid)
+    uniqueid = next(uniqueid for uniqueid in call.channels if away.is_of(uniqueid))
+    segment = segment_name(call.linkedid, uniqueid, PART_BY_DIALPLAN)
+    channel = _holder(call, uniqueid)
     if call.recording(segment) is not None:  # an earlier run of the agent ended before it moved the legs
         return [AdoptRecording(segment=segment, away=away)]
     user = domain.user(channel)

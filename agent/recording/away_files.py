@@ -41,6 +41,10 @@ class AwayRecording:
         """Whether the recorded telephone was rung; otherwise it dialled."""
         return self.way == IN
 
+    def is_of(self, uniqueid: str) -> bool:
+        """Return whether a channel is the recorded one; its name in the file lacks characters."""
+        return _NOT_IN_NAMES.sub("", uniqueid) == self.uniqueid
+
     @property
     def talk_began_at(self) -> datetime | None:
         """When the talk began: the last write minus the audio so far. None without audio."""

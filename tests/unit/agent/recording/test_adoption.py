@@ -114,6 +114,14 @@ async def test_a_call_from_the_journal_gets_what_the_dialplan_recorded_instead_o
     assert read_manifest(bench.spool.folder(ItemState.CLOSED) / "1_p_0").talk_ms == 5000
 
 
+async def test_the_name_of_an_asterisk_may_hold_characters_that_file_names_do_not(bench: AwayBench) -> None:
+    """`systemname = pbx_1` in asterisk.conf begins each uniqueid."""
+    legs = bench.recorded(uniqueid="pbx1-17.2")
+    bench.found(ENDED.replace(" p ", " pbx_1-17.2 ").replace(" p\n", " pbx_1-17.2\n"))
+    assert await bench.adopted(legs) == []
+    assert (bench.stages, bench.folders(ItemState.CLOSED)) == ([RecordingStage.CLOSED], ["1_pbx_1-17-2_0"])
+
+
 async def test_a_recorder_that_did_not_run_is_replaced(bench: AwayBench) -> None:
     bench.recorded()
     bench.found(ENDED.replace("6 end p\n6 end t\n", ""))
