@@ -104,6 +104,10 @@ class AwayFiles:
         waiting = (self._waiting.get(_NOT_IN_NAMES.sub("", uniqueid)) for uniqueid in uniqueids)
         return [recording for recording in waiting if recording is not None]
 
+    def is_waiting(self, recording: AwayRecording) -> bool:
+        """Return whether the files of a recording are still to be moved."""
+        return recording.uniqueid in self._waiting
+
     def taken(self, recording: AwayRecording) -> None:
         """Forget a recording whose files have left the folder."""
         self._waiting.pop(recording.uniqueid, None)

@@ -137,8 +137,11 @@ class RecordingCoordinator:
             return call
         for away in waiting:
             at = datetime.now(UTC)
-            self.perform_all(call, plan_adoption(call, domain, away, at, unrecorded), at)
-            call = self._registry.call(call.linkedid) or call
+            joins, *follows = plan_adoption(call, domain, away, at, unrecorded)
+            call = self._perform(call, joins, at)
+            if not self._away.is_waiting(away):  # else the legs were not moved: adopt_all tries again
+                self.perform_all(call, follows, at)
+                call = self._registry.call(call.linkedid) or call
         return call
 
     def link_up(self) -> None:
