@@ -21,6 +21,7 @@ from agent.calls.call_state import Call
 from agent.calls.events import BridgeEntered, ChannelStarted
 from agent.cel.journal import DISORDER, CelJournal, CelRow
 from agent.cel.past_calls import PastCall, PastFold, missed_calls, related_ids, with_past
+from agent.monitoring import metrics
 from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.plan_past import plan_ended, plan_present
 from agent.reporting.settlement import CallSettlement
@@ -109,7 +110,11 @@ class GapFolder:
         async for _ in _in_steps(_folded(fold, journal.rows(begin, login.until), known)):
             pass
         for past in fold.calls():
-            self._put(past, login)
+            try:
+                self._put(past, login)
+            except Exception:  # one bad call never stops the next, nor the agent
+                metrics.ERRORS.inc()
+                _log.exception("journal.call_failed", linkedid=past.call.linkedid)
         return known
 
     def _put(self, past: PastCall, login: _Login) -> None:
@@ -164,10 +169,8 @@ class GapFolder:
             async for batch in _in_steps(calls):
                 for call in (call for past in batch for call in (*past.parts, past.call)):
                     if call.linkedid not in self._registry.calls:
-                        self._registry.put(call)
-                        self._settling.changed(call)
                         taken.add(call.linkedid)
-                        self._coordinator.adopt(call)
+                        self._add(call)
                 folded += len(batch)
                 # The store is away: the calls are in the journal of CEL as well.
                 while len(taken := taken & self._registry.calls.keys()) > MOST_UNSETTLED:  # noqa: ASYNC110
@@ -177,6 +180,16 @@ class GapFolder:
             return False
         _log.info("journal.folded", since=gap.since, until=gap.until, calls=folded, damaged_lines=journal.damaged)
         return True
+
+    def _add(self, call: Call) -> None:
+        """Add a call that began and ended in a gap. An error in a call does not stop others."""
+        self._registry.put(call)
+        self._settling.changed(call)
+        try:
+            self._coordinator.adopt(call)
+        except Exception:
+            metrics.ERRORS.inc()
+            _log.exception("journal.call_failed", linkedid=call.linkedid)
 
     def _read(self) -> list[Gap]:
         try:

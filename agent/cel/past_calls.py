@@ -1,19 +1,23 @@
-"""Fold the rows of the journal into calls, as the agent would have folded them. Pure."""
+"""Fold the rows of the journal into calls, as the agent would have folded them. No I/O but the log."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import OF_RECORDINGS, Call, MomentKind, Recording, RecordingStage
 from agent.calls.events import Event
 from agent.cel.events import CelEvents
 from agent.cel.journal import CelRow
+from agent.monitoring import metrics
 from agent.recording.plan_past import lost_recording, past_events
 from agent.rules.directory import Directory
 
 _NOT_IN_JOURNAL: Final = OF_RECORDINGS | {MomentKind.HOLD, MomentKind.RESUME}
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,9 +37,13 @@ class PastFold:
         self._parts: dict[str, list[str]] = {}
 
     def take(self, row: CelRow) -> None:
-        """Fold a row."""
-        for event in self._events.read(row):
-            self._fold(event)
+        """Fold a row. An error in a call does not stop others."""
+        try:
+            for event in self._events.read(row):
+                self._fold(event)
+        except Exception:
+            metrics.ERRORS.inc()
+            _log.exception("journal.row_failed", linkedid=row.linkedid, uniqueid=row.uniqueid, cel=row.event)
 
     def _fold(self, event: Event) -> None:
         before, after = self._registry.fold(event)

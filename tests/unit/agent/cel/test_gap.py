@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import RecordingStage
 from agent.calls.events import BridgeEntered, ChannelStarted
-from agent.cel import gap
+from agent.cel import events, gap
 from agent.cel.gap import GapFolder
 from agent.cel.heard import HeardUntil
 from agent.cel.journal import CelJournal
@@ -146,6 +146,33 @@ async def test_a_talk_found_in_progress_is_recorded_from_then_on(bench: Bench) -
     assert (running.stage, running.started_at) == (RecordingStage.RUNNING, until)
     assert [each.segment for each in bench.acting.effects if isinstance(each, StartRecording)] == [running.segment]
     assert [each.name for each in report_of(call).segments] == [lost.segment, running.segment]
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["in progress", "ended"])
+async def test_an_error_in_a_call_ends_neither_the_agent_nor_the_gap(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("channel")
+
+    monkeypatch.setattr(bench.acting, "adopt", fail)
+    until = EVER[1] if ended else END - SECOND
+    with capture_logs() as lines:
+        await bench.after(BEGIN - SECOND, until, [] if ended else listed_at(until))
+    assert [line["event"] for line in lines] == ["journal.call_failed", "journal.folded"]
+    assert len(bench.registry.calls) == 1
+    assert bench.pending.read_text() == "[]"
+
+
+async def test_an_error_in_a_row_does_not_stop_the_rows_after_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("channel")
+
+    monkeypatch.setitem(cast(dict[str, Any], events._STEPS), "APP_START", fail)
+    with capture_logs() as lines:
+        await bench.after(BEGIN - SECOND)
+    assert {line["event"] for line in lines} == {"journal.row_failed", "journal.folded"}
+    assert len(bench.registry.calls) == 1
 
 
 async def test_a_channel_that_has_just_ended_gets_no_recorder(bench: Bench) -> None:
