@@ -216,7 +216,7 @@ class Agent:
             self._settling.changed(call)
 
     async def _lag(self) -> float:
-        """Return by how many seconds the clock of Asterisk is behind; the last value if not known."""
+        """Return by how many seconds Asterisk's clock is behind; the last value if not known."""
         try:
             return time.time() - float((await self._ami.action("Ping"))["Timestamp"])
         except (AmiError, KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""Fold the rows of the journal into calls, as the agent would have folded them. No I/O but the log."""
+"""Fold the rows of the journal into calls, as the agent would have folded them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

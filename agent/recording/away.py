@@ -71,7 +71,7 @@ class Heartbeat:
         return time.monotonic() - self._confirmed_at < FRESH_FOR_S
 
     def doubt(self) -> None:
-        """Let `fresh` be false until the next beat: the clock has jumped, so the time is another."""
+        """Let `fresh` be false until the next beat: the clock has jumped."""
         self._confirmed_at = -math.inf
 
     async def stop(self) -> None:

@@ -14,7 +14,7 @@ from tests.unit.agent.fixtures import at, events
 
 
 class Clocks:
-    """An agent with a call in progress. `behind_s`: how far Asterisk's clock is behind the agent's."""
+    """An agent with a call in progress. `behind_s`: Asterisk's clock is behind the agent's."""
 
     def __init__(self, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pbx = PbxSection(name="lab", ami="127.0.0.1:1", ami_secret=SecretStr("secret"), spool=spool, agi="")
