@@ -99,6 +99,9 @@ class GapFolder:
             _log.error("journal.not_read", file=str(self._journal.path), reason=str(error))
         if since is not None:
             gap = Gap(since=since, until=until, read_until=datetime.now(UTC), known=known)
+            if len(self._gaps) >= MOST_GAPS:
+                lost = self._gaps[0]
+                _log.error("gap.dropped", since=lost.since, until=lost.until, reason=f"more than {MOST_GAPS} gaps wait")
             await self._keep([*self._gaps, gap][-MOST_GAPS:])
             self._wakeup.set()
 

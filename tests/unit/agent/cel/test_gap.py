@@ -26,6 +26,7 @@ from fonoteka.core.domains import DomainSettings
 from tests.unit.agent.calls.test_recorded_streams import STREAMS
 from tests.unit.agent.cel.test_same_row import EVER, FoldOnly, rows_of, stream
 from tests.unit.agent.fixtures import DIRECTORY, play, report_of
+from tests.unit.mixer.test_full_disk import fill, small_disk
 
 CALL = "in_answered"
 SECOND = timedelta(seconds=1)
@@ -227,3 +228,25 @@ def test_the_time_until_which_all_was_heard(tmp_path: Path) -> None:
     assert heard.read() == BEGIN
     (tmp_path / "heard_until").write_text("2026-", encoding="ascii")
     assert heard.read() != BEGIN
+
+
+def test_a_full_disk_leaves_the_older_time(tmp_path: Path) -> None:
+    """A later one would lose the calls whose files the full disk did not take."""
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        link_file = disk / "heard"
+        heard = HeardUntil(disk / "heard_until", link_file)
+        link_file.touch()
+        heard.write(BEGIN)
+        fill(disk)
+        heard.write(END)
+        assert heard.read() == BEGIN
+
+
+async def test_a_gap_that_is_one_too_many_is_logged(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gap, "MOST_GAPS", 1)
+    gaps = bench.gaps(bench.journal)
+    with capture_logs() as lines:
+        await gaps.go_on(BEGIN - 2 * SECOND, BEGIN - SECOND, [])
+        assert lines == []
+        await gaps.go_on(BEGIN - SECOND, EVER[1], [])
+    assert [(line["event"], line["since"]) for line in lines] == [("gap.dropped", BEGIN - 2 * SECOND)]
