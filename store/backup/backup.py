@@ -158,7 +158,7 @@ class _Run:
         )
 
     def _is_intact(self, file: NamedFile) -> bool:
-        """Return whether the former list is what was written; if not, every file is copied again."""
+        """Return whether the former list is what was written; if not, all is copied again."""
         try:
             return content_of(self._folder.root / file.name, from_disk=True) == (file.sha256, file.size_bytes)
         except (FileNotFoundError, ObjectDamaged):
