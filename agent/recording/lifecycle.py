@@ -197,7 +197,10 @@ class RecordingLifecycle:
         self._spool.move(recording_folder, ItemState.CLOSED)
 
     def _last_written(self, segment: str) -> datetime | None:
-        times = [leg.stat().st_mtime for leg in legs_in(self._folder(segment)).values()]
+        times: list[float] = []
+        for leg in legs_in(self._folder(segment)).values():
+            with suppress(FileNotFoundError):  # a thread passes the folder to the mixer
+                times.append(leg.stat().st_mtime)
         return datetime.fromtimestamp(max(times), UTC) if times else None
 
     def _remove(self, segment: str) -> None:

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from agent.calls.call_state import Call, Recording, RecordingStage
 from agent.calls.events import BridgeEntered, RecordingDecided, RecordingLost
+from agent.recording import coordinator
 from agent.recording.away import Heartbeat
 from agent.recording.away_files import AwayFiles
 from agent.recording.disk_floor import DiskFloor
@@ -251,3 +252,14 @@ async def test_an_ended_recording_is_passed_to_the_mixer_once(bench: AwayBench, 
     bench.coordinator.resume()
     assert await bench.done() == []
     assert (finished, bench.stages) == (["1_p_0"], [RecordingStage.CLOSED])
+
+
+async def test_an_error_in_an_adoption_does_not_stop_the_recorder_of_the_call(
+    bench: AwayBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("p")
+
+    monkeypatch.setattr(coordinator, "plan_adoption", fail)
+    bench.recorded()
+    assert await bench.take(IN_CALL + "0.2 ring t p acme-152") == [f"record {PHONE} b 1_p_1 .wav"]
