@@ -7,6 +7,7 @@ AMI ─▶ read_event ─▶ RecordingCoordinator: CallRegistry (fold) ─▶ pl
 
 import asyncio
 import gc
+import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -57,7 +58,7 @@ from fonoteka.core.background_tasks import again_and_again
 from fonoteka.core.clock import WallClock
 from fonoteka.core.config import Configuration, require_secret, split_address
 from fonoteka.core.domains import DomainSettings
-from fonoteka.core.errors import ConfigurationError
+from fonoteka.core.errors import AmiError, ConfigurationError
 from fonoteka.core.spool import Spool, inherited_lock
 
 CHECK_SPOOL_EVERY_S: Final = 60.0
@@ -180,6 +181,7 @@ class Agent:
                     _log.info("ami.up")
                     metrics.AMI_CONNECTED.set(1)
                     self._astdb.link_up()
+                    self._follow_clock(await self._lag())
                     if self._record_when_away:
                         await self._heartbeat.beat()  # from now on the dialplan starts no recorder
                     self._coordinator.adopt_all()
@@ -199,15 +201,26 @@ class Agent:
         """Move the calls in progress if the clock of Asterisk, on this machine, has jumped.
 
         `lag_s` is the age of the event that was received: the jump of a clock that Asterisk does
-        not share changes it.
+        not share changes it. Called at each login too: the calls that are found there have the
+        new time, and must not be moved by the next event.
         """
         by_s, before_s, self._lag_s = self._clock.jumped_s(), self._lag_s, lag_s
         if not by_s:
             return
         shared = abs(lag_s - before_s) < abs(by_s) / 2
         _log.warning("clock.jumped", by_s=round(by_s, 1), calls_moved=shared)
+        self._heartbeat.doubt()
+        if shared and by_s < 0 and self._heard_at is not None:  # a gap must not begin in the future
+            self._heard_at += timedelta(seconds=by_s)
         for call in move_calls(self._registry, timedelta(seconds=by_s)) if shared else ():
             self._settling.changed(call)
+
+    async def _lag(self) -> float:
+        """Return by how many seconds Asterisk's clock is behind; the last value if not known."""
+        try:
+            return time.time() - float((await self._ami.action("Ping"))["Timestamp"])
+        except (AmiError, KeyError, ValueError):
+            return self._lag_s
 
     async def _catch_up(self, at: datetime, listed: list[Listed]) -> None:
         """Fold what happened between the last event and this login."""

@@ -112,6 +112,9 @@ def _recording_unwanted(call: Call, event: RecordingUnwanted) -> Call:
 
 
 def _recording_lost(call: Call, event: RecordingLost) -> Call:
+    recording = call.recording(event.segment)
+    if recording is not None and recording.stage is RecordingStage.DONE:
+        return call  # the store has it; what was set aside is other audio of the same recording
     return _with_recording(call, event.segment, stage=RecordingStage.LOST, reason=event.reason)
 
 

@@ -44,6 +44,7 @@ class Resync:
         self._ami, self._registry, self._take, self._ended_at = ami, registry, take, ended_at
         self._requested = asyncio.Event()
         self._events_heard = 0
+        self._catching_up = False
         self.silent = False
 
     async def after_login(self, before: Callable[[list[Listed]], Awaitable[None]]) -> None:
@@ -52,17 +53,21 @@ class Resync:
         Repeats until Asterisk answers or the connection is lost again. `before` folds what is known
         of the calls from elsewhere.
         """
-        while self._ami.connected:
-            try:
-                listed = await self._listed()
-            except AmiError as error:
-                _log.warning("resync.failed", error=str(error))
-                await asyncio.sleep(1.0)
-                continue
-            await before(listed)
-            for event in self._registry.reconcile(listed, self._ended_at):
-                self._take(event)
-            return
+        self._catching_up = True
+        try:
+            while self._ami.connected:
+                try:
+                    listed = await self._listed()
+                except AmiError as error:
+                    _log.warning("resync.failed", error=str(error))
+                    await asyncio.sleep(1.0)
+                    continue
+                await before(listed)
+                for event in self._registry.reconcile(listed, self._ended_at):
+                    self._take(event)
+                return
+        finally:
+            self._catching_up = False
 
     def request(self) -> None:
         """Compare soon: an event was garbled."""
@@ -83,7 +88,7 @@ class Resync:
 
     async def compare(self) -> None:
         """Fold the events that two lists, two seconds apart, show as missed. Raises AmiError."""
-        if not self._ami.connected:
+        if not self._ami.connected or self._catching_up:
             return
         heard_before, self._events_heard = self._events_heard, self._ami.events_heard
         first = {_difference(event) for event in await self._missed() if self._registry.is_news(event)}
@@ -91,8 +96,8 @@ class Resync:
             return
         await asyncio.sleep(EVENTS_ARRIVE_WITHIN_S)
         second = await self._missed()
-        if self._ami.behind:
-            return  # the events may still be in the queue
+        if self._ami.behind or self._catching_up:
+            return  # the events may still be in the queue, or in the journal of Asterisk
         new_channels: set[str] = set()
         missed = False
         for event in second:

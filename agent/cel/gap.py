@@ -101,6 +101,9 @@ class GapFolder:
             _log.error("journal.not_read", file=str(self._journal.path), reason=str(error))
         if since is not None:
             gap = Gap(since=since, until=until, read_until=datetime.now(UTC), known=known)
+            if len(self._gaps) >= MOST_GAPS:
+                lost = self._gaps[0]
+                _log.error("gap.dropped", since=lost.since, until=lost.until, reason=f"more than {MOST_GAPS} gaps wait")
             await self._keep([*self._gaps, gap][-MOST_GAPS:])
             self._wakeup.set()
 
@@ -114,9 +117,9 @@ class GapFolder:
         for past in fold.calls():
             try:
                 self._put(past, login)
-            except Exception:  # one bad call never stops the next
+            except Exception:  # one bad call never stops the next, nor the agent
                 metrics.ERRORS.inc()
-                _log.exception("call.not_folded", linkedid=past.call.linkedid)
+                _log.exception("journal.call_failed", linkedid=past.call.linkedid)
         return known
 
     def _put(self, past: PastCall, login: _Login) -> None:
@@ -171,10 +174,8 @@ class GapFolder:
             async for batch in _in_steps(calls):
                 for call in (call for past in batch for call in (*past.parts, past.call)):
                     if call.linkedid not in self._registry.calls:
-                        self._registry.put(call)
-                        self._settling.changed(call)
                         taken.add(call.linkedid)
-                        self._coordinator.adopt(call)
+                        self._add(call)
                 folded += len(batch)
                 # The store is away: the calls are in the journal of CEL as well.
                 while len(taken := taken & self._registry.calls.keys()) > MOST_UNSETTLED:  # noqa: ASYNC110
@@ -184,6 +185,16 @@ class GapFolder:
             return False
         _log.info("journal.folded", since=gap.since, until=gap.until, calls=folded, damaged_lines=journal.damaged)
         return True
+
+    def _add(self, call: Call) -> None:
+        """Add a call that began and ended in a gap. An error in a call does not stop others."""
+        self._registry.put(call)
+        self._settling.changed(call)
+        try:
+            self._coordinator.adopt(call)
+        except Exception:
+            metrics.ERRORS.inc()
+            _log.exception("journal.call_failed", linkedid=call.linkedid)
 
     def _read(self) -> list[Gap]:
         try:

@@ -6,6 +6,8 @@ from typing import Final
 
 import structlog
 
+from fonoteka.core.atomic_file import write_atomically
+
 TOUCHED_EVERY: Final = timedelta(seconds=10)
 _log = structlog.get_logger()
 
@@ -29,8 +31,11 @@ class HeardUntil:
             return None
 
     def write(self, at: datetime) -> None:
-        """Replace the time. It need not survive the machine: an older time only costs reading."""
+        """Replace the time. It need not survive the machine: an older time only costs reading.
+
+        On a full disk the older time stays: the calls since then are read again.
+        """
         try:
-            self._path.write_text(at.isoformat(), encoding="ascii")
+            write_atomically(self._path, at.isoformat().encode(), sync=False)
         except OSError as error:
-            _log.error("heard.not_written", reason=str(error))
+            _log.error("heard.not_written", file=str(self._path), reason=str(error))

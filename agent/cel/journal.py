@@ -67,11 +67,8 @@ class CelJournal:
                 else:
                     file.seek(_offset(file, (since - DISORDER).timestamp()))
                     rows = self._rows(file)
-                for row in rows:
-                    if row.at > until + DISORDER:
-                        break
-                    if since <= row.at <= until:
-                        yield row
+                # Not until the first later row: before a clock was set back, rows are later.
+                yield from (row for row in rows if since <= row.at <= until)
 
     def last_columns(self) -> int | None:
         """Return the number of columns of the last row, None if there is no row. Raises OSError."""

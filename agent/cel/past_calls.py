@@ -1,4 +1,4 @@
-"""Fold the rows of the journal into calls, as the agent would have folded them. No I/O."""
+"""Fold the rows of the journal into calls, as the agent would have folded them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from agent.monitoring import metrics
 from agent.recording.plan_past import lost_recording, past_events
 from agent.rules.directory import Directory
 
-_log = structlog.get_logger()
 _NOT_IN_JOURNAL: Final = OF_RECORDINGS | {MomentKind.HOLD, MomentKind.RESUME}
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,18 +37,18 @@ class PastFold:
         self._parts: dict[str, list[str]] = {}
 
     def take(self, row: CelRow) -> None:
-        """Fold a row."""
-        for event in self._events.read(row):
-            self._fold(event)
+        """Fold a row. An error in a call does not stop others."""
+        try:
+            for event in self._events.read(row):
+                self._fold(event)
+        except Exception:
+            metrics.ERRORS.inc()
+            _log.exception("journal.row_failed", linkedid=row.linkedid, uniqueid=row.uniqueid, cel=row.event)
 
     def _fold(self, event: Event) -> None:
-        try:
-            before, after = self._registry.fold(event)
-            for caused in past_events(before, after, event, self._directory):
-                self._registry.take(caused)
-        except Exception:  # one bad call never stops the next
-            metrics.ERRORS.inc()
-            _log.exception("event.failed", linkedid=event.linkedid, event_type=type(event).__name__)
+        before, after = self._registry.fold(event)
+        for caused in past_events(before, after, event, self._directory):
+            self._registry.take(caused)
         for part in self._registry.take_merged():
             self._parts.setdefault(part.merged_into, []).append(part.linkedid)
 

@@ -24,10 +24,11 @@ def plan_adoption(
     does not record this call (the dialplan does not know the direction of a transferred call), or
     if the agent itself recorded the channel.
     """
-    segment = segment_name(call.linkedid, away.uniqueid, PART_BY_DIALPLAN)
-    channel = _holder(call, away.uniqueid)
-    if call.recording(segment) is not None:  # an earlier run of the agent ended before it moved the legs
-        return [AdoptRecording(segment=segment, away=away)]
+    uniqueid = next(uniqueid for uniqueid in call.channels if away.is_of(uniqueid))
+    segment = segment_name(call.linkedid, uniqueid, PART_BY_DIALPLAN)
+    channel = _holder(call, uniqueid)
+    if (known := call.recording(segment)) is not None:  # the legs could not be moved before
+        return [AdoptRecording(segment=segment, away=away), *_what_follows(known, channel)]
     user = domain.user(channel)
     login = user.login if user is not None else ""
     setting = Decision(record=False, reason=Reason.USER_OFF)
@@ -53,6 +54,14 @@ def plan_adoption(
         return [AdoptRecording(events=events, segment=segment, away=away), DiscardRecording(segment=segment), ReportCall()]
     finish = [FinishRecording(segment=segment)] if channel.ended_at is not None else []
     return [AdoptRecording(events=(adopted,), segment=segment, away=away), *finish, ReportCall()]
+
+
+def _what_follows(known: Recording, channel: Channel) -> list[Effect]:
+    """Return what is left to do for a recording whose legs are moved at a later attempt."""
+    if known.stage is RecordingStage.UNWANTED:
+        return [DiscardRecording(segment=known.segment)]
+    ended = known.stage is RecordingStage.RUNNING and channel.ended_at is not None
+    return [FinishRecording(segment=known.segment), ReportCall()] if ended else []
 
 
 def dated(event: BridgeEntered, call: Call) -> BridgeEntered:

@@ -9,6 +9,7 @@ The dialplan (asterisk_conf/extensions.d/fonoteka-away.conf) starts a recorder i
 older than ten seconds (docs/decisions/0032-away.md).
 """
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -62,19 +63,30 @@ class Heartbeat:
     def __init__(self, ami: Ami) -> None:
         self._ami = ami
         self._confirmed_at = -FRESH_FOR_S
+        self._stopped = False
 
     @property
     def fresh(self) -> bool:
         """Whether the dialplan starts no recorder now."""
         return time.monotonic() - self._confirmed_at < FRESH_FOR_S
 
+    def doubt(self) -> None:
+        """Let `fresh` be false until the next beat: the clock has jumped."""
+        self._confirmed_at = -math.inf
+
     async def stop(self) -> None:
         """Remove the time, so that the dialplan records from now on: the agent ends."""
+        self._stopped = True
         with suppress(AmiError):
             await self._ami.action("DBDel", STOP_WITHIN_S, Family=FAMILY, Key=_KEY)
 
     async def beat(self) -> None:
-        """Write the time once; a failure is logged. Then the dialplan records beside the agent."""
+        """Write the time once; a failure is logged. Then the dialplan records beside the agent.
+
+        Nothing is written after `stop`: the dialplan would wait ten seconds for this agent.
+        """
+        if self._stopped:
+            return
         at = time.monotonic()
         try:
             await self._ami.action("DBPut", HEARTBEAT_EVERY_S, Family=FAMILY, Key=_KEY, Val=str(int(time.time())))

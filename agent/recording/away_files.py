@@ -41,6 +41,10 @@ class AwayRecording:
         """Whether the recorded telephone was rung; otherwise it dialled."""
         return self.way == IN
 
+    def is_of(self, uniqueid: str) -> bool:
+        """Return whether a channel is the recorded one; its name in the file lacks characters."""
+        return _NOT_IN_NAMES.sub("", uniqueid) == self.uniqueid
+
     @property
     def talk_began_at(self) -> datetime | None:
         """When the talk began: the last write minus the audio so far. None without audio."""
@@ -99,6 +103,10 @@ class AwayFiles:
             return []
         waiting = (self._waiting.get(_NOT_IN_NAMES.sub("", uniqueid)) for uniqueid in uniqueids)
         return [recording for recording in waiting if recording is not None]
+
+    def is_waiting(self, recording: AwayRecording) -> bool:
+        """Return whether the files of a recording are still to be moved."""
+        return recording.uniqueid in self._waiting
 
     def taken(self, recording: AwayRecording) -> None:
         """Forget a recording whose files have left the folder."""

@@ -25,7 +25,7 @@ from agent.calls.events import (
 )
 from agent.monitoring import metrics
 from agent.recording.adoption import dated, plan_adoption
-from agent.recording.away_files import AwayFiles
+from agent.recording.away_files import AwayFiles, AwayRecording
 from agent.recording.effects import (
     AdoptRecording,
     CheckCodecs,
@@ -118,11 +118,7 @@ class RecordingCoordinator:
         """Join what the dialplan recorded to the calls in progress."""
         self._away.scan()
         for call in list(self._registry.calls.values()):
-            try:
-                self.adopt(call)
-            except Exception:  # one bad call never stops the next
-                metrics.ERRORS.inc()
-                _log.exception("away.failed", linkedid=call.linkedid)
+            self.adopt(call)
 
     def adopt(self, call: Call, unrecorded: frozenset[str] = frozenset()) -> Call:
         """Join what the dialplan recorded of a call to the call. Returns the call after it.
@@ -136,10 +132,20 @@ class RecordingCoordinator:
         if domain is None:
             return call
         for away in waiting:
-            at = datetime.now(UTC)
-            self.perform_all(call, plan_adoption(call, domain, away, at, unrecorded), at)
+            try:
+                self._adopt(call, domain, away, unrecorded)
+            except Exception:  # the event that led here has more effects
+                metrics.ERRORS.inc()
+                _log.exception("away.failed", linkedid=call.linkedid, uniqueid=away.uniqueid)
             call = self._registry.call(call.linkedid) or call
         return call
+
+    def _adopt(self, call: Call, domain: DomainIndex, away: AwayRecording, unrecorded: frozenset[str]) -> None:
+        at = datetime.now(UTC)
+        joins, *follows = plan_adoption(call, domain, away, at, unrecorded)
+        call = self._perform(call, joins, at)
+        if not self._away.is_waiting(away):  # else the legs were not moved: adopt_all tries again
+            self.perform_all(call, follows, at)
 
     def link_up(self) -> None:
         """Start recorders that may never have reached Asterisk; learn the ids of the others."""

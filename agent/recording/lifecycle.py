@@ -41,12 +41,13 @@ class RecordingLifecycle:
         self._spool, self._legs, self._codecs = spool, legs, codecs
         self._floor = DiskFloor(folder=spool.root, floor_bytes=floor_bytes)
 
-    def prepare(self, manifest: Manifest) -> None:
+    def prepare(self, manifest: Manifest, *, begins: bool = True) -> None:
         """Create the recording's folder with a first manifest and watch it, before Asterisk writes.
 
-        Raises OSError, also if the disk is almost full.
+        Raises OSError, also if the disk is almost full and the recording only `begins`.
         """
-        self._floor.check(manifest.name, manifest.call)
+        if begins:
+            self._floor.check(manifest.name, manifest.call)
         recording_folder = self._folder(manifest.name)
         recording_folder.mkdir(exist_ok=True)
         share_with_group(recording_folder)
@@ -219,7 +220,10 @@ class RecordingLifecycle:
         self._spool.move(recording_folder, ItemState.CLOSED)
 
     def _last_written(self, segment: str) -> datetime | None:
-        times = [leg.stat().st_mtime for leg in legs_in(self._folder(segment)).values()]
+        times: list[float] = []
+        for leg in legs_in(self._folder(segment)).values():
+            with suppress(FileNotFoundError):  # a thread passes the folder to the mixer
+                times.append(leg.stat().st_mtime)
         return datetime.fromtimestamp(max(times), UTC) if times else None
 
     def _remove(self, segment: str) -> None:

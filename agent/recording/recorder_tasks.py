@@ -35,7 +35,8 @@ class RecorderTasks:
     """`take` folds the event that a task ends with; `beep_every_s` returns a call's beep interval.
 
     `starting` holds the recordings that are on their way to Asterisk: a second recorder would write
-    to the same files.
+    to the same files. `finishing` holds those on their way to the mixer: a second task would find
+    the folder gone, and report a shipped recording as lost.
     """
 
     registry: CallRegistry
@@ -47,6 +48,7 @@ class RecorderTasks:
     beep_every_s: Callable[[Call], int]
     spawn: Spawn
     starting: set[str] = field(default_factory=set)
+    finishing: set[str] = field(default_factory=set)
 
     def prepare(self, call: Call, segment: str, at: datetime) -> bool:
         """Make the recording's folder. If the disk refuses, the recording is lost."""
@@ -74,7 +76,8 @@ class RecorderTasks:
             return False
         log = _log.bind(linkedid=call.linkedid, segment=segment)
         try:
-            self.lifecycle.prepare(make_manifest(segment, recording.user, recording.started_at or call.started_at, 0, report))
+            manifest = make_manifest(segment, recording.user, recording.started_at or call.started_at, 0, report)
+            self.lifecycle.prepare(manifest, begins=False)
             self.settling.keep(call)
             self.lifecycle.take_over(segment, away.legs)
         except OSError as error:
@@ -192,8 +195,15 @@ class RecorderTasks:
     def finish(self, call: Call, recording: Recording, channel: Channel) -> None:
         """Begin to pass the recording of an ended recorder to the mixer."""
         self.mixmonitor.forget(recording.segment)
-        report = self.settling.report(call)
-        self.spawn(self._then_take(self.lifecycle.finish(call, recording, channel, report)))
+        if recording.segment not in self.finishing:
+            self.finishing.add(recording.segment)
+            self.spawn(self._finish(call, recording, channel))
+
+    async def _finish(self, call: Call, recording: Recording, channel: Channel) -> None:
+        try:
+            await self._then_take(self.lifecycle.finish(call, recording, channel, self.settling.report(call)))
+        finally:
+            self.finishing.discard(recording.segment)
 
     async def discard(self, call: Call, segment: str) -> None:
         """Stop a recorder and delete its audio."""

@@ -22,6 +22,7 @@ from fonoteka.core.backoff import Backoff
 from fonoteka.core.call_report import Reason
 from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipDeferred, ShipError, ShipRefused, SpoolError
 from fonoteka.core.manifest import Failure, Manifest, Mixed, read_failure, read_manifest, read_mixed, write_failure
+from fonoteka.core.naming import safe
 from fonoteka.core.spool import ItemState, Spool
 
 RESCAN_S: Final = 5.0
@@ -170,6 +171,8 @@ def _is_large(item: Path) -> bool:
 
 
 def _read(folder: Path) -> tuple[Manifest, Mixed]:
+    if safe(folder.name) != folder.name:  # it would be a part of the URL
+        raise SpoolError(f"{str(folder)!r}: not the name of a recording")
     return read_manifest(folder), read_mixed(folder)
 
 

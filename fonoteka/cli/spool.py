@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from agent.recording.away import FOLDER
 from agent.shipping.refused_calls import AGAIN, ASIDE, read_refused
 from fonoteka.core.errors import ConfigurationError, SpoolError
 from fonoteka.core.manifest import read_failure
@@ -19,6 +20,7 @@ from fonoteka.core.spool import ItemState, Spool
 
 _WAITING: Final = {
     "calls": "in progress, or not taken by the store yet",
+    FOLDER: "legs that the dialplan recorded, of calls that the agent does not know",
     ItemState.RECORDING: "being recorded",
     ItemState.CLOSED: "to be mixed",
     ItemState.MIXING: "being mixed",
@@ -70,9 +72,9 @@ def contents(spool: Spool) -> Contents:
 
 def _waiting(spool: Spool) -> Iterator[Waiting]:
     for state, meaning in _WAITING.items():
-        found = [*spool.calls.glob("*.json"), *spool.refused.glob(f"*{AGAIN}")]
-        if isinstance(state, ItemState):
-            found = spool.items(state)
+        found = spool.items(state) if isinstance(state, ItemState) else list((spool.root / state).glob("*.wav"))
+        if state == spool.calls.name:
+            found = [*spool.calls.glob("*.json"), *spool.refused.glob(f"*{AGAIN}")]
         sizes_and_ages = [(_size(path), _age_s(path)) for path in found]
         yield Waiting(
             state=state,

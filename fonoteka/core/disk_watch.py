@@ -64,6 +64,7 @@ class DiskWatch:
     def __init__(self, folder: Path, samples: Path, *, floor_bytes: int) -> None:
         self.folder, self._file, self.floor_bytes = folder, samples, floor_bytes
         self._samples, self._told = list[Sample](), DiskState.OK
+        self._is_written = True
 
     def look(self, now: float | None = None) -> DiskLook:
         """Look at the disk. Raises OSError if the folder is gone."""
@@ -89,7 +90,9 @@ class DiskWatch:
         self._write()
 
     def _read(self) -> None:
-        """Read the file; a missing or damaged one changes nothing."""
+        """Read the file; a missing or damaged one changes nothing, nor one that is out of date."""
+        if not self._is_written:
+            return
         with suppress(OSError, ValueError, TypeError, KeyError):
             document = json.loads(self._file.read_bytes())
             samples = [Sample(float(at), int(free)) for at, free in document["samples"]]
@@ -97,8 +100,12 @@ class DiskWatch:
 
     def _write(self) -> None:
         document = {"told": self._told, "samples": self._samples}
-        with suppress(OSError):  # a full disk: the samples of this process are enough
+        try:
             write_atomically(self._file, json.dumps(document).encode(), sync=False)
+        except OSError:  # a full disk: what this process knows is enough
+            self._is_written = False
+        else:
+            self._is_written = True
 
 
 def of_spool(pbx: PbxSection) -> DiskWatch:

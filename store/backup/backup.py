@@ -123,7 +123,8 @@ class _Run:
     def run(self, keys: Keys | None) -> Backup:
         former = self._folder.summary()
         self._folder.sweep()
-        index, list_name = self._folder.root / f"index-{self._id}.db", former.list.name if former is not None else None
+        index = self._folder.root / f"index-{self._id}.db"
+        list_name = former.list.name if former is not None and self._is_intact(former.list) else None
         lost: list[str] | None = None
         for number in count():
             made_at = datetime.now(UTC)
@@ -155,6 +156,13 @@ class _Run:
         return Backup(
             summary=summary, copied=self._copied, copied_bytes=self._copied_bytes, dropped=dropped, lost=tuple(found.lost)
         )
+
+    def _is_intact(self, file: NamedFile) -> bool:
+        """Return whether the former list is what was written; if not, all is copied again."""
+        try:
+            return content_of(self._folder.root / file.name, from_disk=True) == (file.sha256, file.size_bytes)
+        except (FileNotFoundError, ObjectDamaged):
+            return False
 
     def _pass(self, index: Path, former_list: str | None, listed: str) -> _Pass:
         """Take the files that an index names, and write the list of them."""

@@ -103,6 +103,20 @@ async def test_what_was_stored_is_restored(filled: Store, section: StoreSection,
         assert (await connection.execute(select(func.count()).select_from(sessions))).scalar_one() == 1
 
 
+@pytest.mark.parametrize("size", [None, 0, 30], ids=["missing", "empty", "cut"])
+async def test_a_damaged_list_is_written_again_by_the_next_backup(
+    filled: Store, section: StoreSection, tmp_path: Path, size: int | None
+) -> None:
+    first = make_backup(section, target := tmp_path / "backup").summary.list
+    if size is None:
+        (target / first.name).unlink()
+    else:
+        os.truncate(target / first.name, size)
+    assert make_backup(section, target).copied == 2 * RECORDINGS
+    async with restored(section, target, tmp_path / "new") as new:
+        assert await content(new) == await content(filled)
+
+
 async def test_the_next_backup_copies_what_is_new_and_drops_what_was_deleted(
     filled: Store, pbx: Pbx, section: StoreSection, tmp_path: Path
 ) -> None:

@@ -155,12 +155,12 @@ CALLS: Final[tuple[tuple[str, Needed, str], ...]] = (
     (
         "fonoteka-away,s,1(in)",
         lambda use: use.away,
-        "same => n,Dial(PJSIP/152,30,tTb(fonoteka-away^s^1(in))B(fonoteka-away^s^1(out)))",
+        "same => n,Dial(PJSIP/152,30,tTb(fonoteka-away^s^1(in)))",
     ),
     (
         "fonoteka-away,s,1(out)",
         lambda use: use.away,
-        "same => n,Dial(PJSIP/${EXTEN}@trunk,60,tTb(fonoteka-away^s^1(in))B(fonoteka-away^s^1(out)))",
+        "same => n,Gosub(fonoteka-away,s,1(out)) before Dial by users",
     ),
     ("${FONOTEKA_DIAL}", lambda use: bool(use.notice_out), "same => n,Dial(PJSIP/${EXTEN}@trunk,60,tT${FONOTEKA_DIAL}), outside"),
 )

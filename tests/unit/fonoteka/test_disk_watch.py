@@ -1,6 +1,7 @@
 """The watch of a disk: a real file system that fills, a real mail server."""
 
 import asyncio
+import errno
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -62,6 +63,22 @@ async def test_the_operator_gets_one_letter_for_each_change(tmp_path: Path, monk
     assert "заполнен" in full.message["Subject"] and f"the disk of {disk} is full: 0.0 GB free" in full.message.get_content()
     assert "has enough space again" in has_space.message.get_content()
     assert [line["state"] for line in logs if line["event"] == "disk.fills"] == ["full", "full"]  # once for each process
+
+
+def test_a_disk_without_space_for_the_file_causes_one_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file says that the operator knows of nothing; this process knows better."""
+    watch = DiskWatch(tmp_path, tmp_path / "disk.json", floor_bytes=10**18)
+    watch.keep(watch.look())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as full:
+        full.setattr(disk_watch, "write_atomically", refuse)
+        watch.told(DiskState.FULL)
+        assert watch.look().told is DiskState.FULL
+    watch.keep(watch.look(), time.time() + 600)
+    assert DiskWatch(tmp_path, tmp_path / "disk.json", floor_bytes=1).look().told is DiskState.FULL
 
 
 def test_samples_outlive_the_process_and_a_clock_that_jumps(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
     set_aside(made, odd, Failure(reason=Reason.AUDIO_DAMAGED, detail="outside.wav is a FIFO,\nnot a file"))
     RefusedCalls(made.refused).keep(seed.but(CALL, linkedid="1.7"), "the path has more than 10000 steps")
     (made.calls / "9.json").write_text("{")
+    (made.root / "away").mkdir()
+    (made.root / "away" / "1.7_1.8_0_in_employee.wav").touch()
     Journal(made.calls).read()
     return made
 
@@ -47,7 +49,7 @@ def run(*arguments: str) -> str:
 def test_what_waits_and_what_was_set_aside_is_printed_with_its_reason(spool: Spool) -> None:
     found = json.loads(run("--json"))
     assert json.loads(run("list", "--json"))["spool"] == found["spool"] == str(spool.root)
-    assert {entry["state"]: entry["count"] for entry in found["waiting"] if entry["count"]} == {"closed": 1}
+    assert {entry["state"]: entry["count"] for entry in found["waiting"] if entry["count"]} == {"away": 1, "closed": 1}
     assert {entry["name"]: (entry["kind"], entry["reason"][:30]) for entry in found["set_aside"]} == {
         "odd": ("recording", "audio_damaged: outside.wav is "),
         "1-7": ("call", "the path has more than 10000 s"),

@@ -161,3 +161,21 @@ async def test_a_missed_change_among_events_is_no_silent_pbx(monkeypatch: pytest
     asterisk.events_heard += 1
     await comparing.compare()
     assert (missed, comparing.silent, asterisk.renewed) == (["ChannelStarted"], False, "")
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["begins meanwhile", "began before the login"])
+async def test_a_comparison_does_not_overtake_the_catching_up_after_a_login(registry: CallRegistry, begun: bool) -> None:
+    """It would end a call whose end is still to be read from the journal, and log in again."""
+    asterisk, missed = Asterisk({}), list[str]()
+    comparing = resync_of(registry, asterisk, missed)
+    comparing._events_heard = asterisk.events_heard
+    comparison = asyncio.create_task(comparing.compare()) if begun else None
+    if begun:
+        await asterisk.listed.wait()
+
+    async def catch_up(_: object) -> None:
+        await (comparison or comparing.compare())
+        assert missed == []
+
+    await comparing.after_login(catch_up)
+    assert (missed, comparing.silent) == (["ChannelEnded", "ChannelEnded"], False)

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import RecordingStage
 from agent.calls.events import BridgeEntered, ChannelStarted
-from agent.cel import gap
+from agent.cel import events, gap
 from agent.cel.gap import GapFolder
 from agent.cel.heard import HeardUntil
 from agent.cel.journal import CelJournal
@@ -26,6 +26,7 @@ from fonoteka.core.domains import DomainSettings
 from tests.unit.agent.calls.test_recorded_streams import STREAMS
 from tests.unit.agent.cel.test_same_row import EVER, FoldOnly, rows_of, stream
 from tests.unit.agent.fixtures import DIRECTORY, play, report_of
+from tests.unit.mixer.test_full_disk import fill, small_disk
 
 CALL = "in_answered"
 SECOND = timedelta(seconds=1)
@@ -148,6 +149,33 @@ async def test_a_talk_found_in_progress_is_recorded_from_then_on(bench: Bench) -
     assert [each.name for each in report_of(call).segments] == [lost.segment, running.segment]
 
 
+@pytest.mark.parametrize("ended", [False, True], ids=["in progress", "ended"])
+async def test_an_error_in_a_call_ends_neither_the_agent_nor_the_gap(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("channel")
+
+    monkeypatch.setattr(bench.acting, "adopt", fail)
+    until = EVER[1] if ended else END - SECOND
+    with capture_logs() as lines:
+        await bench.after(BEGIN - SECOND, until, [] if ended else listed_at(until))
+    assert [line["event"] for line in lines] == ["journal.call_failed", "journal.folded"]
+    assert len(bench.registry.calls) == 1
+    assert bench.pending.read_text() == "[]"
+
+
+async def test_an_error_in_a_row_does_not_stop_the_rows_after_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("channel")
+
+    monkeypatch.setitem(cast(dict[str, Any], events._STEPS), "APP_START", fail)
+    with capture_logs() as lines:
+        await bench.after(BEGIN - SECOND)
+    assert {line["event"] for line in lines} == {"journal.row_failed", "journal.folded"}
+    assert len(bench.registry.calls) == 1
+
+
 async def test_a_channel_that_has_just_ended_gets_no_recorder(bench: Bench) -> None:
     """Its end comes with the next event, or with the comparison."""
     await bench.after(BEGIN - SECOND, END - SECOND, listed_at(END)[:1])
@@ -178,7 +206,7 @@ async def test_a_call_that_cannot_be_folded_does_not_stop_the_agent(bench: Bench
     bench.acting = FoldOnly(bench.registry)
     with capture_logs() as lines:
         await bench.after(BEGIN - SECOND, until)
-    assert [line["event"] for line in lines] == ["call.not_folded", "journal.folded"]
+    assert [line["event"] for line in lines] == ["journal.call_failed", "journal.folded"]
 
 
 async def test_calls_wait_while_the_store_has_not_taken_those_before(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,3 +241,25 @@ def test_the_time_until_which_all_was_heard(tmp_path: Path) -> None:
     assert heard.read() == BEGIN
     (tmp_path / "heard_until").write_text("2026-", encoding="ascii")
     assert heard.read() != BEGIN
+
+
+def test_a_full_disk_leaves_the_older_time(tmp_path: Path) -> None:
+    """A later one would lose the calls whose files the full disk did not take."""
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        link_file = disk / "heard"
+        heard = HeardUntil(disk / "heard_until", link_file)
+        link_file.touch()
+        heard.write(BEGIN)
+        fill(disk)
+        heard.write(END)
+        assert heard.read() == BEGIN
+
+
+async def test_a_gap_that_is_one_too_many_is_logged(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gap, "MOST_GAPS", 1)
+    gaps = bench.gaps(bench.journal)
+    with capture_logs() as lines:
+        await gaps.go_on(BEGIN - 2 * SECOND, BEGIN - SECOND, [])
+        assert lines == []
+        await gaps.go_on(BEGIN - SECOND, EVER[1], [])
+    assert [(line["event"], line["since"]) for line in lines] == [("gap.dropped", BEGIN - 2 * SECOND)]

@@ -56,6 +56,11 @@ def test_a_rotated_file_is_read_first(journal: CelJournal, name: str) -> None:
     assert seconds(journal, 6) == [6, 7], "the rotated file ended before"
 
 
+def test_rows_after_a_clock_was_set_back_are_read(journal: CelJournal) -> None:
+    journal.path.write_bytes(lines(0, 5) + lines(3600, 3605) + lines(5, 8))
+    assert seconds(journal, until=10) == [*range(8)]
+
+
 def test_another_journal_beside_it_is_not_read(journal: CelJournal) -> None:
     journal.path.write_bytes(line(1))
     journal.path.with_name("master.csv").write_bytes(line(2))

@@ -1,19 +1,23 @@
 """Recordings of the dialplan become recordings of their calls, with real files."""
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from agent.calls.call_state import Call, RecordingStage
+from agent.calls.call_state import Call, Recording, RecordingStage
 from agent.calls.events import BridgeEntered, RecordingDecided, RecordingLost
+from agent.recording import coordinator
 from agent.recording.away import Heartbeat
 from agent.recording.away_files import AwayFiles
+from agent.recording.disk_floor import DiskFloor
 from agent.rules.directory import Directory
 from fonoteka.core.call_report import Decision, Reason
 from fonoteka.core.domains import DomainSettings
@@ -114,6 +118,14 @@ async def test_a_call_from_the_journal_gets_what_the_dialplan_recorded_instead_o
     assert read_manifest(bench.spool.folder(ItemState.CLOSED) / "1_p_0").talk_ms == 5000
 
 
+async def test_the_name_of_an_asterisk_may_hold_characters_that_file_names_do_not(bench: AwayBench) -> None:
+    """`systemname = pbx_1` in asterisk.conf begins each uniqueid."""
+    legs = bench.recorded(uniqueid="pbx1-17.2")
+    bench.found(ENDED.replace(" p ", " pbx_1-17.2 ").replace(" p\n", " pbx_1-17.2\n"))
+    assert await bench.adopted(legs) == []
+    assert (bench.stages, bench.folders(ItemState.CLOSED)) == ([RecordingStage.CLOSED], ["1_pbx_1-17-2_0"])
+
+
 async def test_a_recorder_that_did_not_run_is_replaced(bench: AwayBench) -> None:
     bench.recorded()
     bench.found(ENDED.replace("6 end p\n6 end t\n", ""))
@@ -198,3 +210,56 @@ async def test_no_second_recorder_if_the_heartbeat_does_not_reach_asterisk(bench
     bench.away._waiting.clear()
     assert await bench.take("0.2 ring t p acme-152") == []
     assert [recording.segment for recording in bench.recordings] == ["1_p_0"]
+
+
+async def test_a_disk_below_the_floor_takes_what_the_dialplan_has_recorded(bench: AwayBench) -> None:
+    """Its audio is on the disk already: to move it needs no space."""
+    bench.lifecycle._floor = DiskFloor(folder=bench.spool.root, floor_bytes=10**18)
+    legs = bench.recorded()
+    bench.found(ENDED)
+    assert await bench.adopted(legs) == []
+    assert (bench.stages, bench.folders(ItemState.CLOSED)) == ([RecordingStage.CLOSED], ["1_p_0"])
+
+
+async def test_legs_that_could_not_be_moved_are_moved_later(bench: AwayBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    bench.recorded()
+    bench.found(ENDED)
+    with monkeypatch.context() as full:
+        full.setattr(bench.lifecycle, "take_over", refuse)
+        bench.coordinator.adopt_all()
+    assert await bench.done() == []
+    assert (bench.stages, bench.waiting) == ([RecordingStage.RUNNING], 2), "not lost"
+    bench.coordinator.adopt_all()
+    assert await bench.done() == []
+    assert (bench.stages, bench.waiting, bench.folders(ItemState.CLOSED)) == ([RecordingStage.CLOSED], 0, ["1_p_0"])
+
+
+async def test_an_ended_recording_is_passed_to_the_mixer_once(bench: AwayBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start both the adoption and the journal say that it has ended."""
+    finished: list[str] = []
+    finish = bench.lifecycle.finish
+
+    def noted(call: Call, recording: Recording, *rest: Any) -> Any:
+        finished.append(recording.segment)
+        return finish(call, recording, *rest)
+
+    monkeypatch.setattr(bench.lifecycle, "finish", noted)
+    bench.recorded()
+    bench.found(ENDED)
+    bench.coordinator.resume()
+    assert await bench.done() == []
+    assert (finished, bench.stages) == (["1_p_0"], [RecordingStage.CLOSED])
+
+
+async def test_an_error_in_an_adoption_does_not_stop_the_recorder_of_the_call(
+    bench: AwayBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("p")
+
+    monkeypatch.setattr(coordinator, "plan_adoption", fail)
+    bench.recorded()
+    assert await bench.take(IN_CALL + "0.2 ring t p acme-152") == [f"record {PHONE} b 1_p_1 .wav"]

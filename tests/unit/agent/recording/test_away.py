@@ -52,10 +52,10 @@ class AstDb(AmiDouble):
         self.value, self.down = "", False
 
     async def action(self, name: str, /, timeout_s: float = 5, **headers: str) -> Mapping[str, str]:
-        assert (name, headers["Family"], headers["Key"]) == ("DBPut", "fonoteka", "heartbeat/at")
+        assert (headers["Family"], headers["Key"]) == ("fonoteka", "heartbeat/at")
         if self.down:
             raise AmiTimeout("no answer")
-        self.value = headers["Val"]
+        self.value = headers["Val"] if name == "DBPut" else ""
         return {}
 
 
@@ -73,6 +73,25 @@ async def test_the_heartbeat_is_fresh_once_asterisk_has_it(monkeypatch: pytest.M
     later = time.monotonic() + 9
     monkeypatch.setattr(time, "monotonic", lambda: later)
     assert not heartbeat.fresh, "the dialplan may record from ten seconds on"
+
+
+async def test_a_heartbeat_after_a_clock_jump_is_not_fresh_until_the_next() -> None:
+    heartbeat = Heartbeat(AstDb())
+    await heartbeat.beat()
+    heartbeat.doubt()
+    assert not heartbeat.fresh, "the dialplan may have found it too old, or in the future"
+    await heartbeat.beat()
+    assert heartbeat.fresh
+
+
+async def test_an_agent_that_ends_writes_no_heartbeat_after_the_last() -> None:
+    """The task that beats still runs while Asterisk removes the time."""
+    db = AstDb()
+    heartbeat = Heartbeat(db)
+    await heartbeat.beat()
+    await heartbeat.stop()
+    await heartbeat.beat()
+    assert db.value == ""
 
 
 @pytest.fixture

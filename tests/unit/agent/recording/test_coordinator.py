@@ -30,7 +30,7 @@ from agent.rules.directory import Directory
 from fonoteka.core.call_report import MutedSpan, Reason
 from fonoteka.core.domains import Domain, DomainSettings
 from fonoteka.core.errors import AmiActionFailed, AmiTimeout
-from fonoteka.core.manifest import read_manifest
+from fonoteka.core.manifest import Failure, read_manifest
 from fonoteka.core.spool import ItemState, Spool
 from tests.unit.agent.fixtures import ACME, DIRECTORY, AmiDouble, at, events
 from tests.unit.agent.recording.test_lifecycle import write_leg
@@ -322,3 +322,12 @@ async def test_a_call_that_fails_does_not_stop_the_next(bench: Bench, monkeypatc
         broken.setattr(bench.settling, "changed", fails)
         await bench.take("0.0 start x PJSIP/trunk-9 2458152 8913")
     assert await bench.take(TALKING) == [f"record {PHONE} b 1_p_1 .wav"]
+
+
+async def test_audio_that_the_store_refused_as_a_second_one_loses_no_recording(bench: Bench) -> None:
+    """The agent starts again, and finds it in `rejected/`: the store has the first audio."""
+    await bench.take(TALKING)
+    folder, failure = bench.spool.folder(ItemState.REJECTED) / "1_p_1", Failure(reason=Reason.AUDIO_DAMAGED, detail="stored")
+    bench.coordinator.shipped(folder, "1")
+    bench.coordinator.rejected(folder, failure)
+    assert [(recording.stage, recording.reason) for recording in bench.recordings] == [(RecordingStage.DONE, None)]

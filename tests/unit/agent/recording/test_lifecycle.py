@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from agent.calls.call_state import Call, Channel, Recording, RecordingStage
 from agent.calls.events import RecordingClosed, RecordingDone, RecordingEvent, RecordingLost
+from agent.recording import lifecycle
 from agent.recording.leg_files import EMPLOYEE, OUTSIDE, leg_name
 from agent.recording.leg_watch import LegWatch
 from agent.recording.lifecycle import RecordingLifecycle
@@ -218,3 +219,10 @@ async def test_an_orphan_is_passed_to_the_mixer_with_its_first_manifest(bench: B
     await bench.recordings.take_up(bench.folder)
     manifest = read_manifest(bench.closed)
     assert (manifest.user, manifest.employee_leg) == ("152", "employee.wav16"), "the first manifest does not know the rate"
+
+
+async def test_a_folder_that_leaves_while_its_times_are_read_is_no_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread passes it to the mixer; the calls are compared after a login meanwhile."""
+    gone = {EMPLOYEE: bench.folder / EMPLOYEE_LEG}
+    monkeypatch.setattr(lifecycle, "legs_in", lambda _: gone)
+    assert bench.recordings.last_written(replace(CALL, recordings=(RECORDING,))) is None

@@ -109,6 +109,16 @@ async def test_a_recording_that_the_api_does_not_take_now_comes_after_the_others
         await eventually(lambda: shipping.rejected == {"first": "not yet"})
 
 
+@pytest.mark.parametrize("name", ["odd\nname", "odd?name", "odd#name", "odd name"])
+async def test_a_folder_with_a_name_that_is_no_recordings_holds_up_nothing(tmp_path: Path, name: str) -> None:
+    """httpx raises for the first; the others would be the address of another recording."""
+    async with running(tmp_path) as shipping:
+        shipping.mix(name)
+        shipping.mix("next")
+        await eventually(lambda: shipping.shipped == ["next"] and name in shipping.rejected)
+    assert shipping.api.begun == ["next"]
+
+
 def put_fifo(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
