@@ -26,8 +26,10 @@ from fonoteka.core.call_report import Direction, Result
 from lab.scenarios.load_run import Played
 from lab.tools.installation import Call, Fonoteka
 
-# Twenty kills: a worker is back at once, the API last.
-TWENTY: Final = ("agent",) * 4 + ("mixer",) * 4 + ("worker",) * 9 + ("api",) * 3
+# How often a part is killed, against the others that run then. A worker that was killed is back
+# with the next recording, the API last.
+WEIGHTS: Final = {"agent": 4, "mixer": 6, "worker": 12, "api": 2}
+KILLS: Final = 20  # of a round
 STARTS_NEAR_S: Final = 5.0
 _LOOK_EVERY_S: Final = 0.05
 
@@ -63,21 +65,17 @@ def stored_ms(installation: Fonoteka) -> dict[str, int]:
         return {str(name): int(length_ms) for name, length_ms in rows}
 
 
-async def kill_twenty(installation: Fonoteka, random: Random, pause_s: tuple[float, float]) -> Counter[str]:
-    """Kill parts in random order after random pauses; return the kills by part.
-
-    A part that does not run at its turn is killed later.
-    """
-    waiting = random.sample(TWENTY, len(TWENTY))
-    while waiting:
+async def kill_parts(installation: Fonoteka, random: Random, pause_s: tuple[float, float]) -> Counter[str]:
+    """Kill twenty times a random part that runs, after random pauses; return the kills by part."""
+    killed: Counter[str] = Counter()
+    while killed.total() < KILLS:
         await asyncio.sleep(random.uniform(*pause_s))
         running = parts_of(installation)
-        name = next((name for name in waiting if name in running), None)
-        if name is not None:
+        for name in random.choices(list(running), [WEIGHTS[name] for name in running]) if running else ():
             with suppress(ProcessLookupError):
                 os.kill(running[name], signal.SIGKILL)
-                waiting.remove(name)
-    return Counter(TWENTY)
+                killed[name] += 1
+    return killed
 
 
 def parts_of(installation: Fonoteka) -> dict[str, int]:
