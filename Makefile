@@ -1,6 +1,6 @@
 # Every target sets up what it needs; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage docs bench fuzz kills lock setup-demo setup-test clean
+.PHONY: help demo test check coverage docs bench fuzz kills faults lock setup-demo setup-test clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -13,6 +13,7 @@ help:
 	@echo "make bench     every benchmark, each against a peer"
 	@echo "make fuzz      a hundred times as many generated API requests as make test"
 	@echo "make kills     what must survive kill -9, killed fifty times at each kind of step"
+	@echo "make faults    parts killed 200 times at random while real calls go on; links and clocks that fail"
 	@echo "make lock      write requirements.lock and requirements-dev.lock from pyproject.toml"
 
 # Every version and its hash are in the lock file: the same environment on every machine.
@@ -57,7 +58,10 @@ fuzz: setup-test
 	FONOTEKA_FUZZ_EXAMPLES=400 $(BIN)/python -m pytest tests/api/test_schemathesis.py
 
 kills: setup-test
-	$(BIN)/python -m pytest -m long -s tests/store tests/faults
+	$(BIN)/python -m pytest -m long -s tests/store
+
+faults: setup-test
+	$(BIN)/python -m pytest -m long -s tests/faults
 
 bench: setup-test
 	@sh lab/setup.sh ffmpeg lame

@@ -15,11 +15,12 @@ from fonoteka.core.config import StoreSection
 
 
 @asynccontextmanager
-async def served(section: StoreSection) -> AsyncIterator[str]:
-    """Serve a store on a free port and yield the address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+async def served(section: StoreSection, port: int | None = None) -> AsyncIterator[str]:
+    """Serve a store on a port (a free one) and yield the address."""
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "fonoteka.toml"
         store = {"database": section.database, "objects": section.objects}

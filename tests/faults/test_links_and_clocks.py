@@ -1,6 +1,6 @@
 """Asterisk reloads, drops the agent's link or is stopped, or the wall clock jumps, in mid-call.
 
-Nothing that was said is lost, and no length changes (SCENARIOS 29 and 35). `make kills` runs it.
+Nothing that was said is lost, and no length changes (SCENARIOS 29 and 35). `make faults` runs it.
 """
 
 import asyncio

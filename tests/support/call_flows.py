@@ -27,7 +27,7 @@ from lab.tools.installation import Call, Fonoteka
 
 ALL_FLOWS: Final[Mapping[str, CallFlow]] = BASIC_CALLS | CALL_FLOWS
 # The rows that a flow leaves in the portal, where it is not one.
-_ROWS: Final = {"conference_of_colleagues": 3, "conference_with_customer": 3, "attended_by_phone_taken_back": 2}
+ROWS: Final = {"conference_of_colleagues": 3, "conference_with_customer": 3, "attended_by_phone_taken_back": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,7 @@ class _Player:
             late_s = self._lateness.total_s(began)
             await eventually(lambda: _are_over(self._witness.messages[first:], company))
             last = len(self._witness.messages)
-            rows = await self._rows(before, _ROWS.get(name, 1), _has_ended)
+            rows = await self._rows(before, ROWS.get(name, 1), _has_ended)
         finally:
             self._accounted |= await self._fonoteka.ids()
         return PlayedFlow(

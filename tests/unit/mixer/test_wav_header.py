@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fonoteka.core.call_report import Reason
 from fonoteka.core.errors import AudioError
@@ -61,3 +63,17 @@ def test_what_is_no_leg_is_told(octets: bytes, said: str) -> None:
     with pytest.raises(AudioError, match=said) as caught:
         read_header(octets[:4096], len(octets))
     assert caught.value.reason is Reason.AUDIO_DAMAGED
+
+
+@given(st.binary(max_size=60), st.integers(0, 60), st.booleans())
+def test_any_bytes_are_a_leg_within_the_file_or_an_audio_error(octets: bytes, at: int, replaces: bool) -> None:
+    """Anything in the place of a header, or in the middle of it."""
+    spoiled = WHOLE[:at] + octets + WHOLE[at + len(octets) if replaces else at :]
+    for file in (octets, spoiled):
+        try:
+            shape = read_header(file[:4096], len(file))
+        except AudioError as error:
+            assert error.reason == Reason.AUDIO_DAMAGED
+        else:
+            assert shape.samples >= 0
+            assert shape.samples == 0 or shape.offset_bytes + 2 * shape.samples <= len(file)

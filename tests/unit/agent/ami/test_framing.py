@@ -81,3 +81,13 @@ def test_a_message_of_4_mib_is_delivered() -> None:
     framing = Framing()
     body = b"Event: " + b"x" * (MOST_MESSAGE_BYTES - 7)
     assert [len(raw) for raw in framing.feed(GREETING + body + b"\r\n\r\n")] == [MOST_MESSAGE_BYTES]
+
+
+@given(st.lists(st.binary(max_size=40) | st.sampled_from([b"\r\n", b"\r\n\r\n", b"Event: Hangup\r\n"]), max_size=30))
+def test_any_bytes_are_framed_without_loss(chunks: list[bytes]) -> None:
+    """Nothing but empty lines is left out, and no message contains the end of a message."""
+    framing = Framing()
+    assert list(framing.feed(GREETING)) == []
+    framed = [bytes(raw) for chunk in (*chunks, b"\r\n\r\n") for raw in framing.feed(chunk)]
+    assert b"".join(framed).translate(None, b"\r\n") == b"".join(chunks).translate(None, b"\r\n")
+    assert not any(b"\r\n\r\n" in raw for raw in framed)
