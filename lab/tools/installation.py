@@ -158,6 +158,8 @@ async def beside(pbx: LabAsterisk, folder: Path, **environment: str) -> AsyncIte
     (folder / "company.toml").write_text(apply_text(*pbx.companies), encoding="utf-8")
     code, _, err = await fonoteka("apply", "company.toml", folder=folder)
     assert code == 0, err
+    # Another installation beside this PBX may have left settings of the same version.
+    (pbx.spool / "settings.json").unlink(missing_ok=True)
     with (folder / "up.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "fonoteka", "up"), cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log
