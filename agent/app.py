@@ -324,7 +324,7 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
         await work
     except Exception:
         metrics.ERRORS.inc()
-        _log.exception("task.failed", task=work.__qualname__)
+        _log.exception("task.failed", task=getattr(work, "__qualname__", ""))
 
 
 async def run(configuration: Configuration, source: Path | None) -> None:
