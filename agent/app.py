@@ -107,7 +107,7 @@ class Agent:
             codecs,
             RtpRestarts(self._ami),
             self._away,
-            self._spawn,
+            self._spawn_of_call,
         )
         self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._end_of)
         self._call_shipper = CallShipper(self._api, RefusedCalls(self._spool.refused), self._settling.acknowledged)
@@ -164,6 +164,9 @@ class Agent:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(work)
+
+    def _spawn_of_call(self, work: Coroutine[Any, Any, None]) -> None:
+        self._spawn(_logged(work))
 
     async def _follow(self) -> None:
         """Take the events of Asterisk in order; nothing here waits for anything else."""
@@ -313,6 +316,15 @@ class Agent:
                 _log.error("spool.not_shared", reason=trouble)
             reported = trouble
             await asyncio.sleep(CHECK_SPOOL_EVERY_S)
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    """Run a task of one call; an error in it is logged, and does not end the agent."""
+    try:
+        await work
+    except Exception:
+        metrics.ERRORS.inc()
+        _log.exception("task.failed", task=getattr(work, "__qualname__", ""))
 
 
 async def run(configuration: Configuration, source: Path | None) -> None:

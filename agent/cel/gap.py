@@ -27,6 +27,7 @@ from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.plan_past import plan_ended, plan_present
 from agent.reporting.settlement import CallSettlement
 from fonoteka.core.atomic_file import write_atomically
+from fonoteka.core.plain_file import read_plain
 
 AT_A_TIME: Final = 50  # events folded, or calls taken, before the next live event
 MOST_UNSETTLED: Final = 500  # calls from the journal that the store has not acknowledged
@@ -198,7 +199,7 @@ class GapFolder:
 
     def _read(self) -> list[Gap]:
         try:
-            return _GAPS.validate_json(self._pending.read_bytes())
+            return _GAPS.validate_json(read_plain(self._pending))
         except FileNotFoundError:
             return []
         except (OSError, ValueError) as error:

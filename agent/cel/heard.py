@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from fonoteka.core.atomic_file import write_atomically
+from fonoteka.core.plain_file import read_plain
 
 TOUCHED_EVERY: Final = timedelta(seconds=10)
 _log = structlog.get_logger()
@@ -21,7 +22,7 @@ class HeardUntil:
     def read(self) -> datetime | None:
         """Return the time that the last run wrote; None if this spool has had no agent."""
         try:
-            at = datetime.fromisoformat(self._path.read_text(encoding="ascii"))
+            at = datetime.fromisoformat(read_plain(self._path).decode("ascii"))
             return at if at.tzinfo is not None else None
         except (OSError, ValueError):
             pass

@@ -9,6 +9,7 @@ import errno
 import gzip
 import os
 import re
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -86,7 +87,8 @@ class CelJournal:
         for path in self.path.parent.iterdir():
             if path == self.path or path.name.startswith((f"{self.path.name}.", f"{self.path.name}-")):
                 with suppress(FileNotFoundError):  # it may be rotated at this moment
-                    found.append((path.stat().st_mtime, path))
+                    if stat.S_ISREG((known := path.stat()).st_mode):  # a FIFO would hold the agent for ever
+                        found.append((known.st_mtime, path))
         if not found:
             raise FileNotFoundError(errno.ENOENT, "there is no journal", str(self.path))
         return [path for mtime, path in sorted(found) if mtime >= since.timestamp()]

@@ -192,7 +192,8 @@ class RecordingCoordinator:
             case DiscardRecording(segment=segment):
                 self._spawn(self._tasks.discard(call, segment))
             case FinishRecording(segment=segment):
-                if (recording := call.recording(segment)) is not None:
+                recording = call.recording(segment)
+                if recording is not None and not self._has_waiting_legs(recording):
                     self._tasks.finish(call, recording, call.channels[recording.uniqueid])
             case WatchLegs(segment=segment):
                 self._lifecycle.watch(segment)
@@ -210,6 +211,10 @@ class RecordingCoordinator:
             case _:
                 raise NotImplementedError(type(effect).__name__)
         return self._registry.call(call.linkedid) or call
+
+    def _has_waiting_legs(self, recording: Recording) -> bool:
+        """Return whether its legs could not be moved yet: adopt_all moves them, and finishes it."""
+        return recording.by_dialplan and bool(self._away.of_channels([recording.uniqueid]))
 
     async def _follow_hold(self, call: Call, uniqueid: str, on: bool) -> None:
         channel = call.channels[uniqueid]

@@ -65,7 +65,8 @@ class RecordingLifecycle:
         Raises OSError.
         """
         for side, leg in legs.items():
-            leg.rename(self._folder(segment) / leg_name(side))
+            with suppress(FileNotFoundError):  # moved by an attempt before, or deleted by somebody
+                leg.rename(self._folder(segment) / leg_name(side))
 
     def is_prepared(self, segment: str) -> bool:
         """Return whether the recording's folder is there."""

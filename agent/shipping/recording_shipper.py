@@ -5,6 +5,7 @@ the small ones, and one that the API does not take now is tried again after othe
 """
 
 import asyncio
+import math
 import os
 import shutil
 import time
@@ -55,6 +56,7 @@ class RecordingShipper:
         self._shipped, self._rejected = shipped, rejected
         self._reported: set[str] = set()
         self._postponed: dict[str, _Postponed] = {}
+        self._taken_at = -math.inf
 
     async def run(self) -> None:
         """Ship until cancelled, at each rename by the mixer and every RESCAN_S seconds."""
@@ -113,7 +115,9 @@ class RecordingShipper:
             _log.warning("recording.expired", segment=folder.name, reason=str(error))
             await self._done(folder, manifest)
         except ShipDeferred as error:
-            if self._postpone(folder, error) > GIVE_UP_S:
+            postponed_s = self._postpone(folder, error)
+            # If the API has taken no other recording since, the API is at fault.
+            if postponed_s > GIVE_UP_S and time.monotonic() - self._taken_at < postponed_s:
                 await self._set_aside(folder, error)
         except (SpoolError, ShipRefused, OSError, UnicodeError) as error:
             await self._set_aside(folder, error)
@@ -133,6 +137,7 @@ class RecordingShipper:
             raise ShipDeferred(f"the store's receipt for {folder.name} names another SHA-256; the recording is kept and sent again")
 
     async def _done(self, folder: Path, manifest: Manifest) -> None:
+        self._taken_at = time.monotonic()
         try:
             await asyncio.to_thread(shutil.rmtree, folder)
             self._postponed.pop(folder.name, None)

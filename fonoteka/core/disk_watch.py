@@ -27,6 +27,7 @@ from fonoteka.core.config import MailSection, PbxSection
 from fonoteka.core.disk_forecast import DiskState, Forecast, Sample, forecast, state_of
 from fonoteka.core.errors import MailError
 from fonoteka.core.mail import connected, send
+from fonoteka.core.plain_file import read_plain
 
 LOOK_EVERY_S: Final = 60.0
 _SAMPLE_EVERY_S: Final = 300.0
@@ -94,7 +95,7 @@ class DiskWatch:
         if not self._is_written:
             return
         with suppress(OSError, ValueError, TypeError, KeyError):
-            document = json.loads(self._file.read_bytes())
+            document = json.loads(read_plain(self._file))
             samples = [Sample(float(at), int(free)) for at, free in document["samples"]]
             self._samples, self._told = samples, DiskState(document["told"])
 

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -229,3 +230,10 @@ async def relay(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_ping_says_what_time_asterisk_has(pbx: LabAsterisk) -> None:
+    """The agent finds a jump of the clock by it, at a login, when no event has come yet."""
+    async with linked(pbx) as client:
+        at_s = float((await client.action("Ping"))["Timestamp"])
+    assert abs(time.time() - at_s) < LIMIT_S

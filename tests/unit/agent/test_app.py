@@ -1,11 +1,13 @@
-"""The clock of the agent and of Asterisk at a login."""
+"""The agent as a whole: clocks at a login, errors in a task."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from agent.app import Agent
 from fonoteka.core.clock import WallClock
@@ -55,3 +57,13 @@ async def test_a_jump_while_the_link_is_down_is_found_at_the_login(clocks: Clock
 async def test_a_jump_of_the_agents_clock_alone_moves_nothing(clocks: Clocks) -> None:
     clocks.wall, clocks.behind_s = clocks.wall + 3600, 3600.0
     assert await clocks.began_after_login() == 0
+
+
+async def test_an_error_in_a_task_of_a_call_does_not_end_the_agent(clocks: Clocks) -> None:
+    async def fail() -> None:
+        raise KeyError("p")
+
+    with capture_logs() as logs:
+        async with asyncio.TaskGroup() as clocks.agent._tasks:
+            clocks.agent._coordinator._spawn(fail())
+    assert [line["event"] for line in logs] == ["task.failed"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -95,5 +96,9 @@ def test_samples_outlive_the_process_and_a_clock_that_jumps(tmp_path: Path) -> N
         )
         for jumped in (now - 2 * 86400, now + 2 * 86400):
             assert DiskWatch(disk, file, floor_bytes=MIB).look(jumped).state is DiskState.OK
+        file.unlink()
+        os.mkfifo(file)
+        assert DiskWatch(disk, file, floor_bytes=MIB).look(now + 2 * 3600).state is DiskState.OK
+        file.unlink()
         file.write_bytes(b'{"samples": [[')
         assert DiskWatch(disk, file, floor_bytes=MIB).look(now + 2 * 3600).state is DiskState.OK

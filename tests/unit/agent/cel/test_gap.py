@@ -1,6 +1,7 @@
 """The catching up after a gap: what is kept, what waits, what is logged, what is started."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -263,3 +264,17 @@ async def test_a_gap_that_is_one_too_many_is_logged(bench: Bench, monkeypatch: p
         assert lines == []
         await gaps.go_on(BEGIN - SECOND, EVER[1], [])
     assert [(line["event"], line["since"]) for line in lines] == [("gap.dropped", BEGIN - 2 * SECOND)]
+
+
+async def test_a_fifo_in_the_spool_holds_up_no_start(bench: Bench) -> None:
+    """Asterisk and its group write in the spool, too."""
+    os.mkfifo(bench.pending)
+    heard_until = bench.pending.with_name("heard_until")
+    os.mkfifo(heard_until)
+    os.mkfifo(bench.journal.path.with_name(f"{bench.journal.path.name}.1"))
+    bench.journal.path.with_name(f"{bench.journal.path.name}-old").mkdir()
+    assert HeardUntil(heard_until, bench.pending.with_name("heard")).read() is None
+    with capture_logs() as lines:
+        await bench.after(BEGIN - SECOND)
+    assert [line["event"] for line in lines] == ["gaps.not_read", "journal.folded"]
+    assert len(bench.registry.calls) == 1

@@ -226,10 +226,12 @@ async def test_legs_that_could_not_be_moved_are_moved_later(bench: AwayBench, mo
         raise OSError(errno.ENOSPC, "no space")
 
     bench.recorded()
-    bench.found(ENDED)
+    bench.found(IN_CALL)
     with monkeypatch.context() as full:
         full.setattr(bench.lifecycle, "take_over", refuse)
         bench.coordinator.adopt_all()
+        assert await bench.take(ENDED.removeprefix(IN_CALL)) == []
+        bench.coordinator.resume()  # a new agent finds the disk still full
     assert await bench.done() == []
     assert (bench.stages, bench.waiting) == ([RecordingStage.RUNNING], 2), "not lost"
     bench.coordinator.adopt_all()

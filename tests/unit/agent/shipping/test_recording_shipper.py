@@ -119,6 +119,19 @@ async def test_a_folder_with_a_name_that_is_no_recordings_holds_up_nothing(tmp_p
     assert shipping.api.begun == ["next"]
 
 
+async def test_no_recording_is_given_up_while_the_api_takes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API that answers too late, for a weekend, is at fault, and not the recordings."""
+    monkeypatch.setattr(recording_shipper, "GIVE_UP_S", 0.0)
+    async with running(tmp_path) as shipping:
+        shipping.api.errors = {name: ShipDeferred("too late") for name in ("first", "second")}
+        shipping.mix("first")
+        await eventually(lambda: shipping.api.begun == ["first"])
+        shipping.shipper._postponed["first"].until = 0.0
+        shipping.mix("second")  # wakes the shipper
+        await eventually(lambda: shipping.api.begun == ["first", "first", "second"])
+        assert not shipping.rejected
+
+
 def put_fifo(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
