@@ -28,7 +28,7 @@ from lab.tools.installation import Call, Fonoteka
 
 # How often a part is killed, against the others that run then. A worker that was killed is back
 # with the next recording, the API last.
-WEIGHTS: Final = {"agent": 4, "mixer": 6, "worker": 12, "api": 2}
+WEIGHTS: Final = {"agent": 2, "mixer": 6, "worker": 12, "api": 2}
 KILLS: Final = 20  # of a round
 STARTS_NEAR_S: Final = 5.0
 _LOOK_EVERY_S: Final = 0.05
