@@ -107,7 +107,7 @@ class Verdict:
             self.figures["calls"] += 1
             if call.failure:
                 self.complaints.append(f"{name}: the telephones failed: {call.failure}")
-            found = [row for row in waiting if _is_of(row, call, own)]
+            found = [row for row in waiting if _is_of(row, call, own, late_s)]
             if not found:
                 self.complaints.append(f"{name}: lost")
                 continue
@@ -157,12 +157,12 @@ def _row_of(call: Played, own: Callable[[str], str]) -> dict[str, object]:
     return {**expected, "dst": own(expected["dst"])} if call.planned.direction is Direction.IN else expected
 
 
-def _is_of(row: Call, call: Played, own: Callable[[str], str]) -> bool:
+def _is_of(row: Call, call: Played, own: Callable[[str], str], late_s: float) -> bool:
     expected = _row_of(call, own)
     if (row["src"], row["dst"]) != (expected["src"], expected["dst"]):
         return False
     near_s = abs(datetime.fromisoformat(row["started_at"]).timestamp() - call.started_at)
-    return call.planned.direction is not Direction.INTERNAL or near_s < STARTS_NEAR_S
+    return call.planned.direction is not Direction.INTERNAL or near_s < STARTS_NEAR_S + late_s
 
 
 def all_are_over(rows: Sequence[Call], calls: int) -> bool:
