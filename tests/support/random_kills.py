@@ -146,7 +146,7 @@ class Verdict:
         if (state, reason) == ("ready", None):
             if lacks_s > near_s:
                 yield f"the recording is ready, but lacks {lacks_s:.2f} s"
-        elif state not in ("partial", "none") or reason != "agent_was_down":
+        elif state not in ("partial", "none", "failed") or reason != "agent_was_down":
             yield f"the recording is {state} ({reason})"
         elif lacks_s <= NEAR_S:
             self.figures["partial, but complete"] += 1
