@@ -24,6 +24,7 @@ from agent.calls.channel_snapshot import LAYOUTS as LISTED
 from agent.calls.channel_snapshot import Listed
 from agent.calls.clock_jump import move_calls
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
+from agent.calls.merge import merged_again
 from agent.calls.resync import Resync
 from agent.cel.gap import GapFolder
 from agent.cel.heard import HeardUntil
@@ -97,7 +98,7 @@ class Agent:
         codecs = CodecCheck(self._ami)
         self._lifecycle = RecordingLifecycle(self._spool, self._legs, codecs, floor_bytes=pbx.least_free_mb * 10**6)
         journal = Journal(self._spool.calls)
-        self._registry = CallRegistry(journal.read())
+        self._registry = CallRegistry(merged_again(journal.read()))
         self._settling = CallSettlement(self._registry, journal, pbx.name)
         self._coordinator = RecordingCoordinator(
             self._registry,

@@ -45,6 +45,7 @@ TALK_S: Final = 12.0
 SETTLED_WITHIN_S: Final = 120.0
 FLOW_S: Final = 30.0  # no flow begins so near the end
 BATCH_S: Final = 60.0
+PAUSE_S: Final = 0.5  # the telephones of the last flow are off then
 
 
 @dataclass(kw_only=True)
@@ -73,10 +74,11 @@ class Soak:
             self.expect(pbx.company.name, ROWS.get(name, 1))
             try:
                 await ALL_FLOWS[name](pbx)
-            except (LabError, TimeoutError, AssertionError) as error:
+            except (LabError, OSError, AssertionError) as error:
                 self.failures.append(f"{pbx.company.name} {name}: {type(error).__name__}: {error}")
             if self.left_s < FLOW_S:
                 return
+            await asyncio.sleep(PAUSE_S)
 
     async def office(self, pbx: LabAsterisk) -> None:
         """Play batches of calls of an office until the time is over."""

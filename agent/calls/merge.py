@@ -5,6 +5,7 @@ bridge of the other. The older call continues with the channels of both, and the
 a part of it, so that the calls table shows one row.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from agent.calls.call_state import Call
@@ -32,11 +33,30 @@ def merged(one: Call, other: Call) -> tuple[Call, Call]:
         talk_ms=older.talk_ms + younger.talk_ms,
         ended_at=None,
     )
-    part = replace(
-        younger,
-        revision=revision,
-        recordings=(),
-        ended_at=younger.moments[-1].at if younger.moments else younger.started_at,
-        merged_into=older.linkedid,
-    )
-    return continuing, part
+    return continuing, part_of(older, younger, revision)
+
+
+def merged_again(calls: Iterable[Call]) -> list[Call]:
+    """Return calls of an earlier run, each that had become a part of another one as such a part.
+
+    The earlier run may have died after it had written the call that continues, and before the part:
+    all channels of the part are then in both, and its recordings too.
+    """
+    by_age = sorted(calls, key=lambda call: (call.started_at, call.linkedid))
+    holder: dict[str, Call] = {}  # the oldest call of each channel
+    for place, call in enumerate(by_age):
+        whole = next((holder[uniqueid] for uniqueid in call.channels if uniqueid in holder), None)
+        if call.merged_into:
+            continue
+        if whole is not None and call.channels.keys() <= whole.channels.keys():
+            by_age[place] = part_of(whole, call, max(whole.revision, call.revision + 1))
+        else:
+            for uniqueid in call.channels:
+                holder.setdefault(uniqueid, call)
+    return by_age
+
+
+def part_of(whole: Call, call: Call, revision: int) -> Call:
+    """Return a call as a part of the call that continues, which has its recordings."""
+    ended_at = call.moments[-1].at if call.moments else call.started_at
+    return replace(call, revision=revision, recordings=(), ended_at=ended_at, merged_into=whole.linkedid)

@@ -31,7 +31,7 @@ from tests.support.eventually import eventually
 from tests.support.random_kills import KeptLegs, Verdict, all_are_over, kill_parts, seconds_since, stored_ms
 
 SEED = 27
-SETTLED_WITHIN_S = 120.0
+SETTLED_WITHIN_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ async def test_twenty_kills(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
         for place, company in enumerate(NEIGHBOURS):
             seen = await fonoteka.seen_by(company)
             on.push_async_callback(seen.http.aclose)
-            calls = plan(three_telephones(company), calls=2, at_once=1, per_second=5.0, talk_s=4.0, seed=SEED + place)
+            calls = plan(three_telephones(company), calls=2, at_once=1, per_second=5.0, talk_s=3.0, seed=SEED + place)
             offices.append(Office(pbx=pbx.seen_by(company), seen=seen, calls=calls))
         verdict = await one_round(offices, Random(SEED), (0.2, 0.8))  # noqa: S311 (no secret)
     assert verdict.complaints == []
@@ -108,15 +108,16 @@ async def test_twenty_kills(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 async def test_two_hundred_kills(program: AsteriskProgram, tmp_path: Path) -> None:
-    """Ten rounds in one installation; a round kills 20 times during 60 calls, 20 at once."""
+    """Ten rounds in one installation; a round kills 20 times during 80 calls, 20 at once."""
     company, figures, complaints, random = load_company(60), Counter[str](), list[str](), Random(SEED)  # noqa: S311 (no secret)
     (tmp_path / "beside").mkdir()
     async with LabAsterisk(program, tmp_path / "pbx", company) as pbx, beside(pbx, tmp_path / "beside") as installation:
         for number in range(10):
-            calls = plan(company, calls=60, at_once=20, per_second=3.0, talk_s=6.0, seed=SEED + number)
+            calls = plan(company, calls=80, at_once=20, per_second=3.0, talk_s=6.0, seed=SEED + number)
             office = Office(pbx=pbx, seen=installation, calls=calls)
-            verdict = await one_round([office], random, (0.5, 2.0))
+            verdict = await one_round([office], random, (1.0, 2.6))
             figures += verdict.figures
             complaints += [f"round {number}: {complaint}" for complaint in verdict.complaints]
         code, said, _ = await command("verify", folder=installation.folder)

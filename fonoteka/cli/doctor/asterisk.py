@@ -99,8 +99,11 @@ async def _version(client: AmiClient) -> Finding:
 
 
 async def _newest_channel_at(client: AmiClient) -> datetime | None:
-    """Return when the newest living channel began, None if there is none."""
-    listed = await snapshot(client, datetime.now(UTC))
+    """Return when the newest living channel began; None without one, or if it may not be asked."""
+    try:
+        listed = await snapshot(client, datetime.now(UTC))
+    except AmiActionFailed:
+        return None
     return max((event.at for event in listed if isinstance(event, ChannelStarted)), default=None)
 
 
