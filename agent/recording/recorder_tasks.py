@@ -22,10 +22,9 @@ from agent.recording.mixmonitor import MixMonitor
 from agent.recording.wideband import CodecCheck, parties
 from agent.reporting.settlement import CallSettlement
 from fonoteka.core.call_report import Reason
-from fonoteka.core.errors import AmiActionFailed, AmiError, SpoolError
+from fonoteka.core.errors import AmiActionFailed, AmiError
 
 LEGS_APPEAR_WITHIN_S: Final = 1.0
-SETTINGS_WAIT_S: Final = 5.0
 EVENTS_ARRIVE_WITHIN_S: Final = 0.05  # the response to an action can overtake earlier events
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 _log = structlog.get_logger()
@@ -201,14 +200,8 @@ class RecorderTasks:
             self.spawn(self._finish(call, recording, channel))
 
     async def _finish(self, call: Call, recording: Recording, channel: Channel) -> None:
-        """Wait for the settings if they and the first manifest are missing, after a power cut."""
         try:
-            while True:
-                try:
-                    return await self._then_take(self.lifecycle.finish(call, recording, channel, self.settling.report(call)))
-                except SpoolError as error:
-                    _log.error("recording.not_handed_over", segment=recording.segment, error=str(error), retry_in_s=SETTINGS_WAIT_S)
-                    await asyncio.sleep(SETTINGS_WAIT_S)
+            await self._then_take(self.lifecycle.finish(call, recording, channel, self.settling.report(call)))
         finally:
             self.finishing.discard(recording.segment)
 

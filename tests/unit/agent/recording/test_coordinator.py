@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import time_machine
-from structlog.testing import capture_logs
 
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, Recording, RecordingStage
@@ -33,7 +32,6 @@ from fonoteka.core.domains import Domain, DomainSettings
 from fonoteka.core.errors import AmiActionFailed, AmiTimeout
 from fonoteka.core.manifest import Failure, read_manifest
 from fonoteka.core.spool import ItemState, Spool
-from tests.support.eventually import eventually
 from tests.unit.agent.fixtures import ACME, DIRECTORY, AmiDouble, at, events
 from tests.unit.agent.recording.test_lifecycle import write_leg
 
@@ -333,21 +331,3 @@ async def test_audio_that_the_store_refused_as_a_second_one_loses_no_recording(b
     bench.coordinator.shipped(folder, "1")
     bench.coordinator.rejected(folder, failure)
     assert [(recording.stage, recording.reason) for recording in bench.recordings] == [(RecordingStage.DONE, None)]
-
-
-async def test_after_a_power_cut_a_recording_waits_for_the_settings(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the copy of the settings nor the first manifest was on the disk."""
-    monkeypatch.setattr(recorder_tasks, "SETTINGS_WAIT_S", 0.01)
-    await bench.take(TALKING)
-    bench.asterisk.close_legs("id1")
-    manifest = bench.spool.folder(ItemState.RECORDING) / "1_p_1" / "manifest.json"
-    manifest.write_bytes(b"")
-    bench.settling.directory_changed(Directory(settings=DomainSettings(version=0)))
-    bench.coordinator.directory = Directory(settings=DomainSettings(version=0))
-    for each in events("6.0 end p\n6.0 end t"):
-        bench.coordinator.take(each)
-    with capture_logs() as logs:
-        await eventually(lambda: [line for line in logs if line["event"] == "recording.not_handed_over"])
-    bench.use(DIRECTORY)
-    await bench.done()
-    assert (bench.stages, bench.folders(ItemState.CLOSED)) == ([RecordingStage.CLOSED], ["1_p_1"])
