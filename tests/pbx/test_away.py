@@ -35,6 +35,7 @@ async def running(spare_pbx: LabAsterisk, tmp_path_factory: pytest.TempPathFacto
 
         await eventually(is_mirrored)
         yield running
+    await spare_pbx.cli("database deltree fonoteka")  # or the dialplan records the calls of later tests
 
 
 @asynccontextmanager
