@@ -87,7 +87,8 @@ class WorkerLoop:
                     if self._long:
                         await self._worker.stop()
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self.wakeup.wait(), _POLL_S)
+                        async with asyncio.timeout(_POLL_S):
+                            await self.wakeup.wait()
         finally:
             await self._worker.stop()
 

@@ -45,7 +45,8 @@ class AstDbMirror:
         wait_s: float | None = None
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
             self._changed.clear()
             try:
                 await self.mirror()

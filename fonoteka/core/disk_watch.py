@@ -135,6 +135,8 @@ async def follow(watch: DiskWatch, mail: MailSection, report: Callable[[DiskLook
             logged = look.state
         if look.state is not look.told:
             await _tell(watch, mail, look)
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError  # asyncio.wait_for of Python 3.11, in aiosmtplib, may swallow it
         await asyncio.sleep(LOOK_EVERY_S)
 
 

@@ -5,7 +5,7 @@ import errno
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from fonoteka.core import disk_watch
 from fonoteka.core.config import MailSection
 from fonoteka.core.disk_forecast import DiskState
 from fonoteka.core.disk_watch import DiskLook, DiskWatch
-from tests.support.eventually import eventually
+from tests.support.eventually import LIMIT_S, eventually
 from tests.support.mail_server import FROM, mail_server
 from tests.unit.mixer.test_full_disk import fill, small_disk
 
@@ -33,7 +33,7 @@ async def following(folder: Path, mail: MailSection) -> AsyncIterator[list[DiskL
         yield looks
     finally:
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.wait([task], timeout=LIMIT_S)
     assert task.cancelled()
 
 
@@ -64,6 +64,24 @@ async def test_the_operator_gets_one_letter_for_each_change(tmp_path: Path, monk
     assert "заполнен" in full.message["Subject"] and f"the disk of {disk} is full: 0.0 GB free" in full.message.get_content()
     assert "has enough space again" in has_space.message.get_content()
     assert [line["state"] for line in logs if line["event"] == "disk.fills"] == ["full", "full"]  # once for each process
+
+
+async def test_a_cancellation_that_the_mail_client_swallows_ends_the_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As asyncio.wait_for of Python 3.11 does if an answer comes in the same moment."""
+    telling = asyncio.Event()
+
+    async def tell(*_: object) -> None:
+        telling.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(disk_watch, "_tell", tell)
+    watch = DiskWatch(tmp_path, tmp_path / "disk.json", floor_bytes=10**18)
+    task = asyncio.create_task(disk_watch.follow(watch, MailSection(), lambda _: None))
+    await telling.wait()
+    task.cancel()
+    await asyncio.wait([task], timeout=LIMIT_S)
+    assert task.cancelled()
 
 
 def test_a_disk_without_space_for_the_file_causes_one_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
