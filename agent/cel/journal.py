@@ -1,7 +1,7 @@
 """Read the CEL journal that `asterisk_conf/cel_custom.conf` lets Asterisk write.
 
-A row is found by its time, so there is no position to keep: a rotated, truncated or replaced file
-needs no special case. Reading holds one row in memory, whatever the size of the file.
+The reader finds a row by its time and keeps no position, so it reads a rotated, truncated or
+replaced file in the same way. It holds one row in memory, whatever the size of the file.
 """
 
 import csv

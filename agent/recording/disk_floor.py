@@ -2,7 +2,7 @@
 
 Below the floor no recording of an internal call begins, below half of it no recording at all. A
 talk that is recorded already goes on, also with its next segment, until Asterisk finds no space.
-Recordings that wait are never deleted: the space below the floor is theirs, for mixing and reports.
+Waiting recordings are never deleted: the space below the floor is kept for mixing and reports.
 """
 
 import errno

@@ -42,13 +42,13 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DiskLook:
-    """A disk at a moment. `told` is the state of which the operator was told last."""
+    """A disk at a moment. `reported` is the state in the last letter to the operator."""
 
     folder: Path
     free_bytes: int
     hours: Forecast
     state: DiskState
-    told: DiskState
+    reported: DiskState
 
     def __str__(self) -> str:
         by = [
@@ -64,7 +64,7 @@ class DiskWatch:
 
     def __init__(self, folder: Path, samples: Path, *, floor_bytes: int) -> None:
         self.folder, self._file, self.floor_bytes = folder, samples, floor_bytes
-        self._samples, self._told = list[Sample](), DiskState.OK
+        self._samples, self._reported = list[Sample](), DiskState.OK
         self._is_written = True
 
     def look(self, now: float | None = None) -> DiskLook:
@@ -74,8 +74,8 @@ class DiskWatch:
         # A clock that was set back makes samples of the future.
         samples = [sample for sample in self._samples if 0 <= at - sample.at <= _KEPT_S]
         hours = forecast([*samples, Sample(at, free_bytes)])
-        state = state_of(free_bytes, self.floor_bytes, hours, self._told)
-        return DiskLook(folder=self.folder, free_bytes=free_bytes, hours=hours, state=state, told=self._told)
+        state = state_of(free_bytes, self.floor_bytes, hours, self._reported)
+        return DiskLook(folder=self.folder, free_bytes=free_bytes, hours=hours, state=state, reported=self._reported)
 
     def keep(self, look: DiskLook, now: float | None = None) -> None:
         """Add a look to the samples, at most every five minutes."""
@@ -85,9 +85,9 @@ class DiskWatch:
             self._samples.append(Sample(at, look.free_bytes))
             self._write()
 
-    def told(self, state: DiskState) -> None:
-        """Note that the operator was told of a state."""
-        self._told = state
+    def note_reported(self, state: DiskState) -> None:
+        """Note that a state was reported to the operator."""
+        self._reported = state
         self._write()
 
     def _read(self) -> None:
@@ -97,10 +97,10 @@ class DiskWatch:
         with suppress(OSError, ValueError, TypeError, KeyError):
             document = json.loads(read_plain(self._file))
             samples = [Sample(float(at), int(free)) for at, free in document["samples"]]
-            self._samples, self._told = samples, DiskState(document["told"])
+            self._samples, self._reported = samples, DiskState(document["reported"])
 
     def _write(self) -> None:
-        document = {"told": self._told, "samples": self._samples}
+        document = {"reported": self._reported, "samples": self._samples}
         try:
             write_atomically(self._file, json.dumps(document).encode(), sync=False)
         except OSError:  # a full disk: what this process knows is enough
@@ -133,8 +133,8 @@ async def follow(watch: DiskWatch, mail: MailSection, report: Callable[[DiskLook
         if look.state is not logged:
             _log_state(look)
             logged = look.state
-        if look.state is not look.told:
-            await _tell(watch, mail, look)
+        if look.state is not look.reported:
+            await _report(watch, mail, look)
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError  # asyncio.wait_for of Python 3.11, in aiosmtplib, may swallow it
         await asyncio.sleep(LOOK_EVERY_S)
@@ -147,7 +147,7 @@ def _log_state(look: DiskLook) -> None:
         _log.warning("disk.fills", folder=str(look.folder), state=look.state, reason=str(look))
 
 
-async def _tell(watch: DiskWatch, mail: MailSection, look: DiskLook) -> None:
+async def _report(watch: DiskWatch, mail: MailSection, look: DiskLook) -> None:
     if mail.smtp is not None and mail.operator:
         assert mail.from_address is not None
         try:
@@ -156,7 +156,7 @@ async def _tell(watch: DiskWatch, mail: MailSection, look: DiskLook) -> None:
         except MailError as error:
             _log.error("disk.letter_not_sent", reason=str(error))
             return
-    await asyncio.to_thread(watch.told, look.state)
+    await asyncio.to_thread(watch.note_reported, look.state)
 
 
 def _letter(sender: str, recipients: tuple[str, ...], look: DiskLook) -> EmailMessage:

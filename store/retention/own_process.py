@@ -1,7 +1,7 @@
 """Deletion in a process of its own, so that no request waits for its Python code.
 
 Only the transactions are shared with the process that serves requests, and they are short. The
-process ends after the first batch that nobody is told of: a kill of either side leaves what
+process ends after the first batch that it cannot report: a kill of either side leaves what
 `store.retention.expiry` describes.
 """
 

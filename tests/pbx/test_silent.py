@@ -1,4 +1,4 @@
-"""An Asterisk that answers, but sends no events, is told from one on which nobody calls."""
+"""An Asterisk that answers, but sends no events, is distinguished from one without calls."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Deletion in a process of its own: what it tells, and how its end is told."""
+"""Deletion in a process of its own: what it reports, and how its errors arrive."""
 
 import os
 import signal
@@ -24,10 +24,12 @@ LATER = BEGIN + timedelta(days=2)
 async def test_what_is_due_is_deleted_and_told(store: Store, pbx: Pbx, section: StoreSection) -> None:
     await take(store, pbx, seed.a_call(1, BEGIN))
     await periods(store, days=1)
-    told: list[tuple[Rule, Amount]] = []
-    deleted = await delete_due_apart(section, LATER, domain_ids=[1, 2], notify=lambda rule, amount, _: told.append((rule, amount)))
+    reported: list[tuple[Rule, Amount]] = []
+    deleted = await delete_due_apart(
+        section, LATER, domain_ids=[1, 2], notify=lambda rule, amount, _: reported.append((rule, amount))
+    )
     rule, amount = Rule(domain="acme", key="retention_days", days=1), Amount(calls=1, recordings=1, size_bytes=len(AUDIO))
-    assert (deleted, told, files(store)) == ({rule: amount}, [(rule, amount)], [])
+    assert (deleted, reported, files(store)) == ({rule: amount}, [(rule, amount)], [])
 
 
 async def test_errors_of_the_process_are_those_of_the_api(

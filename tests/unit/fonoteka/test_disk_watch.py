@@ -54,7 +54,7 @@ async def test_the_operator_gets_one_letter_for_each_change(tmp_path: Path, monk
             await eventually(lambda: len(looks) > seen + 5)
         async with following(disk, mail) as looks:
             await eventually(lambda: len(looks) > 5)
-            assert looks[-1].told is DiskState.FULL
+            assert looks[-1].reported is DiskState.FULL
             filler.unlink()
             await eventually(lambda: len(server.taken) == 2)
         async with following(disk, mail) as looks:
@@ -68,17 +68,17 @@ async def test_the_operator_gets_one_letter_for_each_change(tmp_path: Path, monk
 
 async def test_a_cancellation_that_the_mail_client_swallows_ends_the_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As asyncio.wait_for of Python 3.11 does if an answer comes in the same moment."""
-    telling = asyncio.Event()
+    reporting = asyncio.Event()
 
-    async def tell(*_: object) -> None:
-        telling.set()
+    async def report(*_: object) -> None:
+        reporting.set()
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(disk_watch, "_tell", tell)
+    monkeypatch.setattr(disk_watch, "_report", report)
     watch = DiskWatch(tmp_path, tmp_path / "disk.json", floor_bytes=10**18)
     task = asyncio.create_task(disk_watch.follow(watch, MailSection(), lambda _: None))
-    await telling.wait()
+    await reporting.wait()
     task.cancel()
     await asyncio.wait([task], timeout=LIMIT_S)
     assert task.cancelled()
@@ -94,10 +94,10 @@ def test_a_disk_without_space_for_the_file_causes_one_letter(tmp_path: Path, mon
 
     with monkeypatch.context() as full:
         full.setattr(disk_watch, "write_atomically", refuse)
-        watch.told(DiskState.FULL)
-        assert watch.look().told is DiskState.FULL
+        watch.note_reported(DiskState.FULL)
+        assert watch.look().reported is DiskState.FULL
     watch.keep(watch.look(), time.time() + 600)
-    assert DiskWatch(tmp_path, tmp_path / "disk.json", floor_bytes=1).look().told is DiskState.FULL
+    assert DiskWatch(tmp_path, tmp_path / "disk.json", floor_bytes=1).look().reported is DiskState.FULL
 
 
 def test_samples_outlive_the_process_and_a_clock_that_jumps(tmp_path: Path) -> None:

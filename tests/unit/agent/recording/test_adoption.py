@@ -1,11 +1,9 @@
 """Recordings of the dialplan become recordings of their calls, with real files."""
 
-import asyncio
 import errno
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from fonoteka.core.call_report import Decision, Reason
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.manifest import read_manifest
 from fonoteka.core.spool import ItemState
+from tests.support import watched_legs
 from tests.unit.agent.fixtures import DIRECTORY, AmiDouble, at, events, report_of
 from tests.unit.agent.recording.test_coordinator import PHONE, Bench
 from tests.unit.agent.recording.test_lifecycle import write_leg
@@ -66,12 +65,8 @@ class AwayBench(Bench):
 @pytest_asyncio.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[AwayBench]:
     bench = AwayBench(tmp_path)
-    watching = asyncio.create_task(bench.legs.run())
-    yield bench
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
-    bench.legs.close()
+    async with watched_legs.running(bench.legs):
+        yield bench
 
 
 def late(uniqueid: str, seconds: float) -> BridgeEntered:

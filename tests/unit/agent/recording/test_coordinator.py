@@ -4,7 +4,6 @@ import asyncio
 import errno
 import re
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -32,6 +31,7 @@ from fonoteka.core.domains import Domain, DomainSettings
 from fonoteka.core.errors import AmiActionFailed, AmiTimeout
 from fonoteka.core.manifest import Failure, read_manifest
 from fonoteka.core.spool import ItemState, Spool
+from tests.support import watched_legs
 from tests.unit.agent.fixtures import ACME, DIRECTORY, AmiDouble, at, events
 from tests.unit.agent.recording.test_lifecycle import write_leg
 
@@ -153,12 +153,8 @@ class Bench:
 async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     monkeypatch.setattr(recorder_tasks, "LEGS_APPEAR_WITHIN_S", 0)
     bench = Bench(tmp_path)
-    watching = asyncio.create_task(bench.legs.run())
-    yield bench
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
-    bench.legs.close()
+    async with watched_legs.running(bench.legs):
+        yield bench
 
 
 def with_domain(domain: Domain) -> Directory:

@@ -5,7 +5,6 @@ import os
 import shutil
 import wave
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from fonoteka.core.call_report import Decision, Reason
 from fonoteka.core.errors import SpoolError
 from fonoteka.core.manifest import read_manifest
 from fonoteka.core.spool import ItemState, Spool
+from tests.support import watched_legs
 from tests.support.eventually import eventually
 from tests.unit.agent.fixtures import AmiDouble, at, played, report_of
 
@@ -77,12 +77,8 @@ class Bench:
 @pytest_asyncio.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     bench = Bench(tmp_path)
-    watching = asyncio.create_task(bench.legs.run())
-    yield bench
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
-    bench.legs.close()
+    async with watched_legs.running(bench.legs):
+        yield bench
 
 
 def write_leg(path: Path, samples: int = 800) -> None:
