@@ -10,7 +10,7 @@ from sqlalchemy import Row, select
 from fonoteka.core.manifest import AudioFormat, Layout
 from store.database.schema import HAS_AUDIO, calls, segments
 from store.database.store import Store
-from store.selection.scope import Scope, visible_calls, visible_segments
+from store.selection.scope import Scope, visible_calls, visible_calls_by_key, visible_segments
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,10 +48,9 @@ async def audio_of(store: Store, scope: Scope, public_id: str) -> tuple[StoredAu
 
 async def audio_of_calls(store: Store, scope: Scope, call_ids: Sequence[int]) -> dict[int, tuple[StoredAudio, ...]]:
     """Return the audio of many calls by key, without the calls that have none for the scope."""
-    visible = visible_calls(scope)
+    visible = visible_calls_by_key(scope, call_ids)
     source = visible.source.join(segments, segments.c.call_id == calls.c.id)
-    query = select(segments).select_from(source).where(visible.condition, calls.c.id.in_(call_ids))
-    query = query.where(visible_segments(scope), HAS_AUDIO)
+    query = select(segments).select_from(source).where(visible.condition, visible_segments(scope), HAS_AUDIO)
     audio: dict[int, tuple[StoredAudio, ...]] = {}
     async with store.reading() as connection:
         for row in await connection.execute(query.order_by(segments.c.started_at, segments.c.name)):

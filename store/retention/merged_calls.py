@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.naming import call_id
 from store.database.schema import calls, pbxs
+from store.selection.scope import without_index
 
 MERGE_COLUMNS: Final = (calls.c.public_id, calls.c.domain_id, calls.c.merged_into, pbxs.c.name.label("pbx"))
 """The columns that `merge_chains` reads."""
@@ -36,12 +37,13 @@ async def merge_chains(connection: AsyncConnection, rows: Sequence[Row[Any]]) ->
 async def with_merged(connection: AsyncConnection, domain_id: int, keys: Sequence[int]) -> list[int]:
     """Return calls of a domain, by key, and the calls of it that are merged into them."""
     columns = (calls.c.id, calls.c.pbx_id, calls.c.linkedid, calls.c.merged_into)
-    query = select(*columns).where(calls.c.domain_id == domain_id)
-    rows = list((await connection.execute(query.where(calls.c.id.in_(keys)))).all())
+    by_key = select(*columns).where(calls.c.id.in_(keys), without_index(calls.c.domain_id) == domain_id)
+    rows = list((await connection.execute(by_key)).all())
     found = {row.id for row in rows}
     while rows:
         targets = {(row.pbx_id, row.linkedid) for row in rows}
-        merged = await connection.execute(query.where(calls.c.merged_into.in_({linkedid for _, linkedid in targets})))
+        into = calls.c.merged_into.in_({linkedid for _, linkedid in targets})
+        merged = await connection.execute(select(*columns).where(calls.c.domain_id == domain_id, into))
         rows = [row for row in merged if (row.pbx_id, row.merged_into) in targets and row.id not in found]
         found |= {row.id for row in rows}
     return sorted(found)

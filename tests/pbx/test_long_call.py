@@ -17,13 +17,14 @@ import pytest
 import soundfile
 
 from agent.recording.manifest import make_manifest
-from fonoteka.core.call_report import CallReport, Direction, Result, SegmentReport
+from fonoteka.core.call_report import SegmentReport
 from fonoteka.core.manifest import write_manifest
 from fonoteka.core.naming import call_id, segment_name
 from fonoteka.core.spool import ItemState, Spool
 from lab.asterisk.server import LabAsterisk
 from lab.audio.tones import long_leg
 from lab.tools.installation import Fonoteka
+from tests.data.seed import a_call, but
 from tests.support.audio_checks import assert_tone, pauses_in
 from tests.support.eventually import eventually
 
@@ -55,38 +56,17 @@ def hand_over(spool: Spool, linkedid: str) -> None:
     ended_at = datetime.now(UTC)
     started_at = ended_at - timedelta(seconds=LENGTH_S)
     name = segment_name(linkedid, linkedid, 1)
-    paper = make_manifest(name, "152", started_at, round(LENGTH_S * 1000), report(linkedid, name, started_at, ended_at))
+    talk_ms = round(LENGTH_S * 1000)
+    segment = SegmentReport(name=name, user="152", started_at=started_at)
+    call = a_call(0, started_at, talk_ms=talk_ms, ring_ms=0)
+    report = but(call, pbx="lab", linkedid=linkedid, revision=1, segments=(segment,), path=())
+    paper = make_manifest(name, "152", started_at, talk_ms, report)
     item = spool.folder(ItemState.RECORDING) / name
     item.mkdir()
     long_leg(item / paper.outside_leg, hz=LEFT_HZ, length_s=LENGTH_S)
     long_leg(item / paper.employee_leg, hz=RIGHT_HZ, length_s=LENGTH_S)
     write_manifest(item, paper)
     spool.move(item, ItemState.CLOSED)
-
-
-def report(linkedid: str, segment: str, started_at: datetime, ended_at: datetime) -> CallReport:
-    return CallReport(
-        pbx="lab",
-        linkedid=linkedid,
-        revision=1,
-        domain="acme",
-        direction=Direction.IN,
-        result=Result.ANSWERED,
-        employee="152",
-        participants=("152",),
-        src="89131234567",
-        src_name="",
-        dst="2458152",
-        number="2458152",
-        answered_by="152",
-        started_at=started_at,
-        answered_at=started_at,
-        ended_at=ended_at,
-        talk_ms=round(LENGTH_S * 1000),
-        segments=(SegmentReport(name=segment, user="152", started_at=started_at),),
-        reason=None,
-        path=(),
-    )
 
 
 async def ready(fonoteka: Fonoteka, identity: str) -> dict[str, Any]:

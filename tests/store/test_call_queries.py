@@ -1,11 +1,13 @@
 """Selections of calls, their order and their pages."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.dialects import sqlite
 
 from fonoteka.core.call_report import CallReport, Direction, Reason, Result
@@ -13,8 +15,10 @@ from store.database.schema import domains
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx
+from store.queries.audio import audio_of_calls
 from store.queries.calls import Page, page_of_calls
 from store.queries.page_keys import Place, keys_query
+from store.retention.merged_calls import with_merged
 from store.selection.period import period
 from store.selection.scope import Scope, visible_calls
 from store.selection.selection import Kind, Selection, Sort, conditions
@@ -191,6 +195,41 @@ async def test_a_list_is_read_in_the_order_of_an_index(store: Store, pbx: Pbx) -
         assert any(index in line for line in plan), plan
         assert not any(line.startswith("SCAN calls") for line in plan), plan
         assert not any("TEMP B-TREE" in line for line in plan), plan
+
+
+async def test_known_calls_are_read_by_key(store: Store, pbx: Pbx) -> None:
+    """Archives, erasure and retention read some calls at a time, not all calls of the domain."""
+    if store.engine.dialect.name != "sqlite":
+        return  # PostgreSQL plans by statistics
+    await filled(store, pbx)
+    domain = await scope_of(store)
+    with statements(store) as executed:
+        for login in (None, "152"):
+            await audio_of_calls(store, await scope_of(store, login), range(1, 51))
+        async with store.reading() as connection:
+            await with_merged(connection, domain.domain_id, range(1, 51))
+    queries = [(sql, values) for sql, values in executed if " IN (" in sql]
+    assert len(queries) == 4
+    async with store.reading() as connection:
+        for sql, values in queries:
+            plan = [row[3] for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+            read_by_domain = [line for line in plan if "(domain_id=?" in line and "merged_into=?" not in line]
+            assert not read_by_domain, plan
+
+
+@contextmanager
+def statements(store: Store) -> Iterator[list[tuple[str, Any]]]:
+    """Collect the statements that the block executes, with their values."""
+    executed: list[tuple[str, Any]] = []
+
+    def collect(_connection: Any, _cursor: Any, sql: str, values: Any, *_: Any) -> None:
+        executed.append((sql, values))
+
+    event.listen(store.engine.sync_engine, "before_cursor_execute", collect)
+    try:
+        yield executed
+    finally:
+        event.remove(store.engine.sync_engine, "before_cursor_execute", collect)
 
 
 async def plan_of_first_page(store: Store, scope: Scope) -> list[str]:

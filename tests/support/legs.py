@@ -11,10 +11,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from fonoteka.core.call_report import CallReport, Direction, Result
 from fonoteka.core.manifest import MANIFEST_VERSION, AudioFormat, Layout, Manifest, Mixed, read_manifest, write_manifest
 from fonoteka.core.spool import ItemState, Spool
 from mixer.mix import mix_legs
+from tests.data.seed import a_call, but
 
 OUTSIDE_HZ, EMPLOYEE_HZ = 440, 880
 OUTSIDE_LEG, EMPLOYEE_LEG = "outside.wav", "employee.wav"
@@ -53,28 +53,7 @@ def write_item(folder: Path, outside: bytes | None, employee: bytes | None, link
         if leg is not None:
             (folder / name).write_bytes(leg)
     now = datetime.now(UTC)
-    call = CallReport(
-        pbx="pbx1",
-        linkedid=linkedid,
-        revision=1,
-        domain="acme",
-        direction=Direction.IN,
-        result=Result.ANSWERED,
-        employee="152",
-        participants=("152",),
-        src="89131234567",
-        src_name="",
-        dst="2458152",
-        number="2458152",
-        answered_by="152",
-        started_at=now,
-        answered_at=now,
-        ended_at=now,
-        talk_ms=1000,
-        segments=(),
-        reason=None,
-        path=(),
-    )
+    call = but(a_call(0, now, talk_ms=1000, ring_ms=0), linkedid=linkedid, revision=1, segments=(), path=())
     manifest = Manifest(
         version=MANIFEST_VERSION,
         name=folder.name,
