@@ -18,6 +18,7 @@ from store.provisioning.directory import version_of
 from store.retention.due import RetainedDomain, retained_domains
 from store.retention.expiry import delete_marked
 from store.retention.run import Deleted, Notify, overdue_s
+from store.retention.set_aside import expire_set_aside
 
 _EACH_S: Final = 10.0
 _JUMP_S: Final = 3600.0
@@ -87,6 +88,7 @@ class RetentionWork:
         due = {domain.id for domain in domains if self._done.get(domain.id, datetime.min.replace(tzinfo=UTC)) < _night(domain, now)}
         if due:
             await delete_marked(self._store)  # what a run left that was killed
+            await expire_set_aside(self._store, now)
             deleted = await self._delete(now, domain_ids=due, notify=self._notify) if await self._count(now) else {}
             for rule, amount in deleted.items():
                 log.info(

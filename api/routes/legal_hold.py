@@ -21,12 +21,16 @@ router = APIRouter(prefix="/api", responses=_FOR_ADMINISTRATORS)
 async def hold_call(
     id: str, change: models.LegalHoldRequest, account: Administrator, request: Request, services: Shared
 ) -> models.CallWithPath:
-    """Place a call under legal hold, or release it. `note` is the reason, for the audit."""
+    """Place a call under legal hold, or release it. `note` is the reason, for the audit.
+
+    For a call that was merged into another one meanwhile, that call is held and returned.
+    """
     now, by = datetime.now(UTC), actor(request, account)
-    if not await set_legal_hold(services.store, account.scope, id, legal_hold=change.hold, why=change.note, by=by, now=now):
+    held = await set_legal_hold(services.store, account.scope, id, legal_hold=change.hold, why=change.note, by=by, now=now)
+    if held is None:
         raise not_found()
-    services.live.call_changed(account.domain_id, id)
-    seen = await call_of(services.store, account.scope, id, now)
+    services.live.call_changed(account.domain_id, held)
+    seen = await call_of(services.store, account.scope, held, now)
     if seen is None:
         raise not_found()
-    return call_with_path(seen, await path_of(services.store, account.scope, id), ZoneInfo(account.timezone))
+    return call_with_path(seen, await path_of(services.store, account.scope, held), ZoneInfo(account.timezone))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,47 +20,53 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Opened:
-    """The store, and the domain of the command."""
+    """The store, and the domains of the command: one, or all removed ones of a name."""
 
     store: "Store"
-    domain_id: int
+    domain_ids: Sequence[int]
 
 
 @asynccontextmanager
-async def _opened(configuration: Configuration, domain: str) -> "AsyncIterator[_Opened]":
+async def _opened(configuration: Configuration, domain: str, *, removed: bool = False) -> "AsyncIterator[_Opened]":
     from store.database.store import Store
-    from store.provisioning.directory import domain_id_of
+    from store.provisioning.directory import domain_id_of, removed_domain_ids_of
 
     store = await Store.open(configuration.store)
     try:
-        domain_id = await domain_id_of(store, domain)
-        if domain_id is None:
-            raise ConfigurationError(f"there is no domain {domain!r}")
-        yield _Opened(store=store, domain_id=domain_id)
+        domain_ids = await removed_domain_ids_of(store, domain)
+        if not removed:
+            present = await domain_id_of(store, domain)
+            if present is None and domain_ids:
+                raise ConfigurationError(f"domain {domain!r} was removed: --removed means its calls")
+            domain_ids = [present] if present is not None else []
+        if not domain_ids:
+            raise ConfigurationError(f"there is no {'removed ' if removed else ''}domain {domain!r}")
+        yield _Opened(store=store, domain_ids=domain_ids)
     finally:
         await store.close()
 
 
-async def _found(opened: _Opened, number: str, now: datetime) -> "SubjectCalls":
+async def _found(opened: _Opened, domain_id: int, number: str, now: datetime) -> "SubjectCalls":
     """Return the calls of an outside party. Raises ConfigurationError."""
     from store.subjects.calls import find_calls
 
     try:
-        return await find_calls(opened.store, opened.domain_id, number, now)
+        return await find_calls(opened.store, domain_id, number, now)
     except ValueError as error:
         raise ConfigurationError(f"NUMBER {number!r} {error}") from error
 
 
-async def find(configuration: Configuration, domain: str, number: str) -> "SubjectCalls":
+async def find(configuration: Configuration, domain: str, number: str, *, removed: bool = False) -> "SubjectCalls":
     """Return the calls of an outside party; the audit has the search. Raises FonotekaError."""
     from store.audit.write import OPERATOR
     from store.subjects.erasure import FOUND, subject_entry, write_subject_entry
 
-    now = datetime.now(UTC)
-    async with _opened(configuration, domain) as opened:
-        found = await _found(opened, number, now)
-        await write_subject_entry(opened.store, subject_entry(opened.domain_id, found, OPERATOR, now, action=FOUND))
-    return found
+    now, all_found = datetime.now(UTC), []
+    async with _opened(configuration, domain, removed=removed) as opened:
+        for domain_id in opened.domain_ids:
+            all_found.append(found := await _found(opened, domain_id, number, now))
+            await write_subject_entry(opened.store, subject_entry(domain_id, found, OPERATOR, now, action=FOUND))
+    return _together(all_found)
 
 
 async def export(configuration: Configuration, domain: str, number: str, output: Path | None) -> tuple["SubjectCalls", Path]:
@@ -74,11 +80,10 @@ async def export(configuration: Configuration, domain: str, number: str, output:
     if target.exists():
         raise ConfigurationError(f"{target} exists already: name another file with --output")
     async with _opened(configuration, domain) as opened:
-        found = await _found(opened, number, now)
-        await write_subject_entry(opened.store, subject_entry(opened.domain_id, found, OPERATOR, now, action=EXPORTED))
-        package = SubjectPackage(
-            store=opened.store, domain=domain, domain_id=opened.domain_id, zone=found.zone, found=found, now=now
-        )
+        (domain_id,) = opened.domain_ids
+        found = await _found(opened, domain_id, number, now)
+        await write_subject_entry(opened.store, subject_entry(domain_id, found, OPERATOR, now, action=EXPORTED))
+        package = SubjectPackage(store=opened.store, domain=domain, domain_id=domain_id, zone=found.zone, found=found, now=now)
         try:
             with drafted(target, target.with_name(f".{target.name}.new"), sync=True) as file:
                 async for piece in package.pieces():
@@ -89,13 +94,20 @@ async def export(configuration: Configuration, domain: str, number: str, output:
     return found, target
 
 
-async def erase(configuration: Configuration, domain: str, number: str) -> tuple["SubjectCalls", int]:
+async def erase(configuration: Configuration, domain: str, number: str, *, removed: bool = False) -> tuple["SubjectCalls", int]:
     """Erase the calls of an outside party; return those found and the number erased."""
     from store.audit.write import OPERATOR
     from store.subjects.erasure import erase_subject
 
-    async with _opened(configuration, domain) as opened:
-        return await erase_subject(opened.store, opened.domain_id, number, by=OPERATOR, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    async with _opened(configuration, domain, removed=removed) as opened:
+        erased = [await erase_subject(opened.store, key, number, by=OPERATOR, now=now) for key in opened.domain_ids]
+    return _together([found for found, _ in erased]), sum(count for _, count in erased)
+
+
+def _together(found: "Sequence[SubjectCalls]") -> "SubjectCalls":
+    """Return the calls of several domains as those of the last one."""
+    return replace(found[-1], calls=tuple(call for each in found for call in each.calls))
 
 
 def listed(found: "SubjectCalls") -> Iterator[str]:

@@ -27,6 +27,7 @@ class Actor:
 
 
 OPERATOR: Final = Actor(login="", address="")  # the command line, on the machine itself
+SYSTEM: Final = Actor(login="system", address="")  # the journal's name for what the clock does
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

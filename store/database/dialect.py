@@ -34,6 +34,7 @@ MIGRATES: Final = "fonoteka_migrates"  # execution option: the transaction may c
 _MAPPED_BYTES: Final = 2**30  # of the start of the file, for reads only
 _MIGRATION_LOCK: Final = 0x464F4E4F  # any constant, equal in all replicas
 _AUDIT_LOCK: Final = 0x41554449  # the upper half of the key; the lower one is the domain
+_ENCRYPTION_LOCK: Final = 0x454E4352
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 Insert = sqlite.Insert | postgresql.Insert
@@ -92,6 +93,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "synchronous = FULL",
         "busy_timeout = 10000",
         "foreign_keys = ON",
+        "secure_delete = ON",  # the default of Debian's SQLite, not of others; see `store.database.purge`
         f"mmap_size = {_MAPPED_BYTES}",  # reads pages in place: single rows take a third of the time
     ):
         cursor.execute(f"PRAGMA {pragma}")
@@ -184,6 +186,16 @@ async def lock_audit(connection: AsyncConnection, domain_id: int) -> None:
     if connection.dialect.name == "postgresql":
         key = _AUDIT_LOCK << 32 | domain_id & 0xFFFFFFFF
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+async def lock_encryption(connection: AsyncConnection, *, begins: bool) -> None:
+    """Let the begin of encryption wait for all that is being stored plain, and the reverse.
+
+    SQLite needs no lock: it has one writer.
+    """
+    if connection.dialect.name == "postgresql":
+        function = "pg_advisory_xact_lock" if begins else "pg_advisory_xact_lock_shared"
+        await connection.execute(text(f"SELECT {function}(:key)"), {"key": _ENCRYPTION_LOCK})
 
 
 async def read_snapshot(connection: AsyncConnection) -> None:

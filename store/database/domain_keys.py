@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError, IntakeDeferred, IntakeRefused, ObjectDamaged, StoreError
-from store.database.dialect import engine_for, index_file, insert
+from store.database.dialect import engine_for, index_file, insert, lock_encryption
 from store.database.schema import HAS_AUDIO, calls, domain_keys, domains, encryption, segments
 from store.encryption.data_key import KEY_BYTES, DataKey
 from store.encryption.master_key import LocalMasterKey, MasterKey, MasterKeySource
@@ -75,10 +75,11 @@ class DomainKeys:
     async def begin(self) -> None:
         """Encrypt new recordings from now on, under the master key of the source.
 
-        Raises ConfigurationError.
+        What was being stored plain is in the index on return. Raises ConfigurationError.
         """
         master = await asyncio.to_thread(self.source.load_or_make)
         async with self._writing() as connection:
+            await lock_encryption(connection, begins=True)
             row = {"id": 1, "master_key_id": master.id, "began_at": datetime.now(UTC)}
             await connection.execute(insert(connection.dialect, encryption).values(row).on_conflict_do_nothing())
         await self.check()
@@ -191,9 +192,11 @@ async def read_state(connection: AsyncConnection, *, lock: bool = False) -> Encr
 async def check_current(connection: AsyncConnection, domain_id: int, key: DataKey | None) -> None:
     """Check, in the transaction that writes a recording, that its key still exists.
 
-    The key is then not destroyed before the transaction ends. Raises IntakeDeferred.
+    The key is then not destroyed before the transaction ends, nor does encryption begin if there is
+    none. Raises IntakeDeferred.
     """
     if key is None:
+        await lock_encryption(connection, begins=False)
         is_current = await read_state(connection) is None
     else:
         query = _versions(domain_id).where(domain_keys.c.version == key.version)

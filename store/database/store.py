@@ -1,10 +1,13 @@
 """The store: the index (SQL) and the objects (files)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Final, TypeVar
 
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -13,8 +16,16 @@ from fonoteka.core.errors import ConfigurationError, StoreError
 from store.database import dialect
 from store.database.domain_keys import DomainKeys
 from store.database.migrations import upgrade
+from store.database.purge import has_any, truncate_journal, vacuum
 from store.encryption.master_key import MasterKeySource
 from store.objects.folder import ObjectFolder, folder_of
+
+T = TypeVar("T")
+
+_PURGE_ATTEMPTS: Final = 50
+_PURGE_PAUSE_S: Final = 0.1
+
+log = structlog.get_logger()
 
 
 class Store:
@@ -78,10 +89,37 @@ class Store:
                 async with connection.begin():
                     yield connection
 
+    async def purge(self, erased: Sequence[str] = ()) -> None:
+        """Overwrite what was deleted in the files of an SQLite index, such as some erased texts.
+
+        PostgreSQL does this by itself, in time. Raises StoreError.
+        """
+        index = dialect.index_file(self.engine)
+        if index is None:
+            return
+        with _database_errors():
+            await self._truncate_journal(index)
+            if await asyncio.to_thread(has_any, index, erased):
+                await self._alone(vacuum, index)
+                await self._truncate_journal(index)
+
+    async def _truncate_journal(self, index: Path) -> None:
+        """Truncate the journal once no transaction needs it; log if it is needed for long."""
+        for _ in range(_PURGE_ATTEMPTS):
+            if await self._alone(truncate_journal, index):
+                return
+            await asyncio.sleep(_PURGE_PAUSE_S)
+        log.warning("index.not_purged", reason="a transaction needs the write-ahead log; the next deletion tries again")
+
+    async def _alone(self, work: Callable[[Path], T], index: Path) -> T:
+        """Run work that other writers of this process wait for."""
+        async with self._writer:
+            return await asyncio.to_thread(work, index)
+
 
 @contextmanager
 def _database_errors() -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise StoreError(f"the index refuses: {getattr(error, 'orig', None) or error}") from error

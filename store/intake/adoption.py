@@ -1,7 +1,7 @@
 """Which segments and merges of a report count: those within its domain that no legal hold keeps.
 
 A call that is merged with a call of another domain stays a call of its own domain, with its own
-recordings.
+recordings. So does a call whose merge would close a cycle: no call of a cycle is shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ async def within_domains(
     """Return the reports without segments and merges that do not count, and the refusals."""
     names = dict.fromkeys(segment.name for item in incoming for segment in item.report.segments)
     owners = await _owners(connection, pbx_id, list(names))
-    targets = await _targets(connection, incoming)
+    targets, merges = await _targets(connection, incoming), await _merges(connection, incoming)
     kept, refusals = [], []
     for item in incoming:
         report = item.report
@@ -55,9 +55,10 @@ async def within_domains(
                 SegmentOfOtherCall(f"call {report.linkedid!r} names segments of a call of another domain or a held one")
             )
         target = targets.get(call_id(report.pbx, report.merged_into)) if report.merged_into else None
-        if target is not None and target.is_closed_to(public_id, item.domain_id):
+        if target is not None and (target.is_closed_to(public_id, item.domain_id) or merges.leads_back(report)):
             report = replace(report, merged_into=None)
             own = await _with_stored(connection, public_id, own)
+        merges.take(report)
         kept.append(replace(item, report=_with_segments(report, own)))
     return kept, refusals
 
@@ -92,6 +93,56 @@ async def _targets(connection: AsyncConnection, incoming: Sequence[IncomingRepor
     for row in await connection.execute(query):
         targets[row.public_id] = _Owner(public_id=row.public_id, domain_id=row.domain_id, is_frozen=bool(row.is_frozen))
     return targets
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Merges:
+    """The call into which each call is merged, and the revisions of stored calls, by public id."""
+
+    targets: dict[str, str | None]
+    revisions: dict[str, int]
+
+    def leads_back(self, report: CallReport) -> bool:
+        """Whether the merge of a report would close a cycle, which hides all its calls."""
+        public_id, target = call_id(report.pbx, report.linkedid), _target(report.pbx, report.merged_into)
+        passed = set[str]()
+        while target is not None and target not in passed:
+            if target == public_id:
+                return True
+            passed.add(target)
+            target = self.targets.get(target)
+        return False
+
+    def take(self, report: CallReport) -> None:
+        """Take a report into account, unless it is older than the stored call."""
+        public_id = call_id(report.pbx, report.linkedid)
+        if report.revision > self.revisions.get(public_id, -1):
+            self.targets[public_id] = _target(report.pbx, report.merged_into)
+
+
+async def _merges(connection: AsyncConnection, incoming: Sequence[IncomingReport]) -> _Merges:
+    """Return the merges of the reported calls and of all calls to which these lead.
+
+    The caller has locked the PBX: no other transaction changes its merges.
+    """
+    merges = _Merges(targets={}, revisions={})
+    if not any(item.report.merged_into for item in incoming):
+        return merges
+    pbx = incoming[0].report.pbx
+    wanted = {
+        call_id(pbx, linkedid) for item in incoming for linkedid in (item.report.linkedid, item.report.merged_into) if linkedid
+    }
+    query = select(calls.c.public_id, calls.c.merged_into, calls.c.revision)
+    while wanted:
+        rows = (await connection.execute(query.where(calls.c.public_id.in_(wanted)))).all()
+        merges.targets.update({row.public_id: _target(pbx, row.merged_into) for row in rows})
+        merges.revisions.update({row.public_id: row.revision for row in rows})
+        wanted = {target for row in rows if (target := merges.targets[row.public_id]) is not None} - merges.targets.keys()
+    return merges
+
+
+def _target(pbx: str, merged_into: str | None) -> str | None:
+    return call_id(pbx, merged_into) if merged_into else None
 
 
 async def _with_stored(

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, select
 
+from store.audit.write import OPERATOR, write_entry
 from store.database.counter_tables import COLUMNS, group_counters, hour_counters
 from store.database.dialect import read_snapshot
 from store.database.schema import calls, domains, milliseconds
@@ -17,6 +18,7 @@ from store.intake.facts import FACTS, facts_of_row
 from store.intake.write_counters import write_changes
 from store.integrity.chain_check import all_domains
 from store.integrity.findings import Finding, Kind, Position, Step
+from store.selection.scope import Scope
 
 _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 _ROWS_AT_ONCE: Final = 5000
@@ -87,6 +89,8 @@ async def recount(store: Store, finding: Finding) -> None:
         # Reports are written under a lock of the domain, which this one excludes.
         await connection.execute(select(domains.c.id).where(domains.c.id == domain_id).with_for_update())
         await connection.run_sync(_recount, domain_id, number)
+        scope, detail, now = Scope(domain_id=domain_id, login=None), {"difference": finding.detail}, datetime.now(UTC)
+        await write_entry(connection, scope, OPERATOR, action="counters_recounted", subject=finding.subject, detail=detail, now=now)
 
 
 async def still_differs(store: Store, finding: Finding) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
+import structlog
 from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,18 +29,21 @@ from store.integrity.counter_check import recount
 from store.integrity.findings import Finding, Kind
 from store.integrity.intact import opened_intact
 from store.integrity.orphan_check import is_orphan
+from store.objects.set_aside import set_aside
 from store.queries.audio import StoredAudio, stored_audio
+from store.retention.set_aside import owner_of
 from store.selection.scope import Scope
-
-SET_ASIDE: Final = ".orphaned"
 
 MakePeaks = Callable[[BinaryIO, StoredAudio], bytes]
 """Make the peaks file of an audio file. Raises StoreError."""
+
+log = structlog.get_logger()
 
 
 async def mend(store: Store, finding: Finding, make_peaks: MakePeaks) -> str | None:
     """Mend a finding and return what was done; None if nothing can be done.
 
+    The audit of the domain has an entry for each change, in the transaction of the change.
     Altered audio and broken chains stay as they are: the store does not have what they were.
     """
     try:
@@ -83,7 +87,7 @@ async def _mark_lost(store: Store, segment_id: int, now: datetime) -> str | None
         await write_entry(connection, scope, OPERATOR, action="recording_lost", subject=call.public_id, detail=detail, now=now)
     peaks = peaks_key(lost.object_key)
     if store.objects.path(peaks).exists():
-        await asyncio.to_thread(_set_aside, store.objects.root, peaks)
+        await asyncio.to_thread(set_aside, store.objects.root, peaks)
     return "the recording says that it failed; the journal has the name of the file"
 
 
@@ -107,7 +111,7 @@ async def _assess_again(connection: AsyncConnection, call: Row[Any], zone: ZoneI
 
 async def _remake_peaks(store: Store, segment_id: int, make_peaks: MakePeaks) -> str | None:
     """Make the peaks of a segment from its audio. Raises ObjectMissing and ObjectDamaged."""
-    query: Select[Any] = select(*segments.c, calls.c.domain_id).join(calls, calls.c.id == segments.c.call_id)
+    query: Select[Any] = select(*segments.c, calls.c.domain_id, calls.c.public_id).join(calls, calls.c.id == segments.c.call_id)
     async with store.reading() as connection:
         row = (await connection.execute(query.where(segments.c.id == segment_id, HAS_AUDIO))).first()
     if row is None:
@@ -120,32 +124,30 @@ async def _remake_peaks(store: Store, segment_id: int, make_peaks: MakePeaks) ->
     async with store.writing() as connection:
         values = {"peaks_sha256": hashlib.sha256(content).hexdigest()}
         await connection.execute(update(segments).where(same).values(values))
+        scope, now = Scope(domain_id=row.domain_id, login=None), datetime.now(UTC)
+        detail = {"segment": row.name}
+        await write_entry(connection, scope, OPERATOR, action="peaks_remade", subject=row.public_id, detail=detail, now=now)
     return "made again from the audio"
 
 
 async def _set_orphan_aside(store: Store, finding: Finding) -> str | None:
-    """Move a file that no row names. No row is written between the check and the move."""
+    """Move a file that no row names. No row is written between the check and the move.
+
+    The domain of a plain file may be unknown: the log has it then, and no audit.
+    """
+    key, now = str(finding.key[0]), datetime.now(UTC)
     async with store.writing() as connection:
         await connection.execute(select(domains.c.id).order_by(domains.c.id).with_for_update(key_share=True))
         if not await is_orphan(connection, store.objects, finding):
             return None
-        return await asyncio.to_thread(_set_aside, store.objects.root, str(finding.key[0]))
+        if (domain_id := (await owner_of(connection, store, key)).domain_id) is not None:
+            scope = Scope(domain_id=domain_id, login=None)
+            await write_entry(connection, scope, OPERATOR, action="file_set_aside", subject="", detail={"file": key}, now=now)
+        log.warning("file.set_aside", file=key, reason=finding.detail)
+        return await asyncio.to_thread(set_aside, store.objects.root, key)
 
 
 def _is_there(root: Path, key: str) -> bool:
     if not root.is_dir():
         raise StoreError("the folder of recordings is gone: is its disk mounted?")
     return os.path.lexists(root / key)
-
-
-def _set_aside(root: Path, key: str) -> str:
-    """Move a file to the folder SET_ASIDE; a file that is there already under the name stays."""
-    target = root / SET_ASIDE / key
-    try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        while os.path.lexists(target):
-            target = target.with_name(target.name + "~")
-        (root / key).rename(target)
-    except OSError as error:
-        raise StoreError(f"{key} cannot be moved to {SET_ASIDE}: {error.strerror}") from error
-    return f"moved to {SET_ASIDE}/"

@@ -16,9 +16,8 @@ from store.database.schema import segments
 from store.database.store import Store
 from store.integrity.findings import Finding, Kind, Position, Step
 from store.objects.folder import ObjectFolder
+from store.objects.set_aside import UPLOADED_WITHIN_S
 
-# A recording has its objects before its row; the row follows within seconds.
-_YOUNGER_THAN_S: Final = 3600.0
 _PEAKS: Final = peaks_key("")
 
 
@@ -61,7 +60,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _old_files(folder: Path) -> list[str]:
-    youngest = time.time() - _YOUNGER_THAN_S
+    youngest = time.time() - UPLOADED_WITHIN_S
     found = []
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
@@ -73,7 +72,7 @@ def _old_files(folder: Path) -> list[str]:
 
 def _is_old(path: Path) -> bool:
     try:
-        return path.lstat().st_mtime < time.time() - _YOUNGER_THAN_S
+        return path.lstat().st_mtime < time.time() - UPLOADED_WITHIN_S
     except OSError:
         return False
 

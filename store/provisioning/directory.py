@@ -88,6 +88,13 @@ async def domain_id_of(store: Store, domain: str) -> int | None:
     return domain_id
 
 
+async def removed_domain_ids_of(store: Store, domain: str) -> list[int]:
+    """Return the keys of the removed domains that had a name, the first one first."""
+    query = select(domains.c.id).where(domains.c.name == domain, domains.c.removed_at.is_not(None)).order_by(domains.c.id)
+    async with store.reading() as connection:
+        return list((await connection.execute(query)).scalars())
+
+
 async def notify_email_of(store: Store, domain: str) -> str | None:
     """Return the address for notifications of a domain; None without one."""
     query = select(domains.c.notify_email).where(domains.c.name == domain, domains.c.removed_at.is_(None))

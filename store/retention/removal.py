@@ -1,18 +1,22 @@
 """Removal of calls with all their rows and their audio, and from the counters."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, delete, exists, select
+from sqlalchemy import ColumnElement, Row, Select, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fonoteka.core.manifest import AudioFormat
+from fonoteka.core.naming import peaks_key, recording_key
 from store.audit.write import NewEntry, write_entries
 from store.database.schema import HAS_AUDIO, calls, erased_calls, pbxs, segments
 from store.database.store import Store
 from store.intake.call_backs import WrittenCall
 from store.intake.facts import FACTS, facts_of_row
 from store.intake.write_counters import update_counters
+from store.objects.set_aside import stem, strays
 from store.retention.expiry import HELD_COLUMNS, SEGMENTS_AT_A_TIME, delete_marked, lock_domain, mark_expired, without_held
 from store.retention.merged_calls import with_merged
 
@@ -24,9 +28,10 @@ async def erase_calls(
 ) -> tuple[str, ...]:
     """Delete calls of a domain with their audio and the calls merged into them; return public ids.
 
-    First the audio is deleted (`store.retention.expiry`), then the rows, with the audit entry that
-    `entry` makes of the public ids, in one transaction for each CALLS_AT_A_TIME calls. After a kill
-    some calls may be there without their audio: erase them again. Calls under legal hold stay.
+    First the audio is deleted (`store.retention.expiry`), with all other files of the segments that
+    no row names. Then the rows are deleted, with the audit entry that `entry` makes of the public
+    ids, in one transaction for each CALLS_AT_A_TIME calls. After a kill some calls may be there
+    without their audio: erase them again. Calls under legal hold stay.
     """
     removed: tuple[str, ...] = ()
     for start in range(0, len(keys), CALLS_AT_A_TIME):
@@ -44,10 +49,23 @@ async def _expire_audio(store: Store, domain_id: int, keys: Sequence[int], now: 
     async with store.reading() as connection:
         of_calls = segments.c.call_id.in_(await with_merged(connection, domain_id, keys))
         wanted = list((await connection.execute(select(segments.c.id).where(of_calls, HAS_AUDIO))).scalars())
+        parts = await _segments(connection, of_calls)
     for start in range(0, len(wanted), SEGMENTS_AT_A_TIME):
         async with store.writing() as connection:
             await mark_expired(connection, domain_id, wanted[start : start + SEGMENTS_AT_A_TIME], now)
     await delete_marked(store)
+    # Before the rows, which alone say whose such a file is. A file with a row may be held by now.
+    stems = [stem(row.object_key or recording_key(row.pbx, row.name, row.started_at, AudioFormat.OPUS)) for row in parts]
+    named = {name for row in parts if (key := row.object_key) is not None for name in (key, peaks_key(key))}
+    found = await asyncio.to_thread(strays, store.objects.root, stems, also_in_place=True)
+    await store.objects.delete_all(key for key in found if key not in named)
+
+
+async def _segments(connection: AsyncConnection, of_calls: ColumnElement[bool]) -> list[Row[Any]]:
+    """Return segments, also those whose audio is lost, but for those of calls under legal hold."""
+    columns = (segments.c.name, segments.c.started_at, segments.c.object_key, *HELD_COLUMNS)
+    query: Select[Any] = select(*columns).join(calls, calls.c.id == segments.c.call_id).join(pbxs, pbxs.c.id == calls.c.pbx_id)
+    return await without_held(connection, (await connection.execute(query.where(of_calls))).all())
 
 
 async def remove_calls(connection: AsyncConnection, domain_id: int, keys: Sequence[int], now: datetime) -> tuple[str, ...]:

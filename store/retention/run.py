@@ -17,18 +17,18 @@ from typing import Any, Final
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audit.write import Actor, AuditWriter, NewEntry
+from store.audit.write import SYSTEM, AuditWriter, NewEntry
 from store.database.schema import settings
 from store.database.store import Store
 from store.provisioning.directory import version_of
 from store.retention.due import RetainedDomain, due_audio, due_calls, retained_domains
 from store.retention.expiry import Expired, delete_marked, lock_domain, mark_expired
 from store.retention.removal import remove_calls
+from store.retention.set_aside import expire_set_aside
 from store.selection.retention_rule import expires_at
 
 AUDIO: Final = "retention_days"
 CALLS: Final = "calls_retention_days"
-SYSTEM: Final = Actor(login="system", address="")  # the journal's name for what the clock does
 _REST: Final = 2.5  # times the length of a batch: others have five sevenths of the index and the disk
 _SHORTEST_REST_S: Final = 0.05
 _LOCK_S: Final = 0.03  # wanted: no other writer waits for 100 ms, on a slow machine either
@@ -121,6 +121,7 @@ async def delete_due(
     `notify` is called with each batch. Returns the sums. Raises StoreError.
     """
     await delete_marked(store)
+    await expire_set_aside(store, now)
     deleted: Deleted = {}
     done: set[int] = set()
     while True:
@@ -139,7 +140,10 @@ async def delete_due(
                     deleted[rule] = deleted.get(rule, Amount()) + amount
             done.add(domain.id)
         else:
-            return deleted
+            break
+    if deleted:
+        await store.purge()
+    return deleted
 
 
 class _SettingsChanged(Exception):

@@ -9,7 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from sqlalchemy import select
+
+from fonoteka.core.call_report import Direction
 from store.audit.write import Actor, NewEntry, write_entries
+from store.database.schema import calls
 from store.database.store import Store
 from store.retention.removal import erase_calls
 from store.subjects.calls import SubjectCall, SubjectCalls, find_calls, masked
@@ -43,8 +47,9 @@ async def erase_subject(store: Store, domain_id: int, text: str, *, by: Actor, n
     """Erase the calls of an outside party; return what was found before, and how many were erased.
 
     Calls under legal hold and calls in progress stay. Fewer calls are erased than were found if one
-    was put under legal hold meanwhile, or if its file cannot be deleted. Raises ValueError if the
-    text identifies no outside party.
+    was put under legal hold meanwhile, or if its file cannot be deleted. On return no file of an
+    SQLite index has the number, unless a call still has it. Raises ValueError if the text
+    identifies no outside party.
     """
     found = await find_calls(store, domain_id, text, now)
     left = {"held": _ids(found.held), "in_progress": _ids(found.in_progress)}
@@ -56,7 +61,21 @@ async def erase_subject(store: Store, domain_id: int, text: str, *, by: Actor, n
 
     keys = [call.key for call in found.erasable]
     removed = await erase_calls(store, domain_id, keys, now=now, entry=erased)
+    await store.purge(await _gone(store, found) if removed else ())
     return found, len({call.public_id for call in found.erasable} & set(removed))
+
+
+async def _gone(store: Store, found: SubjectCalls) -> Sequence[str]:
+    """Return the number in all ways in which the index had it; none if any call still has it.
+
+    The calls of all domains count, so that the time of an erasure does not show whether another
+    company has the number.
+    """
+    query = select(calls.c.id).where(calls.c.outside_number == found.number).limit(1)
+    async with store.reading() as connection:
+        if (await connection.execute(query)).first() is not None:
+            return ()
+    return sorted({found.number, *(call.src if call.direction is Direction.IN else call.dst for call in found.erasable)} - {""})
 
 
 def _ids(listed: Sequence[SubjectCall]) -> list[str]:

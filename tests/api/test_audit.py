@@ -325,6 +325,25 @@ async def test_a_legal_hold_is_placed_and_released(site: Site, agent: httpx.Asyn
         assert [(entry["action"], entry["detail"]) for entry in await entries(admin, action=["held", "released"])] == expected
 
 
+async def test_a_legal_hold_on_a_call_that_was_merged_goes_to_the_call_that_is_shown(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    """An administrator had the call open while it was merged, twice in turn."""
+    first, second, shown = (seed.a_call(number, NOW) for number in (1, 2, 3))
+    await report(agent, first, second, shown)
+    for call, target in ((first, second), (second, shown)):
+        await report(agent, replace(call, revision=call.revision + 1, segments=(), merged_into=target.linkedid))
+    path = f"/api/calls/{call_id('pbx1', first.linkedid)}"
+    assert (await admin.get(path)).status_code == 404
+    answer = await admin.put(f"{path}/hold", json={"hold": True})
+    shown_id = call_id("pbx1", shown.linkedid)
+    assert (answer.status_code, answer.json()["id"], answer.json()["recording"]["held"]) == (200, shown_id, True)
+    assert [entry["subject"] for entry in await entries(admin, action="held")] == [shown_id]
+    assert (await admin.put(f"{path}/hold", json={"hold": False})).json()["recording"]["held"] is False
+    async with await site.log_in("900", "other") as stranger:
+        assert (await stranger.put(f"{path}/hold", json={"hold": True})).status_code == 404
+
+
 async def test_only_administrators_of_the_domain_place_legal_holds(
     site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:

@@ -116,15 +116,15 @@ async def erase(store: Store) -> int:
 
 @pytest.mark.parametrize("was_stored", [True, False], ids=["audio was stored", "audio is still at the PBX"])
 async def test_an_erased_call_never_comes_back(store: Store, pbx: Pbx, was_stored: bool) -> None:
-    merged = seed.but(seed.a_call(2, BEGIN), merged_into=ERASED.linkedid, segments=())
-    await upsert_calls(store, pbx, [ERASED, merged])
+    part = seed.but(seed.a_call(2, BEGIN), merged_into=ERASED.linkedid, segments=())
+    await upsert_calls(store, pbx, [ERASED, part])
     if was_stored:
         await take(store, pbx, ERASED)
     assert await erase(store) == 1
     with pytest.raises(RetentionEnded):
         await take(store, pbx, ERASED)
     later = seed.but(seed.a_call(3, BEGIN), src=NUMBER, merged_into=ERASED.linkedid, segments=())
-    sent = [ERASED, seed.but(ERASED, revision=ERASED.revision + 1, started_at=NOW), merged, later]
+    sent = [ERASED, seed.but(ERASED, revision=ERASED.revision + 1, started_at=NOW), part, later]
     taken = await upsert_calls(store, pbx, sent)
     assert [(refusal.counted_as, receipt.retry) for refusal, receipt in zip(taken.refusals, taken.receipts, strict=True)] == [
         ("retention", False)
@@ -155,8 +155,8 @@ async def test_audio_that_comes_after_the_erasure_of_its_call_gets_410(
 
 
 UNKNOWN = "1795391099.99"
-# Targets of the merges of three calls, as a PBX reports them. The first call has the number and
-# the audio.
+# Targets of the merges of three calls, as the index has them. The first call has the number and
+# the audio. The cycle is from before reports could not close one.
 MERGES: dict[str, tuple[str | None, str | None, str | None]] = {
     "an unknown call": (UNKNOWN, None, None),
     "a chain to an unknown call": (CHAIN[1].linkedid, CHAIN[2].linkedid, UNKNOWN),
@@ -169,7 +169,44 @@ async def merge(store: Store, pbx: Pbx, targets: tuple[str | None, ...]) -> None
     await take(store, pbx, CHAIN[0])
     await upsert_calls(store, pbx, CHAIN[1:])
     for call, target in zip(CHAIN, targets, strict=True):
-        assert (await upsert_calls(store, pbx, [seed.but(call, revision=call.revision + 1, merged_into=target)])).refusals == ()
+        assert (await upsert_calls(store, pbx, [merged(call, target)])).refusals == ()
+        async with store.writing() as connection:
+            await connection.execute(update(calls).where(calls.c.linkedid == call.linkedid).values(merged_into=target))
+
+
+def merged(call: CallReport, target: str | None, newer_by: int = 1) -> CallReport:
+    return seed.but(call, revision=call.revision + newer_by, merged_into=target)
+
+
+A, B, C = (call.linkedid for call in CHAIN)
+# Batches of reports: the call, its target, and by how much the report is newer.
+CYCLES: dict[str, list[list[tuple[int, str | None, int]]]] = {
+    "of two, one after another": [[(0, B, 1)], [(1, A, 1)]],
+    "of two, at once": [[(0, B, 1), (1, A, 1)]],
+    "of three, one after another": [[(0, B, 1)], [(1, C, 1)], [(2, A, 1)]],
+    "of three, at once": [[(2, A, 1), (0, B, 1), (1, C, 1)]],
+    "with an old report that ends the first merge": [[(0, B, 2)], [(0, None, 1), (1, A, 1)]],
+    "said again": [[(0, B, 1), (1, A, 1)], [(0, B, 2), (1, A, 2)]],
+}
+
+
+@pytest.mark.parametrize("batches", CYCLES.values(), ids=CYCLES)
+async def test_a_pbx_cannot_hide_calls_by_merging_them_into_each_other(
+    store: Store, pbx: Pbx, batches: list[list[tuple[int, str | None, int]]]
+) -> None:
+    await take(store, pbx, CHAIN[0])
+    await upsert_calls(store, pbx, CHAIN[1:])
+    for batch in batches:
+        await upsert_calls(store, pbx, [merged(CHAIN[place], target, newer_by) for place, target, newer_by in batch])
+    async with store.reading() as connection:
+        targets = dict((await connection.execute(select(calls.c.linkedid, calls.c.merged_into))).tuples().all())
+    in_cycle = {CHAIN[place].linkedid for batch in batches for place, _, _ in batch}
+    assert [linkedid for linkedid in in_cycle if targets[linkedid] is None] != []
+    for linkedid in in_cycle:
+        passed = [linkedid]
+        while (target := targets[passed[-1]]) is not None:
+            assert target not in passed
+            passed.append(target)
 
 
 @pytest.mark.parametrize("targets", MERGES.values(), ids=MERGES)

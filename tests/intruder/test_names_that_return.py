@@ -97,7 +97,7 @@ async def missed(store: Store, account: Account) -> int:
 
 async def held(store: Store, account: Account) -> int:
     by, public_id = Actor(login=account.login, address=""), call_id("pbx1", ENDED.linkedid)
-    return int(await set_legal_hold(store, account.scope, public_id, legal_hold=True, why="", by=by, now=NOW))
+    return int(await set_legal_hold(store, account.scope, public_id, legal_hold=True, why="", by=by, now=NOW) is not None)
 
 
 async def other_sessions(store: Store, account: Account) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 
 from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError, IntakeDeferred, IntakeRefused, ObjectDamaged, ObjectMissing, StoreError
@@ -30,6 +30,7 @@ from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
 from tests.data import seed
 from tests.store.test_intake import AUDIO, BEGIN, take
+from tests.support.eventually import eventually
 
 CALLS = [seed.a_call(number, BEGIN) for number in range(3)]
 WITHOUT_ACME = parse_directory('[[domain]]\nname = "other"\ntitle = "x"\ntimezone = "Europe/Moscow"\n', source="test")
@@ -220,6 +221,32 @@ async def test_an_upload_does_not_replace_what_was_stored_and_encrypted_meanwhil
     older.keys._found.clear()
     assert await versions(older) == [2 if work == "rotate" else 1] * 8
     assert [path.name for path in (older.objects.root / ".incoming").iterdir()] == ["replacing"]
+
+
+@pytest.mark.parametrize("section", ["postgresql"], indirect=True)  # SQLite has one writer
+async def test_a_recording_that_is_being_stored_plain_while_encryption_begins_is_encrypted(
+    older: Store, section: StoreSection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row is committed after the whole of `encrypt-existing`, but for a lock."""
+    publish, operator, work = older.objects.publish, await Store.open(section), list[asyncio.Task[int]]()
+    waiting = text(
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database WHERE datname = current_database() AND NOT granted"
+    )
+
+    async def is_done_or_waits() -> bool:
+        async with older.reading() as connection:
+            return work[0].done() or (await connection.execute(waiting)).scalar_one() > 0
+
+    async def slowly(*drafts: Any) -> None:
+        work.append(asyncio.create_task(rekeying.encrypt_existing(operator, lambda _: None)))
+        await eventually(is_done_or_waits)
+        await publish(*drafts)
+
+    monkeypatch.setattr(older.objects, "publish", slowly)
+    await take(older, Pbx(id=1, name="pbx1"), seed.a_call(9, BEGIN))
+    assert await work[0] == 0
+    await operator.close()
+    assert await versions(older) == [1] * 8
 
 
 @pytest.mark.parametrize("runs", [False, True], ids=["killed", "still running"])

@@ -18,7 +18,7 @@ from store.people.accounts import Pbx
 from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
 from tests.data import seed
-from tests.store.killed_deletion import assert_completed_after_kills
+from tests.store.killed_work import assert_completed_after_kills
 from tests.store.retaining import NOW, retain
 from tests.store.test_intake import files, scope_of, take
 from tests.store.test_retention import hold

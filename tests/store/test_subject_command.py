@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -13,13 +13,15 @@ from typer.testing import CliRunner, Result
 from fonoteka.cli.main import app
 from fonoteka.core.errors import ConfigurationError
 from fonoteka.core.naming import call_id
+from store.audit.write import OPERATOR
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import ensure_pbx, pbx_of
 from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
+from store.retention.legal_hold import set_legal_hold
 from tests.data import seed
-from tests.store.test_intake import BEGIN, take
+from tests.store.test_intake import BEGIN, scope_of, take
 from tests.store.test_retention import hold
 
 FIRST, HELD = seed.a_call(1, BEGIN), seed.a_call(2, BEGIN + timedelta(minutes=1))
@@ -92,4 +94,44 @@ def test_find_export_and_erase(subject: Subject, tmp_path: Path) -> None:
             assert isinstance(wrong.exception, ConfigurationError) and words in str(wrong.exception)
 
 
+def test_calls_of_a_removed_company_are_found_and_erased(subject: Subject, tmp_path: Path) -> None:
+    """Also after another company has got its name; the calls of that one stay."""
+
+    async def remove_and_add() -> None:
+        store = await Store.open(seed.section(tmp_path))
+        await set_legal_hold(store, await scope_of(store), HELD_ID, legal_hold=False, why="", by=OPERATOR, now=BEGIN)
+        await apply(store, parse_directory(WITHOUT_ACME, source="test"), prune=True)
+        await store.close()
+
+    asyncio.run(remove_and_add())
+    of_acme = ("--domain", "acme", NUMBER)
+    for command in ("find", "export", "erase"):
+        refused = subject(command, *of_acme)
+        assert isinstance(refused.exception, ConfigurationError) and "domain 'acme' was removed: --removed" in str(
+            refused.exception
+        )
+    found = subject("find", *of_acme, "--removed")
+    assert found.output.splitlines()[-1] == "+79131234567: calls: 2, with audio: 2"
+    missing = subject("find", "--domain", "other", NUMBER, "--removed")
+    assert "there is no removed domain 'other'" in str(missing.exception)
+
+    async def reuse() -> None:
+        store = await Store.open(seed.section(tmp_path))
+        await apply(store, parse_directory(seed.DIRECTORY, source="test"))
+        pbx = await pbx_of(store, seed.PBX_TOKEN)
+        assert pbx is not None
+        now = datetime.now(UTC)
+        assert (await upsert_calls(store, pbx, [seed.a_call(9, now)])).refusals == ()
+        await store.close()
+
+    asyncio.run(reuse())
+    assert subject("find", *of_acme).output.splitlines()[-1] == "+79131234567: calls: 1, with audio: 0"
+    erased = subject("erase", *of_acme, "--removed", "--yes")
+    assert (erased.return_value, erased.output.splitlines()[-1]) == (0, "+79131234567: calls erased: 2")
+    assert subject("find", *of_acme, "--removed").output == "+79131234567: calls: 0, with audio: 0\n"
+    assert subject("find", *of_acme).output.splitlines()[-1] == "+79131234567: calls: 1, with audio: 0"
+    assert [path for path in (tmp_path / "objects").rglob("*.opus*") if path.is_file()] == []
+
+
+WITHOUT_ACME = '[[domain]]\nname = "other"\ntitle = "x"\ntimezone = "Europe/Moscow"\n'
 AUDIO_FILES = [f"audio/{FIRST_ID}-1.opus", f"audio/{HELD_ID}-1.opus"]

@@ -19,7 +19,7 @@ from store.people.accounts import Pbx
 from store.retention import removal
 from store.subjects.erasure import erase_subject
 from tests.data import seed
-from tests.store.killed_deletion import assert_completed_after_kills
+from tests.store.killed_work import assert_completed_after_kills
 from tests.store.test_intake import NOW, files, scope_of, take
 from tests.store.test_retention import hold
 

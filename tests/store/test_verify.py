@@ -31,8 +31,9 @@ from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.integrity.findings import Finding, Kind
 from store.integrity.intact import IntactObjects
-from store.integrity.mend import SET_ASIDE, mend
+from store.integrity.mend import mend
 from store.integrity.verification import LoggedHeads, Report, verified
+from store.objects.set_aside import SET_ASIDE
 from store.people.accounts import Pbx
 from store.queries.audio import audio_of
 from store.retention.legal_hold import set_legal_hold
@@ -164,6 +165,46 @@ UNMENDED: list[tuple[str, Damage, list[tuple[Kind, str, str]]]] = [
     ("an entry was deleted", in_audit("DELETE FROM audit WHERE domain_id = 1 AND seq = 5"),
      [*of(Kind.ALTERED, 4, 5, 6), (Kind.CHAIN, "acme", "entry 2"), (Kind.CHAIN, "acme", "entry 5")]),
 ]  # fmt: skip
+
+
+CHANGES = ["recording_lost", "peaks_remade", "counters_recounted", "file_set_aside"]
+
+
+async def changes(store: Store) -> list[tuple[str, str, dict[str, object]]]:
+    """The audit's entries about what was mended, of all domains."""
+    query = select(audit).where(audit.c.action.in_(CHANGES), audit.c.login == "").order_by(audit.c.domain_id, audit.c.seq)
+    async with store.reading() as connection:
+        return [(row.action, row.subject, row.detail) for row in await connection.execute(query)]
+
+
+async def test_the_audit_has_each_thing_that_was_mended(store: Store, keys: list[str]) -> None:
+    """A plain file of no segment is of no known domain: the log has it."""
+    store.objects.path(peaks_key(keys[2])).unlink()
+    copied = store.objects.path(keys[3])
+    old_name = copied.with_name("unknown.opus")
+    old_name.write_bytes(copied.read_bytes())
+    of_segment = store.objects.path(keys[4]).with_name(f"{Path(keys[4]).name.partition('.')[0]}.other.opus")
+    of_segment.write_bytes(b"plain")
+    for path in (old_name, of_segment):
+        os.utime(path, (0, 0))
+    await execute(store, "DELETE FROM group_counters WHERE unit = 'month' AND start = 682")
+    damage = stray("x")(store, keys)
+    assert damage is None
+    report = await verified(store, make_peaks=peaks_of)
+    assert [finding.mended is not None for finding in report.found] == [True] * 5
+    folder = Path(keys[3]).parent.as_posix()
+    async with store.reading() as connection:
+        name = (await connection.execute(select(segments.c.name).where(segments.c.object_key == keys[2]))).scalar()
+    assert sorted(await changes(store), key=str) == sorted(
+        [
+            ("peaks_remade", public_id(2), {"segment": name}),
+            ("file_set_aside", "", {"file": f"{folder}/unknown.opus"}),
+            ("file_set_aside", "", {"file": f"{folder}/{of_segment.name}"}),
+            ("counters_recounted", "2026-11", {"difference": report.found[-1].detail}),
+        ],
+        key=str,
+    )
+    assert await verified(store, make_peaks=peaks_of) and len(await changes(store)) == 4, "nothing is left to mend"
 
 
 async def test_what_differs_is_found_and_mended(store: Store, keys: list[str]) -> None:

@@ -1,7 +1,8 @@
 """A child process that works on a store and is killed at a chosen step, as by `kill -9`.
 
-Steps are SQL statements, commits, the release of a connection after its commit, and deletions of
-files. `count_steps` runs the work to its end and returns their number.
+Steps are SQL statements, commits, the release of a connection after its commit, and each time that
+a file is deleted, synced or exchanged with another. `count_steps` runs the work to its end and
+returns their number.
 """
 
 import asyncio
@@ -16,12 +17,13 @@ from sqlalchemy import Engine, Pool, event
 
 from fonoteka.core.config import StoreSection
 from store.database.store import Store
+from store.objects import folder as objects
 
 Work = Callable[[Store], Coroutine[Any, Any, None]]
 """A function of a module: the child imports it."""
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.support.dying", "store.retention.run", "store.backup.backup"])
+CONTEXT.set_forkserver_preload(["tests.support.dying", "store.retention.run", "store.backup.backup", "store.rekeying"])
 
 
 async def count_steps(section: StoreSection, work: Work, folder: Path) -> int:
@@ -44,7 +46,7 @@ async def _child(section: StoreSection, work: Work, step: int, counted: Path) ->
 
 
 def _run(section: StoreSection, work: Work, step: int, counted: Path) -> None:
-    done, unlink = 0, os.unlink
+    done = 0
 
     def count(*_: object) -> None:
         nonlocal done
@@ -52,21 +54,25 @@ def _run(section: StoreSection, work: Work, step: int, counted: Path) -> None:
         if done == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def counted_unlink(path: Any, **options: Any) -> None:
-        unlink(path, **options)
-        count()
+    def counted_after(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **options: Any) -> Any:
+            result = function(*given, **options)
+            count()
+            return result
+
+        return call
 
     async def working() -> None:
         store = await Store.open(section)
         event.listen(Engine, "after_cursor_execute", count)
         event.listen(Engine, "commit", count)
         event.listen(Pool, "checkin", count)
-        os.unlink = counted_unlink
+        for module, name in ((os, "unlink"), (os, "fsync"), (objects, "exchange")):
+            setattr(module, name, counted_after(getattr(module, name)))
         try:
             await work(store)
             counted.write_text(str(done), encoding="ascii")
         finally:
-            os.unlink = unlink
             await store.close()
 
     asyncio.run(working())

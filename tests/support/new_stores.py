@@ -60,6 +60,11 @@ async def create_database(server: str, name: str, template: str = "template1") -
     await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
 
 
+async def drop_database(server: str, name: str) -> None:
+    """Delete a database, which has thousands of files."""
+    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 async def _execute(server: str, statement: str) -> None:
     connection = await asyncpg.connect(f"{server}/postgres")
     await connection.execute(statement)
@@ -77,7 +82,7 @@ async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     server, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
     await create_database(server, name, template)
     yield StoreSection(database=f"{server}/{name}", objects=f"file://{tmp_path}/objects")
-    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")  # thousands of files
+    await drop_database(server, name)
 
 
 @pytest.fixture

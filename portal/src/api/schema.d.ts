@@ -320,6 +320,8 @@ export interface paths {
         /**
          * Hold Call
          * @description Place a call under legal hold, or release it. `note` is the reason, for the audit.
+         *
+         *     For a call that was merged into another one meanwhile, that call is held and returned.
          */
         put: operations["holdCall"];
         post?: never;

@@ -1,4 +1,4 @@
-"""Kill work that deletes from a store at any of its steps, and compare what the next run leaves."""
+"""Kill work on a store at any of its steps, and compare what the next run leaves."""
 
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,9 +16,26 @@ from store.database.store import Store
 from store.intake.write_counters import rebuild_counters
 from tests.store.test_counters import counters
 from tests.support.dying import Work, count_steps, kill_at
-from tests.support.new_stores import create_database
+from tests.support.new_stores import create_database, drop_database
 
 State = Mapping[str, Any]
+
+
+async def check_nothing_is_half_deleted(section: StoreSection) -> None:
+    """Audio that is seen is there with its peaks, and the counters are those of the calls."""
+    store = await Store.open(section)
+    try:
+        async with store.reading() as connection:
+            keys = (await connection.execute(select(segments.c.object_key).where(HAS_AUDIO))).scalars().all()
+        for key in keys:
+            assert store.objects.path(key).exists() and store.objects.path(peaks_key(key)).exists(), key
+        before = await counters(store)
+        async with store.writing() as connection:
+            for domain_id in (await connection.execute(select(domains.c.id))).scalars():
+                await connection.run_sync(rebuild_counters, domain_id)
+        assert before == await counters(store)
+    finally:
+        await store.close()
 
 
 async def assert_completed_after_kills(
@@ -29,11 +46,12 @@ async def assert_completed_after_kills(
     *,
     kills: int,
     seed: int,
+    check: Callable[[StoreSection], Awaitable[None]] = check_nothing_is_half_deleted,
 ) -> State:
     """Kill the work at seeded steps, each time on a copy of a store that nobody uses.
 
-    After each kill nothing is half deleted, and the same work once more leaves the state that the
-    work leaves without a kill, which is returned.
+    After each kill the check passes, and the same work once more leaves the state that the work
+    leaves without a kill, which is returned.
     """
     whole = await copy(section, folder / "whole")
     steps = await count_steps(whole, work, folder)
@@ -44,12 +62,14 @@ async def assert_completed_after_kills(
         killed = await copy(section, folder / str(number))
         await kill_at(step, killed, work, folder)
         try:
-            await check_nothing_is_half_deleted(killed)
+            await check(killed)
             await _run(killed, work)
             assert await state_of(killed) == expected
         except AssertionError as error:
             raise AssertionError(f"killed at step {step} of {steps}") from error
-    print(f"{kills} kills at steps 1 to {steps}: nothing half deleted, nothing left")
+        await _discard(killed, folder / str(number))
+    database = section.database.partition(":")[0]
+    print(f"\n{work.__name__}, {database}: {kills} kills at steps 1 to {steps}; each run that followed was complete")
     return expected
 
 
@@ -74,22 +94,14 @@ async def copy(section: StoreSection, folder: Path) -> StoreSection:
         shutil.copy(section.database.removeprefix("sqlite:///"), folder / "fonoteka.db")
     objects = Path(section.objects.removeprefix("file://"))
     shutil.copytree(objects, folder / "objects")
-    shutil.copy(objects.with_name("master.key"), folder)
+    if (key := objects.with_name("master.key")).exists():
+        shutil.copy(key, folder)
     return StoreSection(database=database, objects=f"file://{folder}/objects")
 
 
-async def check_nothing_is_half_deleted(section: StoreSection) -> None:
-    """Audio that is seen is there with its peaks, and the counters are those of the calls."""
-    store = await Store.open(section)
-    try:
-        async with store.reading() as connection:
-            keys = (await connection.execute(select(segments.c.object_key).where(HAS_AUDIO))).scalars().all()
-        for key in keys:
-            assert store.objects.path(key).exists() and store.objects.path(peaks_key(key)).exists(), key
-        before = await counters(store)
-        async with store.writing() as connection:
-            for domain_id in (await connection.execute(select(domains.c.id))).scalars():
-                await connection.run_sync(rebuild_counters, domain_id)
-        assert before == await counters(store)
-    finally:
-        await store.close()
+async def _discard(section: StoreSection, folder: Path) -> None:
+    """Delete a copy."""
+    shutil.rmtree(folder)
+    if section.database.startswith("postgresql"):
+        server, _, name = section.database.rpartition("/")
+        await drop_database(server, name)

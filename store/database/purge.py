@@ -1,0 +1,45 @@
+"""Removal of deleted rows from the files of an SQLite index.
+
+`PRAGMA secure_delete` (`store.database.dialect`) overwrites a row in its page. Two copies stay: the
+former pages, in the write-ahead log until it is truncated; and, rarely, a cell that SQLite has
+moved to another page, in the gap that it left. Only VACUUM clears such a gap, so it runs if the
+files still have the text that was erased.
+"""
+
+import mmap
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+_WAITS_MS: Final = 50  # for readers of the log: new writers wait meanwhile
+
+log = structlog.get_logger()
+
+
+def truncate_journal(index: Path) -> bool:
+    """Write the log into the index and cut it to no bytes; False if a transaction needs it."""
+    with closing(sqlite3.connect(index, isolation_level=None, timeout=_WAITS_MS / 1000)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # most of it, while others write
+        busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return not busy
+
+
+def has_any(index: Path, texts: Sequence[str]) -> bool:
+    """Whether the file of an index has one of some texts anywhere."""
+    if not texts:
+        return False
+    with index.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return any(content.find(text.encode()) >= 0 for text in texts)
+
+
+def vacuum(index: Path) -> None:
+    """Write an index again without what was deleted. Others read meanwhile, and wait to write."""
+    begun = time.perf_counter()
+    with closing(sqlite3.connect(index, isolation_level=None, timeout=10)) as connection:
+        connection.execute("VACUUM")
+    log.info("index.vacuumed", seconds=round(time.perf_counter() - begun, 3))
