@@ -225,6 +225,36 @@ def _held(page: Page) -> None:
     page.get_by_label("Причина").fill("Спор с клиентом")
 
 
+def _subject(page: Page) -> None:
+    page.goto("/audit")
+    page.get_by_role("button", name="Данные абонента").click()
+    dialog = page.get_by_role("dialog", name="Данные абонента")
+    dialog.get_by_label("Номер телефона").fill("89131234567")
+    dialog.get_by_role("button", name="Найти").click()
+    expect(dialog.get_by_role("link", name="Скачать всё (ZIP)")).to_be_visible()
+
+
+def _audit_filters(page: Page) -> None:
+    page.goto("/audit?action=held&by=900")
+    settled(page)
+
+
+def _disk_full(page: Page) -> None:
+    def full(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "store_disk": "full"})
+
+    page.route("**/api/me", full)
+    page.goto("/")
+    expect(page.get_by_text("Диск с записями заполнен")).to_be_visible()
+
+
+def _sessions(page: Page) -> None:
+    _account(page)
+    page.get_by_role("button", name="Где вы вошли").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
 _REACHED = {"support_phone": "8-800-77-55-117", "support_email": "helpdesk@acme.example", "can_send_help": True}
 
 
@@ -322,6 +352,10 @@ _SCENES: Scenes = {
     "held": _held,
     "audit": _audit,
     "audit-none": _audit_none,
+    "audit-filters": _audit_filters,
+    "subject": _subject,
+    "disk-full": _disk_full,
+    "sessions": _sessions,
     "stats": _stats("/stats?from=2026-01-01&compare=1"),
     "stats-bars": _stats("/stats?chart=bars&off=in&longer_than=30&time_from=08:00&time_to=20:00"),
     "stats-empty": _stats("/stats?from=2026-01-01&to=2026-01-02&compare=1"),
