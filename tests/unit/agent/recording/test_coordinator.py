@@ -21,6 +21,7 @@ from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.leg_watch import LegWatch
 from agent.recording.lifecycle import RecordingLifecycle
 from agent.recording.mixmonitor import MixMonitor
+from agent.recording.plan import plan_known_domain
 from agent.recording.rtp_restart import RtpRestarts
 from agent.recording.wideband import CodecCheck
 from agent.reporting.journal import Journal
@@ -339,12 +340,11 @@ async def test_an_error_in_one_call_stops_neither_the_settings_nor_the_other_cal
     await bench.take(f"0.0 start t PJSIP/trunk-1 2458152 89131234567\n0.1 start p {PHONE}\n0.2 ring t p acme-152")
     bad = replace(bench.call, linkedid="0", channels={})
     bench.registry.calls = {"0": bad, **bench.registry.calls}
-    planned = coordinator.plan_known_domain
 
     def plan(call: Call, *rest: Any) -> Any:
         if call.linkedid == "0":
             raise KeyError("p")
-        return planned(call, *rest)
+        return plan_known_domain(call, *rest)
 
     monkeypatch.setattr(coordinator, "plan_known_domain", plan)
     bench.use(DIRECTORY)
