@@ -7,7 +7,6 @@ AMI ─▶ read_event ─▶ RecordingCoordinator: CallRegistry (fold) ─▶ pl
 
 import asyncio
 import gc
-import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,7 +21,7 @@ from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import LAYOUTS as LISTED
 from agent.calls.channel_snapshot import Listed
-from agent.calls.clock_jump import move_calls
+from agent.calls.clock_follower import ClockFollower
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.merge import merged_again
 from agent.calls.resync import Resync
@@ -41,6 +40,7 @@ from agent.recording.leg_watch import LegWatch
 from agent.recording.lifecycle import RecordingLifecycle
 from agent.recording.mixmonitor import MixMonitor
 from agent.recording.on_demand import OnDemandRequests
+from agent.recording.pbx_claim import PbxClaim
 from agent.recording.rtp_restart import RtpRestarts
 from agent.recording.wideband import CodecCheck
 from agent.reporting.journal import Journal
@@ -56,16 +56,16 @@ from agent.shipping.refused_calls import RefusedCalls
 from fonoteka.core import disk_watch
 from fonoteka.core.agent_protocol import Command, CommandOutcome, PbxLink
 from fonoteka.core.background_tasks import again_and_again
-from fonoteka.core.clock import WallClock
 from fonoteka.core.config import Configuration, require_secret, split_address
 from fonoteka.core.domains import DomainSettings
-from fonoteka.core.errors import AmiError, ConfigurationError
+from fonoteka.core.errors import AmiError, AmiUnreachable, ConfigurationError
 from fonoteka.core.spool import Spool, inherited_lock
 
 CHECK_SPOOL_EVERY_S: Final = 60.0
 ADOPT_EVERY_S: Final = 60.0
 LINK_DOWN_AFTER_S: Final = 60.0  # a restart of Asterisk takes less
 TOUCH_LINK_FILE_EVERY_S: Final = 10.0
+LOG_IN_AGAIN: Final = "another agent was waited for: log in again, and compare the calls as they are now"
 _log = structlog.get_logger()
 
 
@@ -73,7 +73,6 @@ class Agent:
     """The agent of one PBX. `run()` is active until cancelled."""
 
     _closed_at: datetime | None = None  # when Asterisk closed a connection, until the calls are compared
-    _lag_s = 0.0  # the age of the last event when it was received
 
     def __init__(self, configuration: Configuration, source: Path | None) -> None:
         if (problem := api_address_problem(configuration.agent)) is not None:
@@ -87,6 +86,7 @@ class Agent:
         layouts, tls = {**LAYOUTS, **LISTED}, tls_context(pbx, source)
         self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, layouts=layouts, tls=tls)
         self._api = ApiClient(configuration.agent.api, require_secret(configuration.agent.token, "agent.token", source))
+        self._claim = PbxClaim(self._ami, self._spool, pbx.ami)
         self._spool_in_asterisk = PurePosixPath(pbx.spool_in_asterisk or self._spool.root)
         self._record_when_away = pbx.record_when_away
         self._astdb = AstDbMirror(self._ami, (*TREES, *away.TREES), self._astdb_keys)
@@ -116,7 +116,7 @@ class Agent:
         self._disk = disk_watch.of_spool(pbx)
         self._mail = configuration.mail
         self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
-        self._clock = WallClock()
+        self._clock = ClockFollower(self._ami, self._registry, self._clock_jumped, self._settling.changed)
         self._heard = HeardUntil(self._spool.root / "heard_until", self._link_file)
         self._heard_at, self._caught_up = self._heard.read(), False
         self._settling.journalled = self._heard.write
@@ -128,40 +128,56 @@ class Agent:
         self._requests = OnDemandRequests(self._registry, self._coordinator)
         self._feature_codes = FeatureCodes(pbx.agi, self._ami, self._requests)
         self._tasks: asyncio.TaskGroup
+        self._alone = False  # whether this agent has the claim on Asterisk
+        self._records = False  # whether the parts that change something in Asterisk run
+        self._takes_commands = asyncio.Event()
 
     async def run(self) -> None:
-        """Run all parts until cancelled. Raises AmiRefused if Asterisk refuses the first login."""
+        """Run all parts until cancelled.
+
+        Raises AmiRefused if Asterisk refuses the first login, PbxTaken if another agent records.
+        """
         metrics.AMI_SILENT.set_function(lambda: float(self._resync.silent))
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._spawn(self._ami.run())
                 self._spawn(self._legs.run())
                 self._spawn(again_and_again("settings", self._follow_settings))
-                self._spawn(again_and_again("astdb", self._astdb.run))
                 self._spawn(again_and_again("call shipper", self._call_shipper.run))
                 self._spawn(again_and_again("recording shipper", self._recording_shipper.run))
                 self._spawn(again_and_again("settling", partial(self._settling.run, self._call_shipper)))
                 self._spawn(again_and_again("spool metrics", partial(metrics.follow_spool, self._spool)))
                 self._spawn(again_and_again("disk watch", partial(disk_watch.follow, self._disk, self._mail, metrics.set_disk)))
                 self._spawn(again_and_again("spool check", self._check_spool))
-                self._spawn(again_and_again("resync", self._resync.run))
                 self._spawn(again_and_again("gaps", self._gaps.run))
                 self._spawn(again_and_again("link file", self._touch_link_file))
                 self._spawn(again_and_again("commands", self._follow_commands))
-                self._spawn(again_and_again("feature codes", self._feature_codes.run))
                 self._spawn(again_and_again("away", self._follow_away))
-                if self._record_when_away:
-                    self._spawn(again_and_again("heartbeat", self._beat))
                 self._coordinator.resume()
                 try:
                     await self._follow()
                 finally:
-                    if self._record_when_away and self._ami.connected:
-                        await self._heartbeat.stop()  # while the tasks above still run
+                    if self._claim.held and self._ami.connected:  # while the tasks above still run
+                        if self._record_when_away:
+                            await self._heartbeat.stop()
+                        await self._claim.release()
         finally:
             await self._settling.close()
             self._legs.close()
             await self._api.close()
+
+    def _record(self) -> None:
+        """Run what changes something in Asterisk, once this agent has the claim on it."""
+        self._takes_commands.set()
+        if self._records:
+            return
+        self._records = True
+        self._spawn(self._claim.run())
+        self._spawn(again_and_again("astdb", self._astdb.run))
+        self._spawn(again_and_again("resync", self._resync.run))
+        self._spawn(again_and_again("feature codes", self._feature_codes.run))
+        if self._record_when_away:
+            self._spawn(again_and_again("heartbeat", self._beat))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(work)
@@ -170,22 +186,32 @@ class Agent:
         self._spawn(_logged(work))
 
     async def _follow(self) -> None:
-        """Take the events of Asterisk in order; nothing here waits for anything else."""
+        """Take the events of Asterisk in order; nothing here waits for anything else.
+
+        Raises PbxTaken.
+        """
         while True:
             match await self._ami.next():
-                case AmiEvent() as message:
+                case AmiEvent() as message if self._alone:
+                    if self._claim.doubtful:
+                        await self._claim.check()
                     self._resync.silent = False
                     event = read_event(message.name, message.headers, message.received_at)
                     if event is not None:
-                        self._follow_clock((message.received_at - event.at).total_seconds())
+                        self._clock.follow((message.received_at - event.at).total_seconds())
                         metrics.observe_event(event.at)
                         self._coordinator.take(event)
                         self._note_heard(event.at)
                 case LinkUp(at=at):
+                    self._alone = await self._is_alone()
+                    if not self._alone:  # the comparison after the next login has what is dropped until then
+                        self._ami.renew(LOG_IN_AGAIN)
+                        continue
+                    self._record()
                     _log.info("ami.up")
                     metrics.AMI_CONNECTED.set(1)
                     self._astdb.link_up()
-                    self._follow_clock(await self._lag())
+                    self._clock.follow(await self._clock.lag_s())
                     if self._record_when_away:
                         await self._heartbeat.beat()  # from now on the dialplan starts no recorder
                     self._coordinator.adopt_all()
@@ -200,31 +226,26 @@ class Agent:
                     _log.warning("ami.down", reason=reason)
                     metrics.AMI_CONNECTED.set(0)
                     self._closed_at = datetime.now(UTC) if closed else self._closed_at
+                    self._takes_commands.set()
 
-    def _follow_clock(self, lag_s: float) -> None:
-        """Move the calls in progress if the clock of Asterisk, on this machine, has jumped.
+    async def _is_alone(self) -> bool:
+        """Take the claim on this Asterisk. Returns False if the agent must log in again.
 
-        `lag_s` is the age of the event that was received: the jump of a clock that Asterisk does
-        not share changes it. Called at each login too: the calls that are found there have the
-        new time, and must not be moved by the next event.
+        Without a right to AstDB nothing is known of other agents. Raises PbxTaken.
         """
-        by_s, before_s, self._lag_s = self._clock.jumped_s(), self._lag_s, lag_s
-        if not by_s:
-            return
-        shared = abs(lag_s - before_s) < abs(by_s) / 2
-        _log.warning("clock.jumped", by_s=round(by_s, 1), calls_moved=shared)
-        self._heartbeat.doubt()
-        if shared and by_s < 0 and self._heard_at is not None:  # a gap must not begin in the future
-            self._heard_at += timedelta(seconds=by_s)
-        for call in move_calls(self._registry, timedelta(seconds=by_s)) if shared else ():
-            self._settling.changed(call)
-
-    async def _lag(self) -> float:
-        """Return by how many seconds Asterisk's clock is behind; the last value if not known."""
         try:
-            return time.time() - float((await self._ami.action("Ping"))["Timestamp"])
-        except (AmiError, KeyError, ValueError):
-            return self._lag_s
+            return await self._claim.take()
+        except AmiUnreachable:
+            return False
+        except AmiError as error:
+            _log.error("claim.not_taken", reason=str(error))
+            return True
+
+    def _clock_jumped(self, by_s: float) -> None:
+        """Prepare for a jump of the wall clock, by which the calls move."""
+        self._heartbeat.doubt()
+        if by_s < 0 and self._heard_at is not None:  # a gap must not begin in the future
+            self._heard_at += timedelta(seconds=by_s)
 
     async def _catch_up(self, at: datetime, listed: list[Listed]) -> None:
         """Fold what happened between the last event and this login."""
@@ -257,6 +278,7 @@ class Agent:
         )
 
     async def _follow_commands(self) -> None:
+        await self._takes_commands.wait()  # another agent may have the claim, and the calls
         await commands.follow(self._api, self._handle_command, self._spawn, self._link)
 
     def _link(self) -> PbxLink:

@@ -6,6 +6,8 @@ list, two seconds later, shows it too.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -35,7 +37,8 @@ class Resync:
     """Folds missed events with `take`. `ended_at` dates a call whose end was missed.
 
     `silent`: there were changes but no event between two comparisons. Then each comparison that
-    finds another change logs in again, as an account that was mended counts from the next login.
+    finds another change logs in again, and without a change one each minute: an account that was
+    mended counts from the next login, and the next call should be heard from its first event.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Resync:
         self._requested = asyncio.Event()
         self._events_heard = 0
         self._catching_up = False
+        self._logged_in_at = -math.inf
         self.silent = False
 
     async def after_login(self, before: Callable[[list[Listed]], Awaitable[None]]) -> None:
@@ -53,7 +57,7 @@ class Resync:
         Repeats until Asterisk answers or the connection is lost again. `before` folds what is known
         of the calls from elsewhere.
         """
-        self._catching_up = True
+        self._catching_up, self._logged_in_at = True, time.monotonic()
         try:
             while self._ami.connected:
                 try:
@@ -93,6 +97,8 @@ class Resync:
         heard_before, self._events_heard = self._events_heard, self._ami.events_heard
         first = {_difference(event) for event in await self._missed() if self._registry.is_news(event)}
         if not first:
+            if self.silent and time.monotonic() - self._logged_in_at >= COMPARE_EVERY_S:
+                self._log_in_again()
             return
         await asyncio.sleep(EVENTS_ARRIVE_WITHIN_S)
         second = await self._missed()

@@ -4,7 +4,7 @@
 that no event waits for it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -111,8 +111,7 @@ class RecordingCoordinator:
         """Decide on calls that had no known domain; mark what was not recorded meanwhile."""
         unknown = [call for call in self._registry.calls.values() if self.domain_of(call) is None]
         self.directory, at = directory, datetime.now(UTC)
-        for call in map(self.adopt, unknown):
-            self.perform_all(call, plan_known_domain(call, directory, at), at)
+        self._plan_each(map(self.adopt, unknown), lambda call: plan_known_domain(call, directory, at))
 
     def adopt_all(self) -> None:
         """Join what the dialplan recorded to the calls in progress."""
@@ -149,8 +148,7 @@ class RecordingCoordinator:
 
     def link_up(self) -> None:
         """Start recorders that may never have reached Asterisk; learn the ids of the others."""
-        for call in list(self._registry.calls.values()):
-            self.perform_all(call, plan_link_up(call), datetime.now(UTC))
+        self._plan_each(list(self._registry.calls.values()), plan_link_up)
 
     def resume(self) -> None:
         """Take up what an earlier run of the agent left in the journal and in the spool."""
@@ -159,8 +157,16 @@ class RecordingCoordinator:
         journalled = frozenset(recording.segment for call in calls for recording in call.recordings)
         for recording_folder in self._lifecycle.orphans(journalled):
             self._spawn(self._lifecycle.take_up(recording_folder))
+        self._plan_each(calls, plan_agent_start)
+
+    def _plan_each(self, calls: Iterable[Call], planned: Callable[[Call], Iterable[Effect]]) -> None:
+        """Perform what is planned for each call. An error in a call does not stop others."""
         for call in calls:
-            self.perform_all(call, plan_agent_start(call), datetime.now(UTC))
+            try:
+                self.perform_all(call, planned(call), datetime.now(UTC))
+            except Exception:
+                metrics.ERRORS.inc()
+                _log.exception("plan.failed", linkedid=call.linkedid)
 
     def perform_all(self, call: Call, effects: Iterable[Effect], at: datetime) -> None:
         """Perform effects in order; each finds the call as the effects before it left it."""

@@ -27,6 +27,7 @@ _PACKETS: Final = re.compile(r"[rt]xcount=(\d+)")
 # Asterisk writes the recorder's id to this channel variable. A recorder is stopped by its id, so
 # that other recorders of the channel continue.
 ID_VARIABLE: Final = "FONOTEKA_RECORDER"
+ID_VARIABLE_OF_DIALPLAN: Final = "FONOTEKA_AWAY_RECORDER"
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-")
 _log = structlog.get_logger()
 
@@ -59,15 +60,15 @@ class MixMonitor:
         legs = f"r({folder / leg_name(EMPLOYEE, wide=wide)})t({folder / leg_name(OUTSIDE, wide=wide)})"
         options = f"{recorder_options(beep_every_s)}{legs}i({ID_VARIABLE})"
         await self._ami.action("MixMonitor", Channel=channel, Options=options)
-        self._ids[segment] = await self._last_id(channel)
+        self._ids[segment] = await self._last_id(channel, ID_VARIABLE)
 
-    async def adopt(self, channel: str, segment: str) -> None:
-        """Learn the id of a recorder that an earlier run of the agent started.
+    async def adopt(self, channel: str, segment: str, *, by_dialplan: bool) -> None:
+        """Learn the id of a recorder that the dialplan or an earlier run of the agent started.
 
         Asterisk keeps the id on the channel.
         """
         try:
-            self._ids[segment] = await self._last_id(channel)
+            self._ids[segment] = await self._last_id(channel, ID_VARIABLE_OF_DIALPLAN if by_dialplan else ID_VARIABLE)
         except AmiError as error:
             _log.warning("recording.not_adopted", channel=channel, segment=segment, error=str(error))
 
@@ -115,9 +116,9 @@ class MixMonitor:
                 return
             await asyncio.sleep(POLL_EVERY_S)
 
-    async def _last_id(self, channel: str) -> str:
+    async def _last_id(self, channel: str, variable: str) -> str:
         """Return the id of the recorder last started on a channel, or an empty string."""
-        answer = await self._ami.action("Getvar", Channel=channel, Variable=ID_VARIABLE)
+        answer = await self._ami.action("Getvar", Channel=channel, Variable=variable)
         return answer.get("Value", "")
 
     async def _passed(self, channel: str) -> int | None:

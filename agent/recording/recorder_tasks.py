@@ -86,7 +86,7 @@ class RecorderTasks:
         self.codecs.legs_are_narrow(segment)
         channel = _channel(call, segment)
         if recording.stage is RecordingStage.RUNNING and channel.ended_at is None:
-            self.spawn(self.mixmonitor.adopt(channel.name, segment))
+            self.spawn(self.mixmonitor.adopt(channel.name, segment, by_dialplan=True))
         log.info("away.adopted", user=recording.user, started_at=recording.started_at)
         return True
 
@@ -94,11 +94,11 @@ class RecorderTasks:
         """Start a recorder that has no legs yet; adopt a recorder that an earlier run started."""
         if segment in self.starting:
             return
-        channel = _channel(call, segment)
-        if not self.lifecycle.has_legs(segment) and not _recording(call, segment).by_dialplan:
+        channel, by_dialplan = _channel(call, segment), _recording(call, segment).by_dialplan
+        if not self.lifecycle.has_legs(segment) and not by_dialplan:
             self.spawn(self.record(call, channel, segment))
         elif not self.mixmonitor.can_stop(segment):
-            self.spawn(self.mixmonitor.adopt(channel.name, segment))
+            self.spawn(self.mixmonitor.adopt(channel.name, segment, by_dialplan=by_dialplan))
 
     async def start(self, call: Call, segment: str) -> None:
         """Start a recorder.
@@ -208,9 +208,8 @@ class RecorderTasks:
     async def discard(self, call: Call, segment: str) -> None:
         """Stop a recorder and delete its audio."""
         recording, channel = _recording(call, segment), _channel(call, segment)
-        alone = sum(other.uniqueid == channel.uniqueid and bool(other.segment) for other in call.recordings) == 1
-        if recording.by_dialplan and channel.ended_at is None and alone:  # otherwise the id may be another recorder's
-            await self.mixmonitor.adopt(channel.name, segment)
+        if recording.by_dialplan and channel.ended_at is None:
+            await self.mixmonitor.adopt(channel.name, segment, by_dialplan=True)
         await self.mixmonitor.try_stop(_channel(call, segment).name, segment, linkedid=call.linkedid)
         await self._then_take(self.lifecycle.discard(call, segment))
         self.mixmonitor.forget(segment)

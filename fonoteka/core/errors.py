@@ -9,6 +9,7 @@
     │   ├── AmiActionFailed  Asterisk answered an action with an error
     │   ├── AmiTimeout       an action was not answered in time
     │   └── AmiUnsafe        a header could inject another action (CR, LF, NUL, too long)
+    ├── PbxTaken             another agent records the calls of this Asterisk   → exit 2
     ├── AudioError           legs cannot be made into a recording; carries a `Reason`
     ├── StoreError           index or objects refuse
     │   ├── ChecksumWrong    the received bytes are not the announced bytes
@@ -79,6 +80,10 @@ class AmiTimeout(AmiError):
 
 class AmiUnsafe(AmiError):
     """A header contains CR, LF or NUL, or is too long: it could inject another action."""
+
+
+class PbxTaken(FonotekaError):
+    """Another agent records the calls of this Asterisk; the text says where it runs."""
 
 
 class AudioError(FonotekaError):

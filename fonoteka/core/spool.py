@@ -7,6 +7,7 @@
     mixed/      items with their encoded file, to be shipped
     rejected/   items that were set aside, each with its failure.json
     refused/    reports of calls that the store refused for good, each with the reason
+    identity    what distinguishes this spool from others (agent/recording/pbx_claim.py)
 
 An item is a recording folder. One rename moves it from state to state, so a crash leaves it in
 exactly one state.
@@ -14,6 +15,8 @@ exactly one state.
 
 import fcntl
 import os
+import re
+import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -22,12 +25,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from fonoteka.core.atomic_file import write_atomically
 from fonoteka.core.errors import SpoolError
+from fonoteka.core.plain_file import read_plain
 
 _SHARED: Final = 0o2770
 SPOOL_LOCK: Final = "FONOTEKA_SPOOL_LOCK"  # the descriptor of the lock that `up` passes on
 # After a SIGKILL of `up`, its agent still holds the lock while it ends.
 PATIENCE_S: Final = 5.0
+_TOKEN: Final = re.compile(r"[0-9a-f]{16}")
 
 
 class ItemState(StrEnum):
@@ -105,6 +111,25 @@ class Spool:
                 f"pbx.spool = {str(self.root)!r} cannot be written: {error.strerror}; "
                 f"create the folder and give it to the user that runs Fonoteka (uid {os.getuid()})"
             ) from error
+
+    def identity(self, *, make: bool = False) -> str:
+        """Return what distinguishes this spool from every other, and from a copy of it.
+
+        A file of the spool keeps it. Without the file it is made, if `make` is set, else empty; on
+        a full disk it is that of this process alone.
+        """
+        path = self.root / "identity"
+        try:
+            token = read_plain(path).decode("ascii")
+        except (OSError, ValueError):
+            token = ""
+        if not _TOKEN.fullmatch(token):
+            if not make:
+                return ""
+            token = secrets.token_hex(8)
+            with suppress(OSError):
+                write_atomically(path, token.encode(), sync=True)
+        return f"{token}-{self.root.stat().st_ino}"
 
     def folder(self, state: ItemState) -> Path:
         """Return the folder of one state."""

@@ -1,18 +1,25 @@
-"""One `fonoteka up` or agent uses a spool; `up` waits for its own child, not for the port."""
+"""One `fonoteka up` or agent uses a spool and an Asterisk; `up` waits for its own child.
+
+SCENARIOS 33.
+"""
 
 import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
+from fonoteka.core.domains import Domain, DomainSettings, User
 from fonoteka.core.errors import SpoolError
 from fonoteka.core.spool import Spool
-from lab.tools.installation import fonoteka, free_port
+from lab.asterisk.server import LabAsterisk
+from lab.scenarios.steps import customer_with, talk_and_leave
+from lab.tools.installation import Fonoteka, fonoteka, free_port
 from tests.support.eventually import eventually
 
 # Asterisk is not there: the agent tries to reach it again and again.
@@ -96,6 +103,110 @@ async def test_the_lock_is_passed_to_a_child(tmp_path: Path) -> None:
         pass  # the child has it still
     await child.communicate(b"")
     assert child.returncode == 0
+
+
+def another_spool(pbx: LabAsterisk, folder: Path, name: str) -> Path:
+    """Configure an agent that has nothing in common with others but Asterisk. Return its spool."""
+    spool = pbx.spool.with_name(name)
+    text = CONFIGURATION.format(ami=0, spool=spool, name=name, folder=folder, port=free_port())
+    host, port = pbx.ami
+    asterisk = f'ami = "{host}:{port}"\nspool_in_asterisk = "{pbx.spool_in_asterisk.with_name(name)}"'
+    text = text.replace('ami = "127.0.0.1:0"', asterisk).replace('"secret"', f'"{pbx.ami_secret}"')
+    (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+    return spool
+
+
+async def test_a_second_up_on_an_asterisk_says_so_and_touches_nothing(pbx: LabAsterisk, fonoteka: Fonoteka, tmp_path: Path) -> None:
+    another_spool(pbx, tmp_path, "second")
+    before, pid = await pbx.cli("database show fonoteka"), fonoteka.part("agent")
+    async with running(tmp_path, "up", "second.toml") as process:
+        assert await process.wait() == 2
+    log = (tmp_path / "up.log").read_text(encoding="utf-8")
+    host, port = pbx.ami
+    assert f"\nfonoteka: pbx.ami = {host}:{port}: another agent records the calls of this Asterisk (" in log
+    assert f":{pbx.spool}): only one `fonoteka up` or `fonoteka agent` may use an Asterisk\n" in log
+    assert "event=ami.up" not in log
+    assert (await pbx.cli("database show fonoteka"), fonoteka.part("agent")) == (before, pid)
+
+
+class Agent:
+    """An agent with a spool of its own, which can be started again."""
+
+    def __init__(self, pbx: LabAsterisk, folder: Path, name: str) -> None:
+        self._folder, self._name, self.spool = folder, name, another_spool(pbx, folder, name)
+        self.spool.mkdir()
+        (self.spool / "settings.json").write_bytes(TypeAdapter(DomainSettings).dump_json(settings_of(pbx)))
+
+    async def start(self) -> None:
+        with (self._folder / f"{self._name}.log").open("wb") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "fonoteka", "agent", "--config", f"{self._name}.toml"),
+                cwd=self._folder,
+                stdout=log,
+                stderr=log,
+            )
+
+    def records(self) -> bool:
+        """Whether it has taken the calls of Asterisk."""
+        log = (self._folder / f"{self._name}.log").read_text(encoding="utf-8")
+        assert self.process.returncode is None, log
+        return "event=ami.up" in log
+
+    @property
+    def legs(self) -> set[Path]:
+        """The files that Asterisk has written for it."""
+        return set(self.spool.glob("*/*/*.wav*"))
+
+
+def settings_of(pbx: LabAsterisk) -> DomainSettings:
+    """Return the company of a PBX, as the API would."""
+    users = tuple(
+        User(login=u.extension, name=u.name, extension=u.extension, endpoints=(f"PJSIP/acme-{u.extension}",), record=u.record)
+        for u in pbx.company.users
+    )
+    numbers = tuple(user.number for user in pbx.company.users if user.number is not None)
+    return DomainSettings(
+        version=1, domains=(Domain(name="acme", country="RU", area_codes=("391",), users=users, numbers=numbers),)
+    )
+
+
+async def test_one_of_two_records_and_one_that_stood_still_stops(spare_pbx: LabAsterisk, tmp_path: Path) -> None:
+    """Two start in the same second; the one that goes on is stopped, and the other takes over."""
+    await spare_pbx.cli("database deltree fonoteka agent")
+    agents = [Agent(spare_pbx, tmp_path, name) for name in ("one", "other")]
+    try:
+        await asyncio.gather(*(agent.start() for agent in agents))
+        (ended,) = (await asyncio.wait([asyncio.create_task(ends(agent)) for agent in agents], return_when="FIRST_COMPLETED"))[0]
+        second = ended.result()
+        (first,) = (agent for agent in agents if agent is not second)
+        await eventually(first.records)
+        async with customer_with(spare_pbx) as (customer, employee, _):
+            await eventually(lambda: first.legs)
+            first.process.send_signal(signal.SIGSTOP)
+            await second.start()
+            await eventually(second.records)
+            await eventually(lambda: second.legs)
+            first.process.send_signal(signal.SIGCONT)
+            assert await ends(first) is first
+            recorded = first.legs, len(second.legs)
+            await talk_and_leave(customer, employee)
+        async with customer_with(spare_pbx) as (customer, employee, _):
+            await eventually(lambda: len(second.legs) > recorded[1])
+            await talk_and_leave(customer, employee)
+        assert second.records()
+        assert first.legs == recorded[0], "nothing is recorded twice"
+    finally:
+        for agent in agents:
+            with suppress(ProcessLookupError):
+                agent.process.kill()
+            await agent.process.wait()
+        await spare_pbx.cli("database deltree fonoteka")
+
+
+async def ends(agent: Agent) -> Agent:
+    """Wait until an agent has ended, because another one records."""
+    assert await agent.process.wait() == 2
+    return agent
 
 
 async def test_up_waits_for_its_own_child(tmp_path: Path) -> None:

@@ -245,6 +245,16 @@ async def test_a_dialplan_that_does_not_call_the_kit(patient: Patient, call: str
     assert [(finding.check, finding.ok) for finding in wrong] == [(f"dialplan uses {call.strip(',')}", False)]
 
 
+async def test_an_agent_of_another_spool_has_the_calls(patient: Patient) -> None:
+    await patient.pbx.cli(f'database put fonoteka agent/claim "{"0" * 16}-1 runs pbx2:/var/spool/fonoteka"')
+    try:
+        wrong = await patient.wrong()
+    finally:
+        await patient.pbx.cli("database deltree fonoteka agent")
+    assert [(finding.check, finding.ok) for finding in wrong] == [("one agent", False)]
+    assert "pbx2:/var/spool/fonoteka records the calls" in wrong[0].detail
+
+
 async def test_a_sound_that_is_not_there(patient: Patient) -> None:
     folder = patient.pbx.folder / "data" / "sounds" / "fonoteka"
     folder.rename(folder.with_name("away"))

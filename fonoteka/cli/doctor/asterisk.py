@@ -9,7 +9,7 @@ from agent.ami.client import AmiClient
 from agent.calls.channel_snapshot import snapshot
 from agent.calls.events import ChannelStarted
 from fonoteka.cli.ami_connection import linked
-from fonoteka.cli.doctor import account, away, codes, endpoints, files, journal, kit
+from fonoteka.cli.doctor import account, away, claim, codes, endpoints, files, journal, kit
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.cli.doctor.needs import Use
 from fonoteka.core.config import Configuration
@@ -54,6 +54,8 @@ async def _asked(client: AmiClient, configuration: Configuration, settings: Doma
     async for finding in account.check(client):
         yield finding
     yield files.spool_shared(configuration)
+    for finding in await claim.check(client, configuration.pbx.spool):
+        yield finding
     use = Use.of(configuration, settings)
     pbx = kit.Pbx(client=client, configuration=configuration)
     async for finding in kit.check(pbx, use):

@@ -22,7 +22,7 @@ class Clocks:
         pbx = PbxSection(name="lab", ami="127.0.0.1:1", ami_secret=SecretStr("secret"), spool=spool, agi="")
         self.agent = Agent(Configuration(pbx=pbx, agent=AgentSection(api="http://127.0.0.1:1", token=SecretStr("token"))), None)
         self.wall, self.behind_s = 1000.0, 0.0
-        self.agent._clock = WallClock(lambda: self.wall, lambda: 5.0)
+        self.agent._clock.wall = WallClock(lambda: self.wall, lambda: 5.0)
         self.agent._heard_at = at(1)
         for each in events("0.0 start t PJSIP/trunk-1 2458152 89131234567"):
             self.agent._registry.take(each)
@@ -34,9 +34,9 @@ class Clocks:
 
     async def began_after_login(self) -> float:
         """Return by how many seconds a login, and the event after it, move the call."""
-        self.agent._follow_clock(await self.agent._lag())
+        self.agent._clock.follow(await self.agent._clock.lag_s())
         moved_s = (self.agent._registry.calls["1"].started_at - at(0)).total_seconds()
-        self.agent._follow_clock(self.behind_s)
+        self.agent._clock.follow(self.behind_s)
         assert (self.agent._registry.calls["1"].started_at - at(0)).total_seconds() == moved_s, "moved once"
         return moved_s
 

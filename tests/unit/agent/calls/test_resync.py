@@ -153,6 +153,24 @@ async def test_changes_without_a_single_event_are_a_silent_pbx(monkeypatch: pyte
     assert "read = system,call" in asterisk.renewed
 
 
+async def test_a_silent_pbx_is_logged_in_to_each_minute_although_nobody_calls() -> None:
+    """Its account may be mended, and the next call is to be heard from its first event."""
+    asterisk = Asterisk({})
+    comparing = resync_of(CallRegistry(), asterisk, [])
+    comparing.silent = True
+    await comparing.after_login(_nothing)
+    await comparing.compare()
+    assert asterisk.renewed == ""
+    comparing._logged_in_at -= resync.COMPARE_EVERY_S
+    await comparing.compare()
+    assert "read = system,call" in asterisk.renewed
+    assert comparing.silent, "no event has come yet"
+
+
+async def _nothing(_: object) -> None:
+    """There is nothing to catch up with."""
+
+
 async def test_a_missed_change_among_events_is_no_silent_pbx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resync, "EVENTS_ARRIVE_WITHIN_S", 0)
     registry, asterisk, missed = CallRegistry(), Asterisk({}, {"n": ""}), list[str]()

@@ -15,12 +15,13 @@ import time_machine
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, Recording, RecordingStage
 from agent.calls.events import Held
-from agent.recording import recorder_tasks
+from agent.recording import coordinator, recorder_tasks
 from agent.recording.away_files import AwayFiles
 from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.leg_watch import LegWatch
 from agent.recording.lifecycle import RecordingLifecycle
 from agent.recording.mixmonitor import MixMonitor
+from agent.recording.plan import plan_known_domain
 from agent.recording.rtp_restart import RtpRestarts
 from agent.recording.wideband import CodecCheck
 from agent.reporting.journal import Journal
@@ -65,6 +66,8 @@ class Asterisk(AmiDouble):
             return {"Value": self.formats.get(channel, "(alaw|ulaw)")}
         if variable == "FONOTEKA_RECORDER":
             return {"Value": "" if self.forgets_ids else f"id{len(self.legs)}"}
+        if variable == "FONOTEKA_AWAY_RECORDER":
+            return {"Value": "of the dialplan"}
         if name == "Getvar":
             return {"Value": self.statistics}
         if channel in self.failures:
@@ -83,7 +86,7 @@ class Asterisk(AmiDouble):
         return {}
 
     def close_legs(self, recorder_id: str) -> None:
-        for leg in self.legs[recorder_id]:
+        for leg in self.legs.get(recorder_id, ()):
             write_leg(leg)
 
 
@@ -327,3 +330,22 @@ async def test_audio_that_the_store_refused_as_a_second_one_loses_no_recording(b
     bench.coordinator.shipped(folder, "1")
     bench.coordinator.rejected(folder, failure)
     assert [(recording.stage, recording.reason) for recording in bench.recordings] == [(RecordingStage.DONE, None)]
+
+
+async def test_an_error_in_one_call_stops_neither_the_settings_nor_the_other_calls(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy of the settings and the gaps in the journal come after the calls."""
+    bench.use(Directory(settings=DomainSettings(version=0)))
+    await bench.take(f"0.0 start t PJSIP/trunk-1 2458152 89131234567\n0.1 start p {PHONE}\n0.2 ring t p acme-152")
+    bad = replace(bench.call, linkedid="0", channels={})
+    bench.registry.calls = {"0": bad, **bench.registry.calls}
+
+    def plan(call: Call, *rest: Any) -> Any:
+        if call.linkedid == "0":
+            raise KeyError("p")
+        return plan_known_domain(call, *rest)
+
+    monkeypatch.setattr(coordinator, "plan_known_domain", plan)
+    bench.use(DIRECTORY)
+    assert await bench.done() == [f"record {PHONE} b 1_p_1 .wav"]
