@@ -23,7 +23,6 @@ from agent.calls.channel_snapshot import LAYOUTS as LISTED
 from agent.calls.channel_snapshot import Listed
 from agent.calls.clock_follower import ClockFollower
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
-from agent.calls.merge import merged_again
 from agent.calls.resync import Resync
 from agent.cel.gap import GapFolder
 from agent.cel.heard import HeardUntil
@@ -98,7 +97,7 @@ class Agent:
         codecs = CodecCheck(self._ami)
         self._lifecycle = RecordingLifecycle(self._spool, self._legs, codecs, floor_bytes=pbx.least_free_mb * 10**6)
         journal = Journal(self._spool.calls)
-        self._registry = CallRegistry(merged_again(journal.read()))
+        self._registry = CallRegistry(in_journal=journal.call)
         self._settling = CallSettlement(self._registry, journal, pbx.name)
         self._coordinator = RecordingCoordinator(
             self._registry,
@@ -119,7 +118,8 @@ class Agent:
         self._clock = ClockFollower(self._ami, self._registry, self._clock_jumped, self._settling.changed)
         self._heard = HeardUntil(self._spool.root / "heard_until", self._link_file)
         self._heard_at, self._caught_up = self._heard.read(), False
-        self._settling.journalled = self._heard.write
+        self._settling.restore(self._heard_at)
+        self._settling.journalled, self._settling.taken_up = self._heard.write, self._coordinator.take_up
         cel = CelJournal(path=pbx.cel_journal) if pbx.cel_journal is not None else None
         self._gaps = GapFolder(cel, self._spool.root / "gaps.json", self._registry, self._coordinator, self._settling)
         self._settings_copy = self._spool.root / "settings.json"

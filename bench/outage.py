@@ -86,6 +86,8 @@ async def outage(here: Installation, pbx: ReplayedPbx, agent: psutil.Process, ca
         figures[f"agent_mb_after_{until}_calls"] = agent.memory_info().rss / 1e6
         played = until
     figures["calls_played_in_s"] = time.monotonic() - began
+    half, whole = (figures[f"agent_mb_after_{round(share * calls)}_calls"] for share in (0.5, 1.0))
+    figures["agent_kb_per_call_of_the_last_half"] = (whole - half) * 1000 / (calls / 2)
     return figures
 
 

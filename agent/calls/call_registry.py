@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from agent.calls.call_state import Call
+from agent.calls.call_state import Call, RecordingStage
 from agent.calls.events import (
     BridgeEntered,
     BridgeLeft,
@@ -16,23 +16,31 @@ from agent.calls.events import (
 )
 from agent.calls.fold import assemble
 from agent.calls.merge import merged
+from fonoteka.core.naming import safe
 
 # A call does not keep its earlier bridges, so the bridges of forgotten calls are removed together.
 SWEEP_BRIDGES_AT: Final = 1000
 
 
 class CallRegistry:
-    """All calls that are not settled, indexed by linkedid, channel, bridge and recording.
+    """The calls that are not settled, indexed by linkedid, channel, bridge and recording.
 
-    Every search uses an index: while the store is away, there may be thousands of calls.
+    While the store is away, calls that only wait for it are left to the journal (`leave`).
+    `in_journal` returns such a call, given by its linkedid, as an event of it may still come: its
+    recording was stored, say.
     """
 
-    def __init__(self, calls: Iterable[Call] = ()) -> None:
+    def __init__(self, calls: Iterable[Call] = (), in_journal: Callable[[str], Call | None] = lambda _: None) -> None:
         self.calls: dict[str, Call] = {}
+        self._in_journal = in_journal
         self._merged: list[Call] = []
         self._call_of_channel: dict[str, str] = {}
         self._call_in_bridge: dict[str, str] = {}
         self._call_of_recording: dict[str, str] = {}
+        self.restore(calls)
+
+    def restore(self, calls: Iterable[Call]) -> None:
+        """Add calls of an earlier run; a channel in several of them belongs to the first."""
         for call in calls:
             self._keep(call)
 
@@ -71,8 +79,7 @@ class CallRegistry:
         if isinstance(event, RecordingEvent):
             return self.with_recording(event.segment)
         of_channel = (found for uniqueid in event.channels if (found := self._call_of_channel.get(uniqueid)) is not None)
-        call = self.calls.get(next(of_channel, event.linkedid))
-        return self.calls.get(call.merged_into, call) if call is not None and call.merged_into else call
+        return self.call(next(of_channel, event.linkedid))
 
     def _merge_into_bridge(self, event: BridgeEntered) -> None:
         """Merge two calls when a channel of one enters a bridge with channels of the other."""
@@ -92,8 +99,18 @@ class CallRegistry:
 
     def call(self, linkedid: str) -> Call | None:
         """Return the call with this linkedid, or the call that it became a part of."""
-        call = self.calls.get(linkedid)
-        return self.calls.get(call.merged_into, call) if call is not None and call.merged_into else call
+        call = self._find(linkedid)
+        return self._find(call.merged_into) or call if call is not None and call.merged_into else call
+
+    def knows(self, linkedid: str) -> bool:
+        """Return whether there is a call with this linkedid, in memory or in the journal."""
+        return self._find(linkedid) is not None
+
+    def _find(self, linkedid: str) -> Call | None:
+        if not linkedid or linkedid in self.calls:
+            return self.calls.get(linkedid)
+        call = self._in_journal(linkedid)
+        return self.calls.get(call.linkedid, call) if call is not None else None
 
     def call_of_channel(self, uniqueid: str) -> Call | None:
         """Return the call of a channel."""
@@ -101,7 +118,8 @@ class CallRegistry:
 
     def with_recording(self, segment: str) -> Call | None:
         """Return the call of a recording."""
-        return self.call(self._call_of_recording.get(segment, ""))
+        call = self.call(self._call_of_recording.get(segment) or _call_in_name(segment))
+        return call if call is not None and call.recording(segment) is not None else None
 
     def is_news(self, event: Event) -> bool:
         """Return whether an event would change its call, or begin one."""
@@ -112,6 +130,17 @@ class CallRegistry:
         """Add a call that was folded elsewhere, or replace the state of one."""
         self._keep(call)
         self._call_of_channel |= dict.fromkeys(() if call.merged_into else call.channels, call.linkedid)
+
+    def leave(self, call: Call) -> None:
+        """Drop a call that the journal has, as it is there, and that only waits for the store.
+
+        Its recordings are found by their names. Those that are not named for it, as it was merged
+        with another call or its linkedid is long, stay in the index.
+        """
+        self.forget(call.linkedid)
+        for recording in call.recordings:
+            if recording.stage is RecordingStage.CLOSED and _call_in_name(recording.segment) != safe(call.linkedid):
+                self._call_of_recording[recording.segment] = call.linkedid
 
     def forget(self, linkedid: str) -> None:
         """Drop a settled call."""
@@ -149,3 +178,8 @@ class CallRegistry:
             self._call_of_channel.setdefault(uniqueid, call.linkedid)
         self._call_in_bridge |= {channel.bridge: call.linkedid for channel in call.channels.values() if channel.bridge is not None}
         self._call_of_recording |= {recording.segment: call.linkedid for recording in call.recordings if recording.segment}
+
+
+def _call_in_name(segment: str) -> str:
+    """Return the linkedid in the name of a recording, as `segment_name` has put it there."""
+    return segment.rsplit("_", 2)[0]

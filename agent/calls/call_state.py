@@ -248,10 +248,18 @@ class Call:
         return next((recording for recording in self.recordings if recording.segment and recording.segment == segment), None)
 
     @property
+    def waits_for_store(self) -> bool:
+        """Whether the call has ended and its recordings have left the agent.
+
+        What remains is work of the mixer and the store.
+        """
+        pending = (RecordingStage.RUNNING, RecordingStage.ENDING, RecordingStage.UNWANTED)
+        return self.ended_at is not None and not any(recording.stage in pending for recording in self.recordings)
+
+    @property
     def settled(self) -> bool:
         """Whether the call has ended and no recording of it needs further work."""
-        pending = (RecordingStage.RUNNING, RecordingStage.ENDING, RecordingStage.UNWANTED, RecordingStage.CLOSED)
-        return self.ended_at is not None and not any(recording.stage in pending for recording in self.recordings)
+        return self.waits_for_store and not any(recording.stage is RecordingStage.CLOSED for recording in self.recordings)
 
 
 def _ms(since: datetime | None, until: datetime) -> int:

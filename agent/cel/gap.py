@@ -174,7 +174,7 @@ class GapFolder:
         try:
             async for batch in _in_steps(calls):
                 for call in (call for past in batch for call in (*past.parts, past.call)):
-                    if call.linkedid not in self._registry.calls:
+                    if not self._registry.knows(call.linkedid):
                         taken.add(call.linkedid)
                         self._add(call)
                 folded += len(batch)

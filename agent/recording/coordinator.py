@@ -168,6 +168,17 @@ class RecordingCoordinator:
                 metrics.ERRORS.inc()
                 _log.exception("plan.failed", linkedid=call.linkedid)
 
+    def take_up(self, call: Call) -> None:
+        """Take up a call that was left to the journal, and is in the registry again.
+
+        An error in a call does not stop others.
+        """
+        try:
+            self.perform_all(self.adopt(call), plan_agent_start(call), datetime.now(UTC))
+        except Exception:
+            metrics.ERRORS.inc()
+            _log.exception("call.not_taken_up", linkedid=call.linkedid)
+
     def perform_all(self, call: Call, effects: Iterable[Effect], at: datetime) -> None:
         """Perform effects in order; each finds the call as the effects before it left it."""
         for effect in effects:

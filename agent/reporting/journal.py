@@ -8,7 +8,11 @@ that upgrades the version before it to `_UPGRADES`. An agent thus continues the 
 it replaced.
 """
 
-from collections.abc import Callable, Mapping
+import errno
+import heapq
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +27,8 @@ from fonoteka.core.naming import safe
 from fonoteka.core.plain_file import read_plain
 
 VERSION: Final = 2
+_SUFFIX: Final = ".json"
+_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # the file itself is not at fault
 _Document = dict[str, Any]
 _log = structlog.get_logger()
 
@@ -59,14 +65,19 @@ def _call(document: Any) -> Call:
     return FILE.validate_python(document).call
 
 
+def name_of(linkedid: str) -> str:
+    """Return the name of a call in the journal."""
+    return safe(linkedid)
+
+
 class Journal:
     """The folder `calls/` of a spool."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, call: Call, *, sync: bool = False) -> None:
-        """Replace the file of a call atomically. A failure is logged, never raised.
+    def write(self, call: Call, *, sync: bool = False) -> bool:
+        """Replace the file of a call atomically. A failure is logged, and False returned.
 
         With `sync` the content is on the disk on return, and the name of the file after the next
         `sync()`.
@@ -77,6 +88,8 @@ class Journal:
                 file.write(FILE.dump_json(JournalFile(version=VERSION, call=call)))
         except OSError as error:
             _log.error("journal.write_failed", linkedid=call.linkedid, reason=str(error))
+            return False
+        return True
 
     def sync(self) -> None:
         """Flush the names of written and removed files to the disk. Raises OSError."""
@@ -86,30 +99,49 @@ class Journal:
         """Remove the file of a settled call."""
         self._path(linkedid).unlink(missing_ok=True)
 
-    def read(self) -> list[Call]:
-        """Return the calls of an earlier run.
+    def read(self) -> Iterator[Call]:
+        """Yield the calls of an earlier run."""
+        return (call for name in sorted(self._names()) if (call := self.call(name)) is not None)
+
+    def names(self, since: str, most: int) -> list[str]:
+        """Return the first names of calls, from `since` on, in order: mostly that of their begin.
+
+        The name of a call is `name_of(linkedid)`.
+        """
+        return heapq.nsmallest(most, (name for name in self._names() if name >= since))
+
+    def call(self, linkedid: str) -> Call | None:
+        """Return a call, given by its linkedid or its name; None if there is no such file.
 
         A file that cannot be read is renamed and logged, never fatal: to `.newer` if a newer agent
         wrote it, so that the newer agent reads it again after it is renamed to `.json`, otherwise
         to `.broken`.
         """
-        calls = []
-        for path in sorted(self._folder.glob("*.json")):
-            try:
-                document = from_json(read_plain(path))
-                if (version := _version(document)) > VERSION:
-                    _set_aside(path, ".newer", f"version {version}, this agent reads versions 1 to {VERSION}")
-                else:
-                    calls.append(_call(document))
-            except (OSError, ValueError) as error:
+        path = self._path(linkedid)
+        try:
+            document = from_json(read_plain(path))
+            if (version := _version(document)) <= VERSION:
+                return _call(document)
+            _set_aside(path, ".newer", f"version {version}, this agent reads versions 1 to {VERSION}")
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _SHORTAGES:
+                _log.error("journal.read_failed", file=str(path), reason=str(error))
+            else:
                 _set_aside(path, ".broken", str(error))
-        return calls
+        return None
+
+    def _names(self) -> Iterator[str]:
+        with os.scandir(self._folder) as entries:
+            yield from (entry.name.removesuffix(_SUFFIX) for entry in entries if entry.name.endswith(_SUFFIX))
 
     def _path(self, linkedid: str) -> Path:
-        return self._folder / f"{safe(linkedid)}.json"
+        return self._folder / f"{name_of(linkedid)}{_SUFFIX}"
 
 
 def _set_aside(path: Path, suffix: str, reason: str) -> None:
     aside = path.with_suffix(suffix)
-    path.replace(aside)
+    with suppress(FileNotFoundError):  # set aside by another thread
+        path.replace(aside)
     _log.error("journal.set_aside", file=str(aside), reason=reason)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -12,9 +13,10 @@ import structlog
 
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
+from agent.calls.merge import merged_again
 from agent.monitoring import metrics
 from agent.reporting.call_report import report
-from agent.reporting.journal import Journal
+from agent.reporting.journal import Journal, name_of
 from agent.rules.directory import Directory
 from agent.shipping.call_shipper import CallShipper
 from fonoteka.core.call_report import CallReport
@@ -22,7 +24,9 @@ from fonoteka.core.domains import DomainSettings
 
 GATHER_S = 0.03  # a burst of events becomes one report
 BETWEEN_S = 0.4  # on a busy PBX each report costs CPU (journal, request), and nobody sees the difference
-_AT_A_TIME: Final = 8  # calls written to the journal before the next event is processed
+AGAIN_S: Final = 5.0  # a call that the disk did not take is written again, and the journal read on
+MOST_WAITING: Final = 400  # calls in memory that only wait, 6.5 kB each: two requests of reports
+_AT_A_TIME: Final = 8  # calls written to the journal, or read, before the next event is processed
 _log = structlog.get_logger()
 
 
@@ -31,12 +35,21 @@ class CallSettlement:
 
     `heard_at` is the time of the last event that was taken; `journalled` is called with it once the
     journal has all calls as they were then.
+
+    While the store is away, calls gather that only wait for it. Those beyond MOST_WAITING are left
+    to the journal. It is read again, in the order of names, as the store takes the reports before;
+    `taken_up` is called with each call, as if the agent had just started. `_next` is the name from
+    which on the journal may have reports that neither the shipper nor the store has, else None.
     """
 
     def __init__(self, calls: CallRegistry, journal: Journal, pbx: str) -> None:
         self._calls, self._journal, self._pbx = calls, journal, pbx
         self._directory = Directory(settings=DomainSettings(version=0))
         self._changed: set[str] = set()
+        self._unwritten: set[str] = set()
+        self._write_again_at = 0.0
+        self._next: str | None = None
+        self.taken_up: Callable[[Call], None] = lambda _: None
         self._wakeup = asyncio.Event()
         self.heard_at: datetime | None = None
         self.journalled: Callable[[datetime], None] = lambda _: None
@@ -44,6 +57,21 @@ class CallSettlement:
         self._acknowledged: dict[str, int] = {}
         self._forgotten: set[str] = set()
         self._disk = ThreadPoolExecutor(1, "journal")  # one thread, so that no write follows a removal
+
+    def restore(self, heard_until: datetime | None) -> None:
+        """Read the calls of an earlier run, but for those that only wait: `run` takes these up.
+
+        Calls that have ended after `heard_until` are needed, as the gap begins there. Those before
+        have no part that the earlier run has not written as such.
+        """
+        calls = []
+        for call in self._journal.read():
+            ended = call.ended_at if call.waits_for_store else None
+            if ended is not None and heard_until is not None and ended <= heard_until:
+                self._calls.leave(call)
+            else:
+                calls.append(call)
+        self._calls.restore(merged_again(calls))
 
     def report(self, call: Call) -> CallReport | None:
         """Return the report of a call, or None while its domain is not known."""
@@ -64,27 +92,83 @@ class CallSettlement:
         self._directory = directory
         for call in self._calls.calls.values():
             self.changed(call)
+        self._next = ""
+        self._wakeup.set()
 
     async def run(self, shipper: CallShipper) -> None:
         """Write changed calls to the journal, then hand their reports to the shipper."""
         last = 0.0
         while True:
-            await self._wakeup.wait()
+            await self._woken()
             await asyncio.sleep(max(GATHER_S, last + BETWEEN_S - time.monotonic()))
             last = time.monotonic()
             self._wakeup.clear()
             changed, self._changed, heard_at = self._changed, set(), self.heard_at
+            again = self._unwritten.copy() if last >= self._write_again_at else set[str]()
             try:
-                await self._write(changed)
+                await self._write(changed | again)
             except BaseException:
-                self._changed |= changed
+                self._changed |= changed | again
                 raise
-            if heard_at is not None:
+            if heard_at is not None and not self._unwritten:
                 self.journalled(heard_at)
-            for linkedid in changed:
+            for linkedid in sorted(changed):
                 call = self._calls.calls.get(linkedid)
                 if call is not None:
                     self._ship(call, shipper)
+            self._leave_to_journal(shipper)
+            await self._read_on(shipper)
+
+    async def _woken(self) -> None:
+        """Return when a call has changed, or after AGAIN_S while something is left to do."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AGAIN_S if self._unwritten or self._next is not None else None):
+                await self._wakeup.wait()
+
+    def _leave_to_journal(self, shipper: CallShipper) -> None:
+        """Drop calls beyond MOST_WAITING from memory.
+
+        Of those whose reports wait the newest, which are read again; of the others the oldest.
+        """
+        unwritten = self._changed | self._unwritten
+        idle = [call for call in self._calls.calls.values() if call.waits_for_store and call.linkedid not in unwritten]
+        waiting = sorted((call for call in idle if call.linkedid in shipper), key=lambda call: name_of(call.linkedid))
+        others = [call for call in idle if call.linkedid not in shipper]
+        for call in (*waiting[MOST_WAITING:], *others[:-MOST_WAITING]):
+            if shipper.drop(call.linkedid):
+                name = name_of(call.linkedid)
+                self._next = name if self._next is None else min(self._next, name)
+            self._calls.leave(call)
+            self._acknowledged.pop(call.linkedid, None)
+            self._sent.pop(call.linkedid, None)
+
+    async def _read_on(self, shipper: CallShipper) -> None:
+        """Take up calls that were left to the journal, once there is room for their reports."""
+        since, room = self._next, MOST_WAITING - shipper.waiting
+        if since is None or room < MOST_WAITING // 2:
+            return
+        in_memory = frozenset(map(name_of, self._calls.calls))
+        names, calls = await asyncio.get_running_loop().run_in_executor(self._disk, self._read, since, room, in_memory)
+        if self._next == since:
+            self._next = f"{names[-1]} " if len(names) == room else None  # no name has a space
+            self._wakeup.set()
+        for number, call in enumerate(calls, 1):
+            if call.linkedid not in self._calls.calls and call.linkedid not in self._forgotten:
+                self._take_up(call, shipper)
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
+
+    def _read(self, since: str, most: int, in_memory: Collection[str]) -> tuple[list[str], list[Call]]:
+        names = self._journal.names(since, most)
+        calls = (self._journal.call(name) for name in names if name not in in_memory)
+        return names, [call for call in calls if call is not None]
+
+    def _take_up(self, call: Call, shipper: CallShipper) -> None:
+        self._calls.put(call)
+        self.taken_up(call)
+        if self._calls.calls.get(call.linkedid) is call:  # as the journal has it
+            self._changed.discard(call.linkedid)
+            self._ship(call, shipper)
 
     def _ship(self, call: Call, shipper: CallShipper) -> None:
         try:
@@ -119,38 +203,50 @@ class CallSettlement:
         Waits for no other call and for no disk: the file must survive the process, not the machine.
         """
         current = self._calls.call(call.linkedid)
-        if current is not None and current.ended_at is None:
-            self._journal.write(current)
+        if current is not None and current.ended_at is None and not self._journal.write(current):
+            self._unwritten.add(current.linkedid)
+            self._wakeup.set()
 
     async def close(self) -> None:
         """Write the changed calls to the journal."""
-        await self._write(frozenset(self._changed))
+        await self._write(self._changed | self._unwritten)
         self._disk.shutdown()
 
     async def _write(self, linkedids: Collection[str]) -> None:
-        """Write calls in progress here, between events; a thread flushes ended calls to disk."""
-        forgotten, self._forgotten = self._forgotten, set()
-        ended = []
+        """Write calls in progress here, between events; a thread flushes ended calls to disk.
+
+        Those that the disk does not take are then in `_unwritten`.
+        """
+        self._unwritten.difference_update(linkedids)
+        forgotten, self._forgotten = self._forgotten - self._calls.calls.keys(), set()
+        ended, failed = [], set[str]()
         for number, linkedid in enumerate(linkedids, 1):
             call = self._calls.calls.get(linkedid)
             if call is not None and call.ended_at is not None:
                 ended.append(call)
             elif call is not None:
-                self._journal.write(call)
+                if not self._journal.write(call):
+                    failed.add(linkedid)
                 if number % _AT_A_TIME == 0:
                     await asyncio.sleep(0)
         if ended or forgotten:
-            await asyncio.get_running_loop().run_in_executor(self._disk, self._flush, ended, forgotten)
+            failed |= await asyncio.get_running_loop().run_in_executor(self._disk, self._flush, ended, forgotten)
+        self._unwritten |= failed & self._calls.calls.keys()
+        if failed:
+            self._write_again_at = time.monotonic() + AGAIN_S
 
-    def _flush(self, ended: Collection[Call], forgotten: Collection[str]) -> None:
+    def _flush(self, ended: Collection[Call], forgotten: Collection[str]) -> set[str]:
+        """Returns the calls that could not be written."""
         for linkedid in forgotten:
             self._journal.remove(linkedid)
-        for call in ended:
-            self._journal.write(call, sync=True)
+        failed = {call.linkedid for call in ended if not self._journal.write(call, sync=True)}
         self._journal.sync()
+        return failed
 
     def acknowledged(self, linkedid: str, revision: int) -> None:
         """Note that the store has this revision of the call, or will never take it."""
+        if self._next is not None:
+            self._wakeup.set()
         call = self._calls.calls.get(linkedid)
         if call is None:
             return
@@ -162,5 +258,6 @@ class CallSettlement:
         self._calls.forget(linkedid)
         self._acknowledged.pop(linkedid, None)
         self._sent.pop(linkedid, None)
+        self._unwritten.discard(linkedid)
         self._forgotten.add(linkedid)
         self._wakeup.set()

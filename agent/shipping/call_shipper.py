@@ -18,7 +18,7 @@ from fonoteka.core.errors import ShipDeferred, ShipError, ShipRefused
 BATCH: Final = 200
 BATCH_BYTES: Final = 1_000_000  # the API takes 4 MiB, a proxy often no more than 1 MB
 GATHER_S: Final = 0.05  # changes of one moment travel together
-RESCAN_S: Final = 5.0  # for reports that an operator sends again
+RESCAN_S: Final = 5.0  # for reports that an operator sends again, and that the disk had no room for
 _log = structlog.get_logger()
 
 
@@ -27,20 +27,36 @@ class CallShipper:
 
     A batch that is refused, or that the API fails on, is halved until the report that is to blame
     travels alone. If the store will never take it, it is kept in `refused/` and acknowledged; else
-    the reports behind it go first.
+    the reports behind it go first. If the disk has no room to keep it, it is sent again later.
     """
 
     def __init__(self, api: ApiClient, refused: RefusedCalls, acknowledged: Callable[[str, int], None]) -> None:
         self._api, self._refused = api, refused
         self._acknowledged = acknowledged
         self._waiting: dict[str, CallReport] = {}
+        self._not_set_aside: dict[str, CallReport] = {}
         self._wakeup = asyncio.Event()
         self._most, self._rescan_at = BATCH, 0.0
 
     def send(self, report: CallReport) -> None:
         """Queue a report; a newer report of the same call replaces it."""
+        self._not_set_aside.pop(report.linkedid, None)
         self._waiting[report.linkedid] = report
         self._wakeup.set()
+
+    def drop(self, linkedid: str) -> bool:
+        """Forget the report of a call. Returns whether it is still to be sent."""
+        waiting, not_set_aside = self._waiting.pop(linkedid, None), self._not_set_aside.pop(linkedid, None)
+        return waiting is not None or not_set_aside is not None
+
+    def __contains__(self, linkedid: str) -> bool:
+        """Whether a report of the call waits."""
+        return linkedid in self._waiting
+
+    @property
+    def waiting(self) -> int:
+        """The number of reports that wait."""
+        return len(self._waiting)
 
     async def run(self) -> None:
         """Ship until cancelled. The wait grows with each failure."""
@@ -59,8 +75,10 @@ class CallShipper:
     async def _report_is_waiting(self) -> None:
         while True:
             if time.monotonic() >= self._rescan_at:
-                for report in await asyncio.to_thread(self._refused.asked_again):
+                asked_again = await asyncio.to_thread(self._refused.asked_again)
+                for report in (*self._not_set_aside.values(), *asked_again):
                     self._waiting.setdefault(report.linkedid, report)
+                self._not_set_aside.clear()
                 self._rescan_at = time.monotonic() + RESCAN_S
             if self._waiting:
                 await asyncio.sleep(GATHER_S)
@@ -103,8 +121,8 @@ class CallShipper:
             await self._take(report, receipt)
 
     def _put_last(self, report: CallReport) -> None:
-        newest = self._waiting.pop(report.linkedid)
-        self._waiting[report.linkedid] = newest
+        if (newest := self._waiting.pop(report.linkedid, None)) is not None:
+            self._waiting[report.linkedid] = newest
 
     async def _take(self, report: CallReport, receipt: CallReceipt) -> None:
         if self._waiting.get(report.linkedid) is report:
@@ -116,12 +134,14 @@ class CallShipper:
         else:
             _log.error("call.refused", linkedid=report.linkedid, reason=receipt.refused, sent_again=receipt.retry)
             if (kept or not receipt.retry) and not await self._keep(report, receipt.refused):
+                if report.linkedid not in self._waiting:
+                    self._not_set_aside[report.linkedid] = report
                 return
         if not receipt.retry:
             self._acknowledged(report.linkedid, report.revision)
 
     async def _keep(self, report: CallReport, reason: str) -> bool:
-        """Keep a refused report. False: the disk is full, and the call stays in the journal."""
+        """Keep a refused report. False: the disk is full; the report is sent again later."""
         try:
             await asyncio.to_thread(self._refused.keep, report, reason)
         except OSError as error:

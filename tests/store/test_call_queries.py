@@ -212,7 +212,7 @@ async def test_known_calls_are_read_by_key(store: Store, pbx: Pbx) -> None:
     assert len(queries) == 4
     async with store.reading() as connection:
         for sql, values in queries:
-            plan = [row[3] for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+            plan = [row.detail for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
             read_by_domain = [line for line in plan if "(domain_id=?" in line and "merged_into=?" not in line]
             assert not read_by_domain, plan
 

@@ -34,7 +34,7 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
     (made.calls / "9.json").write_text("{")
     (made.root / "away").mkdir()
     (made.root / "away" / "1.7_1.8_0_in_employee.wav").touch()
-    Journal(made.calls).read()
+    list(Journal(made.calls).read())
     return made
 
 

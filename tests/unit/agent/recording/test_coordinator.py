@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import re
+import shutil
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -188,6 +189,23 @@ async def test_the_end_of_the_channel_closes_the_recording(bench: Bench) -> None
     assert (bench.stages, bench.folders(ItemState.CLOSED)) == ([RecordingStage.CLOSED], ["1_p_1"])
     bench.coordinator.shipped(Path("1_p_1"), "1")
     assert bench.stages == [RecordingStage.DONE]
+
+
+@pytest.mark.parametrize(("is_gone", "stage"), [(False, RecordingStage.CLOSED), (True, RecordingStage.DONE)])
+async def test_a_call_that_was_left_to_the_journal_is_taken_up_as_at_a_start(
+    bench: Bench, is_gone: bool, stage: RecordingStage
+) -> None:
+    """An earlier run has shipped the recording, and died before it could note that."""
+    await bench.take(TALKING)
+    bench.asterisk.close_legs("id1")
+    await bench.take("6.0 end p\n6.0 end t")
+    call = bench.call
+    bench.registry.leave(call)
+    if is_gone:
+        shutil.rmtree(bench.spool.folder(ItemState.CLOSED) / "1_p_1")
+    bench.registry.put(call)
+    bench.coordinator.take_up(call)
+    assert bench.stages == [stage]
 
 
 async def test_a_refused_recording_is_lost(bench: Bench) -> None:

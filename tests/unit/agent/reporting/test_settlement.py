@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -15,7 +15,9 @@ from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, RecordingStage
 from agent.reporting.journal import Journal
 from agent.reporting.settlement import CallSettlement
+from agent.shipping.api_client import ApiClient
 from agent.shipping.call_shipper import CallShipper
+from agent.shipping.refused_calls import RefusedCalls
 from fonoteka.core.call_report import CallReport
 from tests.unit.agent.fixtures import DIRECTORY, at, played
 from tests.unit.agent.rules.test_on_demand_rules import talk
@@ -41,6 +43,7 @@ class Shipped(CallShipper):
     """Collects the calls instead of shipping them."""
 
     def __init__(self) -> None:
+        super().__init__(cast(ApiClient, None), cast(RefusedCalls, None), lambda *_: None)
         self.calls: list[str] = []
 
     def send(self, report: CallReport) -> None:
