@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from lab.asterisk.rootfs import AsteriskProgram, find_or_build
 from lab.asterisk.server import LabAsterisk
@@ -15,6 +16,10 @@ from tests.support.call_flows import PlayedFlows, flows_of, play_all
 
 # A client of httpx loads 140 certificate authorities when it is made, in 15 ms; no test asks them.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "certificate_authority.pem")
+
+# A property is judged by what it says, not by the speed of the machine.
+settings.register_profile("at any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("at any speed")
 
 pytest_plugins = ["tests.support.new_stores", "tests.support.standing_still"]
 NEIGHBOURS = tuple(map(neighbour, range(1, 9)))

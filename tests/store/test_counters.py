@@ -108,7 +108,7 @@ SELECTIONS: list[dict[str, Any]] = [
 ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, zone=some.sampled_from(ZONES), asked=some.lists(some.sampled_from(SELECTIONS), min_size=3, max_size=3))
 async def test_counters_give_the_same_statistics_as_calls(
     store: Store, pbx: Pbx, steps: list[tuple[str, Any]], zone: str, asked: list[dict[str, Any]]

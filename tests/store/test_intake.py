@@ -80,7 +80,7 @@ def growing(count: int) -> list[CallReport]:
     return stages[:count]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.lists(st.integers(0, 3), min_size=1, max_size=8), batch=st.integers(1, 8), number=st.integers(1, 10**9))
 async def test_the_newest_revision_stays_in_any_order(store: Store, pbx: Pbx, order: list[int], batch: int, number: int) -> None:
     stages = [seed.but(stage, linkedid=f"{number}.{order}"[:100], segments=()) for stage in growing(4)]

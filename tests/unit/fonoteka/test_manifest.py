@@ -53,7 +53,7 @@ _ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_spoiled_manifest_is_read_or_is_a_spool_error(tmp_path: Path, data: st.DataObject) -> None:
     """Cut off, with other bytes inside, or with any value in place of a field."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fonoteka.cli.proposal.endpoints import PbxEndpoint, read
@@ -98,7 +98,6 @@ def test_nobody() -> None:
 _TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=80)  # of an AMI line
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.builds(PbxEndpoint, name=_TEXT, caller_id=_TEXT, tenant=_TEXT, logs_in=st.booleans()), unique_by=lambda e: e.name)
 )

@@ -72,7 +72,7 @@ def in_blocks(file: BinaryIO, start: int, length: int, block: int) -> bytes:
     again=st.integers(0, SIZES[-1]),
     block=st.sampled_from([1000, CHUNK_BYTES, CHUNK_BYTES + 1, 10**6]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_range_is_that_of_the_plain_content(long_file: Path, first: int, length: int, again: int, block: int) -> None:
     content = content_of(SIZES[-1])
     file = long_file.open("rb")

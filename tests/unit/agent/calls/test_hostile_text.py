@@ -54,7 +54,7 @@ def test_the_row_is_that_of_an_honest_caller(tail: bytes) -> None:
 
 
 @given(tail=st.one_of(st.binary(max_size=68), st.text(alphabet="\r\n:, aEvntChlUiqdL19.", max_size=68).map(str.encode)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_bytes_at_all_change_a_row(tail: bytes) -> None:
     tail = tail.replace(b"\0", b"")  # where Asterisk's text ends
     (honest,) = play(read_bytes(PLAIN)).calls.values()
@@ -72,7 +72,7 @@ def test_the_calls_of_others_are_not_touched(tail: bytes) -> None:
 
 
 @given(cuts=st.lists(st.integers(min_value=1, max_value=6000), max_size=5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_wherever_the_network_cuts(cuts: list[int]) -> None:
     """The parts of one event may arrive in several reads."""
     received = b"Asterisk Call Manager/11.0.0\r\n" + called_by(NUMBER + HOSTILE["a farewell"])

@@ -10,7 +10,7 @@ from functools import cache
 from random import Random
 from typing import Any, Final
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.calls.call_registry import CallRegistry
@@ -27,7 +27,7 @@ from tests.unit.agent.fixtures import DIRECTORY, RULES, at, event, events, play,
 TABLES: Final = tuple(CALLS)
 REAL: Final = tuple(sorted(path.stem for path in STREAMS.glob("*.txt")))
 names = st.sampled_from(TABLES + REAL)
-ordinary = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+ordinary = settings(max_examples=60)
 _IDS: Final = ("linkedid", "uniqueid", "caller", "callee", "transferer", "bridge", "by")
 PASSING_S: Final = timedelta(milliseconds=1)  # measured: events of two channels arrive in the wrong order by this much
 

@@ -125,7 +125,7 @@ def test_text_of_a_caller_is_one_column(journal: CelJournal, number: str) -> Non
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_forges_a_row(journal: CelJournal, number: str) -> None:
     journal.path.write_bytes(line(1) + line(2, number) + line(3))
     assert [row.number for row in journal.rows(*EVER)] == ["89131234567", number, "89131234567"]
@@ -180,7 +180,7 @@ def folded(rows: Iterator[CelRow]) -> CallRegistry:
 
 
 @given(st.sampled_from(sorted(STREAMS.glob("*.csv"))), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_damage_stops_the_reader_or_the_fold(journal: CelJournal, stream: Path, random: Random) -> None:
     journal.path.write_bytes(mutated(stream.read_bytes(), random))
     for call in folded(journal.rows(*EVER)).calls.values():
@@ -188,7 +188,7 @@ def test_no_damage_stops_the_reader_or_the_fold(journal: CelJournal, stream: Pat
 
 
 @given(st.binary(max_size=2000))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_read_to_their_end(journal: CelJournal, data: bytes) -> None:
     journal.path.write_bytes(data)
     folded(journal.rows(*EVER))
@@ -210,7 +210,7 @@ row_texts = st.one_of(
         max_size=30,
     )
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_any_rows_are_folded(rows: list[CelRow]) -> None:
     folded(iter(rows))
 

@@ -147,7 +147,7 @@ def alive_recorders(registry: CallRegistry) -> set[str]:
 
 
 @given(st.sampled_from(REAL), st.floats(0, 1))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_call_has_its_row_whenever_the_agent_dies_in_it(tmp_path: Path, name: str, died: float) -> None:
     events = stream(name)
     heard = events[: 1 + round(died * (len(events) - 1))]

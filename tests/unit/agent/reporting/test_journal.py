@@ -122,7 +122,7 @@ def test_a_file_of_version_1_may_lack_the_fields_that_came_later(tmp_path: Path)
     assert (call.dials[0].exten, call.recordings[0].started_at) == ("", None)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_spoiled_file_is_read_or_set_aside_and_the_others_are_read(tmp_path: Path, data: st.DataObject) -> None:
     """Cut off, or with other bytes inside, as after a crash of the machine."""
