@@ -1,5 +1,6 @@
 """SCENARIOS 32: the dialplan of the kit records while the agent is away, on the real Asterisk."""
 
+import asyncio
 import os
 import re
 import signal
@@ -14,10 +15,11 @@ import pytest_asyncio
 
 from lab.asterisk.server import LabAsterisk
 from lab.base.lateness import Lateness
-from lab.scenarios.steps import CALLER, LONG_DISTANCE, answered, talk, talk_and_leave, watcher
+from lab.scenarios.steps import CALLER, LONG_DISTANCE, answered, customer_with, talk, talk_and_leave, watcher
 from lab.sip.handset import TRUNK, Handset, handset, tone_hz_of
 from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE, OUTSIDE_HZ
 from lab.tools.installation import Call, Fonoteka, beside
+from tests.faults.test_call_in_progress import cut_link
 from tests.support.audio_checks import assert_tone, decoded
 from tests.support.eventually import eventually
 
@@ -190,3 +192,34 @@ async def test_a_call_that_the_agent_never_saw(spare_pbx: LabAsterisk, running: 
     assert (call["direction"], call["answered_by"], call["src"]) == ("in", "152", CALLER)
     await assert_whole(running, call, CALLER_HZ, tone_hz_of(spare_pbx, "152"), employee.sip_call.talk_s, late_s)
     assert legs(spare_pbx) == []
+
+
+async def test_a_second_recorder_is_stopped_and_the_agents_own_goes_on(
+    spare_pbx: LabAsterisk, running: Fonoteka, lateness: Lateness
+) -> None:
+    """The dialplan finds the heartbeat too old although the agent lives, as with a wrong clock."""
+
+    async def let_it_be_old() -> bool:
+        await spare_pbx.cli(f"database put fonoteka heartbeat/at {int(time.time()) - 11}")
+        return bool(legs(spare_pbx))
+
+    async def recorders() -> int:
+        channels = (await spare_pbx.cli("core show channels concise")).splitlines()
+        channel = next(line.split("!")[0] for line in channels if line.startswith("PJSIP/acme-152-"))
+        return (await spare_pbx.cli(f"mixmonitor list {channel}")).count("0x")
+
+    async def is_alone() -> bool:
+        return await recorders() == 1
+
+    before, began = await running.ids(), time.monotonic()
+    becoming_old = asyncio.create_task(eventually(let_it_be_old))
+    async with customer_with(spare_pbx) as (customer, employee, _):
+        await becoming_old
+        assert await recorders() == 2
+        await cut_link(spare_pbx)  # files are looked for at each login
+        await eventually(lambda: legs(spare_pbx) == [])
+        await eventually(is_alone)
+        await talk_and_leave(customer, employee)
+    call, late_s = await recorded(running, before), lateness.total_s(began)
+    assert call["recording"]["duration_ms"] == pytest.approx(1000 * employee.sip_call.talk_s, abs=150 + 1000 * late_s)
+    assert {step["what"] for step in call["path"]} >= {"record"}

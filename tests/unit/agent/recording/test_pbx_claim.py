@@ -119,6 +119,16 @@ async def test_a_dead_agent_keeps_another_out_for_twelve_seconds(db: AstDb, agen
     assert (second.held, list(db.rows.values())) == (True, [str(second._own)])
 
 
+async def test_an_agent_that_is_connecting_again_is_waited_for(db: AstDb, agent: Start) -> None:
+    """It tries at least each ten seconds."""
+    first = agent("first")
+    await first.take()
+    db.later = lambda: db.living.append(first) if db.now_s >= 10 and not db.living else None
+    with pytest.raises(PbxTaken, match="first"):
+        await agent("second").take()
+    assert (db.now_s >= 10, db.holder) == (True, "first")
+
+
 async def test_an_agent_that_stood_still_notices_and_stops(db: AstDb, agent: Start) -> None:
     first = agent("first")
     await first.take()
