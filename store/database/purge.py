@@ -1,9 +1,9 @@
 """Removal of deleted rows from the files of an SQLite index.
 
 `PRAGMA secure_delete` (`store.database.dialect`) overwrites a row in its page. Two copies stay: the
-former pages, in the write-ahead log until it is truncated; and, rarely, a cell that SQLite has
-moved to another page, in the gap that it left. Only VACUUM clears such a gap, so it runs if the
-files still have the text that was erased.
+former pages, in the write-ahead log until it is truncated; and a cell that SQLite has moved to
+another page, in the gap that it left. Only VACUUM clears such a gap, so it runs if the files still
+have the text that was erased.
 """
 
 import mmap
@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 
 _WAITS_MS: Final = 50  # for readers of the log: new writers wait meanwhile
+_LARGEST_BYTES: Final = 2**30  # of an index that is written again: writers wait for some 20 s
 
 log = structlog.get_logger()
 
@@ -38,7 +39,10 @@ def has_any(index: Path, texts: Sequence[str]) -> bool:
 
 
 def vacuum(index: Path) -> None:
-    """Write an index again without what was deleted. Others read meanwhile, and wait to write."""
+    """Write an index again without what was deleted, unless it is large: writers wait meanwhile."""
+    if index.stat().st_size > _LARGEST_BYTES:
+        log.warning("index.not_purged", reason="it is large: stop Fonoteka, and run VACUUM in it")
+        return
     begun = time.perf_counter()
     with closing(sqlite3.connect(index, isolation_level=None, timeout=10)) as connection:
         connection.execute("VACUUM")
