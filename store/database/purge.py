@@ -6,8 +6,9 @@ another page, in the gap that it left. Only VACUUM clears such a gap, so it runs
 have the text that was erased.
 """
 
-import mmap
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,6 +19,12 @@ import structlog
 
 _WAITS_MS: Final = 50  # for readers of the log: new writers wait meanwhile
 _LARGEST_BYTES: Final = 2**30  # of an index that is written again: writers wait for some 20 s
+_ANSWERS: Final = {10: True, 11: False}  # 1 is that of an error
+_SEARCH: Final = """
+import mmap, sys
+with open(sys.argv[1], "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    sys.exit(10 if any(content.find(text) >= 0 for text in sys.stdin.buffer.read().split(b"\\0")) else 11)
+"""
 
 log = structlog.get_logger()
 
@@ -31,11 +38,18 @@ def truncate_journal(index: Path) -> bool:
 
 
 def has_any(index: Path, texts: Sequence[str]) -> bool:
-    """Whether the file of an index has one of some texts anywhere."""
+    """Whether the file of an index has one of some texts anywhere. Raises OSError.
+
+    Another process looks: to close a file drops all locks that the process has on it, and SQLite
+    needs its own (sqlite.org/howtocorrupt.html, 2.2).
+    """
     if not texts:
         return False
-    with index.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return any(content.find(text.encode()) >= 0 for text in texts)
+    command = [sys.executable, "-I", "-c", _SEARCH, str(index)]
+    search = subprocess.run(command, input="\0".join(texts).encode(), capture_output=True, check=False)
+    if search.returncode not in _ANSWERS:
+        raise OSError(f"the index cannot be searched: {search.stderr.decode(errors='replace')[-200:]}")
+    return _ANSWERS[search.returncode]
 
 
 def vacuum(index: Path) -> None:
