@@ -92,16 +92,19 @@ class Store:
     async def purge(self, erased: Sequence[str] = ()) -> None:
         """Overwrite what was deleted in the files of an SQLite index, such as some erased texts.
 
-        PostgreSQL does this by itself, in time. Raises StoreError.
+        PostgreSQL does this by itself, in time. If it fails, the log says so: the rows are deleted
+        in any case.
         """
         index = dialect.index_file(self.engine)
         if index is None:
             return
-        with _database_errors():
+        try:
             await self._truncate_journal(index)
             if await asyncio.to_thread(has_any, index, erased):
                 await self._alone(vacuum, index)
                 await self._truncate_journal(index)
+        except (sqlite3.Error, OSError) as error:
+            log.error("index.not_purged", reason=str(error))
 
     async def _truncate_journal(self, index: Path) -> None:
         """Truncate the journal once no transaction needs it; log if it is needed for long."""
@@ -121,5 +124,5 @@ class Store:
 def _database_errors() -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (SQLAlchemyError, OSError) as error:
         raise StoreError(f"the index refuses: {getattr(error, 'orig', None) or error}") from error

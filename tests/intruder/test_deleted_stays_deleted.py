@@ -199,7 +199,8 @@ async def test_a_pbx_cannot_hide_calls_by_merging_them_into_each_other(
     for batch in batches:
         await upsert_calls(store, pbx, [merged(CHAIN[place], target, newer_by) for place, target, newer_by in batch])
     async with store.reading() as connection:
-        targets = dict((await connection.execute(select(calls.c.linkedid, calls.c.merged_into))).tuples().all())
+        rows_of_calls = await connection.execute(select(calls.c.linkedid, calls.c.merged_into))
+        targets = {row.linkedid: row.merged_into for row in rows_of_calls}
     in_cycle = {CHAIN[place].linkedid for batch in batches for place, _, _ in batch}
     assert [linkedid for linkedid in in_cycle if targets[linkedid] is None] != []
     for linkedid in in_cycle:

@@ -34,7 +34,7 @@ async def rotate(store: Store) -> None:
 
 
 @pytest.mark.parametrize("work", [encrypt_existing, rotate])
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
 async def test_killed_and_run_again_it_is_complete(section: StoreSection, tmp_path: Path, work: Work, kills: int) -> None:
     """All recordings can be read between the kill and the second run, too."""
     store = await Store.open(section)

@@ -27,7 +27,7 @@ AGES = (70, 65, 64, 63, 61, 45, 40, 35, 34, 33, 31, 29, 1)  # days; calls are ke
 SEED = 11
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
 async def test_a_killed_run_is_completed_by_the_next(
     store: Store, pbx: Pbx, section: StoreSection, tmp_path: Path, kills: int
 ) -> None:

@@ -28,7 +28,7 @@ CALLS = 7
 SEED = 27
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
 async def test_a_killed_erasure_is_completed_by_the_same_once_more(
     store: Store, pbx: Pbx, section: StoreSection, tmp_path: Path, kills: int
 ) -> None:
