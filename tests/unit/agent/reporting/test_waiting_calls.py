@@ -22,7 +22,7 @@ from agent.calls.merge import merged
 from agent.cel.heard import HeardUntil
 from agent.reporting import settlement
 from agent.reporting.journal import Journal, name_of
-from agent.reporting.settlement import MOST_WAITING, CallSettlement
+from agent.reporting.settlement import CallSettlement
 from agent.rules.directory import Directory
 from agent.shipping import call_shipper
 from agent.shipping.api_client import ApiClient
@@ -38,6 +38,7 @@ from tests.unit.agent.rules.test_on_demand_rules import talk
 from tests.unit.mixer.test_full_disk import fill, small_disk
 
 TALK: Final = played(talk("152", "5.0 end t", "5.0 end p"))
+MOST: Final = 50  # calls that wait in memory; the agent has more
 LAST_SEEN: Final = 3  # calls that a loop's variable still holds
 REPORT: Final = TypeAdapter(CallReport)
 
@@ -142,6 +143,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((settlement, "GATHER_S"), (settlement, "BETWEEN_S"), (call_shipper, "GATHER_S")):
         monkeypatch.setattr(module, name, 0.0)
     monkeypatch.setattr(settlement, "AGAIN_S", 0.02)
+    monkeypatch.setattr(settlement, "MOST_WAITING", MOST)
     monkeypatch.setattr(call_shipper, "RESCAN_S", 0.05)
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
@@ -180,31 +182,31 @@ async def test_the_memory_does_not_grow_with_the_calls_that_wait(tmp_path: Path)
     async with agent(tmp_path, store) as pbx:
         before = calls_in_memory()
         tracemalloc.start(1)
-        for first in range(0, 5000, 250):
+        for first in range(0, 3000, 250):
             await pbx.end(call(number) for number in range(first, first + 250))
-            if first + 250 in (1000, 5000):
+            if first + 250 in (500, 3000):
                 figures[first + 250] = calls_in_memory() - before, tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
-        (few, few_bytes), (many, many_bytes) = figures[1000], figures[5000]
-        assert len(pbx.files()) == 5000, "all are in the journal"
-        assert MOST_WAITING <= few <= many <= MOST_WAITING + LAST_SEEN
-        assert many_bytes - few_bytes < 500_000, "of 4,000 calls, which are 26 MB"
+        (few, few_bytes), (many, many_bytes) = figures[500], figures[3000]
+        assert len(pbx.files()) == 3000, "all are in the journal"
+        assert MOST <= few <= many <= MOST + LAST_SEEN
+        assert many_bytes - few_bytes < 500_000, "of 2,500 calls, which are 8 MB"
 
         store.away = False
-        await eventually(lambda: len(store.reports) >= 5000)
-        assert store.linkedids == [linkedid(number) for number in range(5000)], "once each, in order"
+        await eventually(lambda: len(store.reports) >= 3000)
         await pbx.at_rest()
-        assert calls_in_memory() - before <= MOST_WAITING + LAST_SEEN, "nor with the recordings that wait"
+        assert store.linkedids == [linkedid(number) for number in range(3000)], "once each, in order"
+        assert calls_in_memory() - before <= MOST + LAST_SEEN, "nor with the recordings that wait"
 
 
 async def test_recordings_arrive_before_and_after_the_reports(tmp_path: Path) -> None:
-    store, calls = Store(), [call(number) for number in range(3 * MOST_WAITING)]
+    store, calls = Store(), [call(number) for number in range(3 * MOST)]
     async with agent(tmp_path, store) as pbx:
         await pbx.end(calls)
         for ended in calls[::2]:
             pbx.take(done(ended))
         await pbx.at_rest()
-        assert len(pbx.registry.calls) == MOST_WAITING
+        assert len(pbx.registry.calls) == MOST
         store.away = False
         await eventually(lambda: len(set(store.linkedids)) == len(calls))
         for ended in calls[1::2]:
@@ -214,26 +216,26 @@ async def test_recordings_arrive_before_and_after_the_reports(tmp_path: Path) ->
 
 
 async def test_all_arrive_once_although_the_agent_restarts_twice_in_the_middle(tmp_path: Path) -> None:
-    store, calls = Store(), [call(number, RecordingStage.DONE) for number in range(3000)]
+    store, calls = Store(), [call(number, RecordingStage.DONE) for number in range(600)]
     async with agent(tmp_path, store) as pbx:
-        await pbx.end(calls[:2000])
+        await pbx.end(calls[:400])
     async with agent(tmp_path, store) as pbx:
         assert not pbx.registry.calls, "none is read into memory at the start"
         await pbx.at_rest()
-        await pbx.end(calls[2000:])
-        assert len(pbx.registry.calls) == MOST_WAITING
-        store.away, store.away_after = False, 1000
-        await eventually(lambda: len(store.reports) >= 1000)
+        await pbx.end(calls[400:])
+        assert len(pbx.registry.calls) == MOST
+        store.away, store.away_after = False, 200
+        await eventually(lambda: len(store.reports) == 200)
         await pbx.at_rest()
     store.away_after = None
     async with agent(tmp_path, store) as pbx:
-        await eventually(lambda: len(store.reports) >= 3000)
+        await eventually(lambda: len(store.reports) == 600)
         await eventually(lambda: not pbx.files())
     assert store.linkedids == [ended.linkedid for ended in calls], "once each, in order"
 
 
 async def test_a_late_change_of_a_call_that_is_not_in_memory_arrives(tmp_path: Path) -> None:
-    store, calls = Store(), [call(number) for number in range(2 * MOST_WAITING)]
+    store, calls = Store(), [call(number) for number in range(2 * MOST)]
     failed = calls[-1]
     (recording,) = failed.recordings
     async with agent(tmp_path, store) as pbx:
@@ -257,7 +259,7 @@ async def test_a_recording_of_a_merged_call_that_is_not_in_memory_is_found(tmp_p
     older, younger = call(5000), replace(call(5001), channels=channels, dials=(), moments=())
     whole, part = merged(older, younger)
     whole = replace(whole, ended_at=at(5006))
-    store, others = Store(), [call(number) for number in range(MOST_WAITING)]
+    store, others = Store(), [call(number) for number in range(MOST)]
     async with agent(tmp_path, store) as pbx:
         await pbx.end([*others, whole, part])
         if not restarted:
@@ -278,13 +280,13 @@ def assert_found(pbx: Agent, whole: Call, younger: Call) -> None:
 
 
 async def test_a_changed_directory_reports_the_calls_that_are_not_in_memory_too(tmp_path: Path) -> None:
-    store, calls = Store(), [call(number) for number in range(3 * MOST_WAITING)]
+    store, calls = Store(), [call(number) for number in range(3 * MOST)]
     store.away = False
     async with agent(tmp_path, store) as pbx:
         pbx.settling.directory_changed(Directory(settings=DomainSettings(version=2)))
         await pbx.end(calls)
         assert store.reports == [], "the calls belong to no domain"
-        assert len(pbx.registry.calls) == MOST_WAITING
+        assert len(pbx.registry.calls) == MOST
         pbx.settling.directory_changed(Directory(settings=DomainSettings(version=3, domains=(ACME,))))
         await eventually(lambda: len(set(store.linkedids)) == len(calls))
 
