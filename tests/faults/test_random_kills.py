@@ -123,9 +123,9 @@ async def one_round(
     keeping.cancel()
     verdict = await this.judged()
     verdict.figures.update({f"kills of {name}": number for name, number in killed.items()}, kills=killed.total())
-    print(
-        f"\n{calls_s} s of calls, settled after {seconds_since(began)} s, telephones late {late_s:.2f} s: {dict(verdict.figures)}"
-    )
+    figures = dict(verdict.figures)
+    print(f"\n{calls_s} s of calls, settled after {seconds_since(began)} s, telephones late {late_s:.2f} s: {figures}")
+    print(*verdict.complaints, sep="\n", flush=True)
     return verdict
 
 
