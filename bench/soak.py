@@ -45,7 +45,6 @@ TALK_S: Final = 12.0
 SETTLED_WITHIN_S: Final = 120.0
 FLOW_S: Final = 30.0  # no flow begins so near the end
 BATCH_S: Final = 60.0
-PAUSE_S: Final = 0.5  # the telephones of the last flow are off then
 
 
 @dataclass(kw_only=True)
@@ -78,7 +77,6 @@ class Soak:
                 self.failures.append(f"{pbx.company.name} {name}: {type(error).__name__}: {error}")
             if self.left_s < FLOW_S:
                 return
-            await asyncio.sleep(PAUSE_S)
 
     async def office(self, pbx: LabAsterisk) -> None:
         """Play batches of calls of an office until the time is over."""

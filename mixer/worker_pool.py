@@ -36,7 +36,7 @@ class Worker:
     @property
     def pid(self) -> int | None:
         """The id of the process; None while there is none."""
-        return self._process.pid if self._process else None
+        return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self) -> None:
         """Start the process now, so that it is warm when the first job comes."""
@@ -68,6 +68,8 @@ class Worker:
         await self._wait_for_end()
 
     async def _running(self) -> asyncio.subprocess.Process:
+        if self._process and self.pid is None:
+            await self._wait_for_end()  # it died idle: that is no try of the next job
         if self._process is None:
             root = str(Path(__file__).parents[1])
             packages = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])

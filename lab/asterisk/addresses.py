@@ -7,7 +7,9 @@ is as wide as the network namespace whose loopback it guards, and the kernel giv
 process ends, however it ends.
 """
 
+import itertools
 import os
+import secrets
 import socket
 from typing import Final
 
@@ -18,6 +20,10 @@ TRUNK_HOST: Final = 2  # callers from outside; Asterisk tells the trunk by this 
 OUTSIDE_HOST: Final = 3  # the telephone that answers what goes out by the trunk
 USERS_HOST: Final = 10  # the first user's telephone; the others follow
 _BLOCKS: Final = 254 * 254
+# Below the ports that the kernel gives to a socket by itself (net.ipv4.ip_local_port_range), above
+# those of Asterisk's RTP. A port of these is not taken between its choice and its use.
+_PORTS: Final = range(20_001, 32_768)
+_places = itertools.count(secrets.randbelow(len(_PORTS)))
 
 
 class LoopbackBlock:
@@ -45,16 +51,17 @@ class LoopbackBlock:
         self._claim.close()
 
 
-def free_port(address: str, kind: socket.SocketKind, preferred: int = 0) -> int:
-    """A port that nobody listens on: the preferred one if it is free.
+def free_port(address: str, kind: socket.SocketKind, preferred: int | None = None) -> int:
+    """A port that nobody listens on: the preferred one if it is free, else the next of `_PORTS`.
 
-    (The block is ours alone, so it stays free.)
+    It stays free until it is used: in a block, which one lab has, no other socket chooses it.
     """
-    for port in (preferred, 0):
+    others = (_PORTS[place % len(_PORTS)] for place in itertools.islice(_places, len(_PORTS)))
+    for port in others if preferred is None else itertools.chain((preferred,), others):
         with socket.socket(socket.AF_INET, kind) as probe:
             try:
                 probe.bind((address, port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            return port
     raise LabError(f"no free port on {address}")

@@ -2,11 +2,12 @@
 
 import argparse
 import asyncio
+import math
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,13 +32,14 @@ class Played:
 
     `phone_calls` are what its telephones lived through: caller, callee, colleague, and "asking"
     (the callee's second line of an attended transfer). `failure` says what did not go as planned,
-    and is empty if all did.
+    and is empty if all did. `lost` calls went on when Asterisk was killed.
     """
 
     planned: Planned
     started_at: float
     phone_calls: dict[str, SipCall]
     failure: str = ""
+    lost: bool = False
 
 
 class Office:
@@ -45,19 +47,58 @@ class Office:
 
     def __init__(self, pbx: LabAsterisk, phones: dict[str, Handset]) -> None:
         self._pbx, self._phones = pbx, phones
+        self._going: set[asyncio.Timeout] = set()
+        self._lost: set[asyncio.Timeout] = set()
+        self.pbx_killed_at = math.inf  # seconds since the epoch
+        self._pbx_runs = asyncio.Event()
+        self._pbx_runs.set()
+
+    async def play_all(self, calls: Sequence[Planned]) -> list[Played]:
+        """Play all calls at their times, each on its own; in the order of the plan."""
+        began = asyncio.get_running_loop().time()
+
+        async def at_its_time(call: Planned) -> Played:
+            await asyncio.sleep(began + call.starts_s - asyncio.get_running_loop().time())
+            await self._pbx_runs.wait()
+            return await self.play(call)
+
+        return await asyncio.gather(*(at_its_time(call) for call in calls))
+
+    async def restart_killed_pbx(self) -> None:
+        """Kill Asterisk, and start it again as an init system does.
+
+        People hang up the calls that go on, and make new ones when Asterisk runs.
+        """
+        self._pbx_runs.clear()
+        self.pbx_killed_at = time.time()
+        await self._pbx.kill()
+        for limit in self._going:
+            limit.reschedule(asyncio.get_running_loop().time())
+        self._lost |= self._going
+        self._lose_calls()
+        await self._pbx.start()
+        self._lose_calls()  # a message of the dead Asterisk may have waited in a socket
+        self._pbx_runs.set()
 
     async def play(self, call: Planned) -> Played:
         """Make one call, and do in it what is planned. Never raises for a call that goes wrong."""
         started_at, lines, failure = time.time(), dict[str, Line](), ""
+        limit = asyncio.timeout(call.ends_s - call.starts_s + _LATE_S)
         try:
-            async with asyncio.timeout(call.ends_s - call.starts_s + _LATE_S):
+            async with limit:
+                self._going.add(limit)
                 await self._play(call, lines)
         except (LabError, TimeoutError) as error:
             failure = f"{type(error).__name__}: {error}"
         finally:
+            self._going.discard(limit)
             await asyncio.gather(*(line.hang_up() for line in lines.values()), return_exceptions=True)
         return Played(
-            planned=call, started_at=started_at, phone_calls={who: line.sip_call for who, line in lines.items()}, failure=failure
+            planned=call,
+            started_at=started_at,
+            phone_calls={who: line.sip_call for who, line in lines.items()},
+            failure=failure,
+            lost=limit in self._lost,
         )
 
     async def _play(self, call: Planned, lines: dict[str, Line]) -> None:
@@ -109,6 +150,10 @@ class Office:
             case _:
                 await _talk_to_the_end(call, caller, callee)
 
+    def _lose_calls(self) -> None:
+        for phone in self._phones.values():
+            phone.lose_calls()
+
     def _dial(self, call: Planned) -> Line:
         if call.caller == OUTSIDE:
             number = next(user.number for user in self._pbx.company.users if user.extension == call.callee)
@@ -127,23 +172,20 @@ async def _end(call: Planned, caller: Line, other: Line) -> None:
     await second.over()
 
 
-async def run(pbx: LabAsterisk, calls: Sequence[Planned]) -> list[Played]:
-    """Play all calls at their times, each on its own.
-
-    What became of them, in the order of the plan.
-    """
+@asynccontextmanager
+async def switched_on(pbx: LabAsterisk, calls: Sequence[Planned]) -> AsyncIterator[Office]:
+    """Switch on all telephones that the calls need while the block runs. Raises LabError."""
     people = sorted(frozenset().union(*(call.people for call in calls)))
     async with AsyncExitStack() as on:
         on.enter_context(foremost())
         phones = {who: await on.enter_async_context(handset(pbx, who)) for who in (TRUNK, OUTSIDE, *people)}
-        office = Office(pbx, phones)
-        began = asyncio.get_running_loop().time()
+        yield Office(pbx, phones)
 
-        async def at_its_time(call: Planned) -> Played:
-            await asyncio.sleep(began + call.starts_s - asyncio.get_running_loop().time())
-            return await office.play(call)
 
-        return await asyncio.gather(*(at_its_time(call) for call in calls))
+async def run(pbx: LabAsterisk, calls: Sequence[Planned]) -> list[Played]:
+    """Play all calls. Raises LabError."""
+    async with switched_on(pbx, calls) as office:
+        return await office.play_all(calls)
 
 
 async def _main(calls: int, at_once: int, per_second: float, talk_s: float, seed: int) -> None:

@@ -7,13 +7,11 @@ at a time are fine.
 
 import asyncio
 import secrets
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, cast
 
-from lab.asterisk.addresses import free_port
 from lab.asterisk.server import LabAsterisk
 from lab.audio.tones import tone, wideband_tone
 from lab.base.errors import LabError
@@ -36,8 +34,9 @@ _DESK_STEP_HZ: Final = 120
 class Handset(asyncio.DatagramProtocol):
     """A telephone that is switched on. `user` is the user part of its From."""
 
-    def __init__(self, *, user: str, address: Address, pbx: Address, sound: Sound) -> None:
-        self.address, self.pbx = address, pbx
+    def __init__(self, *, user: str, pbx: Address, sound: Sound) -> None:
+        self.pbx = pbx
+        self._is_off = asyncio.Event()
         self._user, self._sound = user, sound
         self._lines: dict[str, Line] = {}
         self._ringing: list[Line] = []
@@ -120,6 +119,11 @@ class Handset(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is open."""
         self._transport = cast(asyncio.DatagramTransport, transport)
+        self.address: Address = transport.get_extra_info("sockname")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        self._is_off.set()
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         """A message of the PBX."""
@@ -146,13 +150,22 @@ class Handset(asyncio.DatagramProtocol):
             async with asyncio.timeout(_HANGS_UP_WITHIN_S):
                 await asyncio.gather(*(line.hang_up() for line in left), return_exceptions=True)
 
-    def switch_off(self) -> None:
-        """Leave all calls as they are and be gone."""
+    def lose_calls(self) -> None:
+        """Forget all calls without a message to the PBX, as when it has died."""
         for task in self._tasks:
             task.cancel()
         for line in self._lines.values():
             line.drop()
+        self._ringing.clear()
+
+    async def switch_off(self) -> None:
+        """Leave all calls as they are; back when the port is free.
+
+        asyncio closes a socket later than its transport, and OUTSIDE always has the same port.
+        """
+        self.lose_calls()
         self._transport.close()
+        await self._is_off.wait()
 
     def _answer_came(self, answer: SipMessage, line: Line | None) -> None:
         answers = self._answers.get((answer.branch, answer.method))
@@ -225,7 +238,6 @@ async def handset(
 
     Raises LabError.
     """
-    address, port = _place(pbx, who)
     sound = Sound(
         codec=codec,
         audio=(audio or _tone(pbx, codec, tone_hz or tone_hz_of(pbx, who))).read_bytes(),
@@ -235,7 +247,7 @@ async def handset(
     user = who if who in (TRUNK, OUTSIDE) else pbx.company.endpoint(who)
     loop = asyncio.get_running_loop()
     _, phone = await loop.create_datagram_endpoint(
-        lambda: Handset(user=user, address=(address, port), pbx=pbx.sip_address, sound=sound), local_addr=(address, port)
+        lambda: Handset(user=user, pbx=pbx.sip_address, sound=sound), local_addr=_place(pbx, who)
     )
     registered = who not in (TRUNK, OUTSIDE)
     try:
@@ -245,17 +257,17 @@ async def handset(
     finally:
         if pbx.running:
             await phone.hang_up()
-        phone.switch_off()
+        await phone.switch_off()
         if registered and pbx.running:
             with suppress(LabError):  # a PBX that has just been killed need not hear of it
                 await register(pbx.sip_address, endpoint=user, contact=phone.address, expires_s=0)
 
 
 def _place(pbx: LabAsterisk, who: str) -> Address:
+    """Return the address and the port of a telephone; 0 is any free port, taken as it is chosen."""
     if who == OUTSIDE:
         return pbx.network.outside, pbx.network.outside_port
-    address = pbx.network.trunk if who == TRUNK else pbx.phone_address(who)
-    return address, free_port(address, socket.SOCK_DGRAM)
+    return pbx.network.trunk if who == TRUNK else pbx.phone_address(who), 0
 
 
 def _tone(pbx: LabAsterisk, codec: Codec, hz: int) -> Path:

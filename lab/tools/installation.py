@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from lab.asterisk import addresses
 from lab.asterisk.server import LabAsterisk
 from lab.base.company import LabCompany, apply_text
 from lab.base.eventually import LIMIT_S, eventually
@@ -125,10 +126,8 @@ class Fonoteka:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody listens on."""
+    return addresses.free_port("127.0.0.1", socket.SOCK_STREAM)
 
 
 async def fonoteka(*arguments: str, folder: Path, **environment: str) -> tuple[int, str, str]:

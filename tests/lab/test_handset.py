@@ -22,7 +22,7 @@ from lab.scenarios.steps import answered, customer_with, watcher
 from lab.sip.handset import TRUNK, handset, tone_hz_of
 from lab.sip.line import CallRefused, Line
 from lab.sip.message import Codec
-from lab.sip.sipp_phones import CALLER_HZ
+from lab.sip.sipp_phones import CALLER_HZ, OUTSIDE
 from tests.support.audio_checks import Samples, length_s, tone_of
 from tests.support.eventually import eventually
 
@@ -80,6 +80,13 @@ async def _ringing_channel(tap: AmiWitness, extension: str) -> str:
 
 async def _gone(tap: AmiWitness, channel: str) -> None:
     await tap.wait_for(lambda m: m.get("Event") == "Hangup" and m["Channel"] == channel)
+
+
+async def test_a_telephone_follows_another_at_the_same_port(pbx: LabAsterisk) -> None:
+    """The far end of the trunk has one port, and nothing else is awaited between two calls."""
+    for _ in range(2):
+        async with handset(pbx, OUTSIDE) as phone:
+            assert phone.address == (pbx.network.outside, pbx.network.outside_port)
 
 
 async def test_both_hear_each_other_and_music_on_hold(pbx: LabAsterisk, lateness: Lateness) -> None:

@@ -1,6 +1,7 @@
 """Labs as processes: side by side, killed, started again; nothing of them is left behind."""
 
 import json
+import socket
 import sqlite3
 import subprocess
 import tomllib
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.asterisk.addresses import LoopbackBlock
+from lab.asterisk.addresses import LoopbackBlock, free_port
 from lab.asterisk.rootfs import AsteriskProgram
 from lab.asterisk.server import LabAsterisk
 from lab.base.company import ACME, apply_text
@@ -53,6 +54,14 @@ def test_two_labs_never_share_an_address() -> None:
     assert three.host(1) == freed
     one.release()
     three.release()
+
+
+def test_a_port_that_was_chosen_is_not_one_that_the_kernel_gives_away() -> None:
+    block = LoopbackBlock()
+    first, _ = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    ports = [free_port(block.host(1), socket.SOCK_DGRAM) for _ in range(100)]
+    assert len(set(ports)) == 100 and max(ports) < first
+    block.release()
 
 
 def test_the_company_is_what_apply_takes() -> None:

@@ -5,32 +5,38 @@ recording is in the files that Asterisk wrote, of which `KeptLegs` keeps hard li
 """
 
 import asyncio
+import math
 import os
 import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
 from agent.recording.leg_files import audio_ms_of
 from bench.load_truth import NEAR_S, row_of, stretches_of
 from fonoteka.core.call_report import Direction, Result
+from lab.scenarios.load_plan import Kind
 from lab.scenarios.load_run import Played
+from lab.sip.sipp_phones import OUTSIDE
 from lab.tools.installation import Call, Fonoteka
 
 # How often a part is killed, against the others that run then. A worker that was killed is back
 # with the next recording, the API last.
 WEIGHTS: Final = {"agent": 2, "mixer": 6, "worker": 12, "api": 2}
 KILLS: Final = 20  # of a round
+ASTERISK_AFTER: Final = (5, 15)  # so many kills of a round; calls begin before it and after it
 STARTS_NEAR_S: Final = 5.0
+# A call that ended so shortly before Asterisk was killed: it had not yet written the rest of it.
+JUST_ENDED_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.05
 
 
@@ -49,6 +55,10 @@ class KeptLegs:
                     kept.hardlink_to(leg)
             await asyncio.sleep(_LOOK_EVERY_S)
 
+    def are_begun(self) -> bool:
+        """Whether a recorder has started."""
+        return any(self._folder.iterdir())
+
     def written_ms(self) -> dict[str, int]:
         """Return how much audio Asterisk wrote, by segment; without those that are empty."""
         written: dict[str, int] = {}
@@ -65,17 +75,41 @@ def stored_ms(installation: Fonoteka) -> dict[str, int]:
         return {str(name): int(length_ms) for name, length_ms in rows}
 
 
-async def kill_parts(installation: Fonoteka, random: Random, pause_s: tuple[float, float]) -> Counter[str]:
-    """Kill twenty times a random part that runs, after random pauses; return the kills by part."""
+async def kill_parts(
+    installation: Fonoteka,
+    random: Random,
+    pause_s: tuple[float, float],
+    kill_asterisk: Callable[[], Coroutine[Any, Any, None]] | None,
+) -> Counter[str]:
+    """Kill twenty times a random part that runs, after random pauses; return the kills by part.
+
+    With `kill_asterisk`, one of the twenty is Asterisk; the others go on while it starts again.
+    """
     killed: Counter[str] = Counter()
-    while killed.total() < KILLS:
-        await asyncio.sleep(random.uniform(*pause_s))
-        running = parts_of(installation)
-        for name in random.choices(list(running), [WEIGHTS[name] for name in running]) if running else ():
-            with suppress(ProcessLookupError):
-                os.kill(running[name], signal.SIGKILL)
-                killed[name] += 1
+    mixed = -1  # recordings at the last death of a worker
+    async with asyncio.TaskGroup() as group:
+        asterisk_after = random.randint(*ASTERISK_AFTER) if kill_asterisk else KILLS
+        while killed.total() < KILLS:
+            await asyncio.sleep(random.uniform(*pause_s))
+            if kill_asterisk and killed.total() >= asterisk_after and not killed["asterisk"]:
+                group.create_task(kill_asterisk())
+                killed["asterisk"] += 1
+            else:
+                # A job whose worker dies twice is set aside: the mixer does not try for ever.
+                may_kill_worker = (mixed_so_far := installation.log().count("event=recording.mixed")) > mixed
+                one = _kill_one(installation, random, may_kill_worker=may_kill_worker)
+                killed, mixed = killed + one, mixed_so_far if one["worker"] else mixed
     return killed
+
+
+def _kill_one(installation: Fonoteka, random: Random, *, may_kill_worker: bool) -> Counter[str]:
+    """Kill a part that runs, if there is one; return the kill."""
+    running = {name: pid for name, pid in parts_of(installation).items() if may_kill_worker or name != "worker"}
+    for name in random.choices(list(running), [WEIGHTS[name] for name in running]) if running else ():
+        with suppress(ProcessLookupError):
+            os.kill(running[name], signal.SIGKILL)
+            return Counter([name])
+    return Counter()
 
 
 def parts_of(installation: Fonoteka) -> dict[str, int]:
@@ -98,23 +132,36 @@ class Verdict:
     figures: Counter[str] = field(default_factory=Counter)
 
     def judge_calls(
-        self, played: Sequence[Played], rows: Sequence[Call], recorded: frozenset[str], own: Callable[[str], str], late_s: float
+        self,
+        played: Sequence[Played],
+        rows: Sequence[Call],
+        recorded: frozenset[str],
+        own: Callable[[str], str],
+        late_s: float,
+        killed_at: float,
     ) -> None:
-        """Compare the calls of one company with its rows: each call has one that is true."""
+        """Compare the calls of one company with its rows: each call has one that is true.
+
+        `killed_at` is when Asterisk was killed, in seconds since the epoch, else infinite.
+        """
         waiting = list(rows)
         for call in played:
             name = f"{call.planned.number} {call.planned.kind}"
             self.figures["calls"] += 1
-            if call.failure:
+            if call.failure and not call.lost:
                 self.complaints.append(f"{name}: the telephones failed: {call.failure}")
             found = [row for row in waiting if _is_of(row, call, own, late_s)]
             if not found:
-                self.complaints.append(f"{name}: lost")
+                self.complaints += [f"{name}: lost"] * has_row(call, killed_at)
                 continue
             waiting.remove(found[0])
-            self.complaints += (
-                f"{name} ({found[0]['linkedid']}): {what}" for what in self._wrong(call, found[0], recorded, own, late_s)
-            )
+            if is_cut_short(call, killed_at):
+                self.figures["calls when Asterisk was killed"] += 1
+                wrong = self._wrong_if_cut(call, found[0], recorded, own, late_s, killed_at)
+                waiting = _without_inquiry(call, waiting)
+            else:
+                wrong = self._wrong(call, found[0], recorded, own, late_s)
+            self.complaints += (f"{name} ({found[0]['linkedid']}): {what}" for what in wrong)
         self.complaints += (f"{row['linkedid']} {row['src']} → {row['dst']}: doubled" for row in waiting)
 
     def judge_audio(self, written_ms: Mapping[str, int], stored_ms: Mapping[str, int]) -> None:
@@ -151,6 +198,32 @@ class Verdict:
         elif lacks_s <= NEAR_S:
             self.figures["partial, but complete"] += 1
 
+    def _wrong_if_cut(
+        self, call: Played, row: Call, recorded: frozenset[str], own: Callable[[str], str], late_s: float, killed_at: float
+    ) -> Iterator[str]:
+        """Yield the differences from what the telephones know of a call that was cut short."""
+        direction, planned = row["direction"], call.planned
+        if direction != planned.direction:
+            yield f"direction is {direction!r}, not {planned.direction.value!r}"
+        if row["answered_by"] not in (possible := _who_answered(call, killed_at)):
+            yield f"answered by {row['answered_by']!r}, not {possible}"
+        if (row["result"] == Result.ANSWERED) != (row["answered_by"] is not None):
+            yield f"{row['result']}, answered by {row['answered_by']!r}"
+        ended_at = datetime.fromisoformat(row["ended_at"]).timestamp() if row["ended_at"] else math.inf
+        if ended_at > killed_at + JUST_ENDED_S + late_s:
+            yield f"ended {ended_at - killed_at:.2f} s after Asterisk was killed"
+        state, reason, length_ms = (row["recording"][name] for name in ("state", "reason", "duration_ms"))
+        self.figures[f"recording {state}"] += 1
+        stretches = stretches_of(_as_far_as_it_went(call), recorded)
+        lacks_s = sum(stretch.talk_s for stretch in stretches) - (length_ms or 0) / 1000
+        near_s = NEAR_S * max(1, len(stretches)) + late_s
+        if lacks_s < -near_s:
+            yield f"{-lacks_s:.2f} s too much are stored"
+        if state == "ready" and lacks_s > near_s:
+            yield f"the recording is ready, but lacks {lacks_s:.2f} s"
+        if state not in ("ready", "none") and (not stretches or reason not in ("agent_was_down", "audio_damaged", "no_audio")):
+            yield f"the recording is {state} ({reason})"
+
 
 def _row_of(call: Played, own: Callable[[str], str]) -> dict[str, object]:
     expected = row_of(call)
@@ -165,8 +238,45 @@ def _is_of(row: Call, call: Played, own: Callable[[str], str], late_s: float) ->
     return call.planned.direction is not Direction.INTERNAL or near_s < STARTS_NEAR_S + late_s
 
 
+def is_cut_short(call: Played, killed_at: float) -> bool:
+    """Whether a call went on when Asterisk was killed, or had just ended."""
+    return call.lost or any(0 <= killed_at - (each.ended_at or 0.0) < JUST_ENDED_S for each in call.phone_calls.values())
+
+
+def has_row(call: Played, killed_at: float) -> bool:
+    """Whether a call has a row for certain: of those that were lost, the ones that rang before."""
+    caller = call.phone_calls.get("caller")
+    return not call.lost or (caller is not None and (caller.rang_at or killed_at) < killed_at - JUST_ENDED_S)
+
+
+def _who_answered(call: Played, killed_at: float) -> set[str | None]:
+    """Return who may have answered last; None is nobody, also where Asterisk had just heard it."""
+    planned = call.planned
+    names = {"callee": planned.number if planned.callee == OUTSIDE else planned.callee, "colleague": planned.colleague}
+    answers = {names[who]: each.answered_at for who, each in call.phone_calls.items() if who in names and each.answered_at}
+    just = [at for at in answers.values() if at > killed_at - JUST_ENDED_S]
+    return {*answers, *([None] if len(just) == len(answers) else [])}
+
+
+def _as_far_as_it_went(call: Played) -> Played:
+    """Return a call that was cut short as a call of a simpler kind."""
+    kind, there = call.planned.kind, call.phone_calls
+    if "callee" not in there or (kind is Kind.PICKED_UP and "colleague" not in there):
+        kind = Kind.GIVEN_UP
+    elif kind in (Kind.BLIND, Kind.ATTENDED) and ("colleague" not in there or there["callee"].handed_over_at is None):
+        kind = Kind.TALK
+    return replace(call, planned=replace(call.planned, kind=kind))
+
+
+def _without_inquiry(call: Played, rows: Sequence[Call]) -> list[Call]:
+    """Leave out the second call of an attended transfer that came to nothing."""
+    asked = (call.planned.callee, call.planned.colleague) if "asking" in call.phone_calls else None
+    inquiry = next((row for row in rows if (row["src"], row["dst"]) == asked), None)
+    return [row for row in rows if row is not inquiry]
+
+
 def all_are_over(rows: Sequence[Call], calls: int) -> bool:
-    """Whether each call has a row, and each row is decided."""
+    """Whether so many calls have a row, and each row is decided."""
     undecided = ("recording", "processing")
     return len(rows) >= calls and all(row["ended_at"] and row["recording"]["state"] not in undecided for row in rows)
 

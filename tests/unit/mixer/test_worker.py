@@ -10,6 +10,7 @@ from fonoteka.core.manifest import AudioFormat, Layout
 from mixer import worker_pool
 from mixer.job import WorkerFailed
 from mixer.mix import Mixture
+from tests.support.eventually import eventually
 from tests.support.legs import copies, mix, talk, write_item
 from tests.unit.mixer.running_mixer import mix_job, runs, working
 
@@ -45,6 +46,16 @@ async def test_a_worker_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pyte
             reply = await worker.mix(mix_job(item, AudioFormat.OPUS))
         assert reply == WorkerFailed(detail="no reply within 2 s")
         assert not runs(hung)
+        assert isinstance(await worker.mix(mix_job(item, AudioFormat.OPUS)), Mixture)
+
+
+async def test_a_worker_that_died_idle_is_replaced_before_the_next_job(tmp_path: Path) -> None:
+    item = write_item(tmp_path / "item", *talk(3.0))
+    async with working() as worker:
+        await worker.start()
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+        await eventually(lambda: worker.pid is None)
         assert isinstance(await worker.mix(mix_job(item, AudioFormat.OPUS)), Mixture)
 
 
