@@ -8,7 +8,7 @@ AMI ─▶ read_event ─▶ RecordingCoordinator: CallRegistry (fold) ─▶ pl
 import asyncio
 import gc
 from collections.abc import Coroutine
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -18,12 +18,12 @@ import structlog
 from agent.ami.client import AmiClient, AmiEvent, Garbled, LinkDown, LinkUp
 from agent.ami.tls import tls_context
 from agent.calls.call_registry import CallRegistry
-from agent.calls.call_state import Call
 from agent.calls.channel_snapshot import LAYOUTS as LISTED
 from agent.calls.channel_snapshot import Listed
 from agent.calls.clock_follower import ClockFollower
 from agent.calls.event_reader import LAYOUTS, WANTED, read_event
 from agent.calls.resync import Resync
+from agent.calls.unseen_end import UnseenEnd
 from agent.cel.gap import GapFolder
 from agent.cel.heard import HeardUntil
 from agent.cel.journal import CelJournal
@@ -71,8 +71,6 @@ _log = structlog.get_logger()
 class Agent:
     """The agent of one PBX. `run()` is active until cancelled."""
 
-    _closed_at: datetime | None = None  # when Asterisk closed a connection, until the calls are compared
-
     def __init__(self, configuration: Configuration, source: Path | None) -> None:
         if (problem := api_address_problem(configuration.agent)) is not None:
             raise ConfigurationError(f"{source or 'environment'}: {problem}")
@@ -109,12 +107,13 @@ class Agent:
             self._away,
             self._spawn_of_call,
         )
-        self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._end_of)
+        self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
+        self._unseen_end = UnseenEnd(self._ami, self._lifecycle.last_written, self._link_file)
+        self._resync = Resync(self._ami, self._registry, self._coordinator.take, self._unseen_end.of)
         self._call_shipper = CallShipper(self._api, RefusedCalls(self._spool.refused), self._settling.acknowledged)
         self._recording_shipper = RecordingShipper(self._api, self._spool, self._coordinator.shipped, self._coordinator.rejected)
         self._disk = disk_watch.of_spool(pbx)
         self._mail = configuration.mail
-        self._link_file = self._spool.root / "heard"  # its mtime: when Asterisk was last connected
         self._clock = ClockFollower(self._ami, self._registry, self._clock_jumped, self._settling.changed)
         self._heard = HeardUntil(self._spool.root / "heard_until", self._link_file)
         self._heard_at, self._caught_up = self._heard.read(), False
@@ -216,8 +215,9 @@ class Agent:
                         await self._heartbeat.beat()  # from now on the dialplan starts no recorder
                     self._coordinator.adopt_all()
                     self._caught_up = False
+                    await self._unseen_end.link_up()
                     await self._resync.after_login(partial(self._catch_up, at))
-                    self._closed_at = None
+                    self._unseen_end.compared()
                     self._coordinator.link_up()
                 case Garbled():
                     metrics.GARBLED.inc()
@@ -225,7 +225,7 @@ class Agent:
                 case LinkDown(reason=reason, closed=closed):
                     _log.warning("ami.down", reason=reason)
                     metrics.AMI_CONNECTED.set(0)
-                    self._closed_at = datetime.now(UTC) if closed else self._closed_at
+                    self._unseen_end.link_down(closed=closed)
                     self._takes_commands.set()
 
     async def _is_alone(self) -> bool:
@@ -258,19 +258,6 @@ class Agent:
         """Note the last event, unless something before it is still to be folded."""
         if self._caught_up:
             self._heard_at = self._settling.heard_at = at
-
-    def _end_of(self, call: Call) -> datetime:
-        """Return when a call ended whose end was missed.
-
-        It is the last write to a leg of the call, else the last time Asterisk was connected. An
-        Asterisk that dies closes the connection at once, with up to 32 KiB of each leg unwritten.
-        """
-        connected_at = now = datetime.now(UTC)
-        if self._link_file.exists():
-            connected_at = datetime.fromtimestamp(self._link_file.stat().st_mtime, UTC)
-        last_event_at = call.moments[-1].at if call.moments else call.started_at
-        ended_at = max(self._lifecycle.last_written(call) or connected_at, self._closed_at or last_event_at)
-        return max(last_event_at, min(ended_at, now))  # a file may be of before the clock was set back
 
     async def _follow_settings(self) -> None:
         await settings.follow(
