@@ -49,10 +49,11 @@ class KeptLegs:
     async def keep(self) -> None:
         """Link each leg as soon as it is there, until cancelled."""
         while True:
-            for leg in self._spool.glob("recording/*/*.wav*"):
-                kept = self._folder / f"{leg.parent.name}+{leg.name}"
-                with suppress(FileExistsError, FileNotFoundError):  # linked before; moved since
-                    kept.hardlink_to(leg)
+            with suppress(FileNotFoundError):  # a folder was moved while it was listed
+                for leg in self._spool.glob("recording/*/*.wav*"):
+                    kept = self._folder / f"{leg.parent.name}+{leg.name}"
+                    with suppress(FileExistsError, FileNotFoundError):  # linked before; moved since
+                        kept.hardlink_to(leg)
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def are_begun(self) -> bool:
