@@ -112,16 +112,25 @@ class GapFolder:
         """Fold the rows of known channels and calls. Returns their ids, and those related."""
         async for found in _in_steps(related_ids(journal.rows(begin, login.until), known)):
             known = found[-1] if found else known
-        fold = PastFold(self._coordinator.directory)
-        async for _ in _in_steps(_folded(fold, journal.rows(begin, login.until), known)):
-            pass
-        for past in fold.calls():
+        for past in await self._folded_calls(journal, begin, login.until, known):
             try:
                 self._put(past, login)
             except Exception:  # one bad call never stops the next, nor the agent
                 metrics.ERRORS.inc()
                 _log.exception("journal.call_failed", linkedid=past.call.linkedid)
         return known
+
+    async def _folded_calls(
+        self, journal: CelJournal, begin: datetime, until: datetime, known: frozenset[str]
+    ) -> Iterator[PastCall]:
+        """Fold rows into calls; again if the settings, which decide on calls, come meanwhile."""
+        while True:
+            directory = self._coordinator.directory
+            fold = PastFold(directory)
+            async for _ in _in_steps(_folded(fold, journal.rows(begin, until), known)):
+                pass
+            if directory is self._coordinator.directory:
+                return fold.calls()
 
     def _put(self, past: PastCall, login: _Login) -> None:
         """Give a call its state in the journal, unless the agent knows more of it."""

@@ -92,7 +92,7 @@ async def installed(program: AsteriskProgram, folder: Path, *, least_free_mb: in
             password = next(user.password for user in ACME.users if user.extension == "900")
             try:
                 async with await site.log_in("900", password=password) as http:
-                    await eventually(lambda: agent._ami.connected and agent._coordinator.directory.settings.version > 0)
+                    await eventually(lambda: agent._records and agent._coordinator.directory.settings.version > 0)
                     yield Installation(pbx=pbx, disk=disk, spool=Spool(pbx.spool), http=http)
             finally:
                 running.cancel()

@@ -59,6 +59,7 @@ async def test_lost_ends_and_callers_who_cut_the_list_in_pieces(pbx: LabAsterisk
         async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk, handset(pbx, "421") as other:
             first, _ = await answered(outside, "2458152", desk, user=HOSTILE_NUMBERS["forging"])
             second, _ = await answered(outside, "2458421", other, user=HOSTILE_NUMBERS["list"])
+            await eventually(lambda: sum(isinstance(event, BridgeEntered) for event in heard) == 4)
             await checking.compare()
             assert not found
             seen = await snapshot(client, datetime.now(UTC))
