@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -137,6 +137,24 @@ async def test_a_call_found_ringing_is_recorded_whole(bench: Bench, new: bool) -
     assert (call.origin and call.origin.exten, call.started_at) == ("2458152", BEGIN)
     assert [(each.stage, each.started_at) for each in call.recordings] == [(RecordingStage.RUNNING, None)]
     assert [each.segment for each in bench.acting.effects if isinstance(each, StartRecording)] == [call.recordings[0].segment]
+
+
+async def test_a_talk_is_recorded_if_the_settings_come_while_its_past_is_folded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_steps, unknown = gap._in_steps, Directory(settings=DomainSettings(version=0))
+    to_come = iter([unknown, DIRECTORY])  # after the rows were searched for ids, and after they were folded
+
+    async def then_settings(items: Iterator[Any]) -> AsyncIterator[list[Any]]:
+        async for step in in_steps(items):
+            yield step
+        bench.acting.directory = next(to_come, DIRECTORY)
+
+    monkeypatch.setattr(gap, "_in_steps", then_settings)
+    bench.acting.directory = unknown
+    until = END - SECOND
+    await bench.gaps(bench.journal).go_on(BEGIN - SECOND, until, listed_at(until))
+    assert [type(effect) for effect in bench.acting.effects].count(StartRecording) == 1
 
 
 async def test_a_talk_found_in_progress_is_recorded_from_then_on(bench: Bench) -> None:
