@@ -40,7 +40,7 @@ async def test_nothing_is_lost_and_nothing_is_twice(pbx: LabAsterisk, fonoteka: 
     talk_s = employee.sip_call.talk_s
 
     assert (call["result"], call["answered_by"], call["recording"]["state"]) == ("answered", "152", "ready")
-    assert call["recording"]["duration_ms"] == pytest.approx(1000 * talk_s, abs=100 + 1000 * late_s)
+    assert call["recording"]["duration_ms"] == pytest.approx(1000 * talk_s, abs=250 + 1000 * late_s)
     assert len(call["recording"]["segments"]) == 1
     assert call["talk_s"] == pytest.approx(talk_s, abs=1 + late_s)
     assert len(await fonoteka.ids()) == len(before) + 1
@@ -92,5 +92,5 @@ async def test_a_pause_outlives_the_agent_and_the_next_one_resumes_and_stops_it(
     samples, rate_hz = decoded(await fonoteka.audio(call))
     for side in samples:
         ((begin, end),) = (pause for pause in pauses_in(side, rate_hz) if pause[1] - pause[0] > 1)
-        assert 1000 * begin == pytest.approx(marked["from_ms"], abs=150 + 1000 * late_s)
-        assert 1000 * end == pytest.approx(marked["to_ms"], abs=150 + 1000 * late_s)
+        assert 1000 * begin == pytest.approx(marked["from_ms"], abs=250 + 1000 * late_s)
+        assert 1000 * end == pytest.approx(marked["to_ms"], abs=250 + 1000 * late_s)
