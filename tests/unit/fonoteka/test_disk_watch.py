@@ -57,6 +57,8 @@ async def test_the_operator_gets_one_letter_for_each_change(tmp_path: Path, monk
             assert looks[-1].reported is DiskState.FULL
             filler.unlink()
             await eventually(lambda: len(server.taken) == 2)
+            seen = len(looks)  # the letter is noted before the next look
+            await eventually(lambda: len(looks) > seen + 1)
         async with following(disk, mail) as looks:
             await eventually(lambda: len(looks) > 5)
     full, has_space = server.taken
