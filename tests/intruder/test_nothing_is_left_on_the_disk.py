@@ -31,7 +31,7 @@ ON_SQLITE = pytest.mark.parametrize("section", ["sqlite"], indirect=True)
 
 
 def calls_of_many(count: int) -> list[CallReport]:
-    """Calls of which each seventh is of the party; paths of many lengths, so that pages split."""
+    """Make calls, one in seven with the party; paths of many lengths, so that pages split."""
     made = []
     for number in range(count):
         src = NUMBER if number % 7 == 0 else f"8952{number * 7919 % 10**7:07}"

@@ -33,7 +33,7 @@ from lab.tools.installation import Call, Fonoteka
 # with the next recording, the API last.
 WEIGHTS: Final = {"agent": 2, "mixer": 6, "worker": 12, "api": 2}
 KILLS: Final = 20  # of a round
-ASTERISK_AFTER: Final = (5, 15)  # so many kills of a round; calls begin before it and after it
+ASTERISK_AFTER: Final = (5, 15)  # this many kills of the round: calls begin before and after
 STARTS_NEAR_S: Final = 5.0
 # A call that ended so shortly before Asterisk was killed: it had not yet written the rest of it.
 JUST_ENDED_S: Final = 1.0
@@ -277,7 +277,7 @@ def _without_inquiry(call: Played, rows: Sequence[Call]) -> list[Call]:
 
 
 def all_are_over(rows: Sequence[Call], calls: int) -> bool:
-    """Whether so many calls have a row, and each row is decided."""
+    """Whether at least `calls` calls have a row, and each row is decided."""
     undecided = ("recording", "processing")
     return len(rows) >= calls and all(row["ended_at"] and row["recording"]["state"] not in undecided for row in rows)
 
