@@ -226,7 +226,7 @@ async def test_all_arrive_once_although_the_agent_restarts_twice_in_the_middle(t
         await pbx.end(calls[400:])
         assert len(pbx.registry.calls) == MOST
         store.away, store.away_after = False, 200
-        await eventually(lambda: len(store.reports) == 200)
+        await eventually(lambda: len(store.reports) >= 200)  # a batch may go beyond
         await pbx.at_rest()
     store.away_after = None
     async with agent(tmp_path, store) as pbx:
