@@ -1,6 +1,7 @@
 """Statistics from calls, where the counters cannot answer: queries that read each call."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -47,7 +48,7 @@ def pairs(scope: Scope, selection: Selection, direction: Direction, now: datetim
     """Select the counts of each pair of number and user; the report adds them up by either."""
     visible, c = visible_calls(scope), calls.c
     talk = func.coalesce(cast(func.sum(c.talk_ms).filter(_ANSWERED), BigInteger), 0).label("talk_ms")
-    columns: list[ColumnElement[Any]] = [c.number, c.employee, *_counts(), talk]
+    columns: list[ColumnElement[Any]] = [c.number, c.employee, *_counts(direction), talk]
     wanted = conditions(selection, visible, now) & (c.direction == direction)
     return select(*columns).select_from(visible.source).where(wanted).group_by(c.number, c.employee)
 
@@ -65,16 +66,15 @@ def _talked(from_s: int, to_s: int | None) -> ColumnElement[bool]:
     return (calls.c.talk_ms >= shortest_ms(from_s)) & shorter
 
 
-def _counts() -> tuple[ColumnElement[Any], ...]:
-    c = calls.c
-    out, incoming = c.direction == Direction.OUT, c.direction == Direction.IN
-    return (
-        _number(out & _ANSWERED).label("out"),
-        _number(out & ~_ANSWERED).label("out_failed"),
-        _number(incoming & _ANSWERED).label("incoming"),
-        _number(incoming & ~_ANSWERED).label("in_missed"),
-        _number(incoming & (c.result == Result.BUSY)).label("in_busy"),
+def _counts(direction: Direction) -> list[ColumnElement[Any]]:
+    """Return the columns of `CallCounts` for calls of one direction, outside ones."""
+    answered, failed = _number(_ANSWERED), _number(~_ANSWERED)
+    counted = (
+        {"out": answered, "out_failed": failed}
+        if direction is Direction.OUT
+        else {"incoming": answered, "in_missed": failed, "in_busy": _number(calls.c.result == Result.BUSY)}
     )
+    return [counted.get(field.name, literal(0)).label(field.name) for field in fields(CallCounts)]
 
 
 def _number(condition: ColumnElement[bool]) -> ColumnElement[int]:
