@@ -110,7 +110,7 @@ _EN: Final = Words(
         Reason.FORWARDED_LONG_DISTANCE: "Forwarded long-distance",
         Reason.FORWARDED_INTERNATIONAL: "Forwarded abroad",
         Reason.AGENT_WAS_DOWN: "Recorder was not running",
-        Reason.ASTERISK_FAILED: "PBX failed",
+        Reason.ASTERISK_FAILED: "The PBX failed",
         Reason.NO_AUDIO: "There was no sound",
         Reason.DISK_FULL: "Disk was full",
         Reason.AUDIO_DAMAGED: "Sound is damaged",

@@ -100,7 +100,7 @@ export const en: Words = {
       forwarded_long_distance: "Forwarded long-distance",
       forwarded_international: "Forwarded abroad",
       agent_was_down: "Recorder was not running",
-      asterisk_failed: "PBX failed",
+      asterisk_failed: "The PBX failed",
       no_audio: "There was no sound",
       disk_full: "Disk was full",
       audio_damaged: "Sound is damaged",

@@ -37,6 +37,8 @@ describe("recordingLabel", () => {
 
   it("writes a reason in the middle of a sentence in lower case", () => {
     expect(reasonLabel("user_off", en)).toBe("recording is off");
+    expect(reasonLabel("asterisk_failed", en)).toBe("the PBX failed");
+    expect(reasonLabel("asterisk_failed", ru)).toBe("сбой АТС");
   });
 });
 
