@@ -55,7 +55,7 @@ class UnseenEnd:
 
 
 async def _started_at(ami: Ami) -> datetime | None:
-    """Return when Asterisk was started, to the second, None if it does not say.
+    """Return the end of the second in which Asterisk was started, None if it does not say.
 
     Asterisk gives its local time. Should its zone be another one, the result is hours away, which
     changes nothing or gives the later bound of `UnseenEnd.of`.
@@ -63,6 +63,6 @@ async def _started_at(ami: Ami) -> datetime | None:
     try:
         status = await ami.action("CoreStatus")
         local = f"{status['CoreStartupDate']} {status['CoreStartupTime']}"
-        return datetime.strptime(local, "%Y-%m-%d %H:%M:%S").astimezone(UTC)
+        return datetime.strptime(local, "%Y-%m-%d %H:%M:%S").astimezone(UTC) + timedelta(seconds=1)
     except (AmiError, KeyError, ValueError):
         return None

@@ -86,18 +86,22 @@ class PastFold:
 def related_ids(rows: Iterable[CelRow], known: frozenset[str]) -> Iterator[frozenset[str] | None]:
     """Yield, at the end, the ids of channels and calls that belong to the known ones.
 
-    A channel that changes its call connects both. None is yielded for each row, so that the caller
-    can pause.
+    A channel that changes its call connects both, and so does a bridge: an Asterisk that dies then
+    writes no row more. None is yielded for each row, so that the caller can pause.
     """
     related = set(known)
-    first: dict[str, str] = {}
+    living: dict[str, set[str]] = {}  # by name: the id of a channel, and of the calls it was in
     for row in rows:
         yield None
-        ids = {row.uniqueid, row.linkedid, first.setdefault(row.uniqueid, row.linkedid)}
-        if not related.isdisjoint(ids):
-            related |= ids
+        if row.event == "LINKEDID_END":
+            continue
+        ids = living.setdefault(row.channel, set())
+        ids |= {row.uniqueid, row.linkedid}
+        together = ids.union(*(living.get(peer, ()) for peer in row.peer.split(",")))
+        if not related.isdisjoint(together):
+            related |= together
         if row.event == "CHAN_END":
-            del first[row.uniqueid]
+            del living[row.channel]
     yield frozenset(related)
 
 

@@ -40,6 +40,7 @@ class RecordingLifecycle:
     def __init__(self, spool: Spool, legs: LegWatch, codecs: CodecCheck, *, floor_bytes: int = 0) -> None:
         self._spool, self._legs, self._codecs = spool, legs, codecs
         self._floor = DiskFloor(folder=spool.root, floor_bytes=floor_bytes)
+        self._of_earlier_run = set[str]()
 
     def prepare(self, manifest: Manifest, *, begins: bool = True) -> None:
         """Create the recording's folder with a first manifest and watch it, before Asterisk writes.
@@ -56,6 +57,7 @@ class RecordingLifecycle:
 
     def watch(self, segment: str) -> None:
         """Watch a recording that an earlier run of the agent started."""
+        self._of_earlier_run.add(segment)
         if self._folder(segment).is_dir():
             self._legs.add(self._folder(segment))
 
@@ -145,6 +147,8 @@ class RecordingLifecycle:
         reason = Reason.NO_AUDIO if self.has_legs(segment) else Reason.ASTERISK_FAILED
         if disk_was_full:
             reason = Reason.DISK_FULL
+        elif reason is Reason.ASTERISK_FAILED and segment in self._of_earlier_run:
+            reason = Reason.AGENT_WAS_DOWN  # it died before it asked Asterisk for the recorder
         self._remove(segment)
         if recording.started_at is None:
             return RecordingDone(at=now, linkedid=linkedid, segment=segment)

@@ -230,6 +230,8 @@ class CallSettlement:
                 if number % _AT_A_TIME == 0:
                     await asyncio.sleep(0)
         if ended or forgotten:
+            # A call before its parts: with a part alone, a restarted agent would not find the call.
+            ended.sort(key=lambda call: call.merged_into != "")
             failed |= await asyncio.get_running_loop().run_in_executor(self._disk, self._flush, ended, forgotten)
         self._unwritten |= failed & self._calls.calls.keys()
         if failed:

@@ -22,7 +22,7 @@ from typing import Any, Final
 import psutil
 
 from agent.recording.leg_files import audio_ms_of
-from bench.load_truth import NEAR_S, row_of, stretches_of
+from bench.load_truth import row_of, stretches_of
 from fonoteka.core.call_report import Direction, Result
 from lab.scenarios.load_plan import Kind
 from lab.scenarios.load_run import Played
@@ -35,8 +35,11 @@ WEIGHTS: Final = {"agent": 2, "mixer": 6, "worker": 12, "api": 2}
 KILLS: Final = 20  # of a round
 ASTERISK_AFTER: Final = (5, 15)  # this many kills of the round: calls begin before and after
 STARTS_NEAR_S: Final = 5.0
+NEAR_S: Final = 0.5  # of a talk, on both sides: an agent that has just started is slow to begin a recording
+FRAME_MS: Final = 20  # a recorder that begins as Asterisk dies may leave one, which is no recording
 # A call that ended so shortly before Asterisk was killed: it had not yet written the rest of it.
 JUST_ENDED_S: Final = 1.0
+START_WITHIN_S: Final = 1.0  # Asterisk tells since when it runs to the second
 _LOOK_EVERY_S: Final = 0.05
 
 
@@ -170,8 +173,8 @@ class Verdict:
         self.figures["written_ms"] += sum(written_ms.values())
         self.figures["stored_ms"] += sum(stored_ms.values())
         for segment in sorted(written_ms.keys() | stored_ms.keys()):
-            there, expected = stored_ms.get(segment), written_ms.get(segment)
-            if there is None or expected is None or abs(there - expected) > 20:
+            there, expected = stored_ms.get(segment, 0), written_ms.get(segment, 0)
+            if abs(there - expected) > FRAME_MS:
                 self.complaints.append(f"{segment}: {there} ms are stored, Asterisk wrote {expected} ms")
 
     def _wrong(self, call: Played, row: Call, recorded: frozenset[str], own: Callable[[str], str], late_s: float) -> Iterator[str]:
@@ -211,7 +214,7 @@ class Verdict:
         if (row["result"] == Result.ANSWERED) != (row["answered_by"] is not None):
             yield f"{row['result']}, answered by {row['answered_by']!r}"
         ended_at = datetime.fromisoformat(row["ended_at"]).timestamp() if row["ended_at"] else math.inf
-        if ended_at > killed_at + JUST_ENDED_S + late_s:
+        if ended_at > killed_at + JUST_ENDED_S + START_WITHIN_S + late_s:
             yield f"ended {ended_at - killed_at:.2f} s after Asterisk was killed"
         state, reason, length_ms = (row["recording"][name] for name in ("state", "reason", "duration_ms"))
         self.figures[f"recording {state}"] += 1

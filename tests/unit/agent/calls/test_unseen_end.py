@@ -38,7 +38,7 @@ def ago(seconds: float) -> datetime:
     [
         pytest.param(ago(100), None, ago(100), id="Asterisk does not say since when it runs"),
         pytest.param(ago(100), ago(9000), ago(100), id="Asterisk ran on, so the last write was the last"),
-        pytest.param(ago(100), ago(99), ago(99), id="started a second after the last write"),
+        pytest.param(ago(100), ago(100), ago(99), id="started in the second of the last write, perhaps at its end"),
         pytest.param(ago(100), ago(30), ago(98), id="started long after it: the unwritten rest has 2 s at most"),
         pytest.param(ago(100), NOW + timedelta(hours=5), ago(98), id="a start in the future, by the zone of another machine"),
         pytest.param(None, ago(30), ago(200), id="no legs: when Asterisk was last connected"),

@@ -20,7 +20,7 @@ from agent.calls.events import Event
 from agent.cel import gap
 from agent.cel.gap import GapFolder
 from agent.cel.journal import CelJournal, CelRow
-from agent.cel.past_calls import missed_calls
+from agent.cel.past_calls import missed_calls, related_ids
 from agent.recording.coordinator import RecordingCoordinator
 from agent.recording.effects import DiscardRecording, Effect, FinishRecording
 from agent.reporting.settlement import CallSettlement
@@ -98,6 +98,17 @@ def test_the_path_says_what_was_not_recorded() -> None:
         ("leave", "89131234567", None),
         ("end", "", None),
     ]
+
+
+@pytest.mark.parametrize("name", ["attended_by_phone", "attended_by_phone_out"])
+def test_a_bridge_connects_the_calls_of_an_attended_transfer(name: str) -> None:
+    """Asterisk may die then, before it writes the new linkedid of a channel."""
+    rows = rows_of(name)
+    transfer = next(place for place, row in enumerate(rows) if row.event == "ATTENDEDTRANSFER")
+    cut = rows[: transfer + 1]
+    first, inquiry = dict.fromkeys(row.linkedid for row in cut if row.event == "CHAN_START")
+    *_, related = related_ids(cut, frozenset({first}))
+    assert related is not None and inquiry in related
 
 
 class FoldOnly:

@@ -159,6 +159,12 @@ async def test_a_talk_without_audio_is_lost(bench: Bench, legs: tuple[str, ...],
     assert await bench.finish() == (RecordingLost, reason)
 
 
+async def test_an_agent_that_died_before_it_asked_for_the_recorder_was_down(bench: Bench) -> None:
+    bench.prepare()
+    bench.recordings.watch(SEGMENT)
+    assert await bench.finish() == (RecordingLost, Reason.AGENT_WAS_DOWN)
+
+
 async def test_a_discarded_recording_leaves_nothing(bench: Bench) -> None:
     bench.prepare(*LEGS)
     assert isinstance(await bench.recordings.discard(CALL, SEGMENT), RecordingDone)

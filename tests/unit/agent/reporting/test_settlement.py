@@ -90,6 +90,25 @@ async def test_keeping_a_call_does_not_wait_for_the_flush_of_another(tmp_path: P
     assert in_journal(tmp_path) == {"talking": TALKING, "over": OVER}
 
 
+async def test_a_call_is_written_before_its_parts(tmp_path: Path, disk: SlowDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a part alone in the journal, a restarted agent would take the call for a known one."""
+    written: list[str] = []
+    write = Journal.write
+
+    def noted(journal: Journal, call: Call, *, sync: bool = False) -> bool:
+        written.append(call.linkedid)
+        return write(journal, call, sync=sync)
+
+    monkeypatch.setattr(Journal, "write", noted)
+    disk.released.set()
+    parts = [replace(OVER, linkedid=f"part {number}", merged_into=f"whole {number}", recordings=()) for number in range(20)]
+    wholes = [replace(OVER, linkedid=part.merged_into) for part in parts]
+    shipper = Shipped()
+    async with settlement(tmp_path, shipper, CallRegistry([*parts, *wholes])):
+        await eventually(lambda: len(shipper.calls) == 40)
+    assert {linkedid.partition(" ")[0] for linkedid in written[:20]} == {"whole"}
+
+
 async def test_many_ended_calls_flush_the_folder_once(tmp_path: Path, disk: SlowDisk) -> None:
     shipper, ended = Shipped(), [replace(OVER, linkedid=f"{number}.0") for number in range(20)]
     disk.released.set()
