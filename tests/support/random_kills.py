@@ -22,7 +22,7 @@ from typing import Any, Final
 import psutil
 
 from agent.recording.leg_files import audio_ms_of
-from bench.load_truth import row_of, stretches_of
+from bench.load_truth import NEAR_S, row_of, stretches_of
 from fonoteka.core.call_report import Direction, Result
 from lab.scenarios.load_plan import Kind
 from lab.scenarios.load_run import Played
@@ -35,7 +35,7 @@ WEIGHTS: Final = {"agent": 2, "mixer": 6, "worker": 12, "api": 2}
 KILLS: Final = 20  # of a round
 ASTERISK_AFTER: Final = (5, 15)  # this many kills of the round: calls begin before and after
 STARTS_NEAR_S: Final = 5.0
-NEAR_S: Final = 0.5  # of a talk, on both sides: an agent that has just started is slow to begin a recording
+SLOW_BEGIN_S: Final = 0.35  # an agent that has just started is slow to begin a recording
 FRAME_MS: Final = 20  # a recorder that begins as Asterisk dies may leave one, which is no recording
 # A call that ended so shortly before Asterisk was killed: it had not yet written the rest of it.
 JUST_ENDED_S: Final = 1.0
@@ -195,7 +195,7 @@ class Verdict:
         if lacks_s < -near_s:
             yield f"{-lacks_s:.2f} s too much are stored"
         if (state, reason) == ("ready", None):
-            if lacks_s > near_s:
+            if lacks_s > near_s + SLOW_BEGIN_S:
                 yield f"the recording is ready, but lacks {lacks_s:.2f} s"
         elif state not in ("partial", "none", "failed") or reason != "agent_was_down":
             yield f"the recording is {state} ({reason})"
@@ -223,7 +223,7 @@ class Verdict:
         near_s = NEAR_S * max(1, len(stretches)) + late_s
         if lacks_s < -near_s:
             yield f"{-lacks_s:.2f} s too much are stored"
-        if state == "ready" and lacks_s > near_s:
+        if state == "ready" and lacks_s > near_s + SLOW_BEGIN_S:
             yield f"the recording is ready, but lacks {lacks_s:.2f} s"
         if state not in ("ready", "none") and (not stretches or reason not in ("agent_was_down", "audio_damaged", "no_audio")):
             yield f"the recording is {state} ({reason})"
