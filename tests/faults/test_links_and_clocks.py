@@ -120,7 +120,7 @@ async def test_the_wall_clock_jumps(machine: Machine, lateness: Lateness, days: 
     assert (call["recording"]["state"], len(call["recording"]["segments"])) == ("ready", 1)
     assert call["recording"]["duration_ms"] == pytest.approx(1000 * employee.sip_call.talk_s, abs=250 + 1000 * late_s)
     assert length_s(call) == pytest.approx(employee.sip_call.talk_s, abs=0.2 + late_s)
-    assert 0.7 <= call["duration_s"] - call["talk_s"] <= 3 + late_s, "it rang for a moment"
+    assert 0 <= call["duration_s"] - call["talk_s"] <= 3 + late_s, "it rang for a moment; both are whole seconds"
     times = [datetime.fromisoformat(step["at"]) for step in call["path"]]
     assert times == sorted(times)
     assert abs(times[0] - datetime.now(UTC) - timedelta(days=days)) < timedelta(minutes=5), "dated by the clock as it is now"
