@@ -86,8 +86,9 @@ class PastFold:
 def related_ids(rows: Iterable[CelRow], known: frozenset[str]) -> Iterator[frozenset[str] | None]:
     """Yield, at the end, the ids of channels and calls that belong to the known ones.
 
-    A channel that changes its call connects both, and so does a bridge: an Asterisk that dies then
-    writes no row more. None is yielded for each row, so that the caller can pause.
+    A channel that changes its call connects both calls, and so do the peers of a bridge: if
+    Asterisk dies after a transfer, no row with the new linkedid is written. None is yielded for
+    each row, so that the caller can pause.
     """
     related = set(known)
     living: dict[str, set[str]] = {}  # by name: the id of a channel, and of the calls it was in

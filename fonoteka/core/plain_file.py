@@ -39,10 +39,10 @@ def open_plain(path: Path) -> BinaryIO:
 def read_plain(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """Return the content of a regular file. Raises NotAFile, and OSError; also if it is larger."""
     with open_plain(path) as file:
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
-        raise OSError(f"{path.name} has more than {most_bytes} bytes")
-    return content
+        size_bytes = os.fstat(file.fileno()).st_size  # read() allocates as much as it may return
+        if size_bytes > most_bytes:
+            raise OSError(f"{path.name} has more than {most_bytes} bytes")
+        return file.read(size_bytes)
 
 
 def _require_regular(path: Path, found: os.stat_result) -> None:

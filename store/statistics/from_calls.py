@@ -67,7 +67,7 @@ def _talked(from_s: int, to_s: int | None) -> ColumnElement[bool]:
 
 
 def _counts(direction: Direction) -> list[ColumnElement[Any]]:
-    """Return the columns of `CallCounts` for calls of one direction, outside ones."""
+    """Return the columns of `CallCounts` for the incoming or the outgoing calls."""
     answered, failed = _number(_ANSWERED), _number(~_ANSWERED)
     counted = (
         {"out": answered, "out_failed": failed}

@@ -29,7 +29,16 @@ from lab.tools.installation import fonoteka as command
 from tests.conftest import NEIGHBOURS
 from tests.support.call_flows import files_in
 from tests.support.eventually import eventually
-from tests.support.random_kills import KeptLegs, Verdict, all_are_over, has_row, kill_parts, seconds_since, stored_ms
+from tests.support.random_kills import (
+    KeptLegs,
+    Verdict,
+    all_are_over,
+    has_row,
+    kill_parts,
+    seconds_since,
+    stored_ms,
+    without_picked_up,
+)
 
 SEED = 27
 SOME_MS = 500  # of the shortest talk; the first kill waits for its recorder
@@ -90,7 +99,8 @@ class Round:
         for office, calls, rows in zip(self.offices, self.played, await self.rows() or [[]] * len(self.offices), strict=True):
             verdict.judge_calls(calls, rows, office.recorded, office.pbx.company.own, self.late_s, self.killed_at)
         stored = stored_ms(self.offices[0].seen).items()
-        verdict.judge_audio(self.legs.written_ms(), {name: ms for name, ms in stored if name not in self.stored_before})
+        written_ms = without_picked_up(self.legs.written_ms(), self.offices[0].seen.log())
+        verdict.judge_audio(written_ms, {name: ms for name, ms in stored if name not in self.stored_before})
         verdict.complaints += self.left()
         return verdict
 

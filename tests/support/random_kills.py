@@ -7,6 +7,7 @@ recording is in the files that Asterisk wrote, of which `KeptLegs` keeps hard li
 import asyncio
 import math
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -35,8 +36,7 @@ WEIGHTS: Final = {"agent": 2, "mixer": 6, "worker": 12, "api": 2}
 KILLS: Final = 20  # of a round
 ASTERISK_AFTER: Final = (5, 15)  # this many kills of the round: calls begin before and after
 STARTS_NEAR_S: Final = 5.0
-SLOW_BEGIN_S: Final = 0.35  # an agent that has just started is slow to begin a recording
-FRAME_MS: Final = 20  # a recorder that begins as Asterisk dies may leave one, which is no recording
+RANG_MS: Final = 60  # the recorder of a telephone that rang may write some frames before another picks up
 # A call that ended so shortly before Asterisk was killed: it had not yet written the rest of it.
 JUST_ENDED_S: Final = 1.0
 START_WITHIN_S: Final = 1.0  # Asterisk tells since when it runs to the second
@@ -70,6 +70,15 @@ class KeptLegs:
             segment = leg.name.partition("+")[0]
             written[segment] = max(written.get(segment, 0), audio_ms_of(leg))
         return {segment: length_ms for segment, length_ms in written.items() if length_ms}
+
+
+def without_picked_up(written_ms: Mapping[str, int], log: str) -> dict[str, int]:
+    """Leave out what the agent discarded of telephones that only rang."""
+    return {
+        segment: length_ms
+        for segment, length_ms in written_ms.items()
+        if length_ms > RANG_MS or not re.search(rf"event=recording.discarded .*segment={segment}$", log, re.MULTILINE)
+    }
 
 
 def stored_ms(installation: Fonoteka) -> dict[str, int]:
@@ -173,8 +182,8 @@ class Verdict:
         self.figures["written_ms"] += sum(written_ms.values())
         self.figures["stored_ms"] += sum(stored_ms.values())
         for segment in sorted(written_ms.keys() | stored_ms.keys()):
-            there, expected = stored_ms.get(segment, 0), written_ms.get(segment, 0)
-            if abs(there - expected) > FRAME_MS:
+            there, expected = stored_ms.get(segment), written_ms.get(segment)
+            if there is None or expected is None or abs(there - expected) > 20:
                 self.complaints.append(f"{segment}: {there} ms are stored, Asterisk wrote {expected} ms")
 
     def _wrong(self, call: Played, row: Call, recorded: frozenset[str], own: Callable[[str], str], late_s: float) -> Iterator[str]:
@@ -195,7 +204,7 @@ class Verdict:
         if lacks_s < -near_s:
             yield f"{-lacks_s:.2f} s too much are stored"
         if (state, reason) == ("ready", None):
-            if lacks_s > near_s + SLOW_BEGIN_S:
+            if lacks_s > near_s:
                 yield f"the recording is ready, but lacks {lacks_s:.2f} s"
         elif state not in ("partial", "none", "failed") or reason != "agent_was_down":
             yield f"the recording is {state} ({reason})"
@@ -223,7 +232,7 @@ class Verdict:
         near_s = NEAR_S * max(1, len(stretches)) + late_s
         if lacks_s < -near_s:
             yield f"{-lacks_s:.2f} s too much are stored"
-        if state == "ready" and lacks_s > near_s + SLOW_BEGIN_S:
+        if state == "ready" and lacks_s > near_s:
             yield f"the recording is ready, but lacks {lacks_s:.2f} s"
         if state not in ("ready", "none") and (not stretches or reason not in ("agent_was_down", "audio_damaged", "no_audio")):
             yield f"the recording is {state} ({reason})"

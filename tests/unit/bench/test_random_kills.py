@@ -9,7 +9,7 @@ from lab.scenarios.load_plan import Kind, Planned
 from lab.scenarios.load_run import Played
 from lab.sip.sipp import SipCall
 from lab.sip.sipp_phones import OUTSIDE
-from tests.support.random_kills import Verdict, has_row
+from tests.support.random_kills import Verdict, has_row, without_picked_up
 
 KILLED_AT = 1_000.0
 PLANNED = Planned(
@@ -89,3 +89,9 @@ def test_a_row_that_is_not_true_is_a_complaint(wrong: dict[str, Any], complaint:
 
 def test_a_second_row_is_a_complaint() -> None:
     assert complaints(TALKED, ROW, INQUIRY) == ["1.0 200 → 201: doubled"]
+
+
+def test_frames_of_a_telephone_that_only_rang_are_not_missing() -> None:
+    log = "event=recording.discarded linkedid=1.2 segment=rang\nevent=recording.discarded linkedid=1.3 segment=talked\n"
+    written_ms = {"rang": 20, "talked": 2000, "lost": 20}
+    assert without_picked_up(written_ms, log) == {"talked": 2000, "lost": 20}
