@@ -50,7 +50,8 @@ def pairs(scope: Scope, selection: Selection, direction: Direction, now: datetim
     talk = func.coalesce(cast(func.sum(c.talk_ms).filter(_ANSWERED), BigInteger), 0).label("talk_ms")
     columns: list[ColumnElement[Any]] = [c.number, c.employee, *_counts(direction), talk]
     wanted = conditions(selection, visible, now) & (c.direction == direction)
-    return select(*columns).select_from(visible.source).where(wanted).group_by(c.number, c.employee)
+    # A company has more employees than numbers: sorting by the employee first compares less.
+    return select(*columns).select_from(visible.source).where(wanted).group_by(c.employee, c.number)
 
 
 def talks(scope: Scope, selection: Selection, shares: Sequence[Share], now: datetime) -> Select[Any]:
