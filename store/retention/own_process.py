@@ -61,7 +61,7 @@ def _work(section: StoreSection, now: datetime, domain_ids: Collection[int], sen
 
 
 async def _deleted(section: StoreSection, now: datetime, domain_ids: Collection[int], sending: Connection) -> Deleted:
-    store = await Store.open(section)
+    store = await Store.open(section, blocking=True)
     try:
         return await delete_due(store, now, domain_ids=domain_ids, notify=partial(_send, sending))
     finally:
