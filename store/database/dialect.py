@@ -79,7 +79,8 @@ class _BlockingConnection(aiosqlite.Connection):
 
 def _blocking_connection(database: str, **options: Any) -> aiosqlite.Connection:
     connection = _BlockingConnection(partial(sqlite3.connect, database, **options), 64)
-    getattr(connection, "_thread", connection).daemon = True  # which opens and closes; itself a thread before 0.22
+    thread: Any = getattr(connection, "_thread", connection)  # opens and closes; before 0.22 the connection was it
+    thread.daemon = True
     return connection
 
 

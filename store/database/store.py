@@ -42,8 +42,8 @@ class Store:
         """Connect, migrate, check the master key and the objects' folder.
 
         `sweep` also removes files of unfinished writes, and begins to encrypt in a new index; only
-        the API, the writer of objects, sets it. `blocking`: see `store.database.dialect.engine_for`.
-        Raises ConfigurationError; nothing is written if the master key is missing or wrong.
+        the API, the writer of objects, sets it. `blocking` is that of `dialect.engine_for`. Raises
+        ConfigurationError; nothing is written if the master key is missing or wrong.
         """
         engine = dialect.engine_for(section.database, blocking=blocking)
         store = cls(engine, folder_of(section.objects), section)
