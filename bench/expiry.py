@@ -34,7 +34,8 @@ from bench.report import Result, print_result, quantile  # noqa: E402
 from bench.served_api import served  # noqa: E402
 from fonoteka.core.call_report import CallReport  # noqa: E402
 from fonoteka.core.config import StoreSection  # noqa: E402
-from fonoteka.core.naming import peaks_key  # noqa: E402
+from fonoteka.core.manifest import AudioFormat  # noqa: E402
+from fonoteka.core.naming import peaks_key, recording_key  # noqa: E402
 from store.database.schema import domains, segments  # noqa: E402
 from store.database.store import Store  # noqa: E402
 from store.intake.intake import upsert_calls  # noqa: E402
@@ -91,7 +92,8 @@ async def fill(section: StoreSection, old: History) -> None:
 async def _record(store: Store) -> None:
     """Give each segment its audio."""
     async with store.reading() as connection:
-        keys = {row: f"pbx1/old/{row % 31:02}/{row}.opus" for row in (await connection.execute(select(segments.c.id))).scalars()}
+        rows = await connection.execute(select(segments.c.id, segments.c.name, segments.c.started_at))
+        keys = {row.id: recording_key("pbx1", row.name, row.started_at, AudioFormat.OPUS) for row in rows}
     await asyncio.to_thread(_write_files, store.objects.root, keys.values())
     async with store.writing() as connection:
         await connection.execute(text(_AUDIO), [{"id": row, "key": key, "size": _SIZE} for row, key in keys.items()])
@@ -107,9 +109,8 @@ def _rebuild(connection: Connection) -> None:
 
 
 def _write_files(root: Path, keys: Any) -> None:
-    for folder in range(31):
-        (root / f"pbx1/old/{folder:02}").mkdir(parents=True, exist_ok=True)
     for key in keys:
+        (root / key).parent.mkdir(parents=True, exist_ok=True)
         (root / key).write_bytes(bytes(_SIZE))
         (root / peaks_key(key)).write_bytes(b"{}")
 

@@ -2,12 +2,14 @@
 
 import json
 import os
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
+import aiosqlite
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -40,10 +42,12 @@ _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+async
 Insert = sqlite.Insert | postgresql.Insert
 
 
-def engine_for(database: str, *, create: bool = True) -> AsyncEngine:
+def engine_for(database: str, *, create: bool = True, blocking: bool = False) -> AsyncEngine:
     """Create the engine of `store.database`; with `create` an SQLite file and its folder, too.
 
-    Raises ConfigurationError.
+    With `blocking`, SQLite's statements run in the thread of the event loop, for a process that has
+    nothing else to do: the driver's thread would need two switches for each step of a statement,
+    mostly while the lock is held. Raises ConfigurationError.
     """
     try:
         url = make_url(database)
@@ -61,10 +65,23 @@ def engine_for(database: str, *, create: bool = True) -> AsyncEngine:
         raise ConfigurationError("store.database = 'sqlite://': name a file, for example sqlite:///fonoteka.db")
     if create:
         _make_private(Path(url.database))
-    engine = create_async_engine(url, pool_size=8, max_overflow=8)
+    arguments = {"async_creator_fn": _blocking_connection} if blocking else {}
+    engine = create_async_engine(url, pool_size=8, max_overflow=8, connect_args=arguments)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+class _BlockingConnection(aiosqlite.Connection):
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs)
+
+
+def _blocking_connection(database: str, **options: Any) -> aiosqlite.Connection:
+    connection = _BlockingConnection(partial(sqlite3.connect, database, **options), 64)
+    thread: Any = getattr(connection, "_thread", connection)  # opens and closes; before 0.22 the connection was it
+    thread.daemon = True
+    return connection
 
 
 def _make_private(database: Path) -> None:

@@ -38,14 +38,14 @@ class Store:
         self._writer = asyncio.Lock()
 
     @classmethod
-    async def open(cls, section: StoreSection, *, sweep: bool = False) -> "Store":
+    async def open(cls, section: StoreSection, *, sweep: bool = False, blocking: bool = False) -> "Store":
         """Connect, migrate, check the master key and the objects' folder.
 
         `sweep` also removes files of unfinished writes, and begins to encrypt in a new index; only
-        the API, the writer of objects, sets it. Raises ConfigurationError; nothing is written if
-        the master key is missing or wrong.
+        the API, the writer of objects, sets it. `blocking` is that of `dialect.engine_for`. Raises
+        ConfigurationError; nothing is written if the master key is missing or wrong.
         """
-        engine = dialect.engine_for(section.database)
+        engine = dialect.engine_for(section.database, blocking=blocking)
         store = cls(engine, folder_of(section.objects), section)
         try:
             await store.keys.check()

@@ -1,13 +1,14 @@
 """Writing the counters, in the transaction that writes the calls."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Table, bindparam, delete, select
+from sqlalchemy import Connection, Delete, Table, bindparam, delete, select
 
 from store.database.counter_tables import COLUMNS, group_counters, hour_counters
-from store.database.dialect import insert
+from store.database.dialect import Insert, insert
 from store.database.schema import domains, instant
 from store.intake.batches import calls_in_batches
 from store.intake.call_backs import WrittenCall
@@ -65,11 +66,16 @@ def _write(connection: Connection, changes: CounterChanges) -> None:
 
 def _delete_zeros(connection: Connection, table: Table, keys: Iterable[tuple[Any, ...]]) -> None:
     """Delete the rows with these keys in which every counter is zero."""
-    names = [column.name for column in table.primary_key]
-    parameters = [{f"key_{name}": value for name, value in zip(names, key, strict=True)} for key in keys]
+    names = [f"key_{column.name}" for column in table.primary_key]
+    parameters = [dict(zip(names, key, strict=True)) for key in keys]
     if parameters:
-        is_row = [table.c[name] == bindparam(f"key_{name}") for name in names]
-        connection.execute(delete(table).where(*is_row, *(table.c[column] == 0 for column in COLUMNS)), parameters)
+        connection.execute(_deletion_of_zeros(table), parameters)
+
+
+@cache
+def _deletion_of_zeros(table: Table) -> Delete:
+    is_row = [column == bindparam(f"key_{column.name}") for column in table.primary_key]
+    return delete(table).where(*is_row, *(table.c[column] == 0 for column in COLUMNS))
 
 
 def _key(item: tuple[Any, Sums]) -> Any:
@@ -79,9 +85,14 @@ def _key(item: tuple[Any, Sums]) -> Any:
 def _upsert(connection: Connection, table: Table, rows: Iterable[tuple[dict[str, Any], Sums]]) -> None:
     values = [key | _NOTHING | sums for key, sums in rows if any(sums.values())]
     if values:
-        new = insert(connection.dialect, table)
-        sums = {column: table.c[column] + new.excluded[column] for column in COLUMNS}
-        connection.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums), values)
+        connection.execute(_adding(insert(connection.dialect, table), table), values)
+
+
+@cache
+def _adding(new: Insert, table: Table) -> Insert:
+    """Cached, like `new`: the expressions of all columns took longer than the statement."""
+    sums = {column: table.c[column] + new.excluded[column] for column in COLUMNS}
+    return new.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums)
 
 
 def write_changes(connection: Connection, changes: CounterChanges) -> None:

@@ -49,6 +49,7 @@ from store.objects.set_aside import stem, strays
 from store.retention.merged_calls import MERGE_COLUMNS, merge_chains, with_merged
 
 SEGMENTS_AT_A_TIME: Final = 50  # of one transaction, so that no other writer waits for 100 ms
+MARKED_AT_A_TIME: Final = 100  # whose objects are deleted together: their folders are synced once
 
 log = structlog.get_logger()
 
@@ -156,7 +157,7 @@ async def _marked(store: Store, after: int) -> Sequence[Row[Any]]:
     query: Select[Any] = select(*columns).join(calls, calls.c.id == segments.c.call_id)
     query = query.where(segments.c.expired_at.is_not(None), segments.c.object_key.is_not(None), segments.c.id > after)
     async with store.reading() as connection:
-        return list(await connection.execute(query.order_by(segments.c.id).limit(SEGMENTS_AT_A_TIME)))
+        return list(await connection.execute(query.order_by(segments.c.id).limit(MARKED_AT_A_TIME)))
 
 
 async def _copied_calls(store: Store, rows: Sequence[Row[Any]]) -> set[str]:

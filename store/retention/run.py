@@ -22,7 +22,7 @@ from store.database.schema import settings
 from store.database.store import Store
 from store.provisioning.directory import version_of
 from store.retention.due import RetainedDomain, due_audio, due_calls, retained_domains
-from store.retention.expiry import Expired, delete_marked, lock_domain, mark_expired
+from store.retention.expiry import MARKED_AT_A_TIME, Expired, delete_marked, lock_domain, mark_expired
 from store.retention.removal import remove_calls
 from store.retention.set_aside import expire_set_aside
 from store.selection.retention_rule import expires_at
@@ -173,7 +173,8 @@ class _Run:
     most: int = _FEWEST
 
     async def delete_audio(self) -> None:
-        """Delete the audio that is due."""
+        """Delete the audio that is due. The objects of several batches are deleted together."""
+        marked = 0
         async for rows in due_audio(self.store, self.domain, self.now, lambda: self.most):
             begun = perf_counter()
             rules = {row.id: _rule_of(self.domain, row) for row in rows}
@@ -185,8 +186,12 @@ class _Run:
                     self._write(writer, rule, self._amount(rule, of_rule), of_rule.calls)
                 await writer.flush()
             self._notify()
-            await delete_marked(self.store)
+            marked += expired.recordings
+            if marked >= MARKED_AT_A_TIME:
+                await delete_marked(self.store)
+                marked = 0
             await self.rest(perf_counter() - begun)
+        await delete_marked(self.store)
 
     async def delete_calls(self) -> None:
         """Delete the calls that are due."""
