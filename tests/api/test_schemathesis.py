@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -59,6 +60,9 @@ _BODIES: Final[dict[str, list[Any]]] = {
 }
 
 
+_DOCUMENT: Final = create_app(Configuration()).openapi()
+
+
 def _description(mode: str, *, every_edge: bool) -> BaseSchema:
     """Return the OpenAPI document; `every_edge` adds a fixed list of requests at all limits.
 
@@ -66,7 +70,7 @@ def _description(mode: str, *, every_edge: bool) -> BaseSchema:
     """
     generation = {"mode": mode, "with-security-parameters": False, "allow-extra-parameters": False}
     config = schemathesis.Config.from_dict({"generation": generation, "phases": {"coverage": {"enabled": every_edge}}})
-    return schemathesis.openapi.from_dict(create_app(Configuration()).openapi(), config=config)
+    return schemathesis.openapi.from_dict(deepcopy(_DOCUMENT), config=config)
 
 
 def _speaks_of_what_is_there(context: Any) -> bool:
