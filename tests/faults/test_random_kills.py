@@ -36,8 +36,9 @@ from tests.support.random_kills import (
     has_row,
     kill_parts,
     seconds_since,
+    starts_of_agent,
     stored_ms,
-    without_picked_up,
+    without_discarded,
 )
 
 SEED = 27
@@ -95,11 +96,12 @@ class Round:
         return not (await self.judged()).complaints
 
     async def judged(self) -> Verdict:
-        verdict = Verdict()
+        log = self.offices[0].seen.log()
+        verdict = Verdict(starts=starts_of_agent(log))
         for office, calls, rows in zip(self.offices, self.played, await self.rows() or [[]] * len(self.offices), strict=True):
             verdict.judge_calls(calls, rows, office.recorded, office.pbx.company.own, self.late_s, self.killed_at)
         stored = stored_ms(self.offices[0].seen).items()
-        written_ms = without_picked_up(self.legs.written_ms(), self.offices[0].seen.log())
+        written_ms = without_discarded(self.legs.written_ms(), log, verdict.unrecorded)
         verdict.judge_audio(written_ms, {name: ms for name, ms in stored if name not in self.stored_before})
         verdict.complaints += self.left()
         return verdict

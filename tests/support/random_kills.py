@@ -12,7 +12,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -37,6 +37,9 @@ KILLS: Final = 20  # of a round
 ASTERISK_AFTER: Final = (5, 15)  # this many kills of the round: calls begin before and after
 STARTS_NEAR_S: Final = 5.0
 RANG_MS: Final = 60  # the recorder of a telephone that rang may write some frames before another picks up
+# A telephone that is answered while the agent starts: its recorder begins after the agent has read
+# the journals, and the begin of the talk is missing.
+STARTING_S: Final = 0.3
 # A call that ended so shortly before Asterisk was killed: it had not yet written the rest of it.
 JUST_ENDED_S: Final = 1.0
 START_WITHIN_S: Final = 1.0  # Asterisk tells since when it runs to the second
@@ -72,13 +75,25 @@ class KeptLegs:
         return {segment: length_ms for segment, length_ms in written.items() if length_ms}
 
 
-def without_picked_up(written_ms: Mapping[str, int], log: str) -> dict[str, int]:
-    """Leave out what the agent discarded of telephones that only rang."""
+def without_discarded(written_ms: Mapping[str, int], log: str, unrecorded: Collection[str]) -> dict[str, int]:
+    """Leave out what the agent discarded: of telephones that only rang, and of `unrecorded` calls.
+
+    A recorder comes with a ringing telephone to the user who picks up the call. If that user is not
+    recorded and the agent is dead, the recorder writes until the call ends.
+    """
+    discarded = re.findall(r"event=recording.discarded linkedid=(\S+) segment=(\S+)$", log, re.MULTILINE)
+    of_segment = {segment: linkedid for linkedid, segment in discarded}
     return {
         segment: length_ms
         for segment, length_ms in written_ms.items()
-        if length_ms > RANG_MS or not re.search(rf"event=recording.discarded .*segment={segment}$", log, re.MULTILINE)
+        if segment not in of_segment or (length_ms > RANG_MS and of_segment[segment] not in unrecorded)
     }
+
+
+def starts_of_agent(log: str) -> list[float]:
+    """Return when the agent had its link to Asterisk, in seconds since the epoch."""
+    moments = re.findall(r"^timestamp=(\S+) .*event=ami.up$", log, re.MULTILINE)
+    return [datetime.fromisoformat(moment).timestamp() for moment in moments]
 
 
 def stored_ms(installation: Fonoteka) -> dict[str, int]:
@@ -139,10 +154,16 @@ def parts_of(installation: Fonoteka) -> dict[str, int]:
 
 @dataclass(kw_only=True)
 class Verdict:
-    """What came of the calls: complaints, and figures that are printed."""
+    """What came of the calls: complaints, and figures that are printed.
 
+    `starts` are those of the agent (`starts_of_agent`), `unrecorded` the linkedids of calls in
+    which nobody talked who is recorded.
+    """
+
+    starts: Sequence[float] = ()
     complaints: list[str] = field(default_factory=list)
     figures: Counter[str] = field(default_factory=Counter)
+    unrecorded: set[str] = field(default_factory=set)
 
     def judge_calls(
         self,
@@ -195,6 +216,7 @@ class Verdict:
         state, reason = recording["state"], recording["reason"]
         self.figures[f"recording {state}"] += 1
         if not stretches:
+            self.unrecorded.add(row["linkedid"])
             expected_reason = "user_off" if call.planned.result is Result.ANSWERED else "not_answered"
             if (state, reason) != ("none", expected_reason):
                 yield f"the recording is {state} ({reason}), not none ({expected_reason})"
@@ -204,7 +226,7 @@ class Verdict:
         if lacks_s < -near_s:
             yield f"{-lacks_s:.2f} s too much are stored"
         if (state, reason) == ("ready", None):
-            if lacks_s > near_s:
+            if lacks_s > near_s + self._missed_at_start_s(call):
                 yield f"the recording is ready, but lacks {lacks_s:.2f} s"
         elif state not in ("partial", "none", "failed") or reason != "agent_was_down":
             yield f"the recording is {state} ({reason})"
@@ -230,12 +252,23 @@ class Verdict:
         stretches = stretches_of(_as_far_as_it_went(call), recorded)
         lacks_s = sum(stretch.talk_s for stretch in stretches) - (length_ms or 0) / 1000
         near_s = NEAR_S * max(1, len(stretches)) + late_s
+        if not stretches:
+            self.unrecorded.add(row["linkedid"])
         if lacks_s < -near_s:
             yield f"{-lacks_s:.2f} s too much are stored"
-        if state == "ready" and lacks_s > near_s:
+        if state == "ready" and lacks_s > near_s + self._missed_at_start_s(call):
             yield f"the recording is ready, but lacks {lacks_s:.2f} s"
         if state not in ("ready", "none") and (not stretches or reason not in ("agent_was_down", "audio_damaged", "no_audio")):
             yield f"the recording is {state} ({reason})"
+
+    def _missed_at_start_s(self, call: Played) -> float:
+        """Return how much may be missing of a talk that began while the agent started."""
+        answers = [each.answered_at for each in call.phone_calls.values() if each.answered_at is not None]
+        just = [at for at in answers if any(-NEAR_S < at - start < STARTING_S for start in self.starts)]
+        if not just:
+            return 0.0
+        self.figures["answered while the agent started"] += 1
+        return STARTING_S
 
 
 def _row_of(call: Played, own: Callable[[str], str]) -> dict[str, object]:

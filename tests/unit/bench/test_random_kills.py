@@ -9,7 +9,7 @@ from lab.scenarios.load_plan import Kind, Planned
 from lab.scenarios.load_run import Played
 from lab.sip.sipp import SipCall
 from lab.sip.sipp_phones import OUTSIDE
-from tests.support.random_kills import Verdict, has_row, without_picked_up
+from tests.support.random_kills import Verdict, has_row, starts_of_agent, without_discarded
 
 KILLED_AT = 1_000.0
 PLANNED = Planned(
@@ -91,7 +91,29 @@ def test_a_second_row_is_a_complaint() -> None:
     assert complaints(TALKED, ROW, INQUIRY) == ["1.0 200 → 201: doubled"]
 
 
-def test_frames_of_a_telephone_that_only_rang_are_not_missing() -> None:
-    log = "event=recording.discarded linkedid=1.2 segment=rang\nevent=recording.discarded linkedid=1.3 segment=talked\n"
-    written_ms = {"rang": 20, "talked": 2000, "lost": 20}
-    assert without_picked_up(written_ms, log) == {"talked": 2000, "lost": 20}
+def test_a_talk_that_begins_while_the_agent_starts_may_lack_its_begin() -> None:
+    ready = {**ROW, "recording": {"state": "ready", "reason": None, "duration_ms": 7650}}
+    log = "timestamp=1970-01-01T00:16:31.900000Z level=info part=agent event=ami.up\n"  # 991.9; answered at 992
+    (lacks,) = complaints(TALKED, ready)
+    assert "lacks 0.35 s" in lacks
+    for starts, found in ((starts_of_agent(log), []), ([900.0, 991.6], [lacks]), ([992.2], [lacks])):
+        verdict = Verdict(starts=starts)
+        verdict.judge_calls([TALKED], [ready], frozenset({"200"}), str, 0.0, KILLED_AT)
+        assert verdict.complaints == found
+
+
+def test_what_was_discarded_rightly_is_not_missing() -> None:
+    """Frames of a telephone that only rang, and the talk of a user who is not recorded."""
+    log = "".join(
+        f"event=recording.discarded linkedid={linkedid} segment={segment}\n"
+        for linkedid, segment in (("1.2", "rang"), ("1.3", "talked"), ("1.4", "off"), ("1.4", "off_too"))
+    )
+    written_ms = {"rang": 20, "talked": 2000, "lost": 20, "off": 2000, "off_too": 2000}
+    assert without_discarded(written_ms, log, {"1.4"}) == {"talked": 2000, "lost": 20}
+
+
+def test_a_call_of_users_who_are_not_recorded_is_known() -> None:
+    verdict = Verdict()
+    none = {**ROW, "recording": {"state": "none", "reason": "user_off", "duration_ms": None}}
+    verdict.judge_calls([TALKED], [none], frozenset(), str, 0.0, KILLED_AT)
+    assert (verdict.complaints, verdict.unrecorded) == ([], {"1.0"})
