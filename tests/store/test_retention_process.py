@@ -2,10 +2,13 @@
 
 import os
 import signal
+import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError, StoreError
@@ -51,3 +54,18 @@ def nothing(*_: Any) -> None:
 def killed(*_: Any) -> None:
     """What the process does instead."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_sqlite_runs_in_the_thread_of_the_event_loop_if_wanted(tmp_path: Path, blocking: bool) -> None:
+    """The deletion has a process of its own, so that nothing else waits for its statements."""
+    store = await Store.open(seed.section(tmp_path), blocking=blocking)
+    try:
+        async with store.reading() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            await driver.create_function("thread", 0, threading.get_ident)
+            ran_in = (await connection.execute(text("SELECT thread()"))).scalar_one()
+        assert (ran_in == threading.get_ident()) is blocking
+    finally:
+        await store.close()
