@@ -209,6 +209,15 @@ Index(
     sqlite_where=VISIBLE,
     postgresql_where=VISIBLE,
 )
+_IN_PROGRESS: Final = text("ended_at IS NULL AND merged_into IS NULL")
+Index(
+    "ix_calls_in_progress",
+    calls.c.domain_id,
+    calls.c.started_at,
+    calls.c.id,
+    sqlite_where=_IN_PROGRESS,
+    postgresql_where=_IN_PROGRESS,
+)
 _MISSED: Final = text("direction = 'in' AND result <> 'answered' AND merged_into IS NULL")
 Index(
     "ix_calls_missed",  # one call in eight, with the wait for the call back

@@ -122,8 +122,7 @@ async def call_of(store: Store, scope: Scope, public_id: str, now: datetime) -> 
 async def live_calls(store: Store, scope: Scope, now: datetime) -> list[tuple[SeenCall, tuple[PathStep, ...]]]:
     """Return the calls in progress with their paths, newest first, at most MOST_LIVE."""
     visible = visible_calls(scope)
-    going_on = calls.c.duration_s.is_(None)  # as ended_at, but in the index of the list
-    in_progress = and_(visible.condition, going_on, visible.started_at > now - LIVE_AT_MOST)
+    in_progress = and_(visible.condition, calls.c.ended_at.is_(None), visible.started_at > now - LIVE_AT_MOST)
     query = _columns(visible, now).where(in_progress)
     query = query.order_by(visible.started_at.desc(), visible.call_id.desc()).limit(MOST_LIVE)
     async with store.reading() as connection:

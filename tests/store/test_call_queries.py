@@ -16,7 +16,7 @@ from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx
 from store.queries.audio import audio_of_calls
-from store.queries.calls import Page, page_of_calls
+from store.queries.calls import Page, live_calls, page_of_calls
 from store.queries.page_keys import Place, keys_query
 from store.retention.merged_calls import with_merged
 from store.selection.period import period
@@ -195,6 +195,20 @@ async def test_a_list_is_read_in_the_order_of_an_index(store: Store, pbx: Pbx) -
         assert any(index in line for line in plan), plan
         assert not any(line.startswith("SCAN calls") for line in plan), plan
         assert not any("TEMP B-TREE" in line for line in plan), plan
+
+
+async def test_calls_in_progress_are_read_by_their_index(store: Store, pbx: Pbx) -> None:
+    """The few in progress are not searched among tens of thousands of ended calls of a day."""
+    if store.engine.dialect.name != "sqlite":
+        return  # PostgreSQL plans by statistics
+    await filled(store, pbx)
+    with statements(store) as executed:
+        await live_calls(store, await scope_of(store), NOW)
+    sql, values = next(executed for executed in executed if "ended_at IS NULL" in executed[0])
+    async with store.reading() as connection:
+        plan = [row.detail for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert any("ix_calls_in_progress" in line for line in plan), plan
+    assert not any("TEMP B-TREE" in line for line in plan), plan
 
 
 async def test_known_calls_are_read_by_key(store: Store, pbx: Pbx) -> None:
