@@ -213,6 +213,7 @@ _IN_PROGRESS: Final = text("ended_at IS NULL AND merged_into IS NULL")
 Index(
     "ix_calls_in_progress",
     calls.c.domain_id,
+    calls.c.ended_at,  # always null; without it SQLite may prefer the index of the list
     calls.c.started_at,
     calls.c.id,
     sqlite_where=_IN_PROGRESS,

@@ -14,5 +14,5 @@ CONDITION = "ended_at IS NULL AND merged_into IS NULL"
 def upgrade() -> None:
     """Create the index."""
     where = sa.text(CONDITION)
-    columns = ["domain_id", "started_at", "id"]
+    columns = ["domain_id", "ended_at", "started_at", "id"]
     op.create_index("ix_calls_in_progress", "calls", columns, sqlite_where=where, postgresql_where=where)
