@@ -175,7 +175,8 @@ class CallReport:
     the PBX and must be treated as hostile text. `reason` is None exactly when there are segments.
     `merged_into` is the linkedid of the call into which this call was merged (a transfer by the
     telephone itself, a parked call fetched); the merged call has no row. `live` is None after the
-    end of the call.
+    end of the call. `further`: the call concerns several domains of the PBX, and this is the report
+    of one after the first; each has its own row, with nothing of the others in it.
     """
 
     pbx: str
@@ -200,3 +201,4 @@ class CallReport:
     path: tuple[PathStep, ...]
     merged_into: str | None = None
     live: LiveReport | None = None
+    further: bool = False
