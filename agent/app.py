@@ -274,9 +274,9 @@ class Agent:
         return PbxLink.DOWN if self._ami.down_for_s > LINK_DOWN_AFTER_S else PbxLink.UP
 
     async def _handle_command(self, command: Command) -> CommandOutcome:
-        refusal = await self._requests.by_command(command.linkedid, command.action, command.login)
+        refusal = await self._requests.by_command(command.linkedid, command.action, command.login, command.domain)
         call = self._registry.call(command.linkedid)
-        return CommandOutcome(refusal=refusal, report=self._settling.report(call) if call is not None else None)
+        return CommandOutcome(refusal=refusal, report=self._settling.report(call, command.domain) if call is not None else None)
 
     def _settings_changed(self, changed: DomainSettings) -> None:
         self._coordinator.directory_changed(self._use(changed))

@@ -107,7 +107,8 @@ class Recording:
 
     `started_at` is the first bridged moment, None before it. `bridged_before_ms` is the bridged
     time of the channel before the recorder was started. `heard` are the parties (uniqueids) with
-    which the channel talked first. `asked` means that a user requested the recording.
+    which the channel talked first. `asked` means that a user requested the recording. `domain` is
+    that of the user; empty in the journal of an earlier version: the first of the call.
     """
 
     uniqueid: str
@@ -121,6 +122,7 @@ class Recording:
     heard: tuple[str, ...] = ()
     asked: bool = False
     muted: tuple[Mute, ...] = ()
+    domain: str = ""
 
     @property
     def by_dialplan(self) -> bool:
@@ -138,6 +140,7 @@ class PendingDecision:
     """A recording decision that the call needs now and that has not been taken yet.
 
     `user` is the login on whose behalf the channel is recorded; empty where no user takes part.
+    `domain` is the domain whose settings decide.
     `asked`: a user requested the recording; `paused`: the recorder starts paused, as the recorder
     that it replaces was paused.
     """
@@ -147,6 +150,7 @@ class PendingDecision:
     decision: Decision
     asked: bool = False
     paused: bool = False
+    domain: str = ""
 
 
 class MomentKind(StrEnum):

@@ -18,6 +18,7 @@ def decision_event(call: Call, pending: PendingDecision, at: datetime) -> Record
         segment=_next_segment(call, pending.channel) if pending.decision.record else "",
         asked=pending.asked,
         paused=pending.paused,
+        domain=pending.domain,
     )
 
 
@@ -29,6 +30,7 @@ def missed_talk_event(call: Call, pending: PendingDecision, at: datetime) -> Tal
         uniqueid=pending.channel.uniqueid,
         user=pending.user,
         segment=_next_segment(call, pending.channel),
+        domain=pending.domain,
     )
 
 

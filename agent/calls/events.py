@@ -183,6 +183,7 @@ class RecordingDecided(ChannelEvent):
     segment: str
     asked: bool = False
     paused: bool = False
+    domain: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,6 +198,7 @@ class RecordingAdopted(ChannelEvent):
     segment: str
     started_at: datetime | None
     replaces: tuple[str, ...] = ()
+    domain: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,6 +207,7 @@ class TalkMissed(ChannelEvent):
 
     user: str
     segment: str
+    domain: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

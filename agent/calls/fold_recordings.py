@@ -52,7 +52,8 @@ def _with_heard(call: Call, recording: Recording) -> Recording:
 
 
 def _recording_decided(call: Call, event: RecordingDecided) -> Call:
-    if any(other.uniqueid == event.uniqueid and other.segment == event.segment for other in call.recordings):
+    decided = (event.uniqueid, event.segment, event.domain)
+    if any((other.uniqueid, other.segment, other.domain) == decided for other in call.recordings):
         return call
     channel = call.channels.get(event.uniqueid)
     recording = Recording(
@@ -66,6 +67,7 @@ def _recording_decided(call: Call, event: RecordingDecided) -> Call:
         bridged_before_ms=channel.bridged_ms_until(event.at) if channel is not None else 0,
         asked=event.asked,
         muted=(Mute(from_ms=0),) if event.paused else (),
+        domain=event.domain,
     )
     return _with_first_parties(replace(call, recordings=(*call.recordings, recording)))
 
@@ -81,6 +83,7 @@ def _recording_adopted(call: Call, event: RecordingAdopted) -> Call:
         stage=RecordingStage.RUNNING,
         started_at=event.started_at,
         heard=next((missed.heard for missed in call.recordings if missed.segment in event.replaces), ()),
+        domain=event.domain,
     )
     others = (other for other in call.recordings if other.segment not in event.replaces)
     return _with_first_parties(replace(call, recordings=(*others, recording)))
@@ -99,6 +102,7 @@ def _talk_missed(call: Call, event: TalkMissed) -> Call:
         stage=RecordingStage.LOST,
         reason=reason,
         started_at=channel.started_at,
+        domain=event.domain,
     )
     return replace(call, recordings=(*call.recordings, gap))
 

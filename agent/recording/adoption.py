@@ -8,14 +8,15 @@ from agent.calls.decision_events import decision_event
 from agent.calls.events import BridgeEntered, RecordingAdopted, RecordingUnwanted
 from agent.recording.away_files import AwayRecording
 from agent.recording.effects import AdoptRecording, DiscardRecording, Effect, FinishRecording, ReportCall
-from agent.rules.directory import DomainIndex
+from agent.rules.companies import domains_of, of_domain
+from agent.rules.directory import Directory
 from agent.rules.recording_rules import decide, direction
 from fonoteka.core.call_report import Decision, Reason
 from fonoteka.core.naming import segment_name
 
 
 def plan_adoption(
-    call: Call, domain: DomainIndex, away: AwayRecording, at: datetime, unrecorded: frozenset[str] = frozenset()
+    call: Call, directory: Directory, away: AwayRecording, at: datetime, unrecorded: frozenset[str] = frozenset()
 ) -> list[Effect]:
     """Return the effects that make `away` a recording of the call, or delete it.
 
@@ -29,12 +30,14 @@ def plan_adoption(
     channel = _holder(call, uniqueid)
     if (known := call.recording(segment)) is not None:  # the legs could not be moved before
         return [AdoptRecording(segment=segment, away=away), *_what_follows(known, channel)]
-    user = domain.user(channel)
+    domain = directory.of_endpoint(channel.endpoint) or domains_of(call, directory)[0]
+    name, user = domain.settings.name, domain.user(channel)
     login = user.login if user is not None else ""
     setting = Decision(record=False, reason=Reason.USER_OFF)
     if user is not None:
         setting = decide(user, direction(call, domain), called=away.rung)
-    of_channel = [recording for recording in call.recordings if recording.uniqueid == channel.uniqueid and recording.segment]
+    own = of_domain(call, domain, directory).recordings
+    of_channel = [recording for recording in own if recording.uniqueid == channel.uniqueid and recording.segment]
     missed = tuple(recording.segment for recording in of_channel if recording.segment in unrecorded or _is_missed(recording))
     began = [began_at for began_at in (away.talk_began_at, channel.first_bridged_at) if began_at is not None]
     adopted = RecordingAdopted(
@@ -45,11 +48,12 @@ def plan_adoption(
         segment=segment,
         started_at=min(began, default=None),
         replaces=missed if setting.record else (),
+        domain=name,
     )
     doubled = not missed and any(recording.stage is not RecordingStage.LOST for recording in of_channel)
     if not setting.record or doubled:
         unwanted = RecordingUnwanted(at=at, linkedid=call.linkedid, segment=segment)
-        refusal = decision_event(call, PendingDecision(channel=channel, user=login, decision=setting), at)
+        refusal = decision_event(call, PendingDecision(channel=channel, user=login, decision=setting, domain=name), at)
         events = (adopted, unwanted) if setting.record else (adopted, unwanted, refusal)
         return [AdoptRecording(events=events, segment=segment, away=away), DiscardRecording(segment=segment), ReportCall()]
     finish = [FinishRecording(segment=segment)] if channel.ended_at is not None else []

@@ -51,6 +51,7 @@ from agent.recording.recorder_tasks import RecorderTasks, Spawn
 from agent.recording.rtp_restart import RtpRestarts
 from agent.recording.wideband import CodecCheck
 from agent.reporting.settlement import CallSettlement
+from agent.rules.companies import domains_of, of_domain
 from agent.rules.directory import Directory, DomainIndex
 from agent.rules.on_demand_rules import RecordingStop
 from fonoteka.core.domains import DomainSettings
@@ -109,7 +110,7 @@ class RecordingCoordinator:
 
     def directory_changed(self, directory: Directory) -> None:
         """Decide on calls that had no known domain; mark what was not recorded meanwhile."""
-        unknown = [call for call in self._registry.calls.values() if self.domain_of(call) is None]
+        unknown = [call for call in self._registry.calls.values() if self.concerned(call) is None]
         self.directory, at = directory, datetime.now(UTC)
         self._plan_each(map(self.adopt, unknown), lambda call: plan_known_domain(call, directory, at))
 
@@ -127,21 +128,20 @@ class RecordingCoordinator:
         the recording is passed to the mixer.
         """
         waiting = self._away.of_channels(call.channels)
-        domain = self.domain_of(call) if waiting and not call.merged_into else None
-        if domain is None:
+        if not waiting or call.merged_into or self.concerned(call) is None:
             return call
         for away in waiting:
             try:
-                self._adopt(call, domain, away, unrecorded)
+                self._adopt(call, away, unrecorded)
             except Exception:  # the event that led here has more effects
                 metrics.ERRORS.inc()
                 _log.exception("away.failed", linkedid=call.linkedid, uniqueid=away.uniqueid)
             call = self._registry.call(call.linkedid) or call
         return call
 
-    def _adopt(self, call: Call, domain: DomainIndex, away: AwayRecording, unrecorded: frozenset[str]) -> None:
+    def _adopt(self, call: Call, away: AwayRecording, unrecorded: frozenset[str]) -> None:
         at = datetime.now(UTC)
-        joins, *follows = plan_adoption(call, domain, away, at, unrecorded)
+        joins, *follows = plan_adoption(call, self.directory, away, at, unrecorded)
         call = self._perform(call, joins, at)
         if not self._away.is_waiting(away):  # else the legs were not moved: adopt_all tries again
             self.perform_all(call, follows, at)
@@ -242,8 +242,9 @@ class RecordingCoordinator:
             if now is not None:
                 self.perform_all(now, plan_rtp_restart(now, uniqueid, at), at)
 
-    def _beep_every_s(self, call: Call) -> int:
-        domain = self.domain_of(call)
+    def _beep_every_s(self, call: Call, segment: str) -> int:
+        recording = call.recording(segment)
+        domain = self.concerned(call, recording.domain if recording is not None else None)
         return domain.settings.beep_every_s if domain is not None else 0
 
     # Requests during a talk: the actions of `agent.recording.on_demand`.
@@ -277,9 +278,22 @@ class RecordingCoordinator:
         """Write the call to the journal now."""
         self._settling.keep(call)
 
-    def domain_of(self, call: Call) -> DomainIndex | None:
-        """Return the domain a call belongs to, None while it is not known."""
-        return self.directory.domain_of(call)
+    def concerned(self, call: Call, name: str | None = None) -> DomainIndex | None:
+        """Return the domain with a name if the call concerns it; without one the first.
+
+        None while no domain is known.
+        """
+        domains = domains_of(call, self.directory)
+        return next((domain for domain in domains if not name or domain.settings.name == name), None)
+
+    def domain_at(self, call: Call, uniqueid: str) -> DomainIndex | None:
+        """Return the domain of the user of a channel, None if it is no user's."""
+        channel = call.channels.get(uniqueid)
+        return self.directory.of_endpoint(channel.endpoint) if channel is not None else None
+
+    def part(self, call: Call, domain: DomainIndex) -> Call:
+        """Return a call with the recordings of one of its domains."""
+        return of_domain(call, domain, self.directory)
 
     # Reports of the shipper.
 

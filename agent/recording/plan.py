@@ -5,6 +5,7 @@ call as it will be after the effects before it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from typing import Final
@@ -39,6 +40,7 @@ from agent.recording.effects import (
     StartRecording,
     WatchLegs,
 )
+from agent.rules.companies import domains_of, of_domain
 from agent.rules.directory import Directory, DomainIndex
 from agent.rules.recording_rules import (
     pending_decisions,
@@ -61,13 +63,10 @@ def plan(before: Call | None, after: Call | None, event: Event, directory: Direc
     if after is None or after is before:
         return []
     effects: list[Effect] = []
-    domain = directory.domain_of(after)
-    if domain is not None:
-        if isinstance(event, PickedUp):
-            effects += _pick_up(after, domain, event.at)
-        late = isinstance(event, BridgeEntered) and event.late
-        effects += _decisions(_folded(after, effects), domain, event.at, already_talking=lambda _: late)
-    call = _folded(after, effects)
+    call = after
+    for domain in domains_of(after, directory):
+        by_domain = [*_of_domain(call, domain, directory, event)]
+        effects, call = [*effects, *by_domain], _folded(call, by_domain)
     if isinstance(event, BridgeEntered):
         effects += [*_restarts(call, stale_recordings(call), event.at), CheckCodecs()]
     effects.append(ReportCall())
@@ -82,10 +81,13 @@ def plan(before: Call | None, after: Call | None, event: Event, directory: Direc
 
 def plan_known_domain(call: Call, directory: Directory, at: datetime) -> list[Effect]:
     """Return what follows when changed settings name the domain of a call for the first time."""
-    domain = directory.domain_of(call)
-    if domain is None:
-        return []
-    return list(_decisions(call, domain, at, already_talking=lambda pending: pending.channel.bridge is not None))
+    effects: list[Effect] = []
+    for domain in domains_of(call, directory):
+        decided = _decisions(
+            _folded(call, effects), domain, directory, at, already_talking=lambda pending: pending.channel.bridge is not None
+        )
+        effects += decided
+    return effects
 
 
 def plan_rtp_restart(call: Call, uniqueid: str, at: datetime) -> list[Effect]:
@@ -125,6 +127,16 @@ def plan_agent_start(call: Call) -> list[Effect]:
     return effects
 
 
+def _of_domain(call: Call, domain: DomainIndex, directory: Directory, event: Event) -> Iterator[Effect]:
+    """Yield what follows by the settings of one domain, whatever the others of the call record."""
+    if isinstance(event, PickedUp):
+        picked_up = [*_pick_up(call, domain, directory, event.at), *_picked_up_elsewhere(call, domain, directory, event)]
+        yield from picked_up
+        call = _folded(call, picked_up)
+    late = isinstance(event, BridgeEntered) and event.late
+    yield from _decisions(call, domain, directory, event.at, already_talking=lambda _: late)
+
+
 def _folded(call: Call, effects: Iterable[Effect]) -> Call:
     return reduce(assemble, (event for effect in effects for event in effect.events), call)
 
@@ -133,15 +145,16 @@ def _running(call: Call) -> Iterator[Recording]:
     return (recording for recording in call.recordings if recording.stage is RecordingStage.RUNNING)
 
 
-def _pick_up(call: Call, domain: DomainIndex, at: datetime) -> Iterator[Effect]:
+def _pick_up(call: Call, domain: DomainIndex, directory: Directory, at: datetime) -> Iterator[Effect]:
     """Decide on the recorders that came with a ringing channel to the user who picked it up.
 
     Such a recorder continues if the setting of that user records the call and the channel has no
     recorder of its own.
     """
-    for recording, pending in picked_up_recordings(call, domain):
+    for recording, picked_up in picked_up_recordings(of_domain(call, domain, directory), domain):
+        pending = replace(picked_up, domain=domain.settings.name)
         linkedid, segment, record = call.linkedid, recording.segment, pending.decision.record
-        others = (other for other in _running(call) if other.uniqueid == recording.uniqueid)
+        others = (other for other in _running(of_domain(call, domain, directory)) if other.uniqueid == recording.uniqueid)
         if record and all(other.segment == segment for other in others):
             handed_over = RecordingHandedOver(at=at, linkedid=linkedid, segment=segment, user=pending.user)
             effect: Effect = HandOverRecorder(events=(handed_over,), segment=segment)
@@ -153,11 +166,24 @@ def _pick_up(call: Call, domain: DomainIndex, at: datetime) -> Iterator[Effect]:
         call = _folded(call, [effect])
 
 
+def _picked_up_elsewhere(call: Call, domain: DomainIndex, directory: Directory, event: PickedUp) -> Iterator[Effect]:
+    """Discard the recorders of a domain that a pickup moved to a user of another one."""
+    by = call.channels.get(event.by)
+    holder = directory.of_endpoint(by.endpoint) if by is not None else None
+    if holder is None or holder is domain:
+        return
+    for recording in _running(of_domain(call, domain, directory)):
+        if recording.uniqueid == event.by:
+            unwanted = RecordingUnwanted(at=event.at, linkedid=call.linkedid, segment=recording.segment)
+            yield DiscardRecording(events=(unwanted,), segment=recording.segment)
+
+
 def _decisions(
-    call: Call, domain: DomainIndex, at: datetime, *, already_talking: Callable[[PendingDecision], bool]
+    call: Call, domain: DomainIndex, directory: Directory, at: datetime, *, already_talking: Callable[[PendingDecision], bool]
 ) -> Iterator[Effect]:
     """Take all pending decisions. `already_talking`: a part of the talk is missing already."""
-    for pending in pending_decisions(call, domain):
+    for wanted in pending_decisions(of_domain(call, domain, directory), domain):
+        pending = replace(wanted, domain=domain.settings.name)
         if pending.decision.record and already_talking(pending):
             gap = missed_talk_event(call, pending, at)
             yield NoteMissedTalk(events=(gap,))
@@ -183,6 +209,7 @@ def _restarts(call: Call, recordings: Iterable[Recording], at: datetime) -> Iter
             decision=recording.decision,
             asked=recording.asked,
             paused=recording.paused,
+            domain=recording.domain,
         )
         decided = decision_event(call, pending, at)
         yield RestartRecorder(events=(ending, decided), segment=decided.segment, replaces=recording.segment)

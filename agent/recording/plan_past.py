@@ -50,7 +50,7 @@ def plan_present(call: Call, unrecorded: frozenset[str], alive: frozenset[str], 
         yield NoteMissedTalk(events=(lost,))
         call = assemble(call, lost)
         if is_alive and channel.bridge is not None:
-            pending = PendingDecision(channel=channel, user=recording.user, decision=recording.decision)
+            pending = PendingDecision(channel=channel, user=recording.user, decision=recording.decision, domain=recording.domain)
             decided = decision_event(call, pending, at)
             yield StartRecording(events=(decided,), segment=decided.segment)
             call = assemble(call, decided)

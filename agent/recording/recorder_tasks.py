@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 
 @dataclass(kw_only=True)
 class RecorderTasks:
-    """`take` folds the event that a task ends with; `beep_every_s` returns a call's beep interval.
+    """`take` folds the event that a task ends with; `beep_every_s` returns the interval of beeps.
 
     `starting` holds the recordings that are on their way to Asterisk: a second recorder would write
     to the same files. `finishing` holds those on their way to the mixer: a second task would find
@@ -45,14 +45,15 @@ class RecorderTasks:
     lifecycle: RecordingLifecycle
     codecs: CodecCheck
     take: Callable[[Event], None]
-    beep_every_s: Callable[[Call], int]
+    beep_every_s: Callable[[Call, str], int]
     spawn: Spawn
     starting: set[str] = field(default_factory=set)
     finishing: set[str] = field(default_factory=set)
 
     def prepare(self, call: Call, segment: str, at: datetime) -> bool:
         """Make the recording's folder. If the disk refuses, the recording is lost."""
-        recording, report = call.recording(segment), self.settling.report(call)
+        recording = call.recording(segment)
+        report = self.settling.report(call, recording.domain) if recording is not None else None
         if recording is None or report is None:
             return False
         try:
@@ -71,7 +72,8 @@ class RecorderTasks:
 
         The journal is written before, so that the next run of the agent would continue here.
         """
-        recording, report = call.recording(segment), self.settling.report(call)
+        recording = call.recording(segment)
+        report = self.settling.report(call, recording.domain) if recording is not None else None
         if recording is None or report is None:
             return False
         log = _log.bind(linkedid=call.linkedid, segment=segment)
@@ -149,7 +151,7 @@ class RecorderTasks:
         log = _log.bind(linkedid=call.linkedid, channel=channel.name, segment=segment)
         wide = bool(await self.codecs.wideband(parties(call, channel)))
         try:
-            await self.mixmonitor.start(channel.name, segment, wide=wide, beep_every_s=self.beep_every_s(call))
+            await self.mixmonitor.start(channel.name, segment, wide=wide, beep_every_s=self.beep_every_s(call, segment))
         except AmiActionFailed as error:
             log.warning("recording.refused_by_asterisk", error=str(error))
             return False
@@ -201,7 +203,7 @@ class RecorderTasks:
 
     async def _finish(self, call: Call, recording: Recording, channel: Channel) -> None:
         try:
-            await self._then_take(self.lifecycle.finish(call, recording, channel, self.settling.report(call)))
+            await self._then_take(self.lifecycle.finish(call, recording, channel, self.settling.report(call, recording.domain)))
         finally:
             self.finishing.discard(recording.segment)
 

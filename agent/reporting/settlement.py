@@ -17,8 +17,10 @@ from agent.calls.merge import merged_again
 from agent.monitoring import metrics
 from agent.reporting.call_report import report
 from agent.reporting.journal import Journal, name_of
-from agent.rules.directory import Directory
+from agent.rules.companies import as_seen_by, domains_of
+from agent.rules.directory import Directory, DomainIndex
 from agent.shipping.call_shipper import CallShipper
+from agent.shipping.refused_calls import linkedid_of, report_key
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
 
@@ -53,8 +55,8 @@ class CallSettlement:
         self._wakeup = asyncio.Event()
         self.heard_at: datetime | None = None
         self.journalled: Callable[[datetime], None] = lambda _: None
-        self._sent: dict[str, CallReport] = {}
-        self._acknowledged: dict[str, int] = {}
+        self._sent: dict[str, dict[str, CallReport]] = {}  # of each call by the keys of its reports
+        self._acknowledged: dict[str, dict[str, int]] = {}
         self._forgotten: set[str] = set()
         self._disk = ThreadPoolExecutor(1, "journal")  # one thread, so that no write follows a removal
 
@@ -73,10 +75,23 @@ class CallSettlement:
                 calls.append(call)
         self._calls.restore(merged_again(calls))
 
-    def report(self, call: Call) -> CallReport | None:
-        """Return the report of a call, or None while its domain is not known."""
-        domain = self._directory.domain_of(call)
-        return report(call, domain, self._pbx) if domain is not None else None
+    def reports(self, call: Call) -> tuple[CallReport, ...]:
+        """Return the report of a call for each domain that it concerns, while any is known."""
+        first, *others = domains_of(call, self._directory) or (None,)
+        if first is None:
+            return ()
+        further = (replace(self._report(call, domain), further=True) for domain in others)
+        return (self._report(call, first), *further)
+
+    def report(self, call: Call, domain: str | None = None) -> CallReport | None:
+        """Return the report of a call for a domain (its name); without one for the first.
+
+        None if the call does not concern the domain, and while no domain is known.
+        """
+        return next((each for each in self.reports(call) if not domain or each.domain == domain), None)
+
+    def _report(self, call: Call, domain: DomainIndex) -> CallReport:
+        return report(as_seen_by(call, domain, self._directory), domain, self._pbx)
 
     def changed(self, call: Call) -> None:
         """Schedule a call that has changed for the journal and the store."""
@@ -132,10 +147,12 @@ class CallSettlement:
         """
         unwritten = self._changed | self._unwritten
         idle = [call for call in self._calls.calls.values() if call.waits_for_store and call.linkedid not in unwritten]
-        waiting = sorted((call for call in idle if call.linkedid in shipper), key=lambda call: name_of(call.linkedid))
-        others = [call for call in idle if call.linkedid not in shipper]
+        waits = {call.linkedid for call in idle if any(key in shipper for key in self._sent.get(call.linkedid, ()))}
+        waiting = sorted((call for call in idle if call.linkedid in waits), key=lambda call: name_of(call.linkedid))
+        others = [call for call in idle if call.linkedid not in waits]
         for call in (*waiting[MOST_WAITING:], *others[:-MOST_WAITING]):
-            if shipper.drop(call.linkedid):
+            dropped = [shipper.drop(key) for key in self._sent.get(call.linkedid, ())]
+            if any(dropped):
                 name = name_of(call.linkedid)
                 self._next = name if self._next is None else min(self._next, name)
             self._calls.leave(call)
@@ -172,17 +189,18 @@ class CallSettlement:
 
     def _ship(self, call: Call, shipper: CallShipper) -> None:
         try:
-            current = self.report(call)
+            reports = self.reports(call)
         except Exception:  # one bad call never stops the next
             metrics.ERRORS.inc()
             _log.exception("call.report_failed", linkedid=call.linkedid)
             return
-        if current is not None and self._is_acknowledged(current):
-            self.acknowledged(current.linkedid, current.revision)
-        elif current is not None:
-            self._sent[current.linkedid] = current
-            shipper.send(current)
-        elif call.settled and not any(recording.segment for recording in call.recordings):
+        for current in reports:
+            if self._is_acknowledged(current):
+                self.acknowledged(report_key(current), current.revision)
+            else:
+                self._sent.setdefault(call.linkedid, {})[report_key(current)] = current
+                shipper.send(current)
+        if not reports and call.settled and not any(recording.segment for recording in call.recordings):
             _log.info("call.dropped", linkedid=call.linkedid, reason="no domain has such a number or user")
             metrics.NOBODYS_CALLS.inc()
             self._forget(call.linkedid)
@@ -192,8 +210,9 @@ class CallSettlement:
 
         What happens to a closed recording changes the call's revision, but not its report.
         """
-        sent = self._sent.get(current.linkedid)
-        if sent is None or sent.revision > self._acknowledged.get(current.linkedid, -1):
+        key = report_key(current)
+        sent = self._sent.get(current.linkedid, {}).get(key)
+        if sent is None or sent.revision > self._acknowledged.get(current.linkedid, {}).get(key, -1):
             return False
         return replace(current, revision=sent.revision) == sent
 
@@ -245,15 +264,21 @@ class CallSettlement:
         self._journal.sync()
         return failed
 
-    def acknowledged(self, linkedid: str, revision: int) -> None:
-        """Note that the store has this revision of the call, or will never take it."""
+    def acknowledged(self, key: str, revision: int) -> None:
+        """Note that the store has this revision of a report (its key), or will never take it.
+
+        The call is settled once that is so for each domain that it concerns.
+        """
+        linkedid = linkedid_of(key)
         if self._next is not None:
             self._wakeup.set()
         call = self._calls.calls.get(linkedid)
         if call is None:
             return
-        self._acknowledged[linkedid] = revision
-        if call.settled and revision == call.revision:
+        stored = self._acknowledged.setdefault(linkedid, {})
+        stored[key] = revision
+        keys = self._sent.get(linkedid, {key: None})
+        if call.settled and all(stored.get(each) == call.revision for each in keys):
             self._forget(linkedid)
 
     def _forget(self, linkedid: str) -> None:

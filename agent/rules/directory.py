@@ -13,6 +13,7 @@ from fonoteka.core.domains import Domain, DomainSettings, User
 from fonoteka.core.phone_numbers import normalise
 
 _MOST_NUMBERS: Final = 10_000
+OTHER_COMPANY: Final = "Company/other"  # the endpoint of other companies of the PBX, for each of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,8 @@ class Directory:
         all_endpoints = frozenset().union(*endpoints.values())
         return tuple(
             DomainIndex(
-                settings=domain, trunks=self.trunks | (all_endpoints - endpoints[domain.name]) if self.trunks else frozenset()
+                settings=domain,
+                trunks=self.trunks | {OTHER_COMPANY} | (all_endpoints - endpoints[domain.name]) if self.trunks else frozenset(),
             )
             for domain in self.settings.domains
         )
@@ -106,14 +108,20 @@ class Directory:
         origin = call.origin
         domain = self._by_endpoint.get(origin.endpoint) if origin is not None else None
         if domain is None and origin is not None and origin.exten:
-            domain = self._of_number(origin.exten)
+            domain = self.of_number(origin.exten)
         if domain is None:
             of_users = (self._by_endpoint.get(channel.endpoint) for channel in call.channels.values())
             domain = next(filter(None, of_users), None)
         return domain or (self.domains[0] if len(self.domains) == 1 else None)
 
-    def _of_number(self, dialled: str) -> DomainIndex | None:
+    def of_endpoint(self, endpoint: str) -> DomainIndex | None:
+        """Return the domain of the user of an endpoint, if any."""
+        return self._by_endpoint.get(endpoint)
+
+    def of_number(self, dialled: str) -> DomainIndex | None:
         """Return the domain that has a number. It is asked for at each event, and parsed once."""
+        if not dialled:
+            return None
         if dialled not in self._by_number:
             if len(self._by_number) >= _MOST_NUMBERS:
                 self._by_number.clear()

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from agent.shipping.api_client import ApiClient, encoded
-from agent.shipping.refused_calls import RefusedCalls
+from agent.shipping.refused_calls import RefusedCalls, report_key
 from fonoteka.core.agent_protocol import CallReceipt
 from fonoteka.core.backoff import Backoff
 from fonoteka.core.call_report import CallReport
@@ -25,6 +25,8 @@ _log = structlog.get_logger()
 class CallShipper:
     """Ships the newest report of each changed call. Calls `acknowledged` once the store has it.
 
+    Reports are known by their keys (`report_key`): a call of several domains has several.
+
     A batch that is refused, or that the API fails on, is halved until the report that is to blame
     travels alone. If the store will never take it, it is kept in `refused/` and acknowledged; else
     the reports behind it go first. If the disk has no room to keep it, it is sent again later.
@@ -39,19 +41,19 @@ class CallShipper:
         self._most, self._rescan_at = BATCH, 0.0
 
     def send(self, report: CallReport) -> None:
-        """Queue a report; a newer report of the same call replaces it."""
-        self._not_set_aside.pop(report.linkedid, None)
-        self._waiting[report.linkedid] = report
+        """Queue a report; a newer report of the same call and domain replaces it."""
+        self._not_set_aside.pop(report_key(report), None)
+        self._waiting[report_key(report)] = report
         self._wakeup.set()
 
-    def drop(self, linkedid: str) -> bool:
-        """Forget the report of a call. Returns whether it is still to be sent."""
-        waiting, not_set_aside = self._waiting.pop(linkedid, None), self._not_set_aside.pop(linkedid, None)
+    def drop(self, key: str) -> bool:
+        """Forget a report. Returns whether it is still to be sent."""
+        waiting, not_set_aside = self._waiting.pop(key, None), self._not_set_aside.pop(key, None)
         return waiting is not None or not_set_aside is not None
 
-    def __contains__(self, linkedid: str) -> bool:
-        """Whether a report of the call waits."""
-        return linkedid in self._waiting
+    def __contains__(self, key: str) -> bool:
+        """Whether a report waits."""
+        return key in self._waiting
 
     @property
     def waiting(self) -> int:
@@ -77,7 +79,7 @@ class CallShipper:
             if time.monotonic() >= self._rescan_at:
                 asked_again = await asyncio.to_thread(self._refused.asked_again)
                 for report in (*self._not_set_aside.values(), *asked_again):
-                    self._waiting.setdefault(report.linkedid, report)
+                    self._waiting.setdefault(report_key(report), report)
                 self._not_set_aside.clear()
                 self._rescan_at = time.monotonic() + RESCAN_S
             if self._waiting:
@@ -121,24 +123,25 @@ class CallShipper:
             await self._take(report, receipt)
 
     def _put_last(self, report: CallReport) -> None:
-        if (newest := self._waiting.pop(report.linkedid, None)) is not None:
-            self._waiting[report.linkedid] = newest
+        if (newest := self._waiting.pop(report_key(report), None)) is not None:
+            self._waiting[report_key(report)] = newest
 
     async def _take(self, report: CallReport, receipt: CallReceipt) -> None:
-        if self._waiting.get(report.linkedid) is report:
-            del self._waiting[report.linkedid]
-        kept = report.linkedid in self._refused
+        key = report_key(report)
+        if self._waiting.get(key) is report:
+            del self._waiting[key]
+        kept = key in self._refused
         if receipt.deleted or receipt.refused is None:
             if kept:
-                await asyncio.to_thread(self._refused.remove, report.linkedid)
+                await asyncio.to_thread(self._refused.remove, key)
         else:
             _log.error("call.refused", linkedid=report.linkedid, reason=receipt.refused, sent_again=receipt.retry)
             if (kept or not receipt.retry) and not await self._keep(report, receipt.refused):
-                if report.linkedid not in self._waiting:
-                    self._not_set_aside[report.linkedid] = report
+                if key not in self._waiting:
+                    self._not_set_aside[key] = report
                 return
         if not receipt.retry:
-            self._acknowledged(report.linkedid, report.revision)
+            self._acknowledged(key, report.revision)
 
     async def _keep(self, report: CallReport, reason: str) -> bool:
         """Keep a refused report. False: the disk is full; the report is sent again later."""

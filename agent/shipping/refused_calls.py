@@ -1,6 +1,6 @@
 """Keep the reports of calls that the store refused for good, until an operator has looked at them.
 
-One file per call in `refused/` of the spool: `NAME.json`, or `NAME.again` once it is to be sent
+One file per report in `refused/` of the spool: `NAME.json`, or `NAME.again` once it is to be sent
 again (`fonoteka spool retry`). The report of a later revision replaces an earlier one.
 """
 
@@ -34,6 +34,17 @@ class RefusedCall:
 
 
 _FILE: Final = TypeAdapter(RefusedCall)
+_SEPARATOR: Final = "\n"
+
+
+def report_key(report: CallReport) -> str:
+    """Return the key of a call's report: its linkedid, for a further domain with the domain."""
+    return f"{report.linkedid}{_SEPARATOR}{report.domain}" if report.further else report.linkedid
+
+
+def linkedid_of(key: str) -> str:
+    """Return the linkedid in the key of a report."""
+    return key.partition(_SEPARATOR)[0]
 
 
 def read_refused(path: Path) -> RefusedCall:
@@ -51,22 +62,23 @@ class RefusedCalls:
         self._folder = folder
         self._names = {path.stem for path in folder.glob(f"*{ASIDE}")} if folder.is_dir() else set()
 
-    def __contains__(self, linkedid: str) -> bool:
-        """Whether a report of the call is kept."""
-        return safe(linkedid) in self._names
+    def __contains__(self, key: str) -> bool:
+        """Whether a report is kept."""
+        return safe(key) in self._names
 
     def keep(self, report: CallReport, reason: str) -> None:
         """Write a report with the reason of its refusal; it is then on the disk. Raises OSError."""
         content = _FILE.dump_json(RefusedCall(at=datetime.now(UTC), reason=reason, report=report))
-        write_atomically(self._path(report.linkedid, ASIDE), content, sync=True)
-        self._path(report.linkedid, AGAIN).unlink(missing_ok=True)
-        self._names.add(safe(report.linkedid))
+        key = report_key(report)
+        write_atomically(self._path(key, ASIDE), content, sync=True)
+        self._path(key, AGAIN).unlink(missing_ok=True)
+        self._names.add(safe(key))
 
-    def remove(self, linkedid: str) -> None:
-        """Remove the report of a call that the store has taken, or deleted."""
+    def remove(self, key: str) -> None:
+        """Remove a report that the store has taken, or whose call it has deleted."""
         for kind in (ASIDE, AGAIN):
-            self._path(linkedid, kind).unlink(missing_ok=True)
-        self._names.discard(safe(linkedid))
+            self._path(key, kind).unlink(missing_ok=True)
+        self._names.discard(safe(key))
 
     def asked_again(self) -> list[CallReport]:
         """Return the reports that are to be sent again. A broken file is logged and set aside."""
@@ -81,5 +93,5 @@ class RefusedCalls:
                 _log.error("refused_call.unreadable", file=str(path), reason=str(error))
                 path.replace(path.with_suffix(ASIDE))
 
-    def _path(self, linkedid: str, kind: str) -> Path:
-        return self._folder / f"{safe(linkedid)}{kind}"
+    def _path(self, key: str, kind: str) -> Path:
+        return self._folder / f"{safe(key)}{kind}"
