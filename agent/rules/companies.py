@@ -17,6 +17,7 @@ from agent.calls.dial_chain import dial_chain, ringer
 from agent.calls.talk_groups import talk_groups
 from agent.rules.directory import OTHER_COMPANY, Directory, DomainIndex
 from agent.rules.forwarding import forwarding_user
+from agent.rules.parties import domain_of
 from fonoteka.core.call_report import Result
 
 _UNANSWERED: Final = frozenset({MomentKind.BUSY, MomentKind.NO_ANSWER, MomentKind.FAIL})
@@ -29,7 +30,7 @@ def domains_of(call: Call, directory: Directory) -> tuple[DomainIndex, ...]:
     A further domain is concerned once a telephone of it takes part, or where its number was dialled
     and the call ended before anyone was rung: in its menu.
     """
-    first = directory.domain_of(call)
+    first = domain_of(call, directory)
     if first is None or len(directory.domains) == 1:
         return () if first is None else (first,)
     found = [directory.of_endpoint(channel.endpoint) for channel in call.channels.values()]
@@ -40,7 +41,7 @@ def domains_of(call: Call, directory: Directory) -> tuple[DomainIndex, ...]:
 
 def of_domain(call: Call, domain: DomainIndex, directory: Directory) -> Call:
     """Return a call with those of its recordings that are a domain's: it decides on no others."""
-    first = directory.domain_of(call)
+    first = domain_of(call, directory)
     name = domain.settings.name
     own = tuple(recording for recording in call.recordings if (recording.domain or _name(first)) == name)
     return call if len(own) == len(call.recordings) else replace(call, recordings=own)

@@ -12,6 +12,7 @@ from agent.calls.call_state import Call, PendingDecision, Recording
 from agent.calls.decision_events import decision_event
 from agent.calls.events import RecordingEnding, RecordingLost, RecordingMuted
 from agent.recording.on_demand import OnDemandRequests
+from agent.rules.companies import domains_of, of_domain
 from agent.rules.directory import DomainIndex
 from agent.rules.on_demand_rules import RecordingStop
 from fonoteka.core.agent_protocol import Refusal
@@ -56,8 +57,14 @@ class Pbx:
     def keep(self, call: Call) -> None:
         self.journalled = list(self.done)
 
-    def domain_of(self, call: Call) -> DomainIndex | None:
-        return DIRECTORY.domain_of(call)
+    def concerned(self, call: Call, name: str | None = None) -> DomainIndex | None:
+        return next((domain for domain in domains_of(call, DIRECTORY) if name in (None, domain.settings.name)), None)
+
+    def domain_at(self, call: Call, uniqueid: str) -> DomainIndex | None:
+        return DIRECTORY.of_endpoint(call.channels[uniqueid].endpoint)
+
+    def part(self, call: Call, domain: DomainIndex) -> Call:
+        return of_domain(call, domain, DIRECTORY)
 
     async def _work(self, action: str) -> None:
         await asyncio.sleep(0)
