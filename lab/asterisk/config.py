@@ -84,6 +84,7 @@ def _of_company(company: LabCompany, network: LabNetwork) -> dict[str, str]:
         "OUTSIDE": network.outside,
         "OUTSIDE_PORT": str(network.outside_port),
         "COMPANY": company.name,
+        "PREFIX": company.prefix,
         "OF": company.suffix,
         "PHONES": "\n".join(_phone(company, user) for user in company.users),
         "NUMBERS": "\n".join(

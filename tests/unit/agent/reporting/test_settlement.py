@@ -17,9 +17,10 @@ from agent.reporting.journal import Journal
 from agent.reporting.settlement import CallSettlement
 from agent.shipping.api_client import ApiClient
 from agent.shipping.call_shipper import CallShipper
-from agent.shipping.refused_calls import RefusedCalls
+from agent.shipping.refused_calls import RefusedCalls, report_key
 from fonoteka.core.call_report import CallReport
-from tests.unit.agent.fixtures import DIRECTORY, at, played
+from tests.unit.agent.fixtures import DIRECTORY, at, events, play, played
+from tests.unit.agent.rules.test_companies import TABLES, THREE
 from tests.unit.agent.rules.test_on_demand_rules import talk
 
 LIMIT_S: Final = 30.0  # long, so that a stalled machine fails no test
@@ -156,3 +157,21 @@ async def test_a_report_that_the_store_has_is_not_shipped_again(tmp_path: Path) 
         await eventually(lambda: not board.calls)
         assert len(shipper.calls) == 3
     assert in_journal(tmp_path) == {}
+
+
+async def test_a_call_of_two_companies_is_kept_until_the_store_has_both_reports(tmp_path: Path, disk: SlowDisk) -> None:
+    disk.released.set()
+    table, _, _ = TABLES["a call that is answered"]
+    (call,) = play(events(table), THREE).calls.values()
+    over = replace(call, recordings=tuple(replace(recording, stage=RecordingStage.DONE) for recording in call.recordings))
+    board, shipper = CallRegistry([over]), Shipped()
+    async with settlement(tmp_path, shipper, board) as settling:
+        settling.directory_changed(THREE)
+        await eventually(lambda: len(shipper.calls) >= 2)
+        ours, theirs = settling.reports(over)
+        assert [(each.domain, each.further) for each in (ours, theirs)] == [("acme", False), ("initech", True)]
+        assert settling.report(over, "initech") == theirs and settling.report(over, "globex") is None
+        settling.acknowledged(report_key(ours), over.revision)
+        assert "1" in board.calls
+        settling.acknowledged(report_key(theirs), over.revision)
+        assert "1" not in board.calls

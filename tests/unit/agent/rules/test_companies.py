@@ -13,9 +13,11 @@ from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.events import Held
 from agent.reporting.call_report import report
-from agent.rules.companies import as_seen_by, domains_of
+from agent.rules.companies import as_seen_by, domains_of, of_domain
 from agent.rules.directory import Directory
-from fonoteka.core.call_report import CallReport
+from agent.rules.on_demand_rules import OnDemandPlan, plan_request
+from fonoteka.core.agent_protocol import Refusal
+from fonoteka.core.call_report import Action, CallReport
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
 from tests.unit.agent.fixtures import ACME, at, events, play
@@ -321,6 +323,18 @@ def test_while_they_talk_each_company_sees_the_other_as_one_number() -> None:
     assert parties == {"acme": ours, "initech": [("2458152", None), ("31", "i31"), ("33", "i33")]}
     sides = {name: [side.user for side in shown.live.sides] for name, shown in reports_of(call, THREE).items() if shown.live}
     assert sides == {"acme": ["152"], "initech": ["i31", "i33"]}
+
+
+def test_each_company_records_and_stops_its_own_recording_alone() -> None:
+    (call,) = play(events(_CALLS + _TALK), THREE).calls.values()
+    recorded = [(recording.user, recording.domain, recording.uniqueid) for recording in call.recordings]
+    assert recorded == [("152", "acme", "a"), ("i31", "initech", "b")]
+    for domain in domains_of(call, THREE):
+        stopped = plan_request(of_domain(call, domain, THREE), domain, Action.STOP, None)
+        assert isinstance(stopped, OnDemandPlan)
+        assert [(stop.recording.domain) for stop in stopped.stop] == [domain.settings.name]
+        foreign = {"acme": "i31", "initech": "152"}[domain.settings.name]
+        assert plan_request(of_domain(call, domain, THREE), domain, Action.PAUSE, foreign) is Refusal.NOT_TALKING
 
 
 def test_a_hold_inside_the_other_company_is_none_of_ours() -> None:
