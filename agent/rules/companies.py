@@ -163,14 +163,19 @@ class _View:
     def _shown(self) -> str:
         origin = self.call.origin
         shown = self.meeting[0].caller_num if self.meeting is not None else origin.caller_num if origin is not None else ""
-        numbers = (number for company in self._companies() for number in company.settings.numbers)
-        return self._public(shown) or next(numbers, "")
+        return self._public(shown) or self._number_of_company(shown)
+
+    def _number_of_company(self, extension: str = "") -> str:
+        """Return a number of the others: that which ends with an extension, else their first."""
+        numbers = [number for company in self._companies() for number in company.settings.numbers]
+        direct = (number for number in numbers if extension and number.endswith(extension))
+        return next(direct, next(iter(numbers), ""))
 
     def _dialled(self) -> str:
         origin = self.call.origin
-        numbers = (number for company in self._companies() for number in company.settings.numbers)
         if self.meeting is None:
-            return origin.exten if origin is not None and self.domain.user(origin) is not None else next(numbers, "")
+            dialled = origin is not None and self.domain.user(origin) is not None
+            return origin.exten if origin is not None and dialled else self._number_of_company()
         dial = self.meeting[0]
         chain = dial_chain(self.call, dial)
         sent_on = [
@@ -181,7 +186,7 @@ class _View:
         reached = [each.exten for each in chain] + sent_on + ([origin.exten] if origin is not None else [])
         of_company = (text for text in reached if text and any(company.own_number(text) for company in self._companies()))
         found = next(of_company, "") or next(reversed(sent_on), "") or self._typed(dial, chain)
-        return found or next(numbers, "")
+        return found or self._number_of_company()
 
     def _typed(self, dial: Dial, chain: list[Dial]) -> str:
         """Return what a user of the domain dialled: with a channel of its own, or by keys."""
