@@ -30,8 +30,6 @@ EVENTS_ARRIVE_WITHIN_S: Final = 2.0
 SILENT: Final = (
     "Asterisk has calls, but sends no events of them: does its account have read = system,call,dialplan and the event filters?"
 )
-    "Asterisk has calls, but sends no events of them: does its account have read = system,call,dialplan and the event filters?"
-)
 _log = structlog.get_logger()
 
 _Difference = tuple[type[Event], tuple[str, ...], str]
