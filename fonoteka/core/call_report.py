@@ -184,21 +184,6 @@ class SegmentReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Quality:
-    """How well one leg of a call was transmitted, from Asterisk's own figures.
-
-    `mos` is the mean opinion score, 1 to 5; `loss_pct` the share of RTP packets that were lost, 0
-    to 100; `jitter_ms` the mean deviation of their intervals; `rtt_ms` the round trip, None if the
-    other side sent no RTCP.
-    """
-
-    mos: float
-    loss_pct: float
-    jitter_ms: int
-    rtt_ms: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class CallReport:
     """The state of one call at one moment. `revision` grows with each change; the newest counts.
 
