@@ -1,7 +1,7 @@
 """The quality of each leg of a call, from what Asterisk counted: `legs(call) → LegQuality`, pure.
 
 The mean opinion score is that of the E-model (ITU-T G.107) with its defaults, for G.711 with
-concealment of lost packets (G.113: Ie = 0, Bpl = 25.1); decision 36 says why not Asterisk's own.
+concealment of lost packets (G.113: Ie = 0, Bpl = 25.1); decision 37 says why not Asterisk's own.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a telephone loses or misses is in the call's row and path (docs/decisions/0036)."""
+"""What a telephone loses or misses is in the call's row and path (docs/decisions/0037)."""
 
 from typing import Any
 
