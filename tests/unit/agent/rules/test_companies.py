@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
-from agent.calls.events import Held
+from agent.calls.events import DialBegan, Event, Held
 from agent.reporting.call_report import report
 from agent.rules.companies import as_seen_by, domains_of, of_domain
 from agent.rules.directory import Directory
@@ -56,6 +56,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
         "globex in answered g1 2458152 421 421 g1",
     ),
     "attended_by_phone_to_130": ("acme in answered 130 89131234567 2458152 130 152,152",),
+    "badly_heard": ("acme in answered 152 89131234567 2458152 152 152",),
     "blind_by_keys": (
         "acme in answered 152 89131234567 2458152 421 152,152",
         "globex in answered g1 89131234567 421 421 g1",
@@ -335,6 +336,40 @@ def test_each_company_records_and_stops_its_own_recording_alone() -> None:
         assert [(stop.recording.domain) for stop in stopped.stop] == [domain.settings.name]
         foreign = {"acme": "i31", "initech": "152"}[domain.settings.name]
         assert plan_request(of_domain(call, domain, THREE), domain, Action.PAUSE, foreign) is Refusal.NOT_TALKING
+
+
+# The dialplan of initech rings at the extensions of acme's 421 and 152: both companies have such.
+SAME: Final = replace(
+    INITECH, users=tuple(replace(user, extension=inner) for user, inner in zip(INITECH.users, ("421", "152", "130"), strict=True))
+)
+COLLIDING: Final = Directory(settings=DomainSettings(version=1, domains=(ACME, SAME)), trunks=frozenset({"PJSIP/trunk"}))
+
+
+def at_extension(table: str, exten: str) -> list[Event]:
+    """Return the events of a table, whose dials are at an extension of the dialplan."""
+    return [replace(each, exten=exten) if isinstance(each, DialBegan) else each for each in events(table)]
+
+
+def test_an_extension_that_both_companies_have_is_not_taken_for_the_own_one() -> None:
+    """130 of acme is not recorded, though acme has a 421 who is."""
+    table = _CALLS.replace("acme-152", "acme-130") + _TALK.replace("3 rung", "2 rung")
+    (call,) = play(at_extension(table + "9 end b\n9 end a", "421"), COLLIDING).calls.values()
+    ours, theirs = map(row, reports_of(call, COLLIDING).values())
+    assert ours == "acme out answered 130 130 2459000 2459000 -"
+    assert theirs == "initech in answered i31 2458152 2459000 421 i31"
+
+
+def test_a_forward_in_the_other_company_that_rings_no_telephone_of_it_is_its_own() -> None:
+    table = (
+        "0 start a PJSIP/acme-130-1 2459000 130\n1 start m PJSIP/trunk-2\n1 ring a m 89130000000\n3 rung a m ANSWER\n"
+        "3 enter a x\n3 enter m x\n9 end m\n9 end a"
+    )
+    (call,) = play(at_extension(table, "421"), COLLIDING).calls.values()
+    ours, theirs = map(row, reports_of(call, COLLIDING).values())
+    assert ours == "acme out answered 130 130 2459000 2459000 -"
+    assert theirs == "initech in answered i31 2458152 2459000 89130000000 i31"
+    (left,) = play(at_extension(table, "2459000"), COLLIDING).calls.values()
+    assert list(reports_of(left, COLLIDING)) == ["acme"], "by the trunk it comes back as a call of its own"
 
 
 def test_a_hold_inside_the_other_company_is_none_of_ours() -> None:
