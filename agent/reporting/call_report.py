@@ -35,7 +35,7 @@ def report(call: Call, domain: DomainIndex, pbx: str) -> CallReport:
         src_name=origin.caller_name,
         dst=_dialled_first(call, origin),
         number=_own_number(call, domain, call_direction),
-        answered_by=party(call, answering, domain) if answering is not None else None,
+        answered_by=_answered_by(call, answering, domain) if answering is not None else None,
         started_at=call.started_at,
         answered_at=call.taken_at,
         ended_at=call.ended_at,
@@ -96,6 +96,12 @@ def _segments(call: Call) -> list[SegmentReport]:
     ]
 
 
+def _answered_by(call: Call, answering: Channel, domain: DomainIndex) -> str:
+    """Return the party that took the call, or the conference room that an outside party dialled."""
+    in_room = answering is call.origin and domain.user(answering) is None
+    return (answering.room if in_room else "") or party(call, answering, domain)
+
+
 def _user(call: Call, domain: DomainIndex, call_direction: Direction) -> str | None:
     """Return the login for the column «Сотрудник».
 
@@ -109,6 +115,8 @@ def _user(call: Call, domain: DomainIndex, call_direction: Direction) -> str | N
     if talked:
         answered = domain.user(call.channels.get(call.taken_by))
         return (answered or talked[-1]).login
+    if (met := _met_in_conference(call, domain)) is not None:
+        return met.login
     forwarded = _recorded_users(call)
     if forwarded:
         return forwarded[-1]
@@ -136,7 +144,20 @@ def _recorded_users(call: Call) -> list[str]:
 
 
 def _users(call: Call, domain: DomainIndex) -> list[tuple[Channel, User]]:
-    return [(channel, user) for channel in call.channels.values() if (user := domain.user(channel)) is not None]
+    """Return the users of the call; who else is in a conference has a call of their own."""
+    parties = (channel for channel in call.channels.values() if not (channel.guest and channel.conference))
+    return [(channel, user) for channel in parties if (user := domain.user(channel)) is not None]
+
+
+def _met_in_conference(call: Call, domain: DomainIndex) -> User | None:
+    """Return a user that an outside party met in a conference: a recorded one, if there is one.
+
+    Of several it is the first in the settings, in whatever order they came.
+    """
+    guests = {user.login for channel in call.channels.values() if channel.guest and (user := domain.user(channel)) is not None}
+    recorded = {recording.user for recording in call.recordings if recording.hears_user and recording.decision.record}
+    met = [user for user in domain.settings.users if user.login in guests]
+    return next((user for user in met if user.login in recorded), next(iter(met), None))
 
 
 def _caller_number(origin: Channel, domain: DomainIndex) -> str:

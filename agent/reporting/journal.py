@@ -1,6 +1,6 @@
 """Keep the calls that are not settled in the spool, so that a restarted agent continues them.
 
-One file per call, replaced atomically: `{"version": 2, "call": {…}}`. A file is removed when the
+One file per call, replaced atomically: `{"version": 3, "call": {…}}`. A file is removed when the
 store has the last report of the call and its recordings are accounted for.
 
 A change of the format (tests/data/journal lists the fields) raises `VERSION` and adds the function
@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from fonoteka.core.atomic_file import drafted, sync_folder
 from fonoteka.core.naming import safe
 from fonoteka.core.plain_file import read_plain
 
-VERSION: Final = 2
+VERSION: Final = 3
 _SUFFIX: Final = ".json"
 _SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # the file itself is not at fault
 _Document = dict[str, Any]
@@ -49,7 +50,19 @@ def _from_version_1(document: _Document) -> _Document:
     return {"version": 2, "call": document}
 
 
-_UPGRADES: Final[Mapping[int, Callable[[_Document], _Document]]] = {1: _from_version_1}
+def _from_version_2(document: _Document) -> _Document:
+    """Turn the sum of the talks into a talk of this length, which began when the call was taken."""
+    try:
+        call = dict(document["call"])
+        since, talk_ms = call.get("taken_at") or call["started_at"], call.pop("talk_ms", 0)
+        until = datetime.fromisoformat(since) + timedelta(milliseconds=talk_ms)
+    except (KeyError, TypeError, OverflowError) as error:
+        raise ValueError(f"no call of version 2: {error!r}") from error
+    talks = [{"since": since, "until": until.isoformat()}] if talk_ms else []
+    return {"version": 3, "call": {**call, "talks": talks}}
+
+
+_UPGRADES: Final[Mapping[int, Callable[[_Document], _Document]]] = {1: _from_version_1, 2: _from_version_2}
 
 
 def _version(document: object) -> int:
@@ -59,7 +72,7 @@ def _version(document: object) -> int:
 
 
 def _call(document: Any) -> Call:
-    """Upgrade a file version by version, and return its call. Raises ValidationError."""
+    """Upgrade a file version by version, and return its call. Raises ValueError."""
     for version in range(_version(document), VERSION):
         document = _UPGRADES[version](document)
     return FILE.validate_python(document).call
