@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from agent.calls.call_state import Call, Channel
+from agent.calls.dial_chain import origin_rings
 from agent.calls.events import BridgeEntered, GuestEntered
 
 # A call does not keep its earlier bridges, so those of forgotten calls are removed together.
@@ -67,10 +68,7 @@ def keep_apart(here: Call, entering: Channel | None, there: Call, bridge: str, i
 
 def _came_in(call: Call, is_user: Callable[[Channel], bool]) -> bool:
     """Return whether an outside party dialled, and was not rung itself."""
-    origin = call.origin
-    if origin is None or is_user(origin):
-        return False
-    return not any(dial.callee == origin.uniqueid and not dial.caller for dial in call.dials)
+    return call.origin is not None and not is_user(call.origin) and not origin_rings(call)
 
 
 def as_guest(channel: Channel, call: Call, event: BridgeEntered) -> GuestEntered:
