@@ -12,6 +12,7 @@ from agent.calls.events import (
     ChannelStarted,
     Event,
     Held,
+    HoldingEntered,
     PickedUp,
     RecordingEvent,
 )
@@ -156,9 +157,8 @@ class CallRegistry:
         if one is None or other is None or one is other:
             return
         continuing, part = merged(one, other)
-        for channel in part.channels.values():
-            if not channel.guest:
-                self._call_of_channel[channel.uniqueid] = continuing.linkedid
+        for channel in part.own:
+            self._call_of_channel[channel.uniqueid] = continuing.linkedid
         self._keep(continuing)
         self.calls[part.linkedid] = part
         self._merged.append(part)
@@ -195,7 +195,7 @@ class CallRegistry:
     def put(self, call: Call) -> None:
         """Add a call that was folded elsewhere, or replace the state of one."""
         self._keep(call)
-        own = (channel.uniqueid for channel in call.channels.values() if not channel.guest and not call.merged_into)
+        own = () if call.merged_into else (channel.uniqueid for channel in call.own)
         self._call_of_channel |= dict.fromkeys(own, call.linkedid)
 
     def leave(self, call: Call) -> None:
@@ -221,7 +221,9 @@ class CallRegistry:
             self._call_of_recording.pop(recording.segment, None)
         self._meetings.sweep(self.calls)
 
-    def reconcile(self, listed: Iterable[ChannelStarted | BridgeEntered], ended_at: Callable[[Call], datetime]) -> Iterator[Event]:
+    def reconcile(
+        self, listed: Iterable[ChannelStarted | HoldingEntered | BridgeEntered], ended_at: Callable[[Call], datetime]
+    ) -> Iterator[Event]:
         """Return the events that were missed, given all channels and bridges that Asterisk lists.
 
         `ended_at` returns when the channels of a call ended that are no longer listed.
@@ -231,9 +233,7 @@ class CallRegistry:
         bridges = {event.uniqueid: event for event in listed if isinstance(event, BridgeEntered)}
         for call in list(self.calls.values()):
             missed_at = ended_at(call)
-            for channel in call.channels.values():
-                if channel.guest:
-                    continue  # its own call has the events
+            for channel in call.own:
                 if channel.ended_at is None and channel.uniqueid not in alive:
                     yield ChannelEnded(at=missed_at, linkedid=call.linkedid, uniqueid=channel.uniqueid, cause=0)
                 elif channel.bridge is not None and channel.uniqueid not in bridges and channel.ended_at is None:
@@ -243,9 +243,8 @@ class CallRegistry:
     def _keep(self, call: Call) -> None:
         self.calls[call.linkedid] = call
         self._meetings.note(call)
-        for channel in call.channels.values():
-            if not channel.guest:
-                self._call_of_channel.setdefault(channel.uniqueid, call.linkedid)
+        for channel in call.own:
+            self._call_of_channel.setdefault(channel.uniqueid, call.linkedid)
         self._call_of_recording |= {recording.segment: call.linkedid for recording in call.recordings if recording.segment}
 
 

@@ -241,8 +241,12 @@ class Call:
     @property
     def origin(self) -> Channel | None:
         """The channel that began the call, preferably no Local channel."""
-        own = [channel for channel in self.channels.values() if not channel.guest]
-        return next((channel for channel in own if not channel.is_local), None) or next(iter(own), None)
+        return next((channel for channel in self.own if not channel.is_local), None) or next(iter(self.own), None)
+
+    @property
+    def own(self) -> list[Channel]:
+        """The channels of this call, without guests."""
+        return [channel for channel in self.channels.values() if not channel.guest]
 
     @property
     def is_page(self) -> bool:
@@ -276,7 +280,7 @@ class Call:
     @property
     def alive(self) -> bool:
         """Whether the call still has a channel."""
-        return any(channel.ended_at is None and not channel.guest for channel in self.channels.values())
+        return any(channel.ended_at is None for channel in self.own)
 
     def recording(self, segment: str) -> Recording | None:
         """Return the recording with this name, or None. A refused recording has no name."""

@@ -122,7 +122,7 @@ def _holding_entered(call: Call, event: HoldingEntered) -> Call:
     channel = call.channels.get(event.uniqueid)
     if channel is None or channel.ended_at is not None:
         return call
-    waiting = replace(channel, waits=True, agent=channel.agent or event.agent)
+    waiting = replace(channel, waits=channel.bridge is None, agent=channel.agent or event.agent)
     return call if waiting == channel else _with_channel(call, waiting)
 
 

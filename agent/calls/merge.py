@@ -39,8 +39,7 @@ def merged(one: Call, other: Call) -> tuple[Call, Call]:
 def _channels_of(older: Call, younger: Call) -> dict[str, Channel]:
     """Return the channels of both calls; a guest of one that belongs to the other is no guest."""
     both = {**older.channels, **younger.channels}
-    own = (channel for call in (older, younger) for channel in call.channels.values() if not channel.guest)
-    return {**both, **{channel.uniqueid: channel for channel in own}}
+    return {**both, **{channel.uniqueid: channel for call in (older, younger) for channel in call.own}}
 
 
 def merged_again(calls: Iterable[Call]) -> list[Call]:
@@ -52,7 +51,7 @@ def merged_again(calls: Iterable[Call]) -> list[Call]:
     by_age = sorted(calls, key=lambda call: (call.started_at, call.linkedid))
     holder: dict[str, Call] = {}  # the oldest call of each channel
     for place, call in enumerate(by_age):
-        own = [channel.uniqueid for channel in call.channels.values() if not channel.guest]
+        own = [channel.uniqueid for channel in call.own]
         whole = next((holder[uniqueid] for uniqueid in own if uniqueid in holder), None)
         if call.merged_into:
             continue

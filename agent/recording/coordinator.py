@@ -130,7 +130,7 @@ class RecordingCoordinator:
         those that the dialplan recorded instead are replaced. If the recorded channel has ended,
         the recording is passed to the mixer.
         """
-        waiting = self._away.of_channels(call.channels)
+        waiting = self._away.of_channels(channel.uniqueid for channel in call.own)
         domain = self.domain_of(call) if waiting and not call.merged_into else None
         if domain is None:
             return call
