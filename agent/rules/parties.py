@@ -17,7 +17,7 @@ from agent.calls.call_state import Call, Channel, Dial
 from agent.calls.dial_chain import origin_rings
 from agent.rules.directory import Directory, DomainIndex
 from fonoteka.core.call_report import Direction, Result
-from fonoteka.core.domains import User
+from fonoteka.core.domains import RecordRule, User
 from fonoteka.core.phone_numbers import SHORTEST_OUTSIDE
 
 _NO_NUMBER = frozenset({"", "s"})  # the extensions of a channel that dialled nothing
@@ -237,9 +237,11 @@ def _users(call: Call, domain: DomainIndex) -> list[tuple[Channel, User]]:
 def _met_in_conference(call: Call, domain: DomainIndex) -> User | None:
     """Return a user that an outside party met in a conference: a recorded one, if there is one.
 
-    Of several it is the first in the settings, in whatever order they came.
+    Of several it is the first in the settings, in whatever order they came: the recorder, which
+    runs for the user that came first, does not tell.
     """
     guests = {user.login for channel in call.channels.values() if channel.guest and (user := domain.user(channel)) is not None}
     recorded = {recording.user for recording in call.recordings if recording.hears_user and recording.decision.record}
     met = [user for user in domain.settings.users if user.login in guests]
-    return next((user for user in met if user.login in recorded), next(iter(met), None))
+    wanted = (user for user in met if user.record in (RecordRule.ALL, RecordRule.IN) or user.login in recorded)
+    return next(wanted, next(iter(met), None))
