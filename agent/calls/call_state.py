@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from agent.calls.stream_figures import StreamFigures
 from fonoteka.core.call_report import Decision, Reason
 
 # The agent counts the recordings of a channel from 1; the dialplan makes at most one.
@@ -48,6 +49,7 @@ class Channel:
     guest: bool = False
     agent: bool = False
     waits: bool = False
+    figures: StreamFigures | None = None
 
     def bridged_ms_until(self, at: datetime) -> int:
         """Return the time in bridges until `at`."""

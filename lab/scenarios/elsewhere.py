@@ -149,6 +149,7 @@ async def customer_put_into_room(pbx: LabAsterisk) -> PhoneCalls:
         handset(pbx, "152") as desk,
     ):
         first, second = await colleague.call(room), await desk.call(room)
+        await tap.wait_until(lambda tap: all(any(_enters(m, pbx, who) for m in tap.messages) for who in ("421", "152")))
         customer = await outside.call(pbx.company.menu_number, user=CALLER)
         answered = await tap.wait_for(lambda m: m.get("Event") == "Newchannel" and m["CallerIDNum"] == CALLER and _is_of(m, pbx))
         done = await tap.action(Action="Redirect", Channel=answered["Channel"], Context=context, Exten=room, Priority="1")
