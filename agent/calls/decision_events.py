@@ -19,6 +19,7 @@ def decision_event(call: Call, pending: PendingDecision, at: datetime) -> Record
         asked=pending.asked,
         paused=pending.paused,
         domain=pending.domain,
+        hears_user=pending.hears_user,
     )
 
 

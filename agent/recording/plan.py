@@ -38,11 +38,13 @@ from agent.recording.effects import (
     RestartRecorder,
     ResumeRecorder,
     StartRecording,
+    StopRecorder,
     WatchLegs,
 )
 from agent.rules.companies import domains_of, of_domain
 from agent.rules.directory import Directory, DomainIndex
 from agent.rules.recording_rules import (
+    idle_recordings,
     pending_decisions,
     picked_up_recordings,
     recordings_hearing,
@@ -133,6 +135,9 @@ def _of_domain(call: Call, domain: DomainIndex, directory: Directory, event: Eve
         picked_up = [*_pick_up(call, domain, directory, event.at), *_picked_up_elsewhere(call, domain, directory, event)]
         yield from picked_up
         call = _folded(call, picked_up)
+    idle = list(_idle(call, domain, directory, event.at))
+    yield from idle
+    call = _folded(call, idle)
     late = isinstance(event, BridgeEntered) and event.late
     yield from _decisions(call, domain, directory, event.at, already_talking=lambda _: late)
 
@@ -196,6 +201,13 @@ def _decisions(
         call = assemble(call, decided)
 
 
+def _idle(call: Call, domain: DomainIndex, directory: Directory, at: datetime) -> Iterator[Effect]:
+    """Stop the recorders that have nothing to record for now."""
+    for recording in idle_recordings(of_domain(call, domain, directory), domain):
+        ending = RecordingEnding(at=at, linkedid=call.linkedid, segment=recording.segment, idle=True)
+        yield StopRecorder(events=(ending,), segment=recording.segment)
+
+
 def _restarts(call: Call, recordings: Iterable[Recording], at: datetime) -> Iterator[Effect]:
     """Replace each of these recorders by a new one with the same user, decision and pause."""
     for recording in recordings:
@@ -210,6 +222,7 @@ def _restarts(call: Call, recordings: Iterable[Recording], at: datetime) -> Iter
             asked=recording.asked,
             paused=recording.paused,
             domain=recording.domain,
+            hears_user=recording.hears_user,
         )
         decided = decision_event(call, pending, at)
         yield RestartRecorder(events=(ending, decided), segment=decided.segment, replaces=recording.segment)

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from agent.calls.call_result import ending
-from agent.calls.call_state import OF_RECORDINGS, Call, Channel, Dial, Moment, MomentKind, Recording
+from agent.calls.call_state import OF_RECORDINGS, Call, Channel, Dial, Moment, MomentKind, Recording, Talk
 from agent.calls.dial_chain import dial_chain, ringer
 from agent.calls.talk_groups import talk_groups
 from agent.rules.directory import OTHER_COMPANY, Directory, DomainIndex
@@ -33,7 +33,7 @@ def domains_of(call: Call, directory: Directory) -> tuple[DomainIndex, ...]:
     first = domain_of(call, directory)
     if first is None or len(directory.domains) == 1:
         return () if first is None else (first,)
-    found = [directory.of_endpoint(channel.endpoint) for channel in call.channels.values()]
+    found = [directory.of_endpoint(channel.endpoint) for channel in call.own]
     found.append(_arrived_at(call, directory))
     return tuple({domain.settings.name: domain for domain in (first, *found) if domain is not None}.values())
 
@@ -81,8 +81,10 @@ def _with_own_recordings(call: Call, domain: DomainIndex, directory: Directory) 
 
 def as_seen_by(call: Call, domain: DomainIndex, directory: Directory) -> Call:
     """Return what a domain sees of a call: the call itself unless it concerns others too."""
-    concerned = domains_of(call, directory)
     own = _with_own_recordings(call, domain, directory)
+    guests = (directory.of_endpoint(channel.endpoint) for channel in call.channels.values() if channel.guest)
+    present = (*domains_of(call, directory), *(each for each in guests if each is not None))
+    concerned = tuple({each.settings.name: each for each in present}.values())
     if len(concerned) < 2:
         return own
     return _View(call=own, domain=domain, concerned=concerned, directory=directory).seen
@@ -206,6 +208,8 @@ class _View:
 
     def _dialled(self) -> str:
         origin = self.call.origin
+        if self.meeting is None and any(self.call.channels[uniqueid].guest for uniqueid in self.other):
+            return self._number_of_company()
         if self.meeting is None:
             dialled = origin is not None and self.domain.user(origin) is not None
             return origin.exten if origin is not None and dialled else self._number_of_company()
@@ -264,6 +268,7 @@ class _View:
             bridged_since=talking.bridged_since if talking is not None else None,
             first_bridged_at=min(spoken, default=None),
             figures=None,
+            guest=all(channel.guest for channel in others),
         )
 
     def _in_talk(self, channel: Channel) -> Channel | None:
@@ -296,7 +301,7 @@ class _View:
         inside = self._passages()
         for dial in self.call.dials:
             callee, caller = dial.callee in self.other, dial.caller in self.other
-            if callee and (caller or any(each.callee == party.uniqueid for each in kept)):
+            if callee and (caller or self.called or any(each.callee == party.uniqueid for each in kept)):
                 continue
             if callee:
                 kept.append(self._ringing(dial, party))
@@ -430,7 +435,16 @@ def _began_before(recording: Recording, end: datetime | None) -> bool:
 
 
 def _with_talk_of(own: list[Channel], call: Call) -> Call:
-    """Return a call whose talk is that of these channels."""
-    since = min(filter(None, (channel.bridged_since for channel in own)), default=None)
-    talk_ms = sum(channel.bridged_ms for channel in own)
-    return replace(call, talk_ms=talk_ms, talking_since=since if call.talking_since is not None else None)
+    """Return a call whose talk is that of these channels: from the first of theirs to its end."""
+    spoke = [channel.first_bridged_at for channel in own if channel.first_bridged_at is not None]
+    if not spoke:
+        return replace(call, talks=(), talking_since=None)
+    since, until, present = min(spoke), call.ended_at, call.talking_since
+    talks = [*call.talks, *([Talk(since=present, until=until)] if present is not None and until is not None else [])]
+    clipped = (Talk(since=max(talk.since, since), until=min(talk.until, until or talk.until)) for talk in talks)
+    goes_on = present is not None and until is None and any(channel.bridge is not None for channel in own)
+    return replace(
+        call,
+        talks=tuple(talk for talk in clipped if talk.since < talk.until),
+        talking_since=max(present, since) if present is not None and goes_on else None,
+    )

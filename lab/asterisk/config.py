@@ -85,6 +85,8 @@ def _of_company(company: LabCompany, network: LabNetwork) -> dict[str, str]:
         "OUTSIDE_PORT": str(network.outside_port),
         "COMPANY": company.name,
         "PREFIX": company.prefix,
+        "EVERYBODY": "&".join(f"PJSIP/{company.endpoint(user.extension)}" for user in company.users),
+        "AGENTS": "\n".join(f"[{company.endpoint(user.extension)}]" for user in company.users),
         "OF": company.suffix,
         "PHONES": "\n".join(_phone(company, user) for user in company.users),
         "NUMBERS": "\n".join(

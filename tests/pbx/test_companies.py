@@ -1,5 +1,6 @@
 """SCENARIOS 47 on the real Asterisk: a company calls another one on the same PBX."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -102,8 +103,9 @@ async def test_a_customer_transferred_to_the_other_company_has_a_row_in_each(two
     async with handset(two.pbx, TRUNK) as outside, handset(two.pbx, "152") as desk, handset(two.there, "152") as there:
         customer, employee = await answered(outside, "2458152", desk, user=CALLER)
         await talk()
-        await employee.transfer(CALLED)
+        transferring = asyncio.create_task(employee.transfer(CALLED))
         colleague = await answers(there)
+        await transferring
         await talk_and_leave(customer, colleague)
     our_row, their_row = await two.rows()
     assert summary(our_row)[:6] == ("in", CALLER, "2458152", CALLED, "answered", "152")

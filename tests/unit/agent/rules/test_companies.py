@@ -82,7 +82,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
         "acme internal answered 130 130 8000 130 -",
     ),
     "conference_with_customer": (
-        "acme in answered 152 89131234567 2458152 152 152",
+        "acme in answered 152 89131234567 2458152 152 152,152",
         "acme internal answered 152 152 8000 152 152",
         "globex internal answered g1 421 8000 421 g1",
     ),
@@ -166,6 +166,38 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "wideband_from_outside": ("globex in answered g1 89131234567 2458421 421 g1",),
     "withheld": ("acme in answered 152 anonymous 2458152 152 152",),
+    "agent_takes_two": (
+        "acme internal no_answer 152 152 *51 None -",
+        "acme in answered 152 89131234567 2458910 152 152",
+        "acme in answered 152 89137654321 2458911 152 152",
+    ),
+    "customer_in_room": (
+        "acme in answered 152 89131234567 2458912 8000 152",
+        "acme internal answered 130 130 8000 130 -",
+        "acme internal answered 152 152 8000 152 152",
+        "globex internal answered g1 421 8000 421 g1",
+    ),
+    "customer_put_into_room": (
+        "globex internal answered g1 421 8000 421 g1",
+        "acme internal answered 152 152 8000 152 152",
+        "acme in answered 152 89131234567 2458888 8000 152",
+    ),
+    "joined_by_manager": (
+        "acme in answered 152 89131234567 2458152 89137654321 152",
+        "globex in answered g1 89137654321 2458421 89131234567 g1",
+    ),
+    "page_of_all": (
+        "acme in answered 152 89131234567 2458913 152 152",
+        "globex in answered g1 89131234567 421 421 g1",
+    ),
+    "page_of_two": (
+        "acme internal answered 900 900 *80 152 152",
+        "globex in answered g1 2458152 421 421 g1",
+    ),
+    "parked_by_manager": (
+        "acme in answered 152 89131234567 2458152 2458421 152",
+        "globex in answered g1 89131234567 421 421 g1",
+    ),
 }  # fmt: skip
 
 
