@@ -26,21 +26,22 @@ _SHORT_WINDOW: Final = 21  # frames: half a second
 _LONG_WINDOW: Final = 121  # three seconds
 _FLOOR_S: Final = 5
 _EIGHTH: Final = 5  # an eighth of a second
+_TONE: Final = 0.5  # more steady frames than this among those with sound: a tone
 _ALMOST_NONE: Final = 1e-3  # of the frames: a window without a sound divides by it
 _QUIET: Final = 0.3  # of the window's mean energy
 _LONGEST_GAP: Final = 12  # frames: 0.3 s between two words belong to the speech
 _SHORTEST: Final = 4  # frames: 0.1 s; a click is shorter
-_BIAS: Final = -11.93
+_BIAS: Final = -9.1751
 _WEIGHTS: Final = {
-    "level": 0.05408,
-    "level_short": 0.2516,
-    "level_long": -0.219,
-    "sounds": 3.322,
-    "quiet": 8.106,
-    "likeness": 6.976,
-    "likeness_spread": 6.798,
-    "turn": 12.58,
-    "steady": -10.69,
+    "level": 0.0555,
+    "level_short": 0.2644,
+    "level_long": -0.2185,
+    "sounds": 2.6934,
+    "quiet": 7.9037,
+    "likeness": 4.7281,
+    "likeness_spread": 5.3622,
+    "turn": 9.0829,
+    "steady": -11.0277,
 }
 
 
@@ -59,7 +60,7 @@ def spoken(energy: Frames, once_later: Frames) -> NDArray[np.bool_]:
     score = np.full(energy.shape, _BIAS, np.float32)
     for name, weight in _WEIGHTS.items():
         score += np.float32(weight) * features[name]
-    return without_gaps((score > 0) & (features["level"] > 0))
+    return without_gaps((score > 0) & (features["level"] > 0) & (features["steady"] < _TONE))
 
 
 def measured(energy: Frames, once_later: Frames) -> dict[str, Frames]:
@@ -90,8 +91,11 @@ def measured(energy: Frames, once_later: Frames) -> dict[str, Frames]:
 
 def without_gaps(speech: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the speech with short gaps closed and then short bursts left out."""
-    closed = ~_long_enough(~speech, _LONGEST_GAP + 1)
-    return _long_enough(closed, _SHORTEST)
+    around = _LONGEST_GAP + 1  # so that silence at the ends is no gap
+    padded = np.zeros((len(speech), speech.shape[1] + 2 * around), np.bool_)
+    padded[:, around:-around] = speech
+    closed = ~_long_enough(~padded, _LONGEST_GAP + 1)
+    return _long_enough(closed, _SHORTEST)[:, around:-around]
 
 
 def _long_enough(true: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
