@@ -90,3 +90,34 @@ const en: typeof ru = {
 export function stepWords(): Record<string, string> {
   return inLanguage({ ru, en });
 }
+
+const pathRu = {
+  title: "Путь звонка",
+  parts: "Записанные части",
+  muted: "пауза записи",
+  copy: "Скопировать ссылку на звонок",
+  copied: "Ссылка скопирована",
+  empty: "Путь этого звонка не сохранился",
+  audit: "Кто слушал",
+  andMore: (count: number) => `и ещё ${count}`,
+  times: ["раз", "раза", "раз"],
+  outcome: { busy: "Занято", no_answer: "Нет ответа", fail: "Не удалось вызвать" },
+};
+
+const pathEn: typeof pathRu = {
+  title: "The call's path",
+  parts: "Recorded parts",
+  muted: "recording paused",
+  copy: "Copy a link to this call",
+  copied: "Link copied",
+  empty: "The path of this call was not stored",
+  audit: "Who listened",
+  andMore: (count) => `and ${count} more`,
+  times: ["time", "times", "times"],
+  outcome: { busy: "Busy", no_answer: "No answer", fail: "Could not be reached" },
+};
+
+/** The other words of a call's path. */
+export function pathWords(): typeof pathRu {
+  return inLanguage({ ru: pathRu, en: pathEn });
+}
