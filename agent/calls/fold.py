@@ -21,6 +21,7 @@ from agent.calls.events import (
 from agent.calls.fold_dials import DIAL_STEPS, without_old_dials
 from agent.calls.fold_recordings import RECORDING_STEPS, with_recordings_bridged
 from agent.calls.fold_timeline import TIMELINE_STEPS, with_timeline_event
+from agent.calls.talk_groups import talk_groups
 
 
 def assemble(call: Call | None, event: Event) -> Call:
@@ -145,8 +146,7 @@ def _with_channel(call: Call, channel: Channel) -> Call:
 
 
 def _someone_talks(call: Call) -> bool:
-    bridged = [channel for channel in call.channels.values() if channel.bridge is not None]
-    return len(bridged) > len({channel.bridge for channel in bridged}) or any(channel.conference for channel in bridged)
+    return bool(talk_groups(call))
 
 
 _STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {

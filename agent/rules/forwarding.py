@@ -1,8 +1,8 @@
 """Whether a call was forwarded outside, for which user, and whether it is recorded (manual, I).
 
 A call can be forwarded by the telephone's own 302, a rule of the dialplan, an outside member of a
-queue or a transfer. All of them look the same: an outside party is rung, and no user of the domain
-dialled its number.
+queue or a transfer, or ring at a user's desk and mobile together. All of them look the same: an
+outside party is rung, and no user of the domain dialled its number.
 """
 
 from agent.calls.call_state import Call, Dial, MomentKind
@@ -34,7 +34,9 @@ def forwarding_user(call: Call, dial: Dial, domain: DomainIndex) -> User | None:
         forwards = (other for other in call.dials if other.forward and other.caller == outer.caller and other.at <= outer.at)
         forward = next(forwards, None)
         user = domain.user(call.channels.get(forward.callee)) if forward is not None else None
-        user = user or _at_extension(call, outer, domain) or _rung_before(call, outer, domain)
+        user = (
+            user or _at_extension(call, outer, domain) or _rung_before(call, outer, domain) or _rung_together(call, outer, domain)
+        )
         if user is not None:
             return user
     return _transferer(call, dial, domain)
@@ -53,6 +55,26 @@ def _rung_before(call: Call, dial: Dial, domain: DomainIndex) -> User | None:
     ]
     users = (domain.user(call.channels.get(other.callee)) for other in reversed(unanswered))
     return next((user for user in users if user is not None), None)
+
+
+def _rung_together(call: Call, dial: Dial, domain: DomainIndex) -> User | None:
+    """Return the user whose telephone the same caller rings together with the outside party.
+
+    Where several users ring (a group, a queue), it is rung on behalf of none.
+    """
+    together = [other for other in call.dials if other.caller == dial.caller and other is not dial and _overlap(other, dial)]
+    users = {user.login: user for other in together if (user := _rung_user(call, other, domain)) is not None}
+    return users.popitem()[1] if len(users) == 1 else None
+
+
+def _overlap(one: Dial, other: Dial) -> bool:
+    return (one.ended_at is None or one.ended_at > other.at) and (other.ended_at is None or other.ended_at > one.at)
+
+
+def _rung_user(call: Call, dial: Dial, domain: DomainIndex) -> User | None:
+    """Return the user that a dial rings, also if a Local channel leads to the extension."""
+    callee = call.channels.get(dial.callee)
+    return domain.user_at(dial.dialled) if callee is not None and callee.is_local else domain.user(callee)
 
 
 def _transferer(call: Call, dial: Dial, domain: DomainIndex) -> User | None:

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 
 from agent.calls.call_state import Call, Channel, Dial, PendingDecision, Recording, RecordingStage
-from agent.calls.dial_chain import dial_chain, is_awaited, ringer
+from agent.calls.dial_chain import dial_chain, is_awaited, origin_rings, ringer
 from agent.calls.talk_groups import heard_by, talk_groups
 from agent.rules.directory import DomainIndex
 from agent.rules.forwarding import forwarding_user, never_recorded
@@ -56,14 +56,18 @@ def pending_decisions(call: Call, domain: DomainIndex) -> Iterator[PendingDecisi
     merge). Where two recorded users talk, there is one recording.
     """
     decided = {recording.uniqueid for recording in call.recordings}
+    of_nobody = {recording.uniqueid for recording in call.recordings if recording.of_nobody}
     covered = {recording.uniqueid for recording in call.recordings if recording.stage is RecordingStage.RUNNING}
     for candidate in chain(_ringing(call, domain), _talking(call, domain)):
-        if candidate.channel.uniqueid in decided or covered & candidate.talk:
+        uniqueid = candidate.channel.uniqueid
+        is_decided = uniqueid in decided and (candidate.user is None or uniqueid not in of_nobody)
+        if is_decided or covered & candidate.talk:
             continue
-        decided.add(candidate.channel.uniqueid)
+        decided.add(uniqueid)
+        of_nobody.discard(uniqueid)
         decision = candidate.judge()
         if decision.record:
-            covered.add(candidate.channel.uniqueid)
+            covered.add(uniqueid)
         login = candidate.user.login if candidate.user is not None else ""
         yield PendingDecision(channel=candidate.channel, user=login, decision=decision)
 
@@ -121,17 +125,23 @@ class _Candidate:
 
 
 def _ringing(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
-    call_direction = direction(call, domain)
+    """Yield the parties of dials that ring.
+
+    The party that the PBX rings first (click to call, a callback) talks with nobody yet. A caller
+    that already is in a bridge, there with a Local channel, gets a recorder when the talk begins:
+    until then it would record the ringing tone and what the caller says to it.
+    """
+    call_direction, first = direction(call, domain), {dial.callee for dial in origin_rings(call)}
     for dial in call.dials:
         callee = call.channels.get(dial.callee)
-        if dial.status or callee is None or callee.is_local or callee.ended_at is not None:
+        if dial.status or callee is None or callee.is_local or callee.ended_at is not None or callee.uniqueid in first:
             continue
         caller = ringer(call, dial)
         if is_awaited(call, dial):
             continue  # a transfer by keys: the user may have a recorder already
         both = frozenset({callee.uniqueid, caller.uniqueid if caller is not None else callee.uniqueid})
         user = domain.user(caller)
-        if caller is not None and user is not None and caller.ended_at is None:
+        if caller is not None and user is not None and caller.ended_at is None and caller.bridge is None:
             called = was_called(call, caller)
             judge = partial(decide, user, call_direction, called=called)
             yield _Candidate(channel=caller, user=user, talk=both, judge=judge)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from lab.asterisk.server import LabAsterisk
-from lab.scenarios import hostile_callers, pickups, talks, transfers
+from lab.scenarios import hostile_callers, originated, pickups, talks, transfers
 from lab.scenarios.steps import PhoneCalls
 
 CallFlow = Callable[[LabAsterisk], Awaitable[PhoneCalls]]
@@ -48,6 +48,24 @@ CALL_FLOWS: Final[dict[str, CallFlow]] = {
         talks.conference_of_colleagues,
         talks.conference_with_customer,
         talks.followed_out,
+        originated.click_by_local,
+        originated.click_by_kept_local,
+        originated.click_by_telephone,
+        originated.click_to_colleague,
+        originated.click_to_unrecorded,
+        originated.click_unanswered,
+        originated.click_unanswered_kept,
+        originated.click_busy,
+        originated.click_refused_by_caller,
+        originated.click_returns_missed,
+        originated.callback_by_trunk,
+        originated.callback_by_local,
+        originated.callback_by_kept_local,
+        originated.callback_into_group,
+        originated.callback_busy,
+        originated.callback_busy_by_account,
+        originated.callback_busy_by_local,
+        originated.callback_not_taken,
         hostile_callers.hostile_caller,
         hostile_callers.forging_caller,
         hostile_callers.ending_caller,

@@ -48,12 +48,13 @@ class Row:
     state: str = "ready"
     reason: str | None = None
     parts: tuple[Part, ...] = ()
+    called_back: bool = False
 
     def in_api(self, company: LabCompany) -> dict[str, Any]:
         """The row as the API must have it, without times."""
         return {
             "direction": self.direction,
-            "src": self.src,
+            "src": company.own(self.src),
             "dst": company.own(self.dst),
             "answered_by": self.answered_by,
             "result": self.result,
@@ -108,7 +109,7 @@ def assert_as_expected(expected: Scenario, flows: PlayedFlows) -> None:
     played = flows[expected.flow]
     assert [_in_api(row) for row in played.rows] == [row.in_api(played.company) for row in expected.rows]
     for row, call, audio in zip(expected.rows, played.rows, played.audio, strict=True):
-        assert (call["ended_at"] is not None, call["called_back_at"]) == (True, None)
+        assert (call["ended_at"] is not None, call["called_back_at"] is not None) == (True, row.called_back)
         if row.parts:
             _assert_heard(row.parts, call["recording"], audio, played)
     expected.also(played)
