@@ -174,6 +174,7 @@ class MomentKind(StrEnum):
     FETCH = "fetch"
     PICK_UP = "pick_up"
     JOIN = "join"
+    VOICEMAIL = "voicemail"
     PAUSE_RECORD = "pause_record"
     RESUME_RECORD = "resume_record"
     STOP_RECORD = "stop_record"

@@ -20,6 +20,7 @@ from agent.calls.events import (
     Parked,
     PickedUp,
     Transferred,
+    VoicemailReached,
 )
 
 AmiHeaders = Mapping[str, str]
@@ -165,6 +166,21 @@ def _picked_up(at: datetime, h: AmiHeaders) -> Event:
     return PickedUp(at=at, linkedid=h["TargetLinkedid"], uniqueid=h["TargetUniqueid"], by=h["Uniqueid"])
 
 
+VOICEMAIL: Final = "voicemail"  # the application, in small letters
+
+
+def _application_began(at: datetime, h: AmiHeaders) -> Event | None:
+    if h["Application"].lower() != VOICEMAIL:
+        return None
+    return VoicemailReached(at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], mailbox=mailbox_in(h["AppData"]))
+
+
+def mailbox_in(arguments: str) -> str:
+    """Return the first mailbox in the arguments of VoiceMail: `152@acme&421@acme,u` → `152`."""
+    first = re.split("[@&,]", arguments, maxsplit=1)[0]
+    return number_in({"": first}, "")
+
+
 _READERS: Final[dict[str, Callable[[datetime, AmiHeaders], Event | None]]] = {
     "Newchannel": _channel_started,
     "Hangup": _channel_ended,
@@ -179,6 +195,7 @@ _READERS: Final[dict[str, Callable[[datetime, AmiHeaders], Event | None]]] = {
     "ParkedCall": _parked,
     "UnParkedCall": _fetched,
     "Pickup": _picked_up,
+    "Newexten": _application_began,
 }
 
 WANTED: Final = frozenset(_READERS)
@@ -208,6 +225,7 @@ LAYOUTS: Final[Mapping[str, EventLayout]] = {
     "ParkedCall": EventLayout(channels=("Parkee",), tail=("ParkerDialString", "ParkingSpace")),
     "UnParkedCall": EventLayout(channels=("Parkee", "Retriever"), tail=("ParkerDialString", "ParkingSpace")),
     "Pickup": EventLayout(channels=("", "Target")),
+    "Newexten": EventLayout(tail=("Extension", "Application", "AppData")),
 }
 
 

@@ -173,6 +173,13 @@ class PickedUp(ChannelEvent):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class VoicemailReached(ChannelEvent):
+    """The dialplan sent a channel to a mailbox."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingDecided(ChannelEvent):
     """A decision was taken for a channel of a user.
 

@@ -131,6 +131,8 @@ def _steps(call: Call, moment: Moment, dial: Dial | None, domain: DomainIndex) -
     match kind:
         case MomentKind.ARRIVE:
             who = dialled_first(call, domain) if origin_rings(call) else moment.text
+        case MomentKind.VOICEMAIL:
+            who = moment.text
         case MomentKind.RING:
             by = _other_ringer(call, moment, domain)
             if dial is not None:

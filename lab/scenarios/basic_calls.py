@@ -172,6 +172,15 @@ _CALLS: Final = (
         phones=(_152, Phone(who=OUTSIDE, behaviour=Behaviour.NO_ANSWER)),
         database=(("WITH", "152", f"PJSIP/{MOBILE}@trunk"),),
     ),
+    *(
+        BasicCall(
+            name=f"voicemail_after_{why}",
+            dialled="2458152",
+            phones=(Phone(who="152", behaviour=behaviour),),
+            database=(("VM", "152", "1"),),
+        )
+        for why, behaviour in (("no_answer", Behaviour.NO_ANSWER), ("refusal", Behaviour.REFUSE))
+    ),
     BasicCall(name="queue_leads_out", dialled="2458901", phones=(_OUT,), talk_s=3.0),
     BasicCall(name="forward_to_130", dialled="2458421", phones=(Phone(who="130"),), database=(("CF", "421", "130"),)),
     BasicCall(name="130_forwards_to_152", dialled="2458130", phones=(_152,), database=(("CF", "130", "152"),)),

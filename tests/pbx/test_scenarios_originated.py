@@ -1,6 +1,6 @@
-"""SCENARIOS 41, 42, 46 and 48: who called whom is read from the whole call, not its first channel.
+"""SCENARIOS 41, 42, 46, 48 and 51: who called whom is read from the whole call.
 
-Click to call, callbacks, codes that call nobody, a desk and a mobile that ring together.
+Click to call, callbacks, codes that call nobody, a desk and a mobile that ring together, voicemail.
 """
 
 from functools import partial
@@ -51,10 +51,20 @@ def code(dialled: str, result: str = "no_answer") -> Row:
     return unrecorded("not_answered", dst=dialled, result=result, **row)
 
 
+def by_voicemail(result: str) -> Row:
+    return unrecorded("not_answered", dst=TO_152, answered_by=None, result=result, employee="152")
+
+
 def says_mobile(number: str, played: PlayedFlow) -> None:
     """The path says that the mobile was rung for 152."""
     (row,) = played.rows
     assert ("forward", number, "152") in [(step["what"], step["who"], step["by"]) for step in row["path"]]
+
+
+def says_voicemail(played: PlayedFlow) -> None:
+    """The path says that the mailbox of 152 answered."""
+    (row,) = played.rows
+    assert ("voicemail", "152") in [(step["what"], step["who"]) for step in row["path"]]
 
 
 BY_MOBILE = Row(dst=TO_152, answered_by=MOBILE, employee="152", parts=(part("152", CALLER_HZ, OUTSIDE_HZ, OUTSIDE),))
@@ -114,6 +124,8 @@ SCENARIOS = (
     scenario("48 the mobile is rung first", "mobile_first", BY_MOBILE, also=partial(says_mobile, MOBILE)),
     scenario("48 the mobile is far away", "mobile_is_far", FAR_MOBILE, also=partial(says_mobile, LONG_DISTANCE)),
     scenario("48 the desk answers", "mobile_not_answered", BY_DESK),
+    scenario("51 voicemail after no answer", "voicemail_after_no_answer", by_voicemail("no_answer"), also=says_voicemail),
+    scenario("51 voicemail after a refusal", "voicemail_after_refusal", by_voicemail("busy"), also=says_voicemail),
 )
 
 

@@ -1747,10 +1747,11 @@ export interface components {
          * @description A step of the call's path; `who` and `by` are extensions or numbers, empty if unknown.
          *
          *     `what` is one of the following. Actions of `who`: answer, back, hold, resume, join, leave,
-         *     give_up. Events at `who`: arrive, ring (perhaps caused by `by`), busy, no_answer, fail. Actions
-         *     of `by` on `who`: forward, transfer, park, fetch, pick_up. Recording by the rule of `who`:
-         *     record, record_by_pbx (by the dialplan while the agent was away), no_record (with `reason`),
-         *     pause_record, resume_record, stop_record. The last step: end.
+         *     give_up. Events at `who`: arrive, ring (perhaps caused by `by`), busy, no_answer, fail,
+         *     voicemail (a mailbox answers). Actions of `by` on `who`: forward, transfer, park, fetch,
+         *     pick_up. Recording by the rule of `who`: record, record_by_pbx (by the dialplan while the agent
+         *     was away), no_record (with `reason`), pause_record, resume_record, stop_record. The last step:
+         *     end.
          */
         PathStep: {
             /**
