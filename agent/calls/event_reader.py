@@ -19,9 +19,11 @@ from agent.calls.events import (
     Held,
     Parked,
     PickedUp,
+    StreamMeasured,
     Transferred,
     VoicemailReached,
 )
+from agent.calls.stream_figures import VARIABLE, read_figures
 
 AmiHeaders = Mapping[str, str]
 
@@ -181,6 +183,13 @@ def mailbox_in(arguments: str) -> str:
     return number_in({"": first}, "")
 
 
+def _variable_set(at: datetime, h: AmiHeaders) -> Event | None:
+    figures = read_figures(h["Value"]) if h["Variable"] == VARIABLE else None
+    if figures is None:
+        return None
+    return StreamMeasured(at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], figures=figures)
+
+
 _READERS: Final[dict[str, Callable[[datetime, AmiHeaders], Event | None]]] = {
     "Newchannel": _channel_started,
     "Hangup": _channel_ended,
@@ -196,6 +205,7 @@ _READERS: Final[dict[str, Callable[[datetime, AmiHeaders], Event | None]]] = {
     "UnParkedCall": _fetched,
     "Pickup": _picked_up,
     "Newexten": _application_began,
+    "VarSet": _variable_set,
 }
 
 WANTED: Final = frozenset(_READERS)
@@ -225,7 +235,8 @@ LAYOUTS: Final[Mapping[str, EventLayout]] = {
     "ParkedCall": EventLayout(channels=("Parkee",), tail=("ParkerDialString", "ParkingSpace")),
     "UnParkedCall": EventLayout(channels=("Parkee", "Retriever"), tail=("ParkerDialString", "ParkingSpace")),
     "Pickup": EventLayout(channels=("", "Target")),
-    "Newexten": EventLayout(tail=("Extension", "Application", "AppData")),
+    "Newexten": EventLayout(tail=("Extension", "Application", "AppData"), only_with=b"Application: VoiceMail\r\n"),
+    "VarSet": EventLayout(tail=("Variable", "Value"), only_with=f"Variable: {VARIABLE}\r\n".encode()),
 }
 
 

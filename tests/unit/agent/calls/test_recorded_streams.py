@@ -90,6 +90,7 @@ TRANSFERRED = [
     ("hold_and_resume",                 "152", "152",         ("152",)),
     ("caller_silent",                   "152", "152",         ("152",)),
     ("keys_in_talk",                    "152", "152",         ("152",)),
+    ("badly_heard",                     "152", "152",         ("152",)),
     ("withheld",                        "152", "152",         ("152",)),
     ("hostile_caller",                  "152", "152",         ("152",)),
     ("forging_caller",                  "152", "152",         ("152",)),
