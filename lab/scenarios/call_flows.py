@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from lab.asterisk.server import LabAsterisk
-from lab.scenarios import hostile_callers, originated, pickups, talks, transfers
+from lab.scenarios import elsewhere, hostile_callers, originated, pickups, talks, transfers
 from lab.scenarios.steps import PhoneCalls
 
 CallFlow = Callable[[LabAsterisk], Awaitable[PhoneCalls]]
@@ -67,6 +67,13 @@ CALL_FLOWS: Final[dict[str, CallFlow]] = {
         originated.callback_busy_by_account,
         originated.callback_busy_by_local,
         originated.callback_not_taken,
+        elsewhere.agent_takes_two,
+        elsewhere.joined_by_manager,
+        elsewhere.page_of_two,
+        elsewhere.page_of_all,
+        elsewhere.customer_in_room,
+        elsewhere.customer_put_into_room,
+        elsewhere.parked_by_manager,
         hostile_callers.hostile_caller,
         hostile_callers.forging_caller,
         hostile_callers.ending_caller,
