@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from agent.calls.stream_figures import StreamFigures
 from fonoteka.core.call_report import Decision, Reason
 
 # The agent counts the recordings of a channel from 1; the dialplan makes at most one.
@@ -38,6 +39,7 @@ class Channel:
     bridged_since: datetime | None = None
     first_bridged_at: datetime | None = None
     bridged_ms: int = 0
+    figures: StreamFigures | None = None
 
     def bridged_ms_until(self, at: datetime) -> int:
         """Return the time in bridges until `at`."""

@@ -19,8 +19,10 @@ from agent.calls.events import (
     Held,
     Parked,
     PickedUp,
+    StreamMeasured,
     Transferred,
 )
+from agent.calls.stream_figures import VARIABLE, read_figures
 
 AmiHeaders = Mapping[str, str]
 
@@ -165,6 +167,13 @@ def _picked_up(at: datetime, h: AmiHeaders) -> Event:
     return PickedUp(at=at, linkedid=h["TargetLinkedid"], uniqueid=h["TargetUniqueid"], by=h["Uniqueid"])
 
 
+def _variable_set(at: datetime, h: AmiHeaders) -> Event | None:
+    figures = read_figures(h["Value"]) if h["Variable"] == VARIABLE else None
+    if figures is None:
+        return None
+    return StreamMeasured(at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], figures=figures)
+
+
 _READERS: Final[dict[str, Callable[[datetime, AmiHeaders], Event | None]]] = {
     "Newchannel": _channel_started,
     "Hangup": _channel_ended,
@@ -179,6 +188,7 @@ _READERS: Final[dict[str, Callable[[datetime, AmiHeaders], Event | None]]] = {
     "ParkedCall": _parked,
     "UnParkedCall": _fetched,
     "Pickup": _picked_up,
+    "VarSet": _variable_set,
 }
 
 WANTED: Final = frozenset(_READERS)
@@ -208,6 +218,7 @@ LAYOUTS: Final[Mapping[str, EventLayout]] = {
     "ParkedCall": EventLayout(channels=("Parkee",), tail=("ParkerDialString", "ParkingSpace")),
     "UnParkedCall": EventLayout(channels=("Parkee", "Retriever"), tail=("ParkerDialString", "ParkingSpace")),
     "Pickup": EventLayout(channels=("", "Target")),
+    "VarSet": EventLayout(tail=("Variable", "Value"), only_with=f"Variable: {VARIABLE}\r\n".encode()),
 }
 
 

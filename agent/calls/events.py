@@ -8,6 +8,7 @@ arrive earlier (docs/decisions/0002-native-events.md).
 from dataclasses import dataclass
 from datetime import datetime
 
+from agent.calls.stream_figures import StreamFigures
 from fonoteka.core.call_report import Decision, Reason
 
 
@@ -170,6 +171,13 @@ class PickedUp(ChannelEvent):
     """
 
     by: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamMeasured(ChannelEvent):
+    """Asterisk told how the sound of a channel arrived. It comes around the end of the channel."""
+
+    figures: StreamFigures
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

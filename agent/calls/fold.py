@@ -16,6 +16,7 @@ from agent.calls.events import (
     ChannelEnded,
     ChannelStarted,
     Event,
+    StreamMeasured,
     Transferred,
 )
 from agent.calls.fold_dials import DIAL_STEPS, without_old_dials
@@ -140,6 +141,13 @@ def _transferred(call: Call, event: Transferred) -> Call:
     return call if transfer in call.moments else replace(call, moments=(*call.moments, transfer))
 
 
+def _stream_measured(call: Call, event: StreamMeasured) -> Call:
+    channel = call.channels.get(event.uniqueid)
+    if channel is None or channel.figures is not None:  # Asterisk sets the variable once
+        return call
+    return _with_channel(call, replace(channel, figures=event.figures))
+
+
 def _with_channel(call: Call, channel: Channel) -> Call:
     return replace(call, channels={**call.channels, channel.uniqueid: channel})
 
@@ -155,6 +163,7 @@ _STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {
     BridgeEntered: _bridge_entered,
     BridgeLeft: _bridge_left,
     Transferred: _transferred,
+    StreamMeasured: _stream_measured,
     **DIAL_STEPS,
     **TIMELINE_STEPS,
     **RECORDING_STEPS,

@@ -6,6 +6,7 @@ from agent.calls.call_result import result
 from agent.calls.call_state import Call, RecordingStage
 from agent.calls.talk_groups import talk_groups
 from agent.reporting.timeline import path
+from agent.reporting.voice_quality import legs
 from agent.rules.directory import DomainIndex
 from agent.rules.parties import parties_of, party_name
 from agent.rules.recording_sides import recording_sides
@@ -41,6 +42,7 @@ def report(call: Call, domain: DomainIndex, pbx: str) -> CallReport:
         path=path(call, domain),
         merged_into=call.merged_into or None,
         live=_live(call, domain) if call.ended_at is None and not call.merged_into else None,
+        quality=next((leg.quality for leg in legs(call)), None),
     )
 
 

@@ -68,6 +68,21 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Quality:
+    """How well one leg of a call was transmitted, from Asterisk's own figures.
+
+    `mos` is the mean opinion score, 1 to 5; `loss_pct` the share of RTP packets that were lost, 0
+    to 100; `jitter_ms` the mean deviation of their intervals; `rtt_ms` the round trip, None if the
+    other side sent no RTCP.
+    """
+
+    mos: float
+    loss_pct: float
+    jitter_ms: int
+    rtt_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PathStep:
     """One step in the history of a call.
 
@@ -83,6 +98,8 @@ class PathStep:
     - recording: `record` (starts by the setting of `who`), `record_by_pbx` (the same, by the
       dialplan while the agent was away), `no_record` (not recorded by the setting of `who`;
       `reason` says why), `pause_record`, `resume_record`, `stop_record` (requested);
+    - how the sound arrived, at the end, with `quality`, the worst first: `heard` (that of `who`),
+      `hears` (that of the others, as the telephone of `who` reported);
     - `end`: the last party has left.
     """
 
@@ -91,6 +108,7 @@ class PathStep:
     who: str
     by: str = ""
     reason: Reason | None = None
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,21 +184,6 @@ class SegmentReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Quality:
-    """How well one leg of a call was transmitted, from Asterisk's own figures.
-
-    `mos` is the mean opinion score, 1 to 5; `loss_pct` the share of RTP packets that were lost, 0
-    to 100; `jitter_ms` the mean deviation of their intervals; `rtt_ms` the round trip, None if the
-    other side sent no RTCP.
-    """
-
-    mos: float
-    loss_pct: float
-    jitter_ms: int
-    rtt_ms: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class CallReport:
     """The state of one call at one moment. `revision` grows with each change; the newest counts.
 
@@ -190,7 +193,8 @@ class CallReport:
     the PBX and must be treated as hostile text. `reason` is None exactly when there are segments.
     `merged_into` is the linkedid of the call into which this call was merged (a transfer by the
     telephone itself, a parked call fetched); the merged call has no row. `live` is None after the
-    end of the call.
+    end of the call. `further`: the call concerns several domains of the PBX, and this is the report
+    of one after the first; each has its own row, with nothing of the others in it.
 
     `trunk` is the endpoint of the outside party, `queue` the name of the queue that the call
     entered first. `wait_ms` is the time from the first ring or the entry into the queue until the
@@ -220,6 +224,7 @@ class CallReport:
     path: tuple[PathStep, ...]
     merged_into: str | None = None
     live: LiveReport | None = None
+    further: bool = False
     trunk: str | None = None
     queue: str | None = None
     wait_ms: int | None = None

@@ -21,6 +21,7 @@ CALL_FLOWS: Final[dict[str, CallFlow]] = {
         talks.customer_holds_and_resumes_anew,
         talks.keys_in_talk,
         talks.caller_silent,
+        talks.badly_heard,
         talks.wideband,
         talks.wideband_from_outside,
         transfers.blind_by_phone,
