@@ -48,7 +48,7 @@ class LabCompany:
     queue: tuple[str, ...] = ("152", "421")
     duty_number: str = "2458901"
     follow_number: str = "2458902"
-    passed_on_number: str = "2458913"
+    passed_on_number: str = "2458923"
     duty_leads_to: str = "84951234567"
     conference: str = "8000"
     wideband: tuple[str, ...] = ("152", "421")  # whose telephones may talk G.722 as well
@@ -138,9 +138,14 @@ def _domain(company: LabCompany) -> str:
     return "\n".join(lines) + "\n"
 
 
+# Numbers of lab/asterisk/etc/extensions_elsewhere.conf, after the company's prefix.
+_ELSEWHERE = (("910", "Операторы"), ("911", "Оператор"), ("912", "Комната"), ("913", "Громкая связь"))
+
+
 def _numbers(company: LabCompany) -> list[tuple[str, str]]:
     shared = [(company.menu_number, "Главный"), (company.group_number, "Продажи"), (company.queue_number, "Поддержка")]
     shared += [(company.duty_number, "Дежурный"), (company.follow_number, "Выездная служба"), (company.passed_on_number, "Филиал")]
+    shared += [(f"{company.prefix}{number}", label) for number, label in _ELSEWHERE]
     return shared + [(user.number, user.name) for user in company.users if user.number]
 
 

@@ -150,9 +150,9 @@ _CALLS: Final = (
             phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="421")),
             talk_s=3.0,
         )
-        for what, number in (("group", "2458910"), ("queue", "2458911"))
+        for what, number in (("group", "2458920"), ("queue", "2458921"))
     ),
-    BasicCall(name="passed_on_outside", dialled="2458913", phones=(_OUT,)),
+    BasicCall(name="passed_on_outside", dialled="2458923", phones=(_OUT,)),
     BasicCall(
         name="forward_chain", dialled="2458152", phones=(Phone(who="900"),), database=(("CF", "152", "421"), ("CF", "421", "900"))
     ),

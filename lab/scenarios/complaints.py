@@ -79,7 +79,7 @@ async def redirected_into_conference(pbx: LabAsterisk) -> PhoneCalls:
 async def met_by_dial(pbx: LabAsterisk) -> PhoneCalls:
     """152 answers, and the dialplan sends both into the conference room (Dial with G)."""
     async with watcher(pbx) as tap, handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk:
-        customer, employee = await answered(outside, pbx.company.own("2458915"), desk, user=CALLER)
+        customer, employee = await answered(outside, pbx.company.own("2458925"), desk, user=CALLER)
         of_both = tuple(f"PJSIP/{name}-" for name in (pbx.company.trunk, pbx.company.endpoint("152")))
         await tap.wait_until(
             lambda tap: sum(m.get("Event") == "ConfbridgeJoin" and m["Channel"].startswith(of_both) for m in tap.messages) == 2
@@ -92,7 +92,7 @@ async def met_by_dial(pbx: LabAsterisk) -> PhoneCalls:
 async def accepted(pbx: LabAsterisk) -> PhoneCalls:
     """152 answers, is asked whether they take the call, and presses 1 (Dial with U)."""
     async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk:
-        customer = outside.dial(pbx.company.own("2458912"), user=CALLER)
+        customer = outside.dial(pbx.company.own("2458922"), user=CALLER)
         employee = await answers(desk)
         await asyncio.sleep(1.0)
         await employee.press("1")
@@ -104,7 +104,7 @@ async def accepted(pbx: LabAsterisk) -> PhoneCalls:
 async def not_accepted(pbx: LabAsterisk) -> PhoneCalls:
     """The same, but 152 presses 2: the customer has talked with nobody."""
     async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk:
-        customer = outside.dial(pbx.company.own("2458912"), user=CALLER)
+        customer = outside.dial(pbx.company.own("2458922"), user=CALLER)
         employee = await answers(desk)
         await asyncio.sleep(1.0)
         await employee.press("2")
@@ -126,7 +126,7 @@ async def whispered(pbx: LabAsterisk) -> PhoneCalls:
 async def gone_on_to_421(pbx: LabAsterisk) -> PhoneCalls:
     """152 hangs up, and the dialplan rings 421 for the customer (Dial with g, then Dial)."""
     async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk, handset(pbx, "421") as colleague:
-        customer, employee = await answered(outside, pbx.company.own("2458914"), desk, user=CALLER)
+        customer, employee = await answered(outside, pbx.company.own("2458924"), desk, user=CALLER)
         await talk()
         await employee.hang_up()
         taken = await answers(colleague)
@@ -152,7 +152,7 @@ async def joined_by_program(pbx: LabAsterisk) -> PhoneCalls:
         handset(pbx, TRUNK) as outside,
         handset(pbx, "152") as desk,
     ):
-        customer = outside.dial(company.own("2458916"), user=CALLER)
+        customer = outside.dial(company.own("2458926"), user=CALLER)
         theirs = await program.begun()
         await program.post(f"/channels/{theirs}/answer")
         endpoint = f"PJSIP/{company.endpoint('152')}"
@@ -179,7 +179,7 @@ async def directly(pbx: LabAsterisk) -> PhoneCalls:
 async def second_telephone(pbx: LabAsterisk) -> PhoneCalls:
     """Both telephones of 421 ring; the second one answers."""
     async with handset(pbx, TRUNK) as outside, handset(pbx, "421") as first, handset(pbx, "421", second=True) as second:
-        customer = outside.dial(pbx.company.own("2458917"), user=CALLER)
+        customer = outside.dial(pbx.company.own("2458927"), user=CALLER)
         ringing = await first.rung()
         taken = await answers(second)
         await ringing.over()

@@ -325,6 +325,15 @@ def test_where_two_lines_are_mixed_the_louder_one_is_seen() -> None:
     assert (peaks.left, peaks.right) == ([5, 3, 5, 1], [0, 2, 2, 0])
 
 
+def test_who_spoke_lies_where_its_audio_is() -> None:
+    """Between two values of a finer track, both sides may have spoken in the coarser one."""
+    first = PlacedPeaks(peaks=StoredPeaks(per_second=10, left=[1], right=[1], speech="012"), piece=heard_at(0, 300))
+    finer = PlacedPeaks(peaks=StoredPeaks(per_second=20, left=[1], right=[1], speech="12003"), piece=heard_at(300, 300))
+    assert joined([first, finer]).speech == "012303"
+    older = PlacedPeaks(peaks=StoredPeaks(per_second=10, left=[1], right=[1]), piece=heard_at(300, 100))
+    assert joined([first, older]).speech == ""
+
+
 async def test_the_cache_makes_each_file_once_and_stays_small(tmp_path: Path) -> None:
     cache, made = AudioCache(tmp_path / "cache", limit_bytes=350), list[str]()
     cache.prepare()

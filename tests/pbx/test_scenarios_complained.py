@@ -39,14 +39,14 @@ SCENARIOS = (
     scenario("52 by feature code", "asked_queue_by_keys", taken_by("421", with_152(None), ASKING, with_421(talks(1)))),
     scenario("52 by the telephone", "asked_queue_by_phone", taken_by("421", *HOLDING, with_421(talks(1)))),
     scenario("53 both legs into ConfBridge", "redirected_into_conference", taken_by("152", with_152(talks(1)), with_152(talks(2)))),
-    scenario("54 group of Local channels", "group_of_local", taken_by("421", FROM_GROUP, dst="2458910")),
-    scenario("54 queue of Local channels", "queue_of_local", taken_by("421", FROM_GROUP, dst="2458911")),
+    scenario("54 group of Local channels", "group_of_local", taken_by("421", FROM_GROUP, dst="2458920")),
+    scenario("54 queue of Local channels", "queue_of_local", taken_by("421", FROM_GROUP, dst="2458921")),
     scenario("54 chain 152, 421, 900", "forward_chain", unrecorded("user_off", dst="2458152", answered_by="900", employee="900")),
-    scenario("55 accepted", "accepted", taken_by("152", with_152(talks(1)), dst="2458912")),
+    scenario("55 accepted", "accepted", taken_by("152", with_152(talks(1)), dst="2458922")),
     scenario(
         "55 refused",
         "not_accepted",
-        unrecorded("not_answered", dst="2458912", answered_by=None, employee="152", result="no_answer"),
+        unrecorded("not_answered", dst="2458922", answered_by=None, employee="152", result="no_answer"),
     ),
     scenario(
         "56 whisper",
@@ -65,19 +65,19 @@ SCENARIOS = (
     scenario(
         "57 trunk to trunk",
         "passed_on_outside",
-        unrecorded("forwarded_long_distance", dst="2458913", answered_by=LONG_DISTANCE, employee=None),
+        unrecorded("forwarded_long_distance", dst="2458923", answered_by=LONG_DISTANCE, employee=None),
     ),
-    scenario("58 Dial g, then another", "gone_on_to_421", taken_by("421", with_152(), with_421(), dst="2458914")),
-    scenario("58 Dial G into ConfBridge", "met_by_dial", taken_by("152", with_152(), dst="2458915")),
+    scenario("58 Dial g, then another", "gone_on_to_421", taken_by("421", with_152(), with_421(), dst="2458924")),
+    scenario("58 Dial G into ConfBridge", "met_by_dial", taken_by("152", with_152(), dst="2458925")),
     scenario("58 to the menu and back", "through_menu_and_back", taken_by("152", with_152(), with_152("152 again"))),
-    scenario("59 joined by a program (ARI)", "joined_by_program", taken_by("152", with_152(), dst="2458916")),
+    scenario("59 joined by a program (ARI)", "joined_by_program", taken_by("152", with_152(), dst="2458926")),
     scenario(
         "59 direct media",
         "directly",
         Row(direction="internal", src="777", dst="6421", answered_by="421", employee="777", parts=(DIRECTLY,)),
     ),
-    scenario("59 second telephone of an endpoint", "second_telephone", taken_by("421", with_421(), dst="2458917")),
-    scenario("60 picked up through Local", "picked_up_through_local", taken_by("421", with_421(begins_late_s=0.2), dst="2458918")),
+    scenario("59 second telephone of an endpoint", "second_telephone", taken_by("421", with_421(), dst="2458927")),
+    scenario("60 picked up through Local", "picked_up_through_local", taken_by("421", with_421(begins_late_s=0.2), dst="2458928")),
 )
 
 

@@ -1,7 +1,8 @@
 """Recorded streams of a real Asterisk, folded again (`python -m lab.tools.capture`)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,9 @@ from agent.ami.framing import Framing
 from agent.calls.call_registry import CallRegistry
 from agent.calls.decision_events import decision_event
 from agent.calls.event_reader import LAYOUTS, read_event
-from agent.calls.events import Event
+from agent.calls.events import Event, HoldingEntered
+from agent.recording.effects import ReportCall, StopRecorder
+from agent.recording.plan import plan
 from agent.rules.parties import domain_of
 from agent.rules.recording_rules import pending_decisions, stale_recordings
 from fonoteka.core.call_report import Direction, Reason, Result
@@ -47,14 +50,14 @@ ROWS = [
     ("out_503",              OUT,      OTHER,     "152", "84951234567",   None,            ()),
     ("internal",             INTERNAL, ANSWERED,  "152", "421",           "421",           ("152",)),
     ("internal_busy",        INTERNAL, BUSY,      "152", "421",           None,            ()),
-    ("group_of_local",       IN,       ANSWERED,  "421", "2458910",       "421",           ("421",)),
-    ("queue_of_local",       IN,       ANSWERED,  "421", "2458911",       "421",           ("421",)),
-    ("accepted",             IN,       ANSWERED,  "152", "2458912",       "152",           ("152",)),
-    ("not_accepted",         IN,       NO_ANSWER, "152", "2458912",       None,            ()),
-    ("gone_on_to_421",       IN,       ANSWERED,  "421", "2458914",       "421",           ("152", "421")),
-    ("met_by_dial",          IN,       ANSWERED,  "152", "2458915",       "152",           ("152",)),
-    ("joined_by_program",    IN,       ANSWERED,  "152", "2458916",       "152",           ("152",)),
-    ("second_telephone",     IN,       ANSWERED,  "421", "2458917",       "421",           ("421",)),
+    ("group_of_local",       IN,       ANSWERED,  "421", "2458920",       "421",           ("421",)),
+    ("queue_of_local",       IN,       ANSWERED,  "421", "2458921",       "421",           ("421",)),
+    ("accepted",             IN,       ANSWERED,  "152", "2458922",       "152",           ("152",)),
+    ("not_accepted",         IN,       NO_ANSWER, "152", "2458922",       None,            ()),
+    ("gone_on_to_421",       IN,       ANSWERED,  "421", "2458924",       "421",           ("152", "421")),
+    ("met_by_dial",          IN,       ANSWERED,  "152", "2458925",       "152",           ("152",)),
+    ("joined_by_program",    IN,       ANSWERED,  "152", "2458926",       "152",           ("152",)),
+    ("second_telephone",     IN,       ANSWERED,  "421", "2458927",       "421",           ("421",)),
     ("directly",             INTERNAL, ANSWERED,  "777", "6421",          "421",           ("421",)),
 ]  # fmt: skip
 
@@ -73,7 +76,7 @@ FORWARDED = [
     ("phone_302_toll_free",  "421", "2458421", "88001002030", ("421",), None),
     ("queue_leads_out",      None,  "2458901", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
     ("followed_out",         None,  "2458902", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
-    ("passed_on_outside",    None,  "2458913", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
+    ("passed_on_outside",    None,  "2458923", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
     ("forward_chain",        "900", "2458152", "900",         (),       Reason.USER_OFF),
     ("forward_to_152",       "152", "2458421", "152",         ("152",), None),
     ("phone_302_to_152",     "152", "2458421", "152",         ("152",), None),
@@ -109,6 +112,34 @@ TRANSFERRED = [
     ("withheld",                        "152", "152",         ("152",)),
     ("hostile_caller",                  "152", "152",         ("152",)),
     ("forging_caller",                  "152", "152",         ("152",)),
+]  # fmt: skip
+
+
+#           stream                  src            dst        answered_by    employee segments
+ELSEWHERE = [
+    ("agent_takes_two", [
+        ("152",         "*51",     None,          "152", ()),
+        ("89131234567", "2458910", "152",         "152", ("152",)),
+        ("89137654321", "2458911", "152",         "152", ("152",)),
+    ]),
+    ("joined_by_manager", [
+        ("89131234567", "2458152", "89137654321", "152", ("152",)),
+        ("89137654321", "2458421", "89131234567", "421", ("421",)),
+    ]),
+    ("page_of_two", [("900", "*80", "152", "900", ("152",))]),
+    ("page_of_all", [("89131234567", "2458913", "152", "152", ("152",))]),
+    ("customer_in_room", [
+        ("89131234567", "2458912", "8000",        "152", ("152",)),
+        ("130",         "8000",    "130",         "130", ()),
+        ("152",         "8000",    "152",         "152", ("152",)),
+        ("421",         "8000",    "421",         "421", ("421",)),
+    ]),
+    ("customer_put_into_room", [
+        ("421",         "8000",    "421",         "421", ("421",)),
+        ("152",         "8000",    "152",         "152", ("152",)),
+        ("89131234567", "2458888", "8000",        "152", ("421",)),
+    ]),
+    ("parked_by_manager", [("89131234567", "2458152", "421", "421", ("152", "421"))]),
 ]  # fmt: skip
 
 
@@ -219,8 +250,39 @@ def test_a_coach_who_whispers_has_a_row_without_a_talk() -> None:
 
 def test_a_call_picked_up_through_local_channels_has_one_row() -> None:
     call, code = (report_of(call) for call in play(read_stream("picked_up_through_local")).calls.values())
-    assert (call.direction, call.employee, call.dst, call.answered_by) == (IN, "421", "2458918", "421")
+    assert (call.direction, call.employee, call.dst, call.answered_by) == (IN, "421", "2458928", "421")
     assert ([segment.user for segment in call.segments], code.merged_into) == (["421"], call.linkedid)
+
+
+@pytest.mark.parametrize(("name", "expected"), ELSEWHERE, ids=[name for name, _ in ELSEWHERE])
+def test_parties_with_calls_of_their_own_keep_their_rows(name: str, expected: list[tuple[str, str, str | None, str, Any]]) -> None:
+    calls = [call for call in play(read_stream(name)).calls.values() if not call.merged_into]
+    shown = [report_of(call) for call in calls]
+    rows = [(row.src, row.dst, row.answered_by, row.employee, tuple(segment.user for segment in row.segments)) for row in shown]
+    assert rows == expected
+    for row in shown:
+        assert row.ended_at is not None
+        assert row.talk_ms <= (row.ended_at - row.started_at) / timedelta(milliseconds=1)
+
+
+def test_talks_at_the_same_time_count_once() -> None:
+    """While 152 asks 421 on a second line, the customer on hold is still in the first talk."""
+    (whole,) = [call for call in play(read_stream("attended_by_phone")).calls.values() if not call.merged_into]
+    bridged = [channel.first_bridged_at for channel in whole.channels.values() if channel.first_bridged_at is not None]
+    assert whole.ended_at is not None
+    assert report_of(whole).talk_ms == pytest.approx((whole.ended_at - min(bridged)) / timedelta(milliseconds=1), abs=50)
+
+
+@pytest.mark.parametrize("name", ["parked_by_keys", "parked_by_manager"])
+def test_the_announcement_of_a_parking_space_is_not_recorded(name: str) -> None:
+    events, registry = list(read_stream(name)), CallRegistry()
+    parked = next(event for event in events if isinstance(event, HoldingEntered))
+    for event in events[: events.index(parked) + 1]:
+        before, after = registry.fold(event)
+        planned = plan(before, after, event, DIRECTORY)
+        for caused in (caused for effect in planned for caused in effect.events):
+            registry.take(caused)
+    assert [type(effect) for effect in planned] == [StopRecorder, ReportCall]
 
 
 def test_a_callers_name_has_no_escapes() -> None:
