@@ -103,7 +103,6 @@ def _of_company(company: LabCompany, network: LabNetwork) -> dict[str, str]:
         "DUTY_LEADS_TO": company.duty_leads_to,
         "FOLLOW_NUMBER": company.follow_number,
         "PASSED_ON_NUMBER": company.passed_on_number,
-        "PREFIX": company.prefix,
         "CONFERENCE": company.conference,
         "QUEUE_MEMBERS": "\n".join(f"member => PJSIP/{company.endpoint(member)}" for member in company.queue),
     }
