@@ -7,6 +7,7 @@ import pytest
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, RecordingStage, Talk, united
 from agent.calls.events import BridgeEntered, Event, HoldingEntered
+from agent.calls.merge import merged
 from agent.rules.on_demand_rules import OnDemandPlan, plan_request
 from fonoteka.core.call_report import Action
 from tests.unit.agent.fixtures import DIRECTORY, at, event, play, report_of
@@ -87,6 +88,13 @@ def test_the_employee_is_the_same_whoever_comes_first(first: str) -> None:
     second = "421" if first == "152" else "152"
     _, found = calls([*CUSTOMER, *colleague("130", 1, 9)[0], *colleague(first, 2, 9)[0], *colleague(second, 3, 9)[0]])
     assert report_of(found["c"]).employee == "152"
+
+
+def test_a_call_that_continues_has_the_talks_of_both() -> None:
+    one = Call(linkedid="1", started_at=at(0), talks=(Talk(since=at(0), until=at(2)),))
+    other = Call(linkedid="2", started_at=at(1), talks=(Talk(since=at(1), until=at(5)),))
+    continuing, _ = merged(one, other)
+    assert continuing.talk_ms_until(at(9)) == 5000
 
 
 def test_talks_that_overlap_are_one() -> None:
