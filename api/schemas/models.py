@@ -36,7 +36,11 @@ class MutedSpan(_Model):
 
 
 class Segment(_Model):
-    """A part of the joined recording."""
+    """A part of the recording, and its place in the sound, in which each moment is heard once.
+
+    Segments of the same moment overlap: users who were recorded together, or an enquiry on another
+    line while the customer is on hold.
+    """
 
     user: str
     offset_ms: int

@@ -143,6 +143,19 @@ _CALLS: Final = (
         for where, number in (("abroad", ABROAD), ("toll_free", TOLL_FREE), ("city", CITY))
     ),
     BasicCall(name="queue_leads_out", dialled="2458901", phones=(_OUT,), talk_s=3.0),
+    *(
+        BasicCall(
+            name=f"{what}_of_local",
+            dialled=number,
+            phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="421")),
+            talk_s=3.0,
+        )
+        for what, number in (("group", "2458920"), ("queue", "2458921"))
+    ),
+    BasicCall(name="passed_on_outside", dialled="2458923", phones=(_OUT,)),
+    BasicCall(
+        name="forward_chain", dialled="2458152", phones=(Phone(who="900"),), database=(("CF", "152", "421"), ("CF", "421", "900"))
+    ),
     BasicCall(name="forward_to_130", dialled="2458421", phones=(Phone(who="130"),), database=(("CF", "421", "130"),)),
     BasicCall(name="130_forwards_to_152", dialled="2458130", phones=(_152,), database=(("CF", "130", "152"),)),
     BasicCall(name="forward_to_152", dialled="2458421", phones=(_152,), database=(("CF", "421", "152"),)),

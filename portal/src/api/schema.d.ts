@@ -273,10 +273,10 @@ export interface paths {
         };
         /**
          * Get Audio
-         * @description Send the segments that the account may hear, in order, as one file; Range is supported.
+         * @description Send the segments that the account may hear as one file, each moment once, without pauses.
          *
-         *     The audit has the part that is sent before its first byte; 503 if it cannot be written. 502 if a
-         *     stored file is missing or altered.
+         *     Range is supported. The audit has the part that is sent before its first byte; 503 if it cannot
+         *     be written. 502 if a stored file is missing or altered.
          */
         get: operations["getAudio"];
         put?: never;
@@ -1942,7 +1942,10 @@ export interface components {
         Role: "user" | "admin";
         /**
          * Segment
-         * @description A part of the joined recording.
+         * @description A part of the recording, and its place in the sound, in which each moment is heard once.
+         *
+         *     Segments of the same moment overlap: users who were recorded together, or an enquiry on another
+         *     line while the customer is on hold.
          */
         Segment: {
             /** Duration Ms */
