@@ -51,7 +51,14 @@ def _with_heard(call: Call, recording: Recording) -> Recording:
     return replace(recording, heard=heard_by(call, recording.uniqueid))
 
 
+def _is_replaced(other: Recording, event: RecordingDecided) -> bool:
+    return other.of_nobody and other.uniqueid == event.uniqueid and other.domain == event.domain
+
+
 def _recording_decided(call: Call, event: RecordingDecided) -> Call:
+    if event.user:  # it is known now for whom the telephone rings
+        others = tuple(other for other in call.recordings if not _is_replaced(other, event))
+        call = call if len(others) == len(call.recordings) else replace(call, recordings=others)
     decided = (event.uniqueid, event.segment, event.domain)
     if any((other.uniqueid, other.segment, other.domain) == decided for other in call.recordings):
         return call

@@ -188,6 +188,8 @@ def _decisions(
 ) -> Iterator[Effect]:
     """Take all pending decisions. `already_talking`: a part of the talk is missing already."""
     for wanted in pending_decisions(of_domain(call, domain, directory), domain):
+        if directory.of_endpoint(wanted.channel.endpoint) not in (None, domain) and domain is not domains_of(call, directory)[0]:
+            continue  # the talk of another company, that only the first one may have sent there
         pending = replace(wanted, domain=domain.settings.name)
         if pending.decision.record and already_talking(pending):
             gap = missed_talk_event(call, pending, at)

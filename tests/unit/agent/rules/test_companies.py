@@ -42,7 +42,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "attended_by_keys_to_130": ("acme in answered 130 89131234567 2458152 130 152",),
     "attended_by_keys_unanswered": (
-        "acme in answered 152 89131234567 2458152 2458421 152",
+        "acme in answered 152 89131234567 2458152 2458421 152,152",
         "globex in answered g1 89131234567 421 421 g1",
     ),
     "attended_by_phone": (
@@ -198,6 +198,63 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
         "acme in answered 152 89131234567 2458152 2458421 152",
         "globex in answered g1 89131234567 421 421 g1",
     ),
+    "accepted": (
+        "acme in answered 152 89131234567 2458922 152 152",
+    ),
+    "asked_queue_by_keys": (
+        "acme in answered 152 89131234567 2458152 2458421 152",
+        "globex in answered g1 89131234567 421 421 g1",
+    ),
+    "asked_queue_by_phone": (
+        "acme in answered 152 89131234567 2458152 8002 152,152",
+        "globex in answered g1 2458152 421 421 g1",
+    ),
+    "directly": (
+        "acme out answered 777 777 6421 6421 -",
+        "globex in answered g1 2458777 421 421 g1",
+    ),
+    "forward_chain": (
+        "acme in answered 900 89131234567 2458152 900 -",
+    ),
+    "gone_on_to_421": (
+        "acme in answered 152 89131234567 2458924 2458421 152",
+        "globex in answered g1 89131234567 421 421 g1",
+    ),
+    "group_of_local": (
+        "globex in answered g1 89131234567 2458920 421 g1",
+        "acme in no_answer 152 89131234567 152 None -",
+    ),
+    "joined_by_program": (
+        "acme in answered 152 89131234567 2458926 152 152",
+    ),
+    "met_by_dial": (
+        "acme in answered 152 89131234567 2458925 152 152",
+    ),
+    "not_accepted": (
+        "acme in no_answer 152 89131234567 2458922 None -",
+    ),
+    "picked_up_through_local": (
+        "acme in answered 152 89131234567 2458928 2458421 -",
+        "globex in answered g1 89131234567 421 421 g1",
+    ),
+    "queue_of_local": (
+        "globex in answered g1 89131234567 2458921 421 g1",
+        "acme in no_answer 152 89131234567 152 None -",
+    ),
+    "redirected_into_conference": (
+        "acme in answered 152 89131234567 2458152 152 152",
+    ),
+    "second_telephone": (
+        "globex in answered g1 89131234567 2458927 421 g1",
+    ),
+    "through_menu_and_back": (
+        "acme in answered 152 89131234567 2458152 152 152,152",
+    ),
+    "whispered": (
+        "acme in answered 152 89131234567 2458152 152 152",
+        "acme internal no_answer 900 900 *56152 None -",
+    ),
+    "passed_on_outside": (),
 }  # fmt: skip
 
 
