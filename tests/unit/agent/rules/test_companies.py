@@ -192,7 +192,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "page_of_two": (
         "acme internal answered 900 900 *80 152 152",
-        "globex in answered g1 2458152 421 421 g1",
+        "globex in answered g1 2458152 421 421 -",
     ),
     "parked_by_manager": (
         "acme in answered 152 89131234567 2458152 2458421 152",
