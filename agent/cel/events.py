@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from agent.calls.caller_text import name_in, number_in
-from agent.calls.event_reader import dialled_number, is_beep, is_id
+from agent.calls.event_reader import VOICEMAIL, dialled_number, is_beep, is_id, mailbox_in
 from agent.calls.events import (
     BridgeEntered,
     BridgeLeft,
@@ -26,6 +26,7 @@ from agent.calls.events import (
     Parked,
     PickedUp,
     Transferred,
+    VoicemailReached,
 )
 from agent.cel.journal import CelRow
 
@@ -167,7 +168,8 @@ class CelEvents:
         line.arguments = row.arguments if application in _DIALLING else None
         line.pages = application == "page"
         line.exten = _number(row.exten)
-        yield from ()
+        if row.application.lower() == VOICEMAIL:
+            yield VoicemailReached(at=row.at, linkedid=row.linkedid, uniqueid=row.uniqueid, mailbox=mailbox_in(row.arguments))
 
     def _answered(self, row: CelRow, _: Extra) -> Iterator[Event]:
         ring = self._known(row).rung

@@ -70,8 +70,8 @@ def assert_same_row(ours: CallReport, theirs: CallReport) -> None:
         one, other = getattr(ours, name), getattr(theirs, name)
         assert one == other or abs(one - other) <= CLOSE, name
     assert abs(ours.talk_ms - theirs.talk_ms) <= 100
-    for field in fields(CallReport):
-        if field.name not in ("revision", "talk_ms", "path", "segments", "reason", "live", *TIMES):
+    for field in fields(CallReport):  # Asterisk writes no figures of streams into the journal
+        if field.name not in ("revision", "talk_ms", "path", "segments", "reason", "live", "quality", *TIMES):
             assert getattr(ours, field.name) == getattr(theirs, field.name), field.name
 
 
