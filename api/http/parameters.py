@@ -74,6 +74,13 @@ class SelectionQuery(Parameters):
     max_s: Seconds | None = Field(default=None, description="longest duration_s")
     talk_min_s: Seconds | None = Field(default=None, description="shortest talk_s")
     talk_max_s: Seconds | None = Field(default=None, description="longest talk_s")
+    silence_min_s: Seconds | None = Field(default=None, description="shortest recording.speech.longest_silence_s")
+    employee_share_min: int | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="least share of employee_s in employee_s + outside_s of recording.speech, in percent",
+    )
     direction: list[Direction] = Field(default=[], max_length=10)
     result: list[Result] = Field(default=[], max_length=10)
     kind: Kind = Kind.ALL
@@ -98,6 +105,8 @@ class SelectionQuery(Parameters):
             max_s=self.max_s,
             talk_min_s=self.talk_min_s,
             talk_max_s=self.talk_max_s,
+            silence_min_s=self.silence_min_s,
+            employee_share_min=self.employee_share_min,
             directions=tuple(self.direction),
             results=tuple(self.result),
             kind=self.kind,

@@ -27,13 +27,15 @@ from api.schemas.statistics import (
     OutgoingOfEmployee,
     OutgoingOfNumber,
     OutgoingTotals,
+    Speech,
+    SpeechOfEmployee,
     WeekHourCounts,
     WeekHours,
 )
 from fonoteka.core.call_report import Direction
 from store.people.accounts import Account
 from store.selection.selection import Selection
-from store.statistics import reports
+from store.statistics import reports, speech
 from store.statistics.report_types import CallCounts, Group, total
 
 router = APIRouter(
@@ -106,6 +108,27 @@ async def outgoing(query: Annotated[SelectionQuery, Query()], account: CurrentAc
             OutgoingOfEmployee(login=group.key, name=group.name or group.key, **_outgoing(group))
             for group in _by_most_out(parties.by_user)
         ],
+    )
+
+
+@router.get("/speech", operation_id="sumSpeech")
+async def who_spoke(query: Annotated[SelectionQuery, Query()], account: CurrentAccount, services: Shared) -> Speech:
+    """Add up who spoke how long, by employee, in the calls whose recording tells it."""
+    rows = await speech.by_employee(services.store, account.scope, *_selection(query, account))
+    return Speech(
+        by_employee=[
+            SpeechOfEmployee(
+                login=row.login,
+                name=row.name or row.login,
+                calls=row.calls,
+                outside_s=row.speech.outside_ms / 1000,
+                employee_s=row.speech.employee_ms / 1000,
+                overlap_s=row.speech.overlap_ms / 1000,
+                silence_s=row.speech.silence_ms / 1000,
+                longest_silence_s=row.speech.longest_silence_ms / 1000,
+            )
+            for row in rows
+        ]
     )
 
 

@@ -132,3 +132,26 @@ class CallBacks(_Model):
     called_back: int
     not_called_back: int
     median_wait_s: int | None
+
+
+class SpeechOfEmployee(_Model):
+    """Sums over the calls of an employee; `longest_silence_s` is the longest of all.
+
+    `login` and `name` are null for calls without an employee. The calls are those of
+    `employee_login` with `silence_min_s=0`.
+    """
+
+    login: str | None
+    name: str | None
+    calls: int
+    outside_s: float
+    employee_s: float
+    overlap_s: float
+    silence_s: float
+    longest_silence_s: float
+
+
+class Speech(_Model):
+    """Who spoke how long, by employee, in the calls whose recording tells it; most calls first."""
+
+    by_employee: list[SpeechOfEmployee]

@@ -74,6 +74,8 @@ LONGEST_LOGIN: Final = 64
 LONGEST_PARTY: Final = 128  # src, dst, answered_by; Asterisk's extensions have at most 80
 LONGEST_PBX_NAME: Final = 64
 LONGEST_SEGMENT_NAME: Final = 80
+SPEECH_COLUMNS: Final = ("spoken_outside_ms", "spoken_employee_ms", "spoken_both_ms", "silence_ms", "longest_silence_ms")
+"""Who spoke how long, in `calls` and `participants`; null: not known of all audio."""
 LONGEST_TRUNK: Final = 128  # an endpoint; a queue
 LONGEST_SESSION_ID: Final = 32
 
@@ -195,6 +197,7 @@ calls = Table(
     Column("quality_loss_pct", Float),
     Column("quality_jitter_ms", Integer),
     Column("quality_rtt_ms", Integer),
+    *(Column(name, BigInteger) for name in SPEECH_COLUMNS),  # of all recorded audio
     Index("ix_calls_domain_id_outside_number_started_at", "domain_id", "outside_number", "started_at"),
 )
 VISIBLE: Final = text("merged_into IS NULL")
@@ -253,6 +256,18 @@ Index(
     postgresql_where=_REACHED,
 )
 
+_SPEECH: Final = text("longest_silence_ms IS NOT NULL")
+Index(
+    "ix_calls_speech",  # calls whose recording tells who spoke: it holds all that the report adds up
+    calls.c.domain_id,
+    calls.c.started_at,
+    calls.c.id,
+    calls.c.employee,
+    calls.c.merged_into,
+    *(calls.c[name] for name in SPEECH_COLUMNS),
+    sqlite_where=_SPEECH,
+    postgresql_where=_SPEECH,
+)
 _AUDIO: Final = text("recording_ms IS NOT NULL")
 Index(  # the calls with audio, which retention reads by age
     "ix_calls_audio", calls.c.domain_id, calls.c.started_at, calls.c.id, sqlite_where=_AUDIO, postgresql_where=_AUDIO
@@ -277,6 +292,7 @@ participants = Table(
     Column("recording_state", String(16), nullable=False),  # of this user's segments
     Column("recording_reason", String(32)),
     Column("recording_ms", BigInteger),
+    *(Column(name, BigInteger) for name in SPEECH_COLUMNS),
     Index(None, "domain_id", "login", "started_at", "call_id"),
 )
 

@@ -144,6 +144,17 @@ def recording_values(recording: Recording) -> dict[str, Any]:
         "recording_state": recording.state,
         "recording_reason": recording.reason,
         "recording_ms": recording.duration_ms,
+    } | _spoken_values(recording.speech)
+
+
+def _spoken_values(speech: Speech | None) -> dict[str, Any]:
+    """Return the SPEECH_COLUMNS."""
+    return {
+        "spoken_outside_ms": speech.outside_ms if speech else None,
+        "spoken_employee_ms": speech.employee_ms if speech else None,
+        "spoken_both_ms": speech.overlap_ms if speech else None,
+        "silence_ms": speech.silence_ms if speech else None,
+        "longest_silence_ms": speech.longest_silence_ms if speech else None,
     }
 
 

@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fonoteka.core.call_report import Reason
 from fonoteka.core.errors import StoreError
 from fonoteka.core.naming import peaks_key
-from store.database.schema import HAS_AUDIO, calls, domains, participants, pbxs, segments
+from store.database.schema import HAS_AUDIO, SPEECH_COLUMNS, calls, domains, participants, pbxs, segments
 from store.database.store import Store
 from store.intake.call_backs import WrittenCall
 from store.intake.facts import AUDIBLE
@@ -204,7 +204,7 @@ async def _update_recordings(connection: AsyncConnection, domain_id: int, public
     await update_calls(connection, values)
     if of_users:
         is_row = and_(participants.c.call_id == bindparam("key"), participants.c.login == bindparam("of"))
-        names = ("recording_state", "recording_reason", "recording_ms")
+        names = ("recording_state", "recording_reason", "recording_ms", *SPEECH_COLUMNS)
         columns: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in names}
         await connection.execute(update(participants).where(is_row).values(columns), of_users)
     await connection.run_sync(update_counters, written, {domain_id: zone})

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, true
+from sqlalchemy import Column, ColumnElement, FromClause, UnaryExpression, and_, true
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.operators import custom_op
 
 from store.database.schema import calls, participants, segments
@@ -30,6 +31,8 @@ class Scope:
 class VisibleCalls:
     """The calls in a scope: source, condition, and the columns as the scope sees them.
 
+    `speech` has the SPEECH_COLUMNS.
+
     `viewed` is the condition to use with keys that are known to be in the scope.
     """
 
@@ -42,6 +45,7 @@ class VisibleCalls:
     recording_state: ColumnElement[Any]
     recording_reason: ColumnElement[Any]
     recording_ms: ColumnElement[Any]
+    speech: ReadOnlyColumnCollection[str, Column[Any]]
 
 
 def visible_calls(scope: Scope) -> VisibleCalls:
@@ -72,6 +76,7 @@ def visible_calls_with(scope: Scope, login: str) -> VisibleCalls:
         recording_state=calls.c.recording_state,
         recording_reason=calls.c.recording_reason,
         recording_ms=calls.c.recording_ms,
+        speech=calls.c,
     )
 
 
@@ -105,6 +110,7 @@ def _calls_in(
             recording_state=calls.c.recording_state,
             recording_reason=calls.c.recording_reason,
             recording_ms=calls.c.recording_ms,
+            speech=calls.c,
         )
     return VisibleCalls(
         source=participants.join(calls, calls.c.id == participants.c.call_id),
@@ -116,6 +122,7 @@ def _calls_in(
         recording_state=participants.c.recording_state,
         recording_reason=participants.c.recording_reason,
         recording_ms=participants.c.recording_ms,
+        speech=participants.c,
     )
 
 

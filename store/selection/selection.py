@@ -53,6 +53,8 @@ class Selection:
     max_s: int | None = None
     talk_min_s: int | None = None
     talk_max_s: int | None = None
+    silence_min_s: int | None = None  # the longest silence
+    employee_share_min: int | None = None  # of the speech of both sides, in percent
     directions: tuple[Direction, ...] = ()
     results: tuple[Result, ...] = ()
     kind: Kind = Kind.ALL
@@ -80,6 +82,7 @@ def conditions(selection: Selection, visible: VisibleCalls, now: datetime) -> Co
         *_list_conditions(selection, visible),
         *_time_conditions(selection, visible),
         *_length_conditions(selection, now),
+        *_speech_conditions(selection, visible),
         *_text_conditions(selection),
     )
 
@@ -117,6 +120,15 @@ def _length_conditions(selection: Selection, now: datetime) -> Iterator[ColumnEl
         yield calls.c.talk_ms >= shortest_ms(selection.talk_min_s)
     if selection.talk_max_s is not None:
         yield calls.c.talk_ms < shortest_ms(selection.talk_max_s + 1)
+
+
+def _speech_conditions(selection: Selection, visible: VisibleCalls) -> Iterator[ColumnElement[bool]]:
+    c = visible.speech
+    if selection.silence_min_s is not None:
+        yield c.longest_silence_ms >= min(selection.silence_min_s * 1000, _LONGEST_MS)
+    if selection.employee_share_min is not None:
+        spoken = c.spoken_outside_ms + c.spoken_employee_ms
+        yield and_(spoken > 0, c.spoken_employee_ms * 100 >= spoken * selection.employee_share_min)
 
 
 def _text_conditions(selection: Selection) -> Iterator[ColumnElement[bool]]:

@@ -65,7 +65,7 @@ FOR_EVERYBODY: Final = {"login", "logout", "getPortal", "askForHelp", "healthz",
 FOR_USERS: Final = {
     *("me", "changePassword", "listOwnSessions", "endOtherSessions", "listUsers", "listNumbers"),
     *("listCalls", "listLiveCalls", "exportCsv", "exportXlsx", "exportZip"),
-    *("countByHour", "countByWeekHour", "countIncoming", "countOutgoing", "countDurations", "countCallBacks"),
+    *("countByHour", "countByWeekHour", "countIncoming", "countOutgoing", "countDurations", "sumSpeech", "countCallBacks"),
 }
 # The answers in which a plain user sees some of the victim's texts, as it is the user's own domain.
 OF_ONES_OWN_DOMAIN: Final = {"me", "changePassword", "listNumbers"}

@@ -682,6 +682,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/stats/speech": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who Spoke
+         * @description Add up who spoke how long, by employee, in the calls whose recording tells it.
+         */
+        get: operations["sumSpeech"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/stats/week": {
         parameters: {
             query?: never;
@@ -1878,7 +1898,7 @@ export interface components {
             reason: components["schemas"]["Reason"] | null;
             /** Segments */
             segments: components["schemas"]["Segment"][];
-            speech: components["schemas"]["Speech"] | null;
+            speech: components["schemas"]["Speech-Input"] | null;
             state: components["schemas"]["RecordingState"];
         };
         /**
@@ -1898,7 +1918,7 @@ export interface components {
             reason: components["schemas"]["Reason"] | null;
             /** Segments */
             segments: components["schemas"]["Segment"][];
-            speech: components["schemas"]["Speech"] | null;
+            speech: components["schemas"]["api__schemas__models__Speech"] | null;
             state: components["schemas"]["RecordingState"];
         };
         /**
@@ -1993,13 +2013,38 @@ export interface components {
          *
          *     `first_word_s` is when somebody spoke first; null if nobody did.
          */
-        Speech: {
+        "Speech-Input": {
             /** Employee S */
             employee_s: number;
             /** First Word S */
             first_word_s: number | null;
             /** Longest Silence S */
             longest_silence_s: number;
+            /** Outside S */
+            outside_s: number;
+            /** Overlap S */
+            overlap_s: number;
+            /** Silence S */
+            silence_s: number;
+        };
+        /**
+         * SpeechOfEmployee
+         * @description Sums over the calls of an employee; `longest_silence_s` is the longest of all.
+         *
+         *     `login` and `name` are null for calls without an employee. The calls are those of
+         *     `employee_login` with `silence_min_s=0`.
+         */
+        SpeechOfEmployee: {
+            /** Calls */
+            calls: number;
+            /** Employee S */
+            employee_s: number;
+            /** Login */
+            login: string | null;
+            /** Longest Silence S */
+            longest_silence_s: number;
+            /** Name */
+            name: string | null;
             /** Outside S */
             outside_s: number;
             /** Overlap S */
@@ -2134,6 +2179,26 @@ export interface components {
             rows: components["schemas"]["WeekHourCounts"][];
         };
         /**
+         * Speech
+         * @description Who spoke for how long, in seconds; `outside_s` and `employee_s` both contain `overlap_s`.
+         *
+         *     `first_word_s` is when somebody spoke first; null if nobody did.
+         */
+        api__schemas__models__Speech: {
+            /** Employee S */
+            employee_s: number;
+            /** First Word S */
+            first_word_s: number | null;
+            /** Longest Silence S */
+            longest_silence_s: number;
+            /** Outside S */
+            outside_s: number;
+            /** Overlap S */
+            overlap_s: number;
+            /** Silence S */
+            silence_s: number;
+        };
+        /**
          * User
          * @description A user of the domain.
          */
@@ -2146,6 +2211,14 @@ export interface components {
             name: string;
             record: components["schemas"]["RecordRule"];
             role: components["schemas"]["Role"];
+        };
+        /**
+         * Speech
+         * @description Who spoke how long, by employee, in the calls whose recording tells it; most calls first.
+         */
+        api__schemas__statistics__Speech: {
+            /** By Employee */
+            by_employee: components["schemas"]["SpeechOfEmployee"][];
         };
         /**
          * User
@@ -2705,6 +2778,10 @@ export interface operations {
                 talk_min_s?: number | null;
                 /** @description longest talk_s */
                 talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
@@ -2793,6 +2870,10 @@ export interface operations {
                 talk_min_s?: number | null;
                 /** @description longest talk_s */
                 talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
@@ -2898,6 +2979,10 @@ export interface operations {
                 talk_min_s?: number | null;
                 /** @description longest talk_s */
                 talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
@@ -3003,6 +3088,10 @@ export interface operations {
                 talk_min_s?: number | null;
                 /** @description longest talk_s */
                 talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
@@ -4131,6 +4220,10 @@ export interface operations {
                 talk_min_s?: number | null;
                 /** @description longest talk_s */
                 talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
@@ -4215,6 +4308,10 @@ export interface operations {
                 talk_min_s?: number | null;
                 /** @description longest talk_s */
                 talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
@@ -4301,6 +4398,10 @@ export interface operations {
                 talk_min_s?: number | null;
                 /** @description longest talk_s */
                 talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
@@ -4385,6 +4486,10 @@ export interface operations {
                 talk_min_s?: number | null;
                 /** @description longest talk_s */
                 talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
@@ -4469,6 +4574,10 @@ export interface operations {
                 talk_min_s?: number | null;
                 /** @description longest talk_s */
                 talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
@@ -4532,6 +4641,94 @@ export interface operations {
             };
         };
     };
+    sumSpeech: {
+        parameters: {
+            query?: {
+                /** @description first day or time; default today */
+                from?: string | null;
+                /** @description last day, or the time before which; default today */
+                to?: string | null;
+                /** @description time of day, inclusive */
+                time_from?: string | null;
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
+                time_to?: string | null;
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
+                weekday?: number[];
+                /** @description shortest duration_s */
+                min_s?: number | null;
+                /** @description longest duration_s */
+                max_s?: number | null;
+                /** @description shortest talk_s */
+                talk_min_s?: number | null;
+                /** @description longest talk_s */
+                talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
+                direction?: components["schemas"]["Direction"][];
+                result?: components["schemas"]["Result"][];
+                kind?: components["schemas"]["Kind"];
+                /** @description login of a user who took part */
+                user?: string[];
+                /** @description the company's number */
+                number?: string[];
+                /** @description a part of the number */
+                src?: string | null;
+                /** @description a part of the number */
+                dst?: string | null;
+                /** @description a part of the number */
+                answered_by?: string | null;
+                /** @description a part of the name or login */
+                employee?: string | null;
+                /** @description login of the employee, exact */
+                employee_login?: string[];
+                recorded?: boolean | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["api__schemas__statistics__Speech"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     countByWeekHour: {
         parameters: {
             query?: {
@@ -4553,6 +4750,10 @@ export interface operations {
                 talk_min_s?: number | null;
                 /** @description longest talk_s */
                 talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
                 direction?: components["schemas"]["Direction"][];
                 result?: components["schemas"]["Result"][];
                 kind?: components["schemas"]["Kind"];
