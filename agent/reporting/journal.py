@@ -1,6 +1,6 @@
 """Keep the calls that are not settled in the spool, so that a restarted agent continues them.
 
-One file per call, replaced atomically: `{"version": 2, "call": {…}}`. A file is removed when the
+One file per call, replaced atomically: `{"version": 3, "call": {…}}`. A file is removed when the
 store has the last report of the call and its recordings are accounted for.
 
 A change of the format (tests/data/journal lists the fields) raises `VERSION` and adds the function
@@ -26,7 +26,7 @@ from fonoteka.core.atomic_file import drafted, sync_folder
 from fonoteka.core.naming import safe
 from fonoteka.core.plain_file import read_plain
 
-VERSION: Final = 2
+VERSION: Final = 3
 _SUFFIX: Final = ".json"
 _SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # the file itself is not at fault
 _Document = dict[str, Any]
@@ -49,7 +49,12 @@ def _from_version_1(document: _Document) -> _Document:
     return {"version": 2, "call": document}
 
 
-_UPGRADES: Final[Mapping[int, Callable[[_Document], _Document]]] = {1: _from_version_1}
+def _from_version_2(document: _Document) -> _Document:
+    """Name the version: what version 3 has more, a call of version 2 does not know."""
+    return {**document, "version": 3}
+
+
+_UPGRADES: Final[Mapping[int, Callable[[_Document], _Document]]] = {1: _from_version_1, 2: _from_version_2}
 
 
 def _version(document: object) -> int:

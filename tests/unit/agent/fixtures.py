@@ -15,6 +15,7 @@ from agent.calls.events import (
     DialEnded,
     Event,
     PickedUp,
+    QueueEntered,
     Transferred,
 )
 from agent.recording.effects import RestartRecorder
@@ -61,7 +62,7 @@ def event(line: str) -> Event:
 
     Channels are named by their uniqueid, and all belong to linkedid `1`:
 
-    start ID NAME [EXTEN] [CALLER] · ring CALLER CALLEE [DIALLED] ·
+    start ID NAME [EXTEN] [CALLER] · queue ID NAME · ring CALLER CALLEE [DIALLED] ·
     rung CALLER CALLEE STATUS [FORWARD] · enter ID BRIDGE · leave ID BRIDGE · pick BY RINGING ·
     blind ID TARGET · attended ID TARGET · end ID [CAUSE]
     """
@@ -72,6 +73,8 @@ def event(line: str) -> Event:
             return ChannelStarted(
                 at=when, linkedid="1", uniqueid=more[0], name=more[1], exten=more[2], caller_num=more[3], caller_name=""
             )
+        case "queue":
+            return QueueEntered(at=when, linkedid="1", uniqueid=more[0], queue=more[1])
         case "ring":
             return DialBegan(at=when, linkedid="1", caller=more[0].strip("-"), callee=more[1], caller_num="", dialled=more[2])
         case "rung":
