@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fonoteka.core.call_report import MutedSpan, Reason
-from fonoteka.core.manifest import AudioFormat, Layout, Mixed
+from fonoteka.core.manifest import AudioFormat, Layout, Mixed, Speech
 from mixer.mix import Mixture
 
 
@@ -78,6 +78,7 @@ def read_reply(line: bytes) -> Reply:
         case "Mixture":
             mixed = fields["mixed"]
             mixed |= {"format": AudioFormat(mixed["format"]), "layout": Layout(mixed["layout"])}
+            mixed["speech"] = None if mixed["speech"] is None else Speech(**mixed["speech"])
             return Mixture(mixed=Mixed(**mixed), troubles=tuple(fields["troubles"]))
         case "MixRefused":
             return MixRefused(reason=Reason(fields["reason"]), detail=fields["detail"])

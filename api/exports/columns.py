@@ -1,6 +1,6 @@
 """Format a call as an exported row: the manual's ten columns, in the portal's words (manual, IV).
 
-Pure.
+Further columns say how the call came and went; an unknown value leaves its cell empty. Pure.
 """
 
 import re
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from api.exports.labels import Words
 from api.presenters.live_call import live
 from fonoteka.core.call_report import RecorderState, RecordingState
+from store.intake.facts import whole_seconds
 from store.queries.calls import SeenCall
 
 # Control characters, including line ends, and characters that XML does not allow.
@@ -21,7 +22,11 @@ _MAX_LENGTH: Final = 1000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """A row; `started_at` is a naive time in the domain's time zone, in whole seconds."""
+    """A row; `started_at` is a naive time in the domain's time zone, in whole seconds.
+
+    `mos`, `loss_pct` and the columns behind them are None if they are not known; see `Quality` and
+    `Speech` of the API. The seconds of speech are whole.
+    """
 
     employee: str
     direction: str
@@ -32,10 +37,26 @@ class Row:
     started_at: datetime
     duration_s: int
     recording: str
+    trunk: str
+    queue: str
+    wait_s: int | None
+    mos: float | None
+    loss_pct: float | None
+    outside_s: int | None
+    employee_s: int | None
+    silence_s: int | None
+    longest_silence_s: int | None
+
+    @property
+    def numbers(self) -> tuple[float | None, ...]:
+        """The last cells, which hold numbers."""
+        speech = (self.outside_s, self.employee_s, self.silence_s, self.longest_silence_s)
+        return (self.wait_s, self.mos, self.loss_pct, *speech)
 
 
 def row(seen: SeenCall, zone: ZoneInfo, words: Words) -> Row:
     """Format a call as in the portal's table; where the table has a dash, the cell is empty."""
+    quality, speech = seen.quality, seen.recording.speech
     return Row(
         employee=one_line(seen.employee_name or seen.employee or ""),
         direction=words.direction[seen.direction],
@@ -46,6 +67,15 @@ def row(seen: SeenCall, zone: ZoneInfo, words: Words) -> Row:
         started_at=seen.started_at.astimezone(zone).replace(microsecond=0, tzinfo=None),
         duration_s=seen.duration_s,
         recording=_recording(seen, zone, words),
+        trunk=one_line(seen.trunk or ""),
+        queue=one_line(seen.queue or ""),
+        wait_s=None if seen.wait_ms is None else whole_seconds(seen.wait_ms),
+        mos=None if quality is None else round(quality.mos, 1),
+        loss_pct=None if quality is None else round(quality.loss_pct, 1),
+        outside_s=None if speech is None else whole_seconds(speech.outside_ms),
+        employee_s=None if speech is None else whole_seconds(speech.employee_ms),
+        silence_s=None if speech is None else whole_seconds(speech.silence_ms),
+        longest_silence_s=None if speech is None else whole_seconds(speech.longest_silence_ms),
     )
 
 

@@ -29,7 +29,7 @@ def disarmed(text: str) -> str:
 
 def titles(words: Words, *more: str) -> bytes:
     """Return the BOM and the header line; `more` are further columns."""
-    return BOM + formatted([(*words.columns, *more)], words)
+    return BOM + formatted([(*words.titles, *more)], words)
 
 
 def lines(rows: Iterable[Row], words: Words) -> bytes:
@@ -43,7 +43,7 @@ def line(row: Row, words: Words, *more: str) -> bytes:
 
 
 def cells(row: Row, words: Words) -> tuple[str | int, ...]:
-    """Return the ten cells of a row; the duration is a number."""
+    """Return the cells of a row; durations are numbers, unknown values are empty."""
     return (
         disarmed(row.employee),
         row.direction,
@@ -55,7 +55,15 @@ def cells(row: Row, words: Words) -> tuple[str | int, ...]:
         row.started_at.strftime("%H:%M:%S"),
         row.duration_s,
         row.recording,
+        disarmed(row.trunk),
+        disarmed(row.queue),
+        *("" if number is None else _number(number, words) for number in row.numbers),
     )
+
+
+def _number(number: float, words: Words) -> str | int:
+    """Write a fraction as spreadsheets of the language read it: to Russian ones 4.3 is a date."""
+    return number if isinstance(number, int) else str(number).replace(".", words.csv_decimal)
 
 
 def formatted(rows: Iterable[Iterable[str | int]], words: Words) -> bytes:

@@ -17,9 +17,13 @@ class Language(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Words:
-    """Words of one language. Dates are formats of strftime and of Excel."""
+    """Words of one language. Dates are formats of strftime and of Excel.
+
+    `columns` are those of the portal's list; `details` follow them in a file.
+    """
 
     columns: tuple[str, ...]
+    details: tuple[str, ...]
     direction: Mapping[Direction, str]
     result: Mapping[Result, str]
     ringing: str
@@ -34,12 +38,29 @@ class Words:
     object_missing: str
     object_damaged: str
     csv_delimiter: str
+    csv_decimal: str
     csv_date: str
     excel_date: str
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The titles of all columns of a file."""
+        return (*self.columns, *self.details)
 
 
 _RU: Final = Words(
     columns=("Сотрудник", "Направление", "Тип", "Откуда", "Куда", "Кем принят", "Дата", "Время", "Длительность", "Запись"),
+    details=(
+        "Транк",
+        "Очередь",
+        "Ожидание, с",
+        "Качество, MOS",
+        "Потери, %",
+        "Говорил абонент, с",
+        "Говорил сотрудник, с",
+        "Тишина, с",
+        "Самая долгая тишина, с",
+    ),
     direction={Direction.IN: "Входящий", Direction.OUT: "Исходящий", Direction.INTERNAL: "Внутренний"},
     result={
         Result.ANSWERED: "Успешный",
@@ -81,12 +102,24 @@ _RU: Final = Words(
     object_missing="Файла записи нет в хранилище",
     object_damaged="Файл записи в хранилище повреждён",
     csv_delimiter=";",
+    csv_decimal=",",
     csv_date="%d.%m.%Y",
     excel_date="dd.mm.yyyy",
 )
 
 _EN: Final = Words(
     columns=("Employee", "Direction", "Result", "From", "To", "Answered by", "Date", "Time", "Duration", "Recording"),
+    details=(
+        "Trunk",
+        "Queue",
+        "Wait, s",
+        "Quality, MOS",
+        "Loss, %",
+        "Outside party spoke, s",
+        "Employee spoke, s",
+        "Silence, s",
+        "Longest silence, s",
+    ),
     direction={Direction.IN: "Incoming", Direction.OUT: "Outgoing", Direction.INTERNAL: "Internal"},
     result={Result.ANSWERED: "Answered", Result.NO_ANSWER: "No answer", Result.BUSY: "Busy", Result.OTHER: "Other"},
     ringing="Ringing",
@@ -123,6 +156,7 @@ _EN: Final = Words(
     object_missing="The recording's file is not in the store",
     object_damaged="The recording's file in the store is damaged",
     csv_delimiter=",",
+    csv_decimal=".",
     csv_date="%Y-%m-%d",
     excel_date="yyyy-mm-dd",
 )

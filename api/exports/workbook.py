@@ -10,7 +10,7 @@ from api.exports.columns import Row
 from api.exports.labels import Words
 
 MAX_ROWS_OF_A_SHEET: Final = 1_048_575  # 2^20 with the titles
-_WIDTHS: Final = (26, 13, 14, 18, 18, 18, 11, 10, 14, 30)
+_WIDTHS: Final = (26, 13, 14, 18, 18, 18, 11, 10, 14, 30, 18, 14, 11, 11, 11, 12, 12, 11, 13)
 _OPTIONS: Final = {
     "constant_memory": True,
     "strings_to_formulas": False,
@@ -63,13 +63,13 @@ class CallWorkbook:
         self._sheet.set_paper(9)  # A4
         self._sheet.fit_to_pages(1, 0)
         self._sheet.repeat_rows(0)
-        for column, (width, title) in enumerate(zip(_WIDTHS, self._words.columns, strict=True)):
+        for column, (width, title) in enumerate(zip(_WIDTHS, self._words.titles, strict=True)):
             self._sheet.set_column(column, column, width)
             self._sheet.write_string(0, column, title, self._title)
         self._at = 1
 
     def _finish_sheet(self) -> None:
-        self._sheet.autofilter(0, 0, self._at - 1, len(self._words.columns) - 1)
+        self._sheet.autofilter(0, 0, self._at - 1, len(self._words.titles) - 1)
 
     def _write(self, at: int, row: Row) -> None:
         texts = (row.employee, row.direction, row.result, row.src, row.dst, row.answered_by)
@@ -81,3 +81,9 @@ class CallWorkbook:
         self._sheet.write_datetime(at, 7, row.started_at.time(), self._time)
         self._sheet.write_number(at, 8, row.duration_s)
         self._sheet.write_string(at, 9, row.recording)
+        for column, text in enumerate((row.trunk, row.queue), start=10):
+            if text:
+                self._sheet.write_string(at, column, text, self._text)
+        for column, number in enumerate(row.numbers, start=12):
+            if number is not None:
+                self._sheet.write_number(at, column, number)

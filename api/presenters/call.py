@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 from api.presenters.live_call import live
 from api.schemas import models
-from fonoteka.core.call_report import PathStep
+from fonoteka.core.call_report import PathStep, Quality
 from fonoteka.core.disk_forecast import DiskState
 from fonoteka.core.domains import Role
+from fonoteka.core.manifest import Speech
 from store.intake.facts import whole_seconds
 from store.intake.recording_state import Recording
 from store.people.accounts import Account
@@ -44,8 +45,28 @@ def recording(seen: Recording, *, held: bool, expires_at: datetime | None) -> mo
         duration_ms=seen.duration_ms,
         held=held,
         expires_at=expires_at,
+        speech=_speech(seen.speech),
         segments=segments,
     )
+
+
+def _speech(seen: Speech | None) -> models.Speech | None:
+    if seen is None:
+        return None
+    return models.Speech(
+        outside_s=seen.outside_ms / 1000,
+        employee_s=seen.employee_ms / 1000,
+        overlap_s=seen.overlap_ms / 1000,
+        silence_s=seen.silence_ms / 1000,
+        longest_silence_s=seen.longest_silence_ms / 1000,
+        first_word_s=None if seen.first_word_ms is None else seen.first_word_ms / 1000,
+    )
+
+
+def _quality(seen: Quality | None) -> models.Quality | None:
+    if seen is None:
+        return None
+    return models.Quality(mos=seen.mos, loss_pct=seen.loss_pct, jitter_ms=seen.jitter_ms, rtt_ms=seen.rtt_ms)
 
 
 def me(account: Account, disk: DiskState) -> models.Me:
@@ -77,6 +98,10 @@ def _fields(seen: SeenCall, zone: ZoneInfo) -> dict[str, object]:
         "ended_at": _local(seen.ended_at, zone),
         "duration_s": seen.duration_s,
         "talk_s": whole_seconds(seen.talk_ms),
+        "trunk": seen.trunk,
+        "queue": seen.queue,
+        "wait_s": None if seen.wait_ms is None else whole_seconds(seen.wait_ms),
+        "quality": _quality(seen.quality),
         "called_back_at": _local(seen.called_back_at, zone),
         "recording": recording(seen.recording, held=seen.legal_hold, expires_at=_local(seen.expires_at, zone)),
         "live": live(seen, zone),

@@ -44,11 +44,37 @@ class Segment(_Model):
     muted: list[MutedSpan]
 
 
+class Speech(_Model):
+    """Who spoke for how long, in seconds; `outside_s` and `employee_s` both contain `overlap_s`.
+
+    `first_word_s` is when somebody spoke first; null if nobody did.
+    """
+
+    outside_s: float
+    employee_s: float
+    overlap_s: float
+    silence_s: float
+    longest_silence_s: float
+    first_word_s: float | None
+
+
+class Quality(_Model):
+    """How well the worst leg of a call was transmitted.
+
+    `mos` is 1 to 5, `loss_pct` the share of lost packets; `rtt_ms` is null if it is not known.
+    """
+
+    mos: float
+    loss_pct: float
+    jitter_ms: int
+    rtt_ms: int | None
+
+
 class Recording(_Model):
     """The recording of a call; `reason` is null in the states ready, recording and processing.
 
     `expires_at` is when the first of its segments is deleted, by the retention of its user or of
-    the domain; null if the call is held or there is no audio.
+    the domain; null if the call is held or there is no audio. `speech` is null if it is not known.
     """
 
     state: RecordingState
@@ -56,6 +82,7 @@ class Recording(_Model):
     duration_ms: int | None
     held: bool
     expires_at: Moment | None
+    speech: Speech | None
     segments: list[Segment]
 
 
@@ -98,7 +125,12 @@ class Live(_Model):
 
 
 class Call(_Model):
-    """A row of the table. In progress, `ended_at` is null and `duration_s` the time so far."""
+    """A row of the table. In progress, `ended_at` is null and `duration_s` the time so far.
+
+    `wait_s` is the time from the first ring, or from the entry into the queue, until the answer or
+    until the caller gave up. `trunk`, `queue`, `wait_s` and `quality` are null if they are not
+    known.
+    """
 
     id: str
     pbx: str
@@ -117,6 +149,10 @@ class Call(_Model):
     ended_at: Moment | None
     duration_s: int
     talk_s: int
+    trunk: str | None
+    queue: str | None
+    wait_s: int | None
+    quality: Quality | None
     called_back_at: Moment | None
     recording: Recording
     live: Live | None

@@ -166,6 +166,21 @@ class SegmentReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Quality:
+    """How well one leg of a call was transmitted, from Asterisk's own figures.
+
+    `mos` is the mean opinion score, 1 to 5; `loss_pct` the share of RTP packets that were lost, 0
+    to 100; `jitter_ms` the mean deviation of their intervals; `rtt_ms` the round trip, None if the
+    other side sent no RTCP.
+    """
+
+    mos: float
+    loss_pct: float
+    jitter_ms: int
+    rtt_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CallReport:
     """The state of one call at one moment. `revision` grows with each change; the newest counts.
 
@@ -176,6 +191,11 @@ class CallReport:
     `merged_into` is the linkedid of the call into which this call was merged (a transfer by the
     telephone itself, a parked call fetched); the merged call has no row. `live` is None after the
     end of the call.
+
+    `trunk` is the endpoint of the outside party, `queue` the name of the queue that the call
+    entered first. `wait_ms` is the time from the first ring or the entry into the queue until the
+    answer, or until the caller gave up. `quality` is that of the worst leg. Each is None if it is
+    not known or does not apply.
     """
 
     pbx: str
@@ -200,3 +220,7 @@ class CallReport:
     path: tuple[PathStep, ...]
     merged_into: str | None = None
     live: LiveReport | None = None
+    trunk: str | None = None
+    queue: str | None = None
+    wait_ms: int | None = None
+    quality: Quality | None = None

@@ -80,13 +80,31 @@ class Manifest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Speech:
+    """Who spoke for how long in a recording, in milliseconds.
+
+    `outside_ms` and `employee_ms` both contain `overlap_ms`, in which both spoke; `silence_ms` is
+    the time in which nobody spoke, `longest_silence_ms` its longest stretch. `first_word_ms` is
+    when somebody spoke first, None if nobody did.
+    """
+
+    outside_ms: int
+    employee_ms: int
+    overlap_ms: int
+    silence_ms: int
+    longest_silence_ms: int
+    first_word_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Mixed:
     """The recording that the mixer made.
 
     `audio_file` and `peaks_file` are names in the recording folder; `sha256` (hex) and `size_bytes`
     describe the audio file. The peaks file is JSON `{"per_second": n, "left": [0..255], "right":
     [0..255]}`; for mono `right` is empty. `salvaged`: a leg was damaged or missing; the length of a
-    leg with a damaged header was taken from the size of its file.
+    leg with a damaged header was taken from the size of its file. `speech` is None if the legs do
+    not tell who spoke.
     """
 
     audio_file: str
@@ -98,6 +116,7 @@ class Mixed:
     size_bytes: int
     sha256: str
     salvaged: bool
+    speech: Speech | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError if the name of a file is no plain file name."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -73,6 +74,7 @@ LONGEST_LOGIN: Final = 64
 LONGEST_PARTY: Final = 128  # src, dst, answered_by; Asterisk's extensions have at most 80
 LONGEST_PBX_NAME: Final = 64
 LONGEST_SEGMENT_NAME: Final = 80
+LONGEST_TRUNK: Final = 128  # an endpoint; a queue
 LONGEST_SESSION_ID: Final = 32
 
 metadata = MetaData(
@@ -184,6 +186,13 @@ calls = Table(
     Column("live", JSON(none_as_null=True)),  # a LiveReport while the call goes on
     Column("merged_into", String(LONGEST_LINKEDID)),  # linkedid of the call that absorbed this one, which is hidden
     Column("outside_number", String(LONGEST_OUTSIDE)),  # E.164; null: an internal call, or withheld
+    Column("trunk", String(LONGEST_TRUNK)),  # null, like all columns below: unknown, or a call of an older version
+    Column("queue", String(LONGEST_TRUNK)),
+    Column("wait_ms", BigInteger),
+    Column("quality_mos", Float),  # of the worst leg
+    Column("quality_loss_pct", Float),
+    Column("quality_jitter_ms", Integer),
+    Column("quality_rtt_ms", Integer),
     Index("ix_calls_domain_id_outside_number_started_at", "domain_id", "outside_number", "started_at"),
 )
 VISIBLE: Final = text("merged_into IS NULL")
@@ -295,6 +304,7 @@ segments = Table(
     Column("expired_at", Instant),
     Column("peaks_sha256", String(64)),  # of peaks made again; null: the object's key has their digest
     Column("key_version", Integer),  # of the domain's key; null: the object is not encrypted
+    Column("speech", JSON(none_as_null=True)),  # a Speech; null: not known
     UniqueConstraint("pbx_id", "name"),
 )
 HAS_AUDIO: Final = and_(segments.c.object_key.is_not(None), segments.c.expired_at.is_(None))

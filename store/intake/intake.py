@@ -25,7 +25,7 @@ from store.intake.bounds import read_bounds
 from store.intake.place import Place, StoredAudio, find_place
 from store.intake.recording_state import Arrival, Segment
 from store.intake.report_limits import exceeded_limit, exceeded_recording_limit
-from store.intake.row_mapping import IncomingReport, storable
+from store.intake.row_mapping import IncomingReport, speech_value, storable
 from store.intake.write_calls import CallChange, write_calls
 from store.objects.file_signature import checked_kind
 from store.objects.folder import Draft
@@ -233,7 +233,11 @@ def _segment(manifest: Manifest, mixed: Mixed) -> Segment:
         started_at=manifest.started_at,
         reason=reported.reason if reported else None,
         arrival=Arrival(
-            duration_ms=mixed.duration_ms, talk_ms=manifest.talk_ms, muted=tuple(manifest.muted), salvaged=mixed.salvaged
+            duration_ms=mixed.duration_ms,
+            talk_ms=manifest.talk_ms,
+            muted=tuple(manifest.muted),
+            salvaged=mixed.salvaged,
+            speech=mixed.speech,
         ),
     )
 
@@ -253,4 +257,5 @@ def _audio_values(manifest: Manifest, mixed: Mixed, object_key: str, data_key: D
         "salvaged": mixed.salvaged,
         "arrived_at": now,
         "key_version": data_key.version if data_key is not None else None,
+        "speech": speech_value(mixed.speech),
     }

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from fonoteka.core.call_report import MutedSpan, Reason, RecordingState
+from fonoteka.core.manifest import Speech
 
 # Salvaged audio lost what it lacks. Other audio may lack what was no talk: while a user dials a
 # transfer and hears its prompts, the channels are bridged by name only and nothing is recorded.
@@ -25,6 +26,7 @@ class Arrival:
     talk_ms: int
     muted: tuple[MutedSpan, ...]
     salvaged: bool
+    speech: Speech | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,13 +59,14 @@ class Recording:
     """The recording of a call.
 
     `reason` is None exactly in the states ready, recording and processing. `duration_ms` is None
-    without audio.
+    without audio. `speech` is None unless it is known of all audio.
     """
 
     state: RecordingState
     reason: Reason | None
     duration_ms: int | None
     parts: tuple[Part, ...]
+    speech: Speech | None = None
 
 
 def in_order(segments: Sequence[Segment]) -> list[Segment]:
@@ -75,10 +78,11 @@ def assess(segments: Sequence[Segment], *, reason: Reason | None, ended: bool) -
     """Assess a call's recording. `reason` is the report's: why no segment was requested."""
     if not segments:
         return _without_segments(reason)
-    parts = _parts(in_order(segments))
+    ordered = in_order(segments)
+    parts = _parts(ordered)
     duration_ms = sum(part.duration_ms for part in parts) if parts else None
-    state, shortfall = _state(in_order(segments), ended)
-    return Recording(state=state, reason=shortfall, duration_ms=duration_ms, parts=parts)
+    state, shortfall = _state(ordered, ended)
+    return Recording(state=state, reason=shortfall, duration_ms=duration_ms, parts=parts, speech=_speech(ordered))
 
 
 def assess_for(login: str, segments: Sequence[Segment], *, reason: Reason | None, ended: bool) -> Recording:
@@ -132,3 +136,29 @@ def _parts(segments: list[Segment]) -> tuple[Part, ...]:
             parts.append(Part(user=segment.user, offset_ms=offset_ms, duration_ms=length_ms, muted=segment.arrival.muted))
             offset_ms += length_ms
     return tuple(parts)
+
+
+def _speech(segments: list[Segment]) -> Speech | None:
+    """Add up who spoke. A silence does not go on from one segment to the next."""
+    arrivals = [segment.arrival for segment in segments if segment.arrival is not None]
+    known = [arrival.speech for arrival in arrivals if arrival.speech is not None]
+    if not known or len(known) < len(arrivals):
+        return None
+    return Speech(
+        outside_ms=sum(speech.outside_ms for speech in known),
+        employee_ms=sum(speech.employee_ms for speech in known),
+        overlap_ms=sum(speech.overlap_ms for speech in known),
+        silence_ms=sum(speech.silence_ms for speech in known),
+        longest_silence_ms=max(speech.longest_silence_ms for speech in known),
+        first_word_ms=_first_word(arrivals),
+    )
+
+
+def _first_word(arrivals: list[Arrival]) -> int | None:
+    """Return when somebody spoke first in the joined audio."""
+    offset_ms = 0
+    for arrival in arrivals:
+        if arrival.speech is not None and arrival.speech.first_word_ms is not None:
+            return offset_ms + arrival.speech.first_word_ms
+        offset_ms += arrival.duration_ms
+    return None

@@ -4,11 +4,12 @@ The limits are far above real calls, since a refused report is lost.
 """
 
 from collections.abc import Iterator
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from fonoteka.core.call_report import CallReport
-from fonoteka.core.manifest import Manifest, Mixed
+from fonoteka.core.manifest import Manifest, Mixed, Speech
 from fonoteka.core.naming import safe
 from store.database.schema import LONGEST_LINKEDID, LONGEST_LOGIN, LONGEST_SEGMENT_NAME, milliseconds
 
@@ -50,10 +51,21 @@ def _problems(report: CallReport, now: datetime) -> Iterator[str]:
         yield f"a call has at most {_MOST_PARTS} participants and as many segments"
     if report.live is not None and (len(report.live.parties) > _MOST_PARTS or len(report.live.sides) > _MOST_PARTS):
         yield f"at most {_MOST_PARTS} parties talk in a call"
+    yield from _quality_problems(report)
     if len(report.path) > _MOST_STEPS:
         yield f"the path has more than {_MOST_STEPS} steps"
     yield from _name_problems(report)
     yield from _time_problems(report)
+
+
+def _quality_problems(report: CallReport) -> Iterator[str]:
+    quality = report.quality
+    if quality is None:
+        return
+    if not (1 <= quality.mos <= 5 and 0 <= quality.loss_pct <= 100):  # also refuses NaN
+        yield "the mos of a quality is 1 to 5, its loss_pct 0 to 100"
+    if not all(0 <= each <= _LONGEST_CALL_MS for each in (quality.jitter_ms, quality.rtt_ms or 0)):
+        yield f"jitter_ms and rtt_ms must be 0 to {_LONGEST_CALL_MS}"
 
 
 def _name_problems(report: CallReport) -> Iterator[str]:
@@ -71,9 +83,9 @@ def _name_problems(report: CallReport) -> Iterator[str]:
     )
     if not all(name is None or _is_name(name) for name in names):
         yield f"a domain's name, a login or a number of the company has at most {LONGEST_LOGIN} characters and no NUL"
-    texts = (report.src, report.src_name, report.dst, report.answered_by, *(party.who for party in parties))
-    if any(len(text or "") > _LONGEST_TEXT for text in texts):
-        yield f"src, src_name, dst, answered_by and the parties have at most {_LONGEST_TEXT} characters"
+    of_pbx = (report.src, report.src_name, report.dst, report.answered_by, report.trunk, report.queue)
+    if any(len(text or "") > _LONGEST_TEXT for text in (*of_pbx, *(party.who for party in parties))):
+        yield f"src, src_name, dst, answered_by, trunk, queue and the parties have at most {_LONGEST_TEXT} characters"
     if any(
         len(step.what) > _LONGEST_STEP or "\0" in step.what or max(len(step.who), len(step.by)) > _LONGEST_TEXT
         for step in report.path
@@ -92,6 +104,8 @@ def _time_problems(report: CallReport) -> Iterator[str]:
         yield f"a call of more than {LONGEST_CALL.days} days"
     if not 0 <= report.talk_ms <= _LONGEST_CALL_MS:
         yield f"talk_ms must be 0 to {_LONGEST_CALL_MS}"
+    if report.wait_ms is not None and not 0 <= report.wait_ms <= _LONGEST_CALL_MS:
+        yield f"wait_ms must be 0 to {_LONGEST_CALL_MS}"
 
 
 def _recording_problems(manifest: Manifest, mixed: Mixed) -> Iterator[str]:
@@ -107,8 +121,14 @@ def _recording_problems(manifest: Manifest, mixed: Mixed) -> Iterator[str]:
         yield f"muted spans lie in order between 0 and {_LONGEST_CALL_MS} ms, {_MOST_MUTED} at most"
     if not 0 < mixed.duration_ms <= _LONGEST_AUDIO_MS:
         yield f"duration_ms must be 1 to {_LONGEST_AUDIO_MS}"
+    if mixed.speech is not None and not all(0 <= each <= _LONGEST_AUDIO_MS for each in _lengths(mixed.speech)):
+        yield f"the times of speech must be 0 to {_LONGEST_AUDIO_MS}"
     if mixed.rate_hz not in _RATES_HZ:
         yield f"rate_hz must be {_RATES_HZ[0]} to {_RATES_HZ[-1]}"
+
+
+def _lengths(speech: Speech) -> tuple[int, ...]:
+    return tuple(length or 0 for length in astuple(speech))
 
 
 def _is_name(text: str) -> bool:

@@ -7,13 +7,25 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
-from fonoteka.core.call_report import CallReport, Direction, LiveReport, MutedSpan, PathStep, Reason, RecordingState, Result
-from store.database.schema import LONGEST_PARTY, milliseconds
+from fonoteka.core.call_report import (
+    CallReport,
+    Direction,
+    LiveReport,
+    MutedSpan,
+    PathStep,
+    Quality,
+    Reason,
+    RecordingState,
+    Result,
+)
+from fonoteka.core.manifest import Speech
+from store.database.schema import LONGEST_PARTY, LONGEST_TRUNK, milliseconds
 from store.intake.facts import AUDIBLE, CallFacts, duration_s, facts_of_report, facts_of_row
 from store.intake.merge import MergedCall, StoredCall, is_newer
 from store.intake.recording_state import Arrival, Recording, Segment
 
 _LIVE: Final = TypeAdapter(LiveReport)
+_SPEECH: Final = TypeAdapter(Speech)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,10 +69,23 @@ def segment_of(row: Row[Any]) -> Segment:
     arrival = None
     if row.object_key is not None and row.expired_at is None:
         muted = tuple(MutedSpan(from_ms=start, to_ms=end) for start, end in row.muted)
-        arrival = Arrival(duration_ms=row.duration_ms, talk_ms=row.talk_ms, muted=muted, salvaged=row.salvaged)
+        speech = None if row.speech is None else _SPEECH.validate_python(row.speech)
+        arrival = Arrival(duration_ms=row.duration_ms, talk_ms=row.talk_ms, muted=muted, salvaged=row.salvaged, speech=speech)
     reason = Reason(row.reason) if row.reason else None
     is_expired = row.expired_at is not None
     return Segment(name=row.name, user=row.user, started_at=row.started_at, reason=reason, arrival=arrival, is_expired=is_expired)
+
+
+def speech_value(speech: Speech | None) -> dict[str, Any] | None:
+    """Return who spoke as stored in `segments.speech`."""
+    return None if speech is None else _SPEECH.dump_python(speech)
+
+
+def quality_of(row: Row[Any]) -> Quality | None:
+    """Read the quality from a row of `calls`; None if Asterisk told nothing."""
+    if row.quality_mos is None:
+        return None
+    return Quality(mos=row.quality_mos, loss_pct=row.quality_loss_pct, jitter_ms=row.quality_jitter_ms, rtt_ms=row.quality_rtt_ms)
 
 
 def live_of(row: Row[Any]) -> LiveReport | None:
@@ -124,7 +149,20 @@ def call_values(call: CallWrite) -> dict[str, Any]:
         "reason": report.reason,
         "live": _live(report),
         "merged_into": report.merged_into,
+        "trunk": None if report.trunk is None else storable(report.trunk)[:LONGEST_TRUNK],
+        "queue": None if report.queue is None else storable(report.queue)[:LONGEST_TRUNK],
+        "wait_ms": report.wait_ms,
+        **_quality_values(report.quality),
     } | recording_values(call.merged.recording)
+
+
+def _quality_values(quality: Quality | None) -> dict[str, Any]:
+    return {
+        "quality_mos": quality.mos if quality else None,
+        "quality_loss_pct": quality.loss_pct if quality else None,
+        "quality_jitter_ms": quality.jitter_ms if quality else None,
+        "quality_rtt_ms": quality.rtt_ms if quality else None,
+    }
 
 
 def _live(report: CallReport) -> dict[str, Any] | None:

@@ -8,11 +8,11 @@ from typing import Any, Final
 from sqlalchemy import Row, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fonoteka.core.call_report import Direction, LiveReport, PathStep, Reason, RecordingState, Result
+from fonoteka.core.call_report import Direction, LiveReport, PathStep, Quality, Reason, RecordingState, Result
 from store.database.schema import call_paths, calls, domains, instant, pbxs, segments, users
 from store.database.store import Store
 from store.intake.recording_state import Recording, Segment, assess, in_order
-from store.intake.row_mapping import live_of, segment_of
+from store.intake.row_mapping import live_of, quality_of, segment_of
 from store.queries.page_keys import Key, Place, first_page, keys_query, place_after, read_keys
 from store.selection.bounded_count import bounded_count, shown_total
 from store.selection.identity import user_at
@@ -54,6 +54,10 @@ class SeenCall:
     duration_s: int
     talk_ms: int
     called_back_at: datetime | None
+    trunk: str | None
+    queue: str | None
+    wait_ms: int | None
+    quality: Quality | None
     recording: Recording
     expires_at: datetime | None
     legal_hold: bool
@@ -244,7 +248,7 @@ def _seen_call(
     names: Mapping[str, str],
     viewer: str | None,
 ) -> SeenCall:
-    parts = assess(in_order(audible), reason=None, ended=row.ended_at is not None).parts
+    assessed = assess(in_order(audible), reason=None, ended=row.ended_at is not None)
     return SeenCall(
         call_id=row.call_id,
         public_id=row.public_id,
@@ -266,11 +270,16 @@ def _seen_call(
         duration_s=row.seconds,
         talk_ms=row.talk_ms,
         called_back_at=row.called_back_at,
+        trunk=row.trunk,
+        queue=row.queue,
+        wait_ms=row.wait_ms,
+        quality=quality_of(row),
         recording=Recording(
             state=RecordingState(row.seen_state),
             reason=Reason(row.seen_reason) if row.seen_reason else None,
             duration_ms=row.seen_ms,
-            parts=parts,
+            parts=assessed.parts,
+            speech=assessed.speech,
         ),
         expires_at=expires_at,
         legal_hold=row.legal_hold,

@@ -20,7 +20,7 @@ from api.exports.csv_format import disarmed
 from api.exports.labels import WORDS, Language, preferred
 from api.exports.workbook import CallWorkbook
 from api.routes import exports
-from fonoteka.core.call_report import CallReport, Direction, LiveReport, Reason, RecorderState, UserRecordingStatus
+from fonoteka.core.call_report import CallReport, Direction, LiveReport, Quality, Reason, RecorderState, UserRecordingStatus
 from fonoteka.core.naming import call_id
 from store.database.store import Store
 from store.queries.export_reader import all_calls
@@ -47,7 +47,9 @@ def table() -> dict[str, CallReport]:
     paused = UserRecordingStatus(user="152", recorder=RecorderState.PAUSED, reason=None, may_start=False, may_stop=False)
     failed = seed.a_call(6, BEGIN + minutes(5))
     return {
-        "a": seed.a_call(1, BEGIN),
+        "a": seed.but(
+            seed.a_call(1, BEGIN), queue="sales", quality=Quality(mos=4.26, loss_pct=0.25, jitter_ms=4, rtt_ms=31)
+        ),
         "b": seed.but(both, participants=("152", "421"), answered_by="421", segments=(both.segments[0], later)),
         "c": seed.but(seed.unanswered(seed.a_call(3, BEGIN + minutes(2))), employee=None, participants=(), number=None),
         "d": seed.but(
@@ -85,8 +87,21 @@ def as_listed(call: dict[str, Any], language: Language = Language.RU) -> tuple[A
         text = words.paused
     return (
         (call["employee"] or {"name": ""})["name"], words.direction[call["direction"]], result, call["src"], call["dst"],
-        call["answered_by"] or "", at.date(), at.time().replace(microsecond=0), call["duration_s"], text,
+        call["answered_by"] or "", at.date(), at.time().replace(microsecond=0), call["duration_s"], text, *details(call),
     )  # fmt: skip
+
+
+def details(call: dict[str, Any]) -> tuple[str, ...]:
+    """Return the columns behind the portal's, as Russian text."""
+    quality, speech = call["quality"] or {}, call["recording"]["speech"] or {}
+    seconds = (speech.get(name) for name in ("outside_s", "employee_s", "silence_s", "longest_silence_s"))
+    numbers = (call["wait_s"], quality.get("mos"), quality.get("loss_pct"), *seconds)
+    return (call["trunk"] or "", call["queue"] or "", *map(in_russian, numbers))
+
+
+def in_russian(number: float | None) -> str:
+    """Return a number with at most one place, as a Russian spreadsheet has it."""
+    return "" if number is None else f"{number:.1f}".removesuffix(".0").replace(".", ",")
 
 
 async def listed(client: httpx.AsyncClient, query: str, language: Language = Language.RU) -> list[tuple[Any, ...]]:
@@ -109,7 +124,16 @@ def read_csv(content: bytes, delimiter: str = ";", day: str = "%d.%m.%Y") -> tup
 def read_xlsx(content: bytes) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Return titles and rows of the first sheet."""
     lines: list[tuple[Any, ...]] = list(openpyxl.load_workbook(BytesIO(content)).worksheets[0].iter_rows(values_only=True))
-    return list(lines[0]), [(*(cell or "" for cell in row[:6]), row[6].date(), *row[7:]) for row in lines[1:]]
+    return list(lines[0]), [
+        (
+            *(cell or "" for cell in row[:6]),
+            row[6].date(),
+            *row[7:10],
+            *(cell or "" for cell in row[10:12]),
+            *map(in_russian, row[12:]),
+        )
+        for row in lines[1:]
+    ]
 
 
 def read_zip(content: bytes) -> tuple[dict[str, bytes], list[tuple[Any, ...]]]:
@@ -118,7 +142,7 @@ def read_zip(content: bytes) -> tuple[dict[str, bytes], list[tuple[Any, ...]]]:
         files = {name: archive.read(name) for name in archive.namelist()}
     assert list(files)[-1] == "index.csv"
     titles, rows = read_csv(files.pop("index.csv"))
-    assert titles == [*RU.columns, RU.file, RU.no_file]
+    assert titles == [*RU.titles, RU.file, RU.no_file]
     return files, rows
 
 
@@ -147,11 +171,11 @@ async def test_every_selection_exports_the_calls_it_lists(filled: object, admin:
     for query in SELECTIONS:
         expected = without_lengths(await listed(admin, f"{DAY}&{query}"))
         titles, rows = read_csv(await got(admin, "csv", f"{DAY}&{query}&lang=ru"))
-        assert (titles, without_lengths(rows)) == (list(RU.columns), expected), query
+        assert (titles, without_lengths(rows)) == (list(RU.titles), expected), query
         titles, rows = read_xlsx(await got(admin, "xlsx", f"{DAY}&{query}&lang=ru"))
-        assert (titles, without_lengths(rows)) == (list(RU.columns), expected), query
+        assert (titles, without_lengths(rows)) == (list(RU.titles), expected), query
         _, rows = read_zip(await got(admin, "zip", f"{DAY}&{query}&lang=ru"))
-        assert without_lengths([row[:10] for row in rows]) == expected, query
+        assert without_lengths([row[:-2] for row in rows]) == expected, query
         lengths.append(len(expected))
     assert (max(lengths), min(lengths)) == (6, 0)
     assert len(set(lengths)) > 4, "the selections must differ, or this shows nothing"
@@ -196,7 +220,7 @@ async def test_titles_and_words_are_in_the_users_language(filled: object, admin:
         words, headers = WORDS[language], {"Accept-Language": header}
         content = await got(admin, "csv", DAY + query, **headers)
         titles, rows = read_csv(content, words.csv_delimiter, words.csv_date)
-        assert titles == list(words.columns)
+        assert titles == list(words.titles)
         assert {row[1] for row in rows} == {words.direction[Direction.IN], words.direction[Direction.OUT]}
         book = openpyxl.load_workbook(BytesIO(await got(admin, "xlsx", DAY + query, **headers)))
         assert [cell.value for cell in book.worksheets[0][1]] == titles
@@ -248,17 +272,17 @@ EVIL = [
 
 async def test_what_callers_write_is_text_and_nothing_else(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     calls = [
-        seed.but(seed.a_call(place, BEGIN + timedelta(seconds=place)), src=text, dst=text, answered_by=text)
+        seed.but(seed.a_call(place, BEGIN + timedelta(seconds=place)), src=text, dst=text, answered_by=text, trunk=text, queue=text)
         for place, text in enumerate(EVIL)
     ]
     await report(agent, *calls)
     shown = [one_line(text) for text in EVIL]
     rows = read_csv(await got(admin, "csv", f"{DAY}&sort=started_at"))[1]
-    assert [row[3:6] for row in rows] == [(disarmed(text),) * 3 for text in shown]
+    assert [(*row[3:6], *row[10:12]) for row in rows] == [(disarmed(text),) * 5 for text in shown]
     assert not [row for row in rows for cell in row[3:6] if cell[0] in "=+-@\t\r"]
     sheet = openpyxl.load_workbook(BytesIO(await got(admin, "xlsx", f"{DAY}&sort=started_at"))).worksheets[0]
-    cells = [[sheet.cell(line, column) for column in (4, 5, 6)] for line in range(2, len(EVIL) + 2)]
-    assert [[cell.value for cell in line] for line in cells] == [[text] * 3 for text in shown]
+    cells = [[sheet.cell(line, column) for column in (4, 5, 6, 11, 12)] for line in range(2, len(EVIL) + 2)]
+    assert [[cell.value for cell in line] for line in cells] == [[text] * 5 for text in shown]
     assert {(cell.data_type, cell.hyperlink) for line in cells for cell in line} == {("s", None)}
 
 
@@ -268,17 +292,19 @@ async def test_dates_times_and_lengths_are_numbers_and_the_sheet_is_handy(filled
     assert [cell.value for cell in first] == [
         "Петров П.П.", "Входящий", "Успешный", "89131234567", "2458152", "152",
         datetime.fromisoformat("2026-11-22"), time(23, 43, 42), 6, "0:05",
+        "PJSIP/trunk", "sales", 1, 4.3, 0.2, 2, 3, 0, 0,
     ]  # fmt: skip
-    assert [cell.data_type for cell in first] == ["s"] * 6 + ["d", "d", "n", "s"]
+    assert [cell.data_type for cell in first] == ["s"] * 6 + ["d", "d", "n", "s", "s", "s"] + ["n"] * 7
     assert [cell.number_format for cell in first[3:8]] == ["@", "@", "@", "dd.mm.yyyy", "hh:mm:ss"]
-    assert (sheet.freeze_panes, sheet.auto_filter.ref, sheet.print_title_rows) == ("A2", "A1:J7", "$1:$1")
-    assert min(sheet.column_dimensions[letter].width for letter in "ABCDEFGHIJ") >= 10
+    assert (sheet.freeze_panes, sheet.auto_filter.ref, sheet.print_title_rows) == ("A2", "A1:S7", "$1:$1")
+    assert min(sheet.column_dimensions[letter].width for letter in "ABCDEFGHIJKLMNOPQRS") >= 10
 
 
 def test_more_rows_than_a_sheet_holds_go_on_on_the_next(tmp_path: Path) -> None:
     template = Row(
         employee="Е", direction="Входящий", result="Занят", src="1", dst="2", answered_by="", started_at=datetime(2026, 11, 22),  # noqa: DTZ001
-        duration_s=0, recording="",
+        duration_s=0, recording="", trunk="", queue="", wait_s=None, mos=None, loss_pct=None, outside_s=None, employee_s=None,
+        silence_s=None, longest_silence_s=None,
     )  # fmt: skip
     (tmp_path / "work").mkdir()
     with (tmp_path / "book.xlsx").open("w+b") as target:
@@ -292,7 +318,7 @@ def test_more_rows_than_a_sheet_holds_go_on_on_the_next(tmp_path: Path) -> None:
     assert [[row[8] for row in sheet.iter_rows(values_only=True)] for sheet in sheets] == [
         ["Длительность", 0, 1, 2], ["Длительность", 3, 4, 5], ["Длительность", 6],
     ]  # fmt: skip
-    assert [(sheet.freeze_panes, sheet.auto_filter.ref) for sheet in sheets] == [("A2", "A1:J4")] * 2 + [("A2", "A1:J2")]
+    assert [(sheet.freeze_panes, sheet.auto_filter.ref) for sheet in sheets] == [("A2", "A1:S4")] * 2 + [("A2", "A1:S2")]
     assert list((tmp_path / "work").iterdir()) == []
 
 
@@ -310,12 +336,12 @@ async def test_the_archive_holds_what_each_may_hear(site: Site, filled: dict[str
         async with await site.log_in(login) as client:
             files, rows = read_zip(await got(client, "zip", f"{DAY}&sort=started_at"))
             assert {name: heard(content).duration_ms for name, content in files.items()} == sounds, login
-            assert [row[10] for row in rows if row[10]] == list(sounds), login
-            assert all(bool(row[10]) != bool(row[11]) for row in rows), login
+            assert [row[-2] for row in rows if row[-2]] == list(sounds), login
+            assert all(bool(row[-2]) != bool(row[-1]) for row in rows), login
             paths = [f"/api/calls/{call_id('pbx1', filled[letter].linkedid)}/audio" for letter in "ab"]
             same = [answer.content for path in paths if (answer := await client.get(path)).status_code == 200]
             assert list(files.values()) == same, login
-    reasons = {row[7]: row[11] for row in read_zip(await got(admin, "zip"))[1] if row[11]}
+    reasons = {row[7]: row[-1] for row in read_zip(await got(admin, "zip"))[1] if row[-1]}
     assert reasons == {
         time(23, 45, 42): "Разговора не было", time(23, 46, 42): "Запись выключена",
         time(23, 47, 42): "Запись на паузе", time(23, 48, 42): "Не хватило места на диске",
@@ -330,7 +356,7 @@ async def test_file_names_are_unique_and_safe(agent: httpx.AsyncClient, admin: h
     names = [f"unknown_{tail}.ogg", f"8913_{tail}.ogg", f"unknown_{tail}_2.ogg", f"79131_{tail}.ogg"]
     assert list(files) == [f"2026-11-22_23-43-{42 + (place > 12)}_{name}" for place, name in enumerate(names)]
     assert [heard(content).duration_ms for content in files.values()] == [1000, 1001, 1002, 1003]
-    assert [row[10] for row in rows] == list(files)
+    assert [row[-2] for row in rows] == list(files)
 
 
 async def test_damaged_and_missing_recordings_are_listed_in_the_index(
@@ -348,9 +374,9 @@ async def test_damaged_and_missing_recordings_are_listed_in_the_index(
     by_segment["pbx1-8-1"].write_bytes(intact[:-1] + bytes([intact[-1] ^ 1]))
     files, rows = read_zip(await got(admin, "zip", f"{DAY}&sort=started_at"))
     assert [heard(content).duration_ms for content in files.values()] == [2000]
-    reasons = {row[7].minute: row[11] for row in rows}
+    reasons = {row[7].minute: row[-1] for row in rows}
     assert [reasons[minute] for minute in (43, 44, 50)] == [RU.object_missing, RU.object_damaged, RU.object_damaged]
-    assert [row[10] for row in rows if row[10]] == list(files)
+    assert [row[-2] for row in rows if row[-2]] == list(files)
 
 
 async def test_exports_have_no_calls_of_others(site: Site, filled: object, agent: httpx.AsyncClient) -> None:

@@ -36,7 +36,7 @@ from fonoteka.core.call_report import (
     UserRecordingStatus,
 )
 from fonoteka.core.config import StoreSection
-from fonoteka.core.manifest import MANIFEST_VERSION, AudioFormat, Layout, Manifest, Mixed
+from fonoteka.core.manifest import MANIFEST_VERSION, AudioFormat, Layout, Manifest, Mixed, Speech
 from store.database.store import Store
 from store.intake.intake import store_recording, upsert_calls
 from store.people.accounts import Pbx, ensure_pbx, pbx_of
@@ -177,6 +177,8 @@ def a_call(number: int, started_at: datetime, *, talk_ms: int = 5000, ring_ms: i
             PathStep(at=answered_at, what="answer", who="152"),
             PathStep(at=ended_at, what="end", who=""),
         ),
+        trunk="PJSIP/trunk",
+        wait_ms=ring_ms,
     )
 
 
@@ -219,6 +221,21 @@ def mixed_of(audio: bytes, duration_ms: int) -> Mixed:
         size_bytes=len(audio),
         sha256=hashlib.sha256(audio).hexdigest(),
         salvaged=False,
+        speech=speech_in_tone(duration_ms),
+    )
+
+
+def speech_in_tone(duration_ms: int) -> Speech:
+    """Return who speaks in `tone`: the parties take turns of a second, the user first."""
+    whole, rest = divmod(duration_ms, 2000)
+    employee_ms = whole * 1000 + min(rest, 1000)
+    return Speech(
+        outside_ms=duration_ms - employee_ms,
+        employee_ms=employee_ms,
+        overlap_ms=0,
+        silence_ms=0,
+        longest_silence_ms=0,
+        first_word_ms=0,
     )
 
 

@@ -1,10 +1,12 @@
 """The state of a call's recording, as a table."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from fonoteka.core.call_report import Reason, RecordingState
+from fonoteka.core.manifest import Speech
 from store.intake.recording_state import Arrival, Segment, assess, assess_for
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC)
@@ -95,3 +97,29 @@ def test_a_participant_sees_their_own_segments(
 
 def test_without_segments_every_participant_sees_the_calls_reason() -> None:
     assert assess_for("421", [], reason=Reason.FORWARDED_INTERNATIONAL, ended=True).reason is Reason.FORWARDED_INTERNATIONAL
+
+
+def speech(first_word_ms: int | None, silence_ms: int) -> Speech:
+    return Speech(
+        outside_ms=1000,
+        employee_ms=2000,
+        overlap_ms=100,
+        silence_ms=silence_ms,
+        longest_silence_ms=silence_ms,
+        first_word_ms=first_word_ms,
+    )
+
+
+def spoken(at_s: int, said: Speech | None) -> Segment:
+    arrival = Arrival(duration_ms=5000, talk_ms=5000, muted=(), salvaged=False, speech=said)
+    return replace(segment(at_s=at_s, audio_ms=5000), arrival=arrival)
+
+
+def test_who_spoke_adds_up_and_is_unknown_unless_it_is_known_of_all_audio() -> None:
+    silent, loud = spoken(0, speech(None, 5000)), spoken(9, speech(700, 300))
+    added = assess([loud, silent, FAILED], reason=None, ended=True).speech
+    assert added == Speech(
+        outside_ms=2000, employee_ms=4000, overlap_ms=200, silence_ms=5300, longest_silence_ms=5000, first_word_ms=5700
+    )
+    assert assess([loud, spoken(20, None)], reason=None, ended=True).speech is None
+    assert assess([WAITING], reason=None, ended=True).speech is None

@@ -1031,6 +1031,10 @@ export interface components {
         /**
          * Call
          * @description A row of the table. In progress, `ended_at` is null and `duration_s` the time so far.
+         *
+         *     `wait_s` is the time from the first ring, or from the entry into the queue, until the answer or
+         *     until the caller gave up. `trunk`, `queue`, `wait_s` and `quality` are null if they are not
+         *     known.
          */
         "Call-Input": {
             /** Answered At */
@@ -1058,6 +1062,9 @@ export interface components {
             number: string | null;
             /** Pbx */
             pbx: string;
+            quality: components["schemas"]["Quality"] | null;
+            /** Queue */
+            queue: string | null;
             recording: components["schemas"]["Recording-Input"];
             result: components["schemas"]["Result"];
             /** Src */
@@ -1072,10 +1079,18 @@ export interface components {
             started_at: string;
             /** Talk S */
             talk_s: number;
+            /** Trunk */
+            trunk: string | null;
+            /** Wait S */
+            wait_s: number | null;
         };
         /**
          * Call
          * @description A row of the table. In progress, `ended_at` is null and `duration_s` the time so far.
+         *
+         *     `wait_s` is the time from the first ring, or from the entry into the queue, until the answer or
+         *     until the caller gave up. `trunk`, `queue`, `wait_s` and `quality` are null if they are not
+         *     known.
          */
         "Call-Output": {
             /** Answered At */
@@ -1103,6 +1118,9 @@ export interface components {
             number: string | null;
             /** Pbx */
             pbx: string;
+            quality: components["schemas"]["Quality"] | null;
+            /** Queue */
+            queue: string | null;
             recording: components["schemas"]["Recording-Output"];
             result: components["schemas"]["Result"];
             /** Src */
@@ -1116,6 +1134,10 @@ export interface components {
             started_at: string;
             /** Talk S */
             talk_s: number;
+            /** Trunk */
+            trunk: string | null;
+            /** Wait S */
+            wait_s: number | null;
         };
         /**
          * CallBacks
@@ -1197,6 +1219,9 @@ export interface components {
             path: components["schemas"]["PathStep"][];
             /** Pbx */
             pbx: string;
+            quality: components["schemas"]["Quality"] | null;
+            /** Queue */
+            queue: string | null;
             recording: components["schemas"]["Recording-Output"];
             result: components["schemas"]["Result"];
             /** Src */
@@ -1210,6 +1235,10 @@ export interface components {
             started_at: string;
             /** Talk S */
             talk_s: number;
+            /** Trunk */
+            trunk: string | null;
+            /** Wait S */
+            wait_s: number | null;
         };
         /**
          * Calls
@@ -1788,6 +1817,22 @@ export interface components {
             type: string;
         };
         /**
+         * Quality
+         * @description How well the worst leg of a call was transmitted.
+         *
+         *     `mos` is 1 to 5, `loss_pct` the share of lost packets; `rtt_ms` is null if it is not known.
+         */
+        Quality: {
+            /** Jitter Ms */
+            jitter_ms: number;
+            /** Loss Pct */
+            loss_pct: number;
+            /** Mos */
+            mos: number;
+            /** Rtt Ms */
+            rtt_ms: number | null;
+        };
+        /**
          * Reason
          * @description Why a call has no recording or an incomplete one; the portal has a text for each.
          * @enum {string}
@@ -1810,7 +1855,7 @@ export interface components {
          * @description The recording of a call; `reason` is null in the states ready, recording and processing.
          *
          *     `expires_at` is when the first of its segments is deleted, by the retention of its user or of
-         *     the domain; null if the call is held or there is no audio.
+         *     the domain; null if the call is held or there is no audio. `speech` is null if it is not known.
          */
         "Recording-Input": {
             /** Duration Ms */
@@ -1822,6 +1867,7 @@ export interface components {
             reason: components["schemas"]["Reason"] | null;
             /** Segments */
             segments: components["schemas"]["Segment"][];
+            speech: components["schemas"]["Speech"] | null;
             state: components["schemas"]["RecordingState"];
         };
         /**
@@ -1829,7 +1875,7 @@ export interface components {
          * @description The recording of a call; `reason` is null in the states ready, recording and processing.
          *
          *     `expires_at` is when the first of its segments is deleted, by the retention of its user or of
-         *     the domain; null if the call is held or there is no audio.
+         *     the domain; null if the call is held or there is no audio. `speech` is null if it is not known.
          */
         "Recording-Output": {
             /** Duration Ms */
@@ -1841,6 +1887,7 @@ export interface components {
             reason: components["schemas"]["Reason"] | null;
             /** Segments */
             segments: components["schemas"]["Segment"][];
+            speech: components["schemas"]["Speech"] | null;
             state: components["schemas"]["RecordingState"];
         };
         /**
@@ -1926,6 +1973,26 @@ export interface components {
          * @enum {string}
          */
         Sort: "started_at" | "-started_at" | "duration_s" | "-duration_s";
+        /**
+         * Speech
+         * @description Who spoke for how long, in seconds; `outside_s` and `employee_s` both contain `overlap_s`.
+         *
+         *     `first_word_s` is when somebody spoke first; null if nobody did.
+         */
+        Speech: {
+            /** Employee S */
+            employee_s: number;
+            /** First Word S */
+            first_word_s: number | null;
+            /** Longest Silence S */
+            longest_silence_s: number;
+            /** Outside S */
+            outside_s: number;
+            /** Overlap S */
+            overlap_s: number;
+            /** Silence S */
+            silence_s: number;
+        };
         /**
          * Subject
          * @description What is kept of an outside party. `number` is E.164, or digits of no known numbering plan.
