@@ -6,6 +6,7 @@ from agent.calls.call_result import result
 from agent.calls.call_state import Call, Channel, RecordingStage
 from agent.calls.talk_groups import talk_groups
 from agent.reporting.timeline import party, path
+from agent.reporting.waiting import queue, trunk, wait_ms
 from agent.rules.directory import DomainIndex
 from agent.rules.recording_rules import direction
 from agent.rules.recording_sides import recording_sides
@@ -45,6 +46,9 @@ def report(call: Call, domain: DomainIndex, pbx: str) -> CallReport:
         path=path(call, domain),
         merged_into=call.merged_into or None,
         live=_live(call, domain) if call.ended_at is None and not call.merged_into else None,
+        trunk=trunk(call, domain),
+        queue=queue(call, domain, call_direction),
+        wait_ms=wait_ms(call),
     )
 
 

@@ -15,7 +15,8 @@ from tests.unit.agent.fixtures import ACME, DIRECTORY, play, played
 
 TRUNK: Final = "PJSIP/trunk"
 INSIDE: Final = frozenset({"internal", "internal_busy", "conference_of_colleagues", "wideband"})
-NOBODY_RANG: Final = frozenset({"menu_hung_up", "in_absent", "conference_of_colleagues", "conference_with_customer"})
+BOTH: Final = frozenset({"conference_with_customer", "attended_by_phone_taken_back"})  # rows with a customer and without
+NOBODY_RANG: Final = frozenset({"menu_hung_up", "in_absent", "conference_of_colleagues"})
 QUEUES: Final = {"queue_421_answers": "acme", "queue_given_up": "acme", "queue_leads_out": "acme-duty"}
 
 Waited = tuple[str | None, str | None, int | None]
@@ -30,14 +31,12 @@ def waited(call: Call, directory: Directory = DIRECTORY, company: int = 0) -> Wa
 def test_of_a_recorded_stream(name: str) -> None:
     """The lab's telephones answer after 0.8 s and ring for 3 s; each caller has waited as long."""
     rows = [waited(call) for call in play(read_stream(name)).calls.values() if not call.merged_into]
-    if name == "conference_with_customer":
-        assert {trunk for trunk, _, _ in rows} == {None, TRUNK}
-    else:
-        assert {trunk for trunk, _, _ in rows} == {None if name in INSIDE else TRUNK}
+    trunks = {None, TRUNK} if name in BOTH else {None if name in INSIDE else TRUNK}
+    assert {trunk for trunk, _, _ in rows} == trunks
     assert {queue for _, queue, _ in rows} == {QUEUES.get(name)}
     waits = [wait for _, _, wait in rows if wait is not None]
     assert all(0 <= wait < 8000 for wait in waits)
-    assert bool(waits) is (name not in NOBODY_RANG or name == "conference_with_customer")
+    assert bool(waits) is (name not in NOBODY_RANG)
 
 
 QUEUED = """
@@ -78,6 +77,7 @@ CALLS: Final[dict[str, tuple[str, Waited]]] = {
         1.0 start p PJSIP/acme-152-2 s
         1.0 ring t p
         4.0 rung t p NOANSWER
+        4.0 end p
         5.0 queue t sales
         9.0 end t
         """,
@@ -127,7 +127,7 @@ def test_an_hour_of_ringing_keeps_its_begin() -> None:
     lines = ["0.0 start t PJSIP/trunk-1 2458900 89131234567"]
     for turn in range(2 * MAX_DIALS):
         lines += [
-            f"{turn + 1} start p{turn} PJSIP/acme-152-{turn} s",
+            f"{turn + 1} start p{turn} PJSIP/acme-130-{turn} s",
             f"{turn + 1} ring t p{turn}",
             f"{turn + 1.5} rung t p{turn} NOANSWER",
             f"{turn + 1.5} end p{turn}",
