@@ -193,9 +193,9 @@ class CallReport:
     end of the call.
 
     `trunk` is the endpoint of the outside party, `queue` the name of the queue that the call
-    entered last before it was answered. `wait_ms` is the time from the first ring or the entry into the queue until the
-    answer, or until the caller gave up. `quality` is that of the worst leg. Each is None if it is
-    not known or does not apply.
+    entered last before it was answered. `wait_ms` is the time from the first ring or the entry into
+    the queue until the answer, or until the caller gave up. `quality` is that of the worst leg.
+    Each is None if it is not known or does not apply.
     """
 
     pbx: str
