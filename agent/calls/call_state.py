@@ -63,7 +63,8 @@ class Channel:
 class Dial:
     """A dial: `caller`, at `exten` of the dialplan, rings `callee` (uniqueids).
 
-    `status` is empty while it rings.
+    `caller` is empty if the PBX itself rings. `caller_num` is the number that the callee is shown,
+    `account` the account code. `status` is empty while it rings.
     """
 
     caller: str
@@ -72,6 +73,7 @@ class Dial:
     dialled: str
     at: datetime
     exten: str = ""
+    account: str = ""
     ended_at: datetime | None = None
     status: str = ""
     forward: str = ""

@@ -18,6 +18,21 @@ def dial_chain(call: Call, dial: Dial) -> list[Dial]:
     return chain
 
 
+def origin_rings(call: Call) -> list[Dial]:
+    """Return the dials by which the PBX itself rang the party that begins the call, inner first.
+
+    Empty if that party dialled, as parties do. The PBX rings it for a program (Originate): the
+    outermost dial is by no party.
+    """
+    origin = call.origin
+    inner = next((dial for dial in call.dials if origin is not None and dial.callee == origin.uniqueid), None)
+    if inner is None:
+        return []
+    chain = dial_chain(call, inner)
+    caller = call.channels.get(chain[-1].caller)
+    return chain if caller is None or caller.is_local else []
+
+
 def ringer(call: Call, dial: Dial) -> Channel | None:
     """Return the party that rings, also through Local channels.
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from agent.ami.event_layout import EventLayout
-from agent.calls.caller_text import harmless, name_in, number_in
+from agent.calls.caller_text import harmless, name_in, number_in, text_in
 from agent.calls.events import (
     BridgeEntered,
     BridgeLeft,
@@ -60,24 +60,32 @@ def _channel_ended(at: datetime, h: AmiHeaders) -> Event:
 _SCHEME: Final = re.compile(r"^(sips?|tel):", re.IGNORECASE)
 
 
+# The options of a Local channel: `152@users/n`.
+_LOCAL_OPTIONS: Final = re.compile(r"(@[^/]*)/[a-z]+$")
+
+
 def _dial_began(at: datetime, h: AmiHeaders) -> Event:
+    by_caller = "Uniqueid" in h
     return DialBegan(
         at=at,
         linkedid=h.get("Linkedid") or h["DestLinkedid"],
         caller=h.get("Uniqueid", ""),
         callee=h["DestUniqueid"],
-        caller_num=number_in(h, "CallerIDNum"),
+        caller_num=number_in(h, "CallerIDNum" if by_caller else "DestConnectedLineNum"),
         dialled=dialled_number(h.get("DialString", "")),
         exten=number_in(h, "Exten"),
+        account=text_in(h, "AccountCode" if by_caller else "DestAccountCode"),
     )
 
 
 def dialled_number(dial_string: str) -> str:
     """Return the number in a dial string, the dial string itself if it holds an endpoint only.
 
-    Forms: `84951234567@trunk`, `trunk/8495…`, `trunk/sip:8495…@10.0.0.1:5060`, `acme-152`.
+    Forms: `84951234567@trunk`, `trunk/8495…`, `trunk/sip:8495…@10.0.0.1:5060`, `acme-152`,
+    `152@users/n`.
     """
-    return harmless(_SCHEME.sub("", dial_string.rpartition("/")[2]).partition("@")[0].partition(";")[0])
+    target = _LOCAL_OPTIONS.sub(r"\1", dial_string)
+    return harmless(_SCHEME.sub("", target.rpartition("/")[2]).partition("@")[0].partition(";")[0])
 
 
 def _dial_ended(at: datetime, h: AmiHeaders) -> Event:

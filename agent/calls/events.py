@@ -80,12 +80,14 @@ class ChannelEnded(ChannelEvent):
 class DialBegan(DialEvent):
     """`caller` rings `callee`.
 
-    `dialled` is the number given to the channel driver, `exten` the caller's dialplan extension.
+    `dialled` is the number given to the channel driver, `exten` the caller's dialplan extension,
+    `account` the account code.
     """
 
     caller_num: str
     dialled: str
     exten: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -51,6 +51,7 @@ def _dial_began(call: Call, event: DialBegan) -> Call:
         caller_num=event.caller_num,
         dialled=event.dialled,
         exten=event.exten,
+        account=event.account,
         at=event.at,
     )
     call = replace(call, dials=(*call.dials, dial))

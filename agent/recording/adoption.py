@@ -9,7 +9,8 @@ from agent.calls.events import BridgeEntered, RecordingAdopted, RecordingUnwante
 from agent.recording.away_files import AwayRecording
 from agent.recording.effects import AdoptRecording, DiscardRecording, Effect, FinishRecording, ReportCall
 from agent.rules.directory import DomainIndex
-from agent.rules.recording_rules import decide, direction
+from agent.rules.parties import direction
+from agent.rules.recording_rules import decide
 from fonoteka.core.call_report import Decision, Reason
 from fonoteka.core.naming import segment_name
 

@@ -53,6 +53,7 @@ from agent.recording.wideband import CodecCheck
 from agent.reporting.settlement import CallSettlement
 from agent.rules.directory import Directory, DomainIndex
 from agent.rules.on_demand_rules import RecordingStop
+from agent.rules.parties import domain_of
 from fonoteka.core.domains import DomainSettings
 from fonoteka.core.manifest import Failure
 
@@ -279,7 +280,7 @@ class RecordingCoordinator:
 
     def domain_of(self, call: Call) -> DomainIndex | None:
         """Return the domain a call belongs to, None while it is not known."""
-        return self.directory.domain_of(call)
+        return domain_of(call, self.directory)
 
     # Reports of the shipper.
 

@@ -40,6 +40,7 @@ from agent.recording.effects import (
     WatchLegs,
 )
 from agent.rules.directory import Directory, DomainIndex
+from agent.rules.parties import domain_of
 from agent.rules.recording_rules import (
     pending_decisions,
     picked_up_recordings,
@@ -61,7 +62,7 @@ def plan(before: Call | None, after: Call | None, event: Event, directory: Direc
     if after is None or after is before:
         return []
     effects: list[Effect] = []
-    domain = directory.domain_of(after)
+    domain = domain_of(after, directory)
     if domain is not None:
         if isinstance(event, PickedUp):
             effects += _pick_up(after, domain, event.at)
@@ -82,7 +83,7 @@ def plan(before: Call | None, after: Call | None, event: Event, directory: Direc
 
 def plan_known_domain(call: Call, directory: Directory, at: datetime) -> list[Effect]:
     """Return what follows when changed settings name the domain of a call for the first time."""
-    domain = directory.domain_of(call)
+    domain = domain_of(call, directory)
     if domain is None:
         return []
     return list(_decisions(call, domain, at, already_talking=lambda pending: pending.channel.bridge is not None))

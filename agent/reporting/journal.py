@@ -50,8 +50,8 @@ def _from_version_1(document: _Document) -> _Document:
 
 
 def _from_version_2(document: _Document) -> _Document:
-    """Name the version: what version 3 has more, a call of version 2 does not know."""
-    return {**document, "version": 3}
+    """Return the call as it is: the fields that version 3 adds have defaults."""
+    return document | {"version": 3}
 
 
 _UPGRADES: Final[Mapping[int, Callable[[_Document], _Document]]] = {1: _from_version_1, 2: _from_version_2}

@@ -18,6 +18,7 @@ from agent.monitoring import metrics
 from agent.reporting.call_report import report
 from agent.reporting.journal import Journal, name_of
 from agent.rules.directory import Directory
+from agent.rules.parties import domain_of
 from agent.shipping.call_shipper import CallShipper
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
@@ -75,7 +76,7 @@ class CallSettlement:
 
     def report(self, call: Call) -> CallReport | None:
         """Return the report of a call, or None while its domain is not known."""
-        domain = self._directory.domain_of(call)
+        domain = domain_of(call, self._directory)
         return report(call, domain, self._pbx) if domain is not None else None
 
     def changed(self, call: Call) -> None:

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from agent.calls.call_result import ending, result
-from agent.calls.call_state import Call, Channel, Dial, Moment, MomentKind, Recording, RecordingStage
+from agent.calls.call_state import Call, Dial, Moment, MomentKind, Recording, RecordingStage
 from agent.calls.dial_chain import dial_chain
 from agent.rules.directory import DomainIndex
 from agent.rules.forwarding import forwarding_user
+from agent.rules.parties import party_name
 from fonoteka.core.call_report import PathStep, Reason, Result
 
 
@@ -34,15 +35,6 @@ def _after(recorded: PathStep, steps: list[PathStep]) -> datetime:
     """
     begins = (step.at for step in steps if step.what in _TALK_BEGINS and timedelta() <= step.at - recorded.at <= _AT_ONCE)
     return max(begins, default=recorded.at)
-
-
-def party(call: Call, channel: Channel, domain: DomainIndex) -> str:
-    """Return the extension of a user, or the number of an outside party, dialled or calling."""
-    user = domain.user(channel)
-    if user is not None:
-        return user.extension
-    dialled = next((dial.dialled for dial in reversed(call.dials) if dial.callee == channel.uniqueid), "")
-    return dialled or channel.caller_num or channel.exten
 
 
 # A moment that only follows from another step comes within this time of it, and is left out.
@@ -134,7 +126,7 @@ def _steps(call: Call, moment: Moment, dial: Dial | None, domain: DomainIndex) -
     A ring may follow a forward, and the end may follow from a caller who gave up.
     """
     channel = call.channels.get(moment.uniqueid)
-    name = party(call, channel, domain) if channel is not None else ""
+    name = party_name(call, channel, domain) if channel is not None else ""
     kind, who, by = moment.kind, name or moment.text, ""
     match kind:
         case MomentKind.ARRIVE:
@@ -145,7 +137,7 @@ def _steps(call: Call, moment: Moment, dial: Dial | None, domain: DomainIndex) -
                 yield from _forwarded(call, moment, dial, name, domain)
         case MomentKind.PICK_UP:
             target = call.channels.get(moment.other)
-            who, by = party(call, target, domain) if target is not None else "", name
+            who, by = party_name(call, target, domain) if target is not None else "", name
         case MomentKind.BUSY | MomentKind.NO_ANSWER | MomentKind.FAIL if dial is not None:
             kind = _AS_MOMENT[ending(call, dial)]
         case MomentKind.END:
@@ -167,7 +159,7 @@ def _dial_at(moment: Moment, dials: list[Dial]) -> Dial | None:
 def _other_ringer(call: Call, ring: Moment, domain: DomainIndex) -> str:
     """Return the ringing party if it is not the caller: a user who consults a colleague."""
     by = call.channels.get(ring.other)
-    return party(call, by, domain) if by is not None and by is not call.origin else ""
+    return party_name(call, by, domain) if by is not None and by is not call.origin else ""
 
 
 def _forwarded(call: Call, ring: Moment, dial: Dial, target: str, domain: DomainIndex) -> Iterator[PathStep]:
@@ -205,7 +197,7 @@ def _unanswered(call: Call, domain: DomainIndex, end: Moment) -> Iterator[PathSt
     if not call.dials and result(call) is Result.OTHER:
         yield PathStep(at=end.at, what=MomentKind.FAIL.value, who=call.origin.exten)
     elif any(dial.status == "CANCEL" and not dial.forward for dial in call.dials):
-        yield PathStep(at=call.origin.ended_at or end.at, what="give_up", who=party(call, call.origin, domain))
+        yield PathStep(at=call.origin.ended_at or end.at, what="give_up", who=party_name(call, call.origin, domain))
 
 
 def _recorded(call: Call, domain: DomainIndex) -> Iterator[PathStep]:

@@ -1,6 +1,7 @@
 """By which trunk a call went, through which queue, and how long its caller waited. Pure."""
 
 from agent.calls.call_state import Call
+from agent.calls.dial_chain import origin_rings
 from agent.rules.directory import DomainIndex
 from fonoteka.core.call_report import Direction
 
@@ -28,12 +29,12 @@ def wait_ms(call: Call) -> int | None:
     """Return the time from the first ring, or the queue's entry, to the answer or the caller's end.
 
     None as long as the call waits, and where nothing rang: in a menu the caller waits for nobody.
-    A telephone that Asterisk rings before it dials (click to call) belongs to the caller.
+    A party that the PBX rings to begin the call (click to call, a callback) is not waited for.
     """
-    origin = call.origin
+    origin, before = call.origin, origin_rings(call)
     given_up_at = (origin.ended_at if origin is not None else None) or call.ended_at
     until = call.taken_at or (given_up_at if call.ended_at is not None else None)
-    rung = (dial.at for dial in call.dials if dial.caller and (origin is None or dial.callee != origin.uniqueid))
+    rung = (dial.at for dial in call.dials if dial not in before)
     since = min((*rung, *filter(None, (call.queued_at,))), default=None)
     if since is None or until is None or since > until:
         return None

@@ -1,14 +1,14 @@
-"""Which user an endpoint belongs to, and which domain a call: look-ups made from the settings.
+"""Which user and domain an endpoint, a number or a name belongs to: look-ups in the settings.
 
-A call belongs to one domain. For that domain, users of other domains on the same PBX are outside
-parties.
+For a domain, users of other domains on the same PBX are outside parties. Which domain a call
+belongs to is decided by `agent.rules.parties`.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from agent.calls.call_state import Call, Channel
+from agent.calls.call_state import Channel
 from fonoteka.core.domains import Domain, DomainSettings, User
 from fonoteka.core.phone_numbers import normalise
 
@@ -114,23 +114,27 @@ class Directory:
     def _by_number(self) -> dict[str, DomainIndex | None]:
         return {}
 
-    def domain_of(self, call: Call) -> DomainIndex | None:
-        """Return the domain of a call: of its origin, of the dialled number, or of its first user.
+    @cached_property
+    def _by_name(self) -> dict[str, DomainIndex]:
+        return {domain.settings.name.casefold(): domain for domain in self.domains}
 
-        The order is that in which they become known: the store refuses a call whose domain changes.
-        If none is known and the PBX has one domain only, the call belongs to that domain.
-        """
-        origin = call.origin
-        domain = self._by_endpoint.get(origin.endpoint) if origin is not None else None
-        if domain is None and origin is not None and origin.exten:
-            domain = self._of_number(origin.exten)
-        if domain is None:
-            of_users = (self._by_endpoint.get(channel.endpoint) for channel in call.channels.values())
-            domain = next(filter(None, of_users), None)
-        return domain or (self.domains[0] if len(self.domains) == 1 else None)
+    @property
+    def only_domain(self) -> DomainIndex | None:
+        """The domain if the PBX has one only."""
+        return self.domains[0] if len(self.domains) == 1 else None
 
-    def _of_number(self, dialled: str) -> DomainIndex | None:
+    def of_endpoint(self, endpoint: str) -> DomainIndex | None:
+        """Return the domain of the user of an endpoint, if any."""
+        return self._by_endpoint.get(endpoint)
+
+    def named(self, name: str) -> DomainIndex | None:
+        """Return the domain with this name, if any."""
+        return self._by_name.get(name.casefold())
+
+    def of_number(self, dialled: str) -> DomainIndex | None:
         """Return the domain that has a number. It is asked for at each event, and parsed once."""
+        if not dialled:
+            return None
         if dialled not in self._by_number:
             if len(self._by_number) >= _MOST_NUMBERS:
                 self._by_number.clear()

@@ -15,9 +15,9 @@ from agent.calls.dial_chain import dial_chain, is_awaited, ringer
 from agent.calls.talk_groups import heard_by, talk_groups
 from agent.rules.directory import DomainIndex
 from agent.rules.forwarding import forwarding_user, never_recorded
+from agent.rules.parties import direction, was_called
 from fonoteka.core.call_report import Decision, Direction, Reason
 from fonoteka.core.domains import RecordRule, User
-from fonoteka.core.phone_numbers import SHORTEST_OUTSIDE
 
 _RECORD: Final = Decision(record=True)
 _NO_RECORDED_USER: Final = Decision(record=False, reason=Reason.USER_OFF)
@@ -44,25 +44,7 @@ def decide(user: User, direction: Direction, *, called: bool) -> Decision:
 
 def by_setting(call: Call, channel: Channel, user: User, domain: DomainIndex) -> Decision:
     """Decide on this channel of a user by the user's setting."""
-    return decide(user, direction(call, domain), called=_was_rung(call, channel))
-
-
-def direction(call: Call, domain: DomainIndex) -> Direction:
-    """Return the direction of a call as the domain sees it (manual, IV).
-
-    It follows from the party that began the call and the first party that was rung.
-    """
-    origin = call.origin
-    if origin is None or domain.user(origin) is None:
-        return Direction.IN
-    for dial in call.dials:
-        callee = call.channels.get(dial.callee)
-        if dial.caller == "" and callee is not None and callee.uniqueid == origin.uniqueid:
-            continue  # click to call: Asterisk rang the origin itself, the next dial counts
-        if callee is not None and not callee.is_local:
-            return Direction.OUT if domain.is_outside(callee) else Direction.INTERNAL
-    inside = domain.user_at(origin.exten) is not None or len(origin.exten) < SHORTEST_OUTSIDE
-    return Direction.INTERNAL if inside else Direction.OUT
+    return decide(user, direction(call, domain), called=was_called(call, channel))
 
 
 def pending_decisions(call: Call, domain: DomainIndex) -> Iterator[PendingDecision]:
@@ -150,7 +132,7 @@ def _ringing(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
         both = frozenset({callee.uniqueid, caller.uniqueid if caller is not None else callee.uniqueid})
         user = domain.user(caller)
         if caller is not None and user is not None and caller.ended_at is None:
-            called = _was_rung(call, caller)
+            called = was_called(call, caller)
             judge = partial(decide, user, call_direction, called=called)
             yield _Candidate(channel=caller, user=user, talk=both, judge=judge)
         rung = domain.user(callee)
@@ -188,7 +170,3 @@ def _talking(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
             if channel.uniqueid in group and user is not None:
                 judge = partial(by_setting, call, channel, user, domain)
                 yield _Candidate(channel=channel, user=user, talk=group, judge=judge)
-
-
-def _was_rung(call: Call, channel: Channel) -> bool:
-    return any(dial.callee == channel.uniqueid and dial.caller for dial in call.dials)

@@ -22,6 +22,7 @@ from agent.recording.effects import RestartRecorder
 from agent.recording.plan import plan
 from agent.reporting.call_report import report
 from agent.rules.directory import Directory
+from agent.rules.parties import domain_of
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
@@ -62,12 +63,13 @@ def event(line: str) -> Event:
 
     Channels are named by their uniqueid, and all belong to linkedid `1`:
 
-    start ID NAME [EXTEN] [CALLER] · queue ID NAME · ring CALLER CALLEE [DIALLED] ·
+    start ID NAME [EXTEN] [CALLER] · queue ID NAME ·
+    ring CALLER CALLEE [DIALLED [EXTEN [SHOWN [ACCOUNT]]]] ·
     rung CALLER CALLEE STATUS [FORWARD] · enter ID BRIDGE · leave ID BRIDGE · pick BY RINGING ·
-    blind ID TARGET · attended ID TARGET · end ID [CAUSE]
+    blind ID TARGET · attended ID TARGET · end ID [CAUSE]. A dash stands for nothing.
     """
     seconds, word, *rest = line.split()
-    when, more = at(float(seconds)), [*rest, "", "", ""]
+    when, more = at(float(seconds)), [*("" if text == "-" else text for text in rest), *[""] * 6]
     match word:
         case "start":
             return ChannelStarted(
@@ -76,9 +78,18 @@ def event(line: str) -> Event:
         case "queue":
             return QueueEntered(at=when, linkedid="1", uniqueid=more[0], queue=more[1])
         case "ring":
-            return DialBegan(at=when, linkedid="1", caller=more[0].strip("-"), callee=more[1], caller_num="", dialled=more[2])
+            return DialBegan(
+                at=when,
+                linkedid="1",
+                caller=more[0],
+                callee=more[1],
+                dialled=more[2],
+                exten=more[3],
+                caller_num=more[4],
+                account=more[5],
+            )
         case "rung":
-            return DialEnded(at=when, linkedid="1", caller=more[0].strip("-"), callee=more[1], status=more[2], forward=more[3])
+            return DialEnded(at=when, linkedid="1", caller=more[0], callee=more[1], status=more[2], forward=more[3])
         case "enter":
             return BridgeEntered(at=when, linkedid="1", uniqueid=more[0], bridge=more[1])
         case "leave":
@@ -119,6 +130,6 @@ def played(table: str, directory: Directory = DIRECTORY) -> Call:
 
 def report_of(call: Call, directory: Directory = DIRECTORY) -> CallReport:
     """Return the report of a call to the store."""
-    domain = directory.domain_of(call)
+    domain = domain_of(call, directory)
     assert domain is not None
     return report(call, domain, "pbx1")

@@ -11,6 +11,7 @@ from agent.calls.call_registry import CallRegistry
 from agent.calls.decision_events import decision_event
 from agent.calls.event_reader import LAYOUTS, read_event
 from agent.calls.events import Event
+from agent.rules.parties import domain_of
 from agent.rules.recording_rules import pending_decisions, stale_recordings
 from fonoteka.core.call_report import Direction, Reason, Result
 from tests.unit.agent.fixtures import DIRECTORY, play, report_of
@@ -174,7 +175,7 @@ def test_a_recorder_is_stale_when_its_channel_talks_with_another_party() -> None
         registry, stale = CallRegistry(), list[str]()
         for event in read_stream(name):
             call = registry.take(event)
-            domain = DIRECTORY.domain_of(call) if call is not None else None
+            domain = domain_of(call, DIRECTORY) if call is not None else None
             if call is None or domain is None:
                 continue
             for pending in pending_decisions(call, domain):

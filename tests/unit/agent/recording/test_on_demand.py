@@ -14,6 +14,7 @@ from agent.calls.events import RecordingEnding, RecordingLost, RecordingMuted
 from agent.recording.on_demand import OnDemandRequests
 from agent.rules.directory import DomainIndex
 from agent.rules.on_demand_rules import RecordingStop
+from agent.rules.parties import domain_of
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action, Reason
 from fonoteka.core.errors import AmiTimeout
@@ -57,7 +58,7 @@ class Pbx:
         self.journalled = list(self.done)
 
     def domain_of(self, call: Call) -> DomainIndex | None:
-        return DIRECTORY.domain_of(call)
+        return domain_of(call, DIRECTORY)
 
     async def _work(self, action: str) -> None:
         await asyncio.sleep(0)

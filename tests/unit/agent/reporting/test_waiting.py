@@ -8,7 +8,7 @@ from agent.calls.call_state import Call
 from agent.calls.fold_dials import MAX_DIALS
 from agent.reporting.waiting import queue, trunk, wait_ms
 from agent.rules.directory import Directory
-from agent.rules.recording_rules import direction
+from agent.rules.parties import direction
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
 from tests.unit.agent.fixtures import ACME, DIRECTORY, play, played

@@ -6,6 +6,7 @@ import pytest
 
 from agent.calls.call_registry import CallRegistry
 from agent.rules.directory import Directory
+from agent.rules.parties import domain_of
 from fonoteka.core.domains import DomainSettings
 from tests.unit.agent.fixtures import ACME, events
 
@@ -37,7 +38,7 @@ def test_the_domain_of_a_call_never_changes(table: str, first: str | None, last:
     for happened in events(table):
         _, call = registry.fold(happened)
         assert call is not None
-        domain = BOTH.domain_of(call)
+        domain = domain_of(call, BOTH)
         seen.append(domain.settings.name if domain is not None else None)
     assert (seen[0], seen[-1]) == (first, last)
     assert len({name for name in seen if name is not None}) <= 1
@@ -47,5 +48,5 @@ def test_a_call_of_nobody_belongs_to_the_only_domain() -> None:
     (started,) = events("0 start a PJSIP/trunk-1 100")
     _, call = CallRegistry().fold(started)
     assert call is not None
-    domain = ONE.domain_of(call)
+    domain = domain_of(call, ONE)
     assert domain is not None and domain.settings.name == "other"

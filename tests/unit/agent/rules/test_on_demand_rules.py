@@ -11,6 +11,7 @@ from agent.calls.events import Event, RecordingClosed, RecordingEnding, Recordin
 from agent.recording.manifest import make_manifest
 from agent.rules.directory import DomainIndex
 from agent.rules.on_demand_rules import MAX_REQUESTS_PER_CALL, OnDemandPlan, action_of_key, plan_request
+from agent.rules.parties import domain_of
 from agent.rules.recording_rules import pending_decisions
 from fonoteka.core.agent_protocol import Refusal
 from fonoteka.core.call_report import Action, MutedSpan, Reason, RecorderState
@@ -82,7 +83,7 @@ class Requests:
 
     @property
     def domain(self) -> DomainIndex:
-        domain = DIRECTORY.domain_of(self.call)
+        domain = domain_of(self.call, DIRECTORY)
         assert domain is not None
         return domain
 
