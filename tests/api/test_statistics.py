@@ -216,6 +216,7 @@ async def test_every_figure_follows_the_filters(filled: None, admin: httpx.Async
     assert sum(row[name] for row in rows for name in _COUNTS) == await narrowed.listed(direction=["in", "out"]) > 5
     assert (await narrowed.statistic("incoming"))["totals"]["in"] == await narrowed.listed(direction="in") > 0
     assert sum(row["calls"] for row in (await narrowed.statistic("durations"))["rows"]) == await narrowed.listed(direction="out")
+    assert (await narrowed.statistic("waiting"))["totals"]["calls"] == await narrowed.listed(**_WAITED["calls"]) > 0
 
 
 async def test_a_user_counts_their_own_calls_and_another_domain_none(filled: None, site: Site) -> None:
@@ -224,7 +225,9 @@ async def test_a_user_counts_their_own_calls_and_another_domain_none(filled: Non
         result = await own.statistic("incoming")
         assert result["totals"]["in"] == await own.listed(direction="in") > 0
         assert [row["login"] for row in result["by_employee"]] == ["152"]
+        assert (await own.statistic("waiting"))["totals"]["calls"] == await own.listed(**_WAITED["calls"]) > 0
     async with await site.log_in("900", domain="other") as client:
         other = Figures(client, WEEK)
         assert (await other.statistic("incoming"))["totals"]["in"] == 0
+        assert (await other.statistic("waiting"))["by_queue"] == []
         assert not any(row[name] for row in (await other.statistic("hourly"))["rows"] for name in _COUNTS)
