@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fonoteka.core.call_report import Direction, PathStep, Reason
+from fonoteka.core.call_report import Direction, PathStep, Quality, Reason
 from fonoteka.core.naming import call_id
 from tests.api.conftest import Site, report, ship
 from tests.data import seed
@@ -19,6 +19,7 @@ async def test_a_call_is_told_as_the_contract_says(agent: httpx.AsyncClient, adm
     call = seed.but(seed.a_call(1, BEGIN, talk_ms=4600, ring_ms=900), dst="2458888", number="2458888")
     handed_on = PathStep(at=BEGIN + timedelta(seconds=2), what="transfer", who="130", by="152")
     unrecorded = PathStep(at=handed_on.at, what="no_record", who="130", reason=Reason.USER_OFF)
+    call = seed.but(call, queue="sales", quality=Quality(mos=4.3, loss_pct=0.2, jitter_ms=4, rtt_ms=31))
     call = seed.but(call, path=(*call.path[:3], handed_on, unrecorded, call.path[3]))
     await ship(agent, call, 5000)
     expected: dict[str, Any] = {
@@ -39,6 +40,10 @@ async def test_a_call_is_told_as_the_contract_says(agent: httpx.AsyncClient, adm
         "ended_at": "2026-11-22T23:43:47.623+07:00",
         "duration_s": 6,
         "talk_s": 5,
+        "trunk": "PJSIP/trunk",
+        "queue": "sales",
+        "wait_s": 1,
+        "quality": {"mos": 4.3, "loss_pct": 0.2, "jitter_ms": 4, "rtt_ms": 31},
         "called_back_at": None,
         "recording": {
             "state": "ready",
@@ -46,6 +51,14 @@ async def test_a_call_is_told_as_the_contract_says(agent: httpx.AsyncClient, adm
             "duration_ms": 5000,
             "held": False,
             "expires_at": "2027-05-21T23:43:42.123+07:00",
+            "speech": {
+                "outside_s": 2.0,
+                "employee_s": 3.0,
+                "overlap_s": 0.0,
+                "silence_s": 0.0,
+                "longest_silence_s": 0.0,
+                "first_word_s": 0.0,
+            },
             "segments": [{"user": "152", "offset_ms": 0, "duration_ms": 5000, "muted": []}],
         },
         "live": None,

@@ -95,7 +95,12 @@ def details(call: dict[str, Any]) -> tuple[str, ...]:
     """Return the columns behind the portal's, as Russian text."""
     quality, speech = call["quality"] or {}, call["recording"]["speech"] or {}
     seconds = (speech.get(name) for name in ("outside_s", "employee_s", "silence_s", "longest_silence_s"))
-    numbers = (call["wait_s"], quality.get("mos"), quality.get("loss_pct"), *seconds)
+    numbers = (
+        call["wait_s"],
+        quality.get("mos"),
+        quality.get("loss_pct"),
+        *(each if each is None else int(each + 0.5) for each in seconds),
+    )
     return (call["trunk"] or "", call["queue"] or "", *map(in_russian, numbers))
 
 
