@@ -4,7 +4,7 @@ A command has one answer: the agent's, or WITHDRAWN after the sender waited too 
 the agent has taken cannot be withdrawn: it may have been carried out.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fonoteka.core.agent_protocol import Command, Refusal
 from fonoteka.core.call_report import Action
 from fonoteka.core.errors import DomainNotServed
-from fonoteka.core.naming import call_id
-from store.database.schema import calls, commands, pbxs
+from store.database.schema import commands, pbxs
 from store.database.store import Store
 from store.people.accounts import Pbx
 from store.people.served_domains import served_domains
@@ -38,10 +37,13 @@ async def mark(store: Store) -> tuple[int, int]:
     return newest, answered
 
 
-async def ask(store: Store, *, pbx: str, linkedid: str, action: Action, login: str | None, now: datetime) -> int:
-    """Store a command for the agent of a PBX and return its id. Delete old commands."""
+async def ask(store: Store, *, pbx: str, linkedid: str, domain_id: int, action: Action, login: str | None, now: datetime) -> int:
+    """Store a command for the agent of a PBX and return its id. Delete old commands.
+
+    It concerns the sides of users of one domain.
+    """
     locked = select(pbxs.c.id).where(pbxs.c.name == pbx).with_for_update()  # so that ids become visible in order
-    values = {"linkedid": linkedid, "action": action, "login": login, "asked_at": now}
+    values = {"linkedid": linkedid, "domain_id": domain_id, "action": action, "login": login, "asked_at": now}
     async with store.writing() as connection:
         await connection.execute(delete(commands).where(commands.c.asked_at < now - _REMOVED_AFTER))
         pbx_id = (await connection.execute(locked)).scalar_one()
@@ -67,18 +69,19 @@ async def take(store: Store, pbx: Pbx, after: int, now: datetime) -> TakenComman
     query = select(commands).where(wanted, commands.c.asked_at > now - LASTS).order_by(commands.c.id)
     async with store.reading() as connection:
         rows = (await connection.execute(query)).all()
-        foreign = await _calls_not_served(connection, pbx, {row.linkedid for row in rows}) if rows else frozenset()
+        served = await _served_names(connection, pbx) if rows else {}
     if not rows:
         return TakenCommands(commands=(), refused=0)
-    own = [row for row in rows if row.linkedid not in foreign]
+    own = [row for row in rows if row.domain_id in served]
     async with store.writing() as connection:
         taken = await _answer_free(connection, [row.id for row in own], TAKEN)
-        refused = await _answer_free(connection, [row.id for row in rows if row.linkedid in foreign], NOT_SERVED)
-    handed = [row for row in own if row.id in taken]
-    return TakenCommands(
-        commands=tuple(Command(id=row.id, linkedid=row.linkedid, action=Action(row.action), login=row.login) for row in handed),
-        refused=len(refused),
+        refused = await _answer_free(connection, [row.id for row in rows if row.domain_id not in served], NOT_SERVED)
+    handed = (
+        Command(id=row.id, linkedid=row.linkedid, action=Action(row.action), login=row.login, domain=served[row.domain_id])
+        for row in own
+        if row.id in taken
     )
+    return TakenCommands(commands=tuple(handed), refused=len(refused))
 
 
 async def _answer_free(connection: AsyncConnection, ids: Sequence[int], text: str) -> set[int]:
@@ -89,12 +92,9 @@ async def _answer_free(connection: AsyncConnection, ids: Sequence[int], text: st
     return set((await connection.execute(free.values(answer=text).returning(commands.c.id))).scalars())
 
 
-async def _calls_not_served(connection: AsyncConnection, pbx: Pbx, linkedids: Collection[str]) -> frozenset[str]:
-    """Return the linkedids of stored calls of domains that a PBX does not serve."""
-    served = await served_domains(connection, pbx.id)
-    public_ids = [call_id(pbx.name, linkedid) for linkedid in linkedids]
-    query = select(calls.c.linkedid).where(calls.c.public_id.in_(public_ids), calls.c.domain_id.not_in(served.ids.values()))
-    return frozenset((await connection.execute(query)).scalars())
+async def _served_names(connection: AsyncConnection, pbx: Pbx) -> dict[int, str]:
+    """Return the names of the domains that a PBX serves, by key."""
+    return {key: name for name, key in (await served_domains(connection, pbx.id)).ids.items()}
 
 
 async def answer(store: Store, pbx: Pbx, command_id: int, text: str) -> None:
@@ -105,8 +105,8 @@ async def answer(store: Store, pbx: Pbx, command_id: int, text: str) -> None:
     command = (commands.c.id == command_id) & (commands.c.pbx_id == pbx.id)
     unanswered = update(commands).where(command, commands.c.answer.is_(None) | (commands.c.answer == TAKEN))
     async with store.writing() as connection:
-        linkedid = (await connection.execute(select(commands.c.linkedid).where(command))).scalar()
-        if linkedid is not None and await _calls_not_served(connection, pbx, [linkedid]):
+        asked = (await connection.execute(select(commands.c.domain_id).where(command))).first()
+        if asked is not None and asked.domain_id not in await _served_names(connection, pbx):
             raise DomainNotServed(f"command {command_id} is for a call of a domain that PBX {pbx.name!r} does not serve")
         await connection.execute(unanswered.values(answer=text))
 

@@ -137,7 +137,13 @@ async def _execute(services: Services, account: Account, seen: SeenCall, request
     """Return the agent's outcome; WITHDRAWN if it took no command, TAKEN if it is silent."""
     login, now = account.scope.login, datetime.now(UTC)
     command = await commands.ask(
-        services.store, pbx=seen.pbx, linkedid=seen.linkedid, action=requested.action, login=login, now=now
+        services.store,
+        pbx=seen.pbx,
+        linkedid=seen.linkedid,
+        domain_id=account.domain_id,
+        action=requested.action,
+        login=login,
+        now=now,
     )
     services.commands.wake()
     outcome_of = partial(commands.answer_of, services.store, command)

@@ -19,7 +19,8 @@ then sent in smaller requests), and so does the problem `audio-stored` (409: the
 audio already); any other error (409 `not-yet-taken`: a domain that is not known yet; 507: no room)
 may pass, and the request is sent again. A PBX sees the settings of the domains that it serves
 (`fonoteka pbx add`) and may report calls of these alone; a call never changes its domain, and a
-call under legal hold changes in nothing.
+call under legal hold changes in nothing. A call that concerns several domains has a report for
+each.
 """
 
 from dataclasses import dataclass
@@ -82,13 +83,15 @@ class Refusal(StrEnum):
 class Command:
     """A request to change the recording of a call in progress.
 
-    `login` is the user whose side is changed; None: all sides, asked by an administrator.
+    `login` is the user whose side is changed; None: all sides, asked by an administrator. Only
+    sides of users of `domain` are changed; None: of the first domain that the call concerns.
     """
 
     id: int
     linkedid: str
     action: Action
     login: str | None
+    domain: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

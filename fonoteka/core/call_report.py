@@ -190,7 +190,8 @@ class CallReport:
     the PBX and must be treated as hostile text. `reason` is None exactly when there are segments.
     `merged_into` is the linkedid of the call into which this call was merged (a transfer by the
     telephone itself, a parked call fetched); the merged call has no row. `live` is None after the
-    end of the call.
+    end of the call. `further`: the call concerns several domains of the PBX, and this is the report
+    of one after the first; each has its own row, with nothing of the others in it.
 
     `trunk` is the endpoint of the outside party, `queue` the name of the queue that the call
     entered last before it was answered. `wait_ms` is the time from the first ring or the entry into
@@ -220,6 +221,7 @@ class CallReport:
     path: tuple[PathStep, ...]
     merged_into: str | None = None
     live: LiveReport | None = None
+    further: bool = False
     trunk: str | None = None
     queue: str | None = None
     wait_ms: int | None = None

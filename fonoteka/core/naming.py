@@ -11,9 +11,14 @@ LONGEST_NAME: Final = 80
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 
-def call_id(pbx: str, linkedid: str) -> str:
-    """Return the public id of a call: 26 characters that depend on pbx and linkedid only."""
-    digest = hashlib.blake2b(f"{pbx}\0{linkedid}".encode(), digest_size=16).digest()
+def call_id(pbx: str, linkedid: str, domain: str = "") -> str:
+    """Return the public id of a call: 26 characters that depend on pbx and linkedid only.
+
+    Of a call that concerns several domains, those after the first have rows with ids of their own:
+    for these `domain` is given.
+    """
+    text = f"{pbx}\0{linkedid}\0{domain}" if domain else f"{pbx}\0{linkedid}"
+    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
     alphabet = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32
     number = int.from_bytes(digest, "big")
     return "".join(alphabet[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -159,7 +159,9 @@ calls = Table(
     "calls",
     metadata,
     Column("id", Identity, primary_key=True),
-    Column("public_id", String(26), nullable=False, unique=True),  # of pbx and linkedid, so it is their unique key too
+    Column(
+        "public_id", String(26), nullable=False, unique=True
+    ),  # of pbx and linkedid, of further domains also of the domain: their unique key too
     Column("domain_id", Identity, ForeignKey("domains.id"), nullable=False),
     Column("pbx_id", Identity, ForeignKey("pbxs.id"), nullable=False),
     Column("linkedid", String(LONGEST_LINKEDID), nullable=False),
@@ -343,6 +345,7 @@ commands = Table(
     Column("id", Identity, primary_key=True),
     Column("pbx_id", Identity, ForeignKey("pbxs.id"), nullable=False),
     Column("linkedid", String(LONGEST_LINKEDID), nullable=False),
+    Column("domain_id", Identity),  # whose users' sides; null: asked before version 0015, of no domain
     Column("action", String(16), nullable=False),
     Column("login", String(LONGEST_LOGIN)),  # whose recording; null: all of the call
     Column("asked_at", Instant, nullable=False, index=True),

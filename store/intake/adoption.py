@@ -6,16 +6,16 @@ recordings. So does a call whose merge would close a cycle: no call of a cycle i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import CallReport, Reason, SegmentReport
 from fonoteka.core.errors import SegmentOfOtherCall
-from fonoteka.core.naming import call_id
-from store.database.schema import calls, segments
+from store.database.schema import calls, domains, segments
 from store.intake.bounds import FROZEN
+from store.intake.row_ids import possible_ids, row_id
 from store.intake.row_mapping import IncomingReport
 
 _NAMES_AT_A_TIME: Final = 5000  # PostgreSQL takes 32,767 parameters
@@ -44,7 +44,7 @@ async def within_domains(
     kept, refusals = [], []
     for item in incoming:
         report = item.report
-        public_id = call_id(report.pbx, report.linkedid)
+        public_id = item.public_id
         own = tuple(
             segment
             for segment in report.segments
@@ -54,13 +54,27 @@ async def within_domains(
             refusals.append(
                 SegmentOfOtherCall(f"call {report.linkedid!r} names segments of a call of another domain or a held one")
             )
-        target = targets.get(call_id(report.pbx, report.merged_into)) if report.merged_into else None
-        if target is not None and (target.is_closed_to(public_id, item.domain_id) or merges.leads_back(report)):
-            report = replace(report, merged_into=None)
+        target_id = _target_id(item, targets)
+        target = targets.get(target_id) if target_id else None
+        if target is not None and (target.is_closed_to(public_id, item.domain_id) or merges.leads_back(public_id, target_id)):
+            report, target_id = replace(report, merged_into=None), None
             own = await _with_stored(connection, public_id, own)
-        merges.take(report)
-        kept.append(replace(item, report=_with_segments(report, own)))
+        merges.take(public_id, target_id, report.revision)
+        kept.append(replace(item, report=_with_segments(report, own), target_id=target_id))
     return kept, refusals
+
+
+def _target_id(item: IncomingReport, targets: Mapping[str, _Owner]) -> str | None:
+    """Return the public id of the domain's row of the call into which a call is merged."""
+    report = item.report
+    if report.merged_into is None:
+        return None
+
+    def is_of(public_id: str) -> bool | None:
+        target = targets.get(public_id)
+        return None if target is None else target.domain_id == item.domain_id
+
+    return row_id(report.pbx, report.merged_into, report.domain, is_of=is_of, further=report.further)
 
 
 def _with_segments(report: CallReport, own: tuple[SegmentReport, ...]) -> CallReport:
@@ -82,13 +96,10 @@ async def _owners(connection: AsyncConnection, pbx_id: int, names: Sequence[str]
 
 async def _targets(connection: AsyncConnection, incoming: Sequence[IncomingReport]) -> Mapping[str, _Owner]:
     """Return the calls into which calls are merged, by public id: stored, else of the batch."""
-    wanted = {call_id(item.report.pbx, item.report.merged_into) for item in incoming if item.report.merged_into}
+    wanted = {public_id for item in incoming for public_id in _possible_targets(item.report)}
     if not wanted:
         return {}
-    targets = {}
-    for item in incoming:
-        public_id = call_id(item.report.pbx, item.report.linkedid)
-        targets[public_id] = _Owner(public_id=public_id, domain_id=item.domain_id, is_frozen=False)
+    targets = {item.public_id: _Owner(public_id=item.public_id, domain_id=item.domain_id, is_frozen=False) for item in incoming}
     query = select(calls.c.public_id, calls.c.domain_id, FROZEN.label("is_frozen")).where(calls.c.public_id.in_(wanted))
     for row in await connection.execute(query):
         targets[row.public_id] = _Owner(public_id=row.public_id, domain_id=row.domain_id, is_frozen=bool(row.is_frozen))
@@ -102,9 +113,8 @@ class _Merges:
     targets: dict[str, str | None]
     revisions: dict[str, int]
 
-    def leads_back(self, report: CallReport) -> bool:
-        """Whether the merge of a report would close a cycle, which hides all its calls."""
-        public_id, target = call_id(report.pbx, report.linkedid), _target(report.pbx, report.merged_into)
+    def leads_back(self, public_id: str, target: str | None) -> bool:
+        """Whether the merge of a call would close a cycle, which hides all its calls."""
         passed = set[str]()
         while target is not None and target not in passed:
             if target == public_id:
@@ -113,11 +123,10 @@ class _Merges:
             target = self.targets.get(target)
         return False
 
-    def take(self, report: CallReport) -> None:
+    def take(self, public_id: str, target: str | None, revision: int) -> None:
         """Take a report into account, unless it is older than the stored call."""
-        public_id = call_id(report.pbx, report.linkedid)
-        if report.revision > self.revisions.get(public_id, -1):
-            self.targets[public_id] = _target(report.pbx, report.merged_into)
+        if revision > self.revisions.get(public_id, -1):
+            self.targets[public_id] = target
 
 
 async def _merges(connection: AsyncConnection, incoming: Sequence[IncomingReport]) -> _Merges:
@@ -129,20 +138,32 @@ async def _merges(connection: AsyncConnection, incoming: Sequence[IncomingReport
     if not any(item.report.merged_into for item in incoming):
         return merges
     pbx = incoming[0].report.pbx
-    wanted = {
-        call_id(pbx, linkedid) for item in incoming for linkedid in (item.report.linkedid, item.report.merged_into) if linkedid
-    }
-    query = select(calls.c.public_id, calls.c.merged_into, calls.c.revision)
+    owners = {item.public_id: item.domain_id for item in incoming}
+    stored: dict[str, Row[Any]] = {}
+    columns = (calls.c.public_id, calls.c.domain_id, domains.c.name.label("domain"), calls.c.merged_into, calls.c.revision)
+    query: Select[Any] = select(*columns).join(domains, domains.c.id == calls.c.domain_id)
+    asked, wanted = set[str](), {public_id for item in incoming for public_id in (item.public_id, *_possible_targets(item.report))}
     while wanted:
+        asked |= wanted
         rows = (await connection.execute(query.where(calls.c.public_id.in_(wanted)))).all()
-        merges.targets.update({row.public_id: _target(pbx, row.merged_into) for row in rows})
-        merges.revisions.update({row.public_id: row.revision for row in rows})
-        wanted = {target for row in rows if (target := merges.targets[row.public_id]) is not None} - merges.targets.keys()
+        stored |= {row.public_id: row for row in rows}
+        wanted = {target for row in rows if row.merged_into for target in possible_ids(pbx, row.merged_into, row.domain)} - asked
+    owners |= {public_id: row.domain_id for public_id, row in stored.items()}
+    merges.revisions.update({public_id: row.revision for public_id, row in stored.items()})
+    merges.targets.update({public_id: _stored_target(pbx, row, owners) for public_id, row in stored.items()})
     return merges
 
 
-def _target(pbx: str, merged_into: str | None) -> str | None:
-    return call_id(pbx, merged_into) if merged_into else None
+def _possible_targets(report: CallReport) -> tuple[str, ...]:
+    return possible_ids(report.pbx, report.merged_into, report.domain) if report.merged_into else ()
+
+
+def _stored_target(pbx: str, row: Row[Any], owners: Mapping[str, int]) -> str | None:
+    """Return the public id of the row of the same domain into which a stored call is merged."""
+    if row.merged_into is None:
+        return None
+    ids = possible_ids(pbx, row.merged_into, row.domain)
+    return next((public_id for public_id in ids if owners.get(public_id) == row.domain_id), None)
 
 
 async def _with_stored(

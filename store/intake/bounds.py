@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.errors import CallHeld, DomainChanged, DomainNotServed, IntakeDeferred, IntakeRefused, RetentionEnded
-from fonoteka.core.naming import call_id
 from store.database.schema import LONGEST_LOGIN, calls, domains, erased_calls
 from store.intake.domain_names import DomainNames, domain_names
+from store.intake.row_ids import named_ids, possible_ids, row_id
 from store.people.accounts import Pbx
 from store.people.served_domains import ServedDomains, Serves, served_domains
 from store.selection.retention_rule import expired_before
@@ -51,16 +51,18 @@ class Bounds:
         problem = self.domain_problem(report)
         if problem is not None:
             return problem
-        stored = self.stored.get(call_id(self.pbx, report.linkedid))
+        stored = self.stored.get(self.public_id_of(report))
         if stored is not None and stored.is_frozen and stored.revision < report.revision:
             return CallHeld(f"call {report.linkedid!r} is under legal hold: nothing changes it")
         return None
 
     def _retention_problem(self, report: CallReport, domain_id: int) -> RetentionEnded | None:
         """Return why a call that is not stored may not come back; None if it may come."""
-        if call_id(self.pbx, report.linkedid) in self.stored:
+        public_id = self._public_id(report, report.linkedid, domain_id)
+        if public_id in self.stored:
             return None
-        if not self.erased.isdisjoint(_named(self.pbx, report)):
+        target = self._public_id(report, report.merged_into, domain_id) if report.merged_into else public_id
+        if not self.erased.isdisjoint({public_id, target, *self._further_ids(report)}):
             return RetentionEnded(f"call {report.linkedid!r} was deleted")
         before = self.expired_before.get(domain_id)
         if before is None or report.started_at > before:
@@ -79,7 +81,7 @@ class Bounds:
             return IntakeDeferred(f"unknown domain {shown!r}: name it in the file that `fonoteka apply` takes")
         if problem := self._retention_problem(report, domain_id):
             return problem
-        public_id = call_id(self.pbx, report.linkedid)
+        public_id = self._public_id(report, report.linkedid, domain_id)
         stored = self.stored.get(public_id)
         if domain_id != (stored.domain_id if stored is not None else self._new.setdefault(public_id, domain_id)):
             return DomainChanged(f"call {report.linkedid!r} is of another domain than {shown!r}, and never changes it")
@@ -91,20 +93,34 @@ class Bounds:
         assert domain_id is not None
         return domain_id
 
+    def public_id_of(self, report: CallReport) -> str:
+        """Return the public id of the row of a report that has no domain problem."""
+        return self._public_id(report, report.linkedid, self.id_of(report))
+
+    def _public_id(self, report: CallReport, linkedid: str, domain_id: int) -> str:
+        """Return the public id of the domain's row of a call, stored or of the batch."""
+
+        def is_of(public_id: str) -> bool | None:
+            stored = self.stored.get(public_id)
+            owner = self._new.get(public_id) if stored is None else stored.domain_id
+            return None if owner is None else owner == domain_id
+
+        return row_id(self.pbx, linkedid, report.domain, is_of=is_of, further=report.further)
+
+    def _further_ids(self, report: CallReport) -> list[str]:
+        """Return the ids that are erased with the domain's row, whichever id that row had."""
+        linkedids = (report.linkedid, report.merged_into)
+        return [possible_ids(self.pbx, linkedid, report.domain)[1] for linkedid in linkedids if linkedid]
+
     def _domain_id(self, report: CallReport) -> int | None:
         """Return the key of the served domain that the report's name meant when the call began."""
         domain_id = self.names.id_of(report)
         return domain_id if domain_id is not None and self.served.allows(domain_id) else None
 
-    def is_frozen(self, linkedid: str) -> bool:
+    def is_frozen(self, public_id: str) -> bool:
         """Whether a stored call is under a legal hold that lets nothing change it."""
-        stored = self.stored.get(call_id(self.pbx, linkedid))
+        stored = self.stored.get(public_id)
         return stored is not None and stored.is_frozen
-
-
-def _named(pbx: str, report: CallReport) -> set[str]:
-    """Return the public ids of a call and of the call into which it is merged."""
-    return {call_id(pbx, linkedid) for linkedid in (report.linkedid, report.merged_into) if linkedid is not None}
 
 
 async def read_bounds(
@@ -129,7 +145,7 @@ async def read_bounds(
         await connection.execute(
             select(domains.c.id).where(domains.c.id.in_(ids)).order_by(domains.c.id).with_for_update(key_share=True)
         )
-    public_ids = {public_id for report in named for public_id in _named(pbx.name, report)}
+    public_ids = {public_id for report in named for public_id in named_ids(pbx.name, report)}
     query = select(calls.c.public_id, calls.c.domain_id, calls.c.revision, FROZEN.label("is_frozen"))
     rows = await connection.execute(query.where(calls.c.public_id.in_(public_ids)))
     stored = {

@@ -69,9 +69,14 @@ async def upsert_calls(store: Store, pbx: Pbx, reports: Sequence[CallReport], *,
         problems = [problem or bounds.problem(report) for report, problem in zip(reports, problems, strict=True)]
         newest: dict[str, CallReport] = {}
         for report, problem in zip(reports, problems, strict=True):
-            if problem is None and report.revision >= newest.get(report.linkedid, report).revision:
-                newest[report.linkedid] = report
-        incoming = [IncomingReport(domain_id=bounds.id_of(report), report=report) for report in newest.values()]
+            if problem is None:
+                public_id = bounds.public_id_of(report)
+                if report.revision >= newest.get(public_id, report).revision:
+                    newest[public_id] = report
+        incoming = [
+            IncomingReport(domain_id=bounds.id_of(report), public_id=public_id, report=report)
+            for public_id, report in newest.items()
+        ]
         incoming, strangers = await within_domains(connection, pbx.id, incoming)
         changes = await write_calls(connection, pbx.id, incoming)
     receipts = tuple(_call_receipt(report, problem) for report, problem in zip(reports, problems, strict=True))
@@ -214,7 +219,8 @@ async def _write_recording(
     Raises IntakeDeferred.
     """
     manifest = place.manifest
-    incoming = IncomingReport(domain_id=place.domain_id, report=manifest.call, arrived=_segment(manifest, mixed))
+    segment = _segment(manifest, mixed)
+    incoming = IncomingReport(domain_id=place.domain_id, public_id=place.public_id, report=manifest.call, arrived=segment)
     kept, strangers = await within_domains(connection, pbx.id, [incoming])
     changes = await write_calls(connection, pbx.id, kept)
     of_segment = (segments.c.pbx_id == pbx.id) & (segments.c.name == manifest.name)

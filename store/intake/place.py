@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.errors import CallHeld, DomainNotServed, IntakeRefused, RetentionEnded
 from fonoteka.core.manifest import Manifest
-from fonoteka.core.naming import call_id
 from store.database.schema import calls, domains, segments
 from store.intake.bounds import FROZEN, read_bounds
+from store.intake.row_ids import possible_ids, row_id
 from store.people.accounts import Pbx
 
 
@@ -30,12 +30,8 @@ class Place:
 
     manifest: Manifest
     domain_id: int
+    public_id: str
     audio: StoredAudio | None
-
-    @property
-    def public_id(self) -> str:
-        """The public id of the call."""
-        return call_id(self.manifest.call.pbx, self.manifest.call.linkedid)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,22 +61,25 @@ async def find_place(connection: AsyncConnection, pbx: Pbx, manifest: Manifest, 
     bounds = await read_bounds(connection, pbx, [manifest.call], now, lock=lock, also=also)
     if problem := bounds.domain_problem(manifest.call):
         raise problem
-    domain_id, is_frozen = bounds.id_of(manifest.call), bounds.is_frozen(manifest.call.linkedid)
-    if not is_frozen and (merged_into := await _merged_into(connection, pbx, manifest.call, domain_id)) is not None:
+    domain_id, public_id = bounds.id_of(manifest.call), bounds.public_id_of(manifest.call)
+    is_frozen = bounds.is_frozen(public_id)
+    if not is_frozen and (whole := await _merged_into(connection, manifest.call, public_id, domain_id)) is not None:
+        merged_into, public_id = whole
         manifest = replace(manifest, call=replace(manifest.call, linkedid=merged_into, revision=0))
     stored = await _stored_segment(connection, pbx, manifest.name)
     if stored is not None and stored.is_expired:
         raise RetentionEnded(f"the audio of segment {manifest.name!r} was deleted when its retention ended")
-    public_id = call_id(pbx.name, manifest.call.linkedid)
     if stored is not None and stored.public_id != public_id and (stored.is_frozen or stored.domain_id != domain_id):
         if not bounds.served.allows(stored.domain_id):
             raise DomainNotServed(f"segment {manifest.name!r} is of a domain that PBX {pbx.name!r} does not serve")
         call = replace(manifest.call, linkedid=stored.linkedid, domain=stored.domain, revision=0)
         manifest, domain_id, is_frozen = replace(manifest, call=call), stored.domain_id, stored.is_frozen
-    _check_owner(pbx, manifest, stored)
+        public_id = stored.public_id
+    _check_owner(public_id, manifest, stored)
     if is_frozen:
         manifest = _as_stored(manifest, stored)
-    return Place(manifest=manifest, domain_id=domain_id, audio=stored.audio if stored is not None else None)
+    audio = stored.audio if stored is not None else None
+    return Place(manifest=manifest, domain_id=domain_id, public_id=public_id, audio=audio)
 
 
 def _as_stored(manifest: Manifest, stored: _StoredSegment | None) -> Manifest:
@@ -90,28 +89,37 @@ def _as_stored(manifest: Manifest, stored: _StoredSegment | None) -> Manifest:
     return replace(manifest, user=stored.user, started_at=stored.started_at, call=replace(manifest.call, revision=0))
 
 
-def _check_owner(pbx: Pbx, manifest: Manifest, stored: _StoredSegment | None) -> None:
+def _check_owner(public_id: str, manifest: Manifest, stored: _StoredSegment | None) -> None:
     """Refuse a segment of another call.
 
     A segment without audio may move to the call that reports it: two calls may have been merged
     since the recording began.
     """
-    if stored is None or stored.public_id == call_id(pbx.name, manifest.call.linkedid):
+    if stored is None or stored.public_id == public_id:
         return
     is_reported = any(segment.name == manifest.name for segment in manifest.call.segments)
     if stored.audio is not None or not is_reported:
         raise IntakeRefused(f"segment {manifest.name!r} is of another call already")
 
 
-async def _merged_into(connection: AsyncConnection, pbx: Pbx, call: CallReport, domain_id: int) -> str | None:
-    """Return the linkedid of the call of the same domain into which a call was merged meanwhile."""
-    source = calls.c.public_id == call_id(pbx.name, call.linkedid)
-    linkedid: str | None = (await connection.execute(select(calls.c.merged_into).where(source))).scalar()
+async def _merged_into(connection: AsyncConnection, call: CallReport, public_id: str, domain_id: int) -> tuple[str, str] | None:
+    """Return the call of the same domain into which a call was merged meanwhile.
+
+    Its linkedid and its public id.
+    """
+    source = select(calls.c.merged_into).where(calls.c.public_id == public_id)
+    linkedid: str | None = (await connection.execute(source)).scalar()
     if linkedid is None:
         return None
-    target = select(calls.c.domain_id).where(calls.c.public_id == call_id(pbx.name, linkedid))
-    target_domain_id = (await connection.execute(target)).scalar()
-    return linkedid if target_domain_id in (None, domain_id) else None
+    ids = possible_ids(call.pbx, linkedid, call.domain)
+    targets = await connection.execute(select(calls.c.public_id, calls.c.domain_id).where(calls.c.public_id.in_(ids)))
+    owners = {row.public_id: row.domain_id for row in targets}
+
+    def is_of(target_id: str) -> bool | None:
+        return None if target_id not in owners else owners[target_id] == domain_id
+
+    target_id = row_id(call.pbx, linkedid, call.domain, is_of=is_of, further=call.further)
+    return (linkedid, target_id) if owners.get(target_id, domain_id) == domain_id else None
 
 
 async def _stored_segment(connection: AsyncConnection, pbx: Pbx, name: str) -> _StoredSegment | None:

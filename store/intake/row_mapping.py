@@ -30,10 +30,15 @@ _SPEECH: Final = TypeAdapter(Speech)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IncomingReport:
-    """A report of a call, perhaps with a recording."""
+    """A report of a call, perhaps with a recording.
+
+    `public_id` is that of the domain's row; `target_id` that of the row into which it is merged.
+    """
 
     domain_id: int
+    public_id: str
     report: CallReport
+    target_id: str | None = None
     arrived: Segment | None = None
 
 

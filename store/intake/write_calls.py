@@ -14,7 +14,6 @@ from sqlalchemy import BindParameter, Row, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import Direction, Reason, RecordingState, Result
-from fonoteka.core.naming import call_id
 from store.database.dialect import insert
 from store.database.schema import call_paths, calls, domains, participants, segments
 from store.intake.call_backs import WrittenCall, update_call_backs
@@ -49,7 +48,7 @@ async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequen
     anything new are left out. The changes of missed calls that are called back by these calls come
     last.
     """
-    by_id = {call_id(item.report.pbx, item.report.linkedid): item for item in incoming}
+    by_id = {item.public_id: item for item in incoming}
     stored = await stored_calls(connection, list(by_id))
     if await _move_segments(connection, pbx_id, by_id, stored):
         stored = await stored_calls(connection, list(by_id))
@@ -179,8 +178,7 @@ async def _move_segments(
 
 async def _pass_on_legal_holds(connection: AsyncConnection, writes: Sequence[CallWrite]) -> None:
     """Put a call under legal hold if a call of the same domain that is merged into it is."""
-    reports = [(call.public_id, call.incoming.report) for call in writes]
-    targets = {public_id: call_id(report.pbx, report.merged_into) for public_id, report in reports if report.merged_into}
+    targets = {call.public_id: call.incoming.target_id for call in writes if call.incoming.target_id is not None}
     if not targets:
         return
     merged = select(calls.c.public_id, calls.c.domain_id).where(calls.c.public_id.in_(targets), calls.c.legal_hold)

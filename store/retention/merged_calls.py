@@ -6,11 +6,18 @@ from typing import Any, Final
 from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fonoteka.core.naming import call_id
-from store.database.schema import calls, pbxs
+from store.database.schema import calls, domains, pbxs
+from store.intake.row_ids import possible_ids
 from store.selection.scope import without_index
 
-MERGE_COLUMNS: Final = (calls.c.public_id, calls.c.domain_id, calls.c.merged_into, pbxs.c.name.label("pbx"))
+_DOMAIN: Final = select(domains.c.name).where(domains.c.id == calls.c.domain_id).correlate(calls).scalar_subquery()
+MERGE_COLUMNS: Final = (
+    calls.c.public_id,
+    calls.c.domain_id,
+    calls.c.merged_into,
+    pbxs.c.name.label("pbx"),
+    _DOMAIN.label("domain_name"),
+)
 """The columns that `merge_chains` reads."""
 
 _AT_A_TIME: Final = 1000
@@ -25,8 +32,9 @@ async def merge_chains(connection: AsyncConnection, rows: Sequence[Row[Any]]) ->
     targets: dict[str, Row[Any]] = {}
     query: Select[Any] = select(calls.c.id, calls.c.legal_hold, *MERGE_COLUMNS).join(pbxs, pbxs.c.id == calls.c.pbx_id)
     begun: Sequence[Row[Any]] = rows
-    while wanted := sorted({target for row in begun if (target := _target(row)) is not None} - targets.keys()):
-        begun = []
+    asked = set[str]()
+    while wanted := sorted({target for row in begun for target in _targets(row)} - asked):
+        begun, asked = [], asked | set(wanted)
         for start in range(0, len(wanted), _AT_A_TIME):
             chunk = calls.c.public_id.in_(wanted[start : start + _AT_A_TIME])
             begun += (await connection.execute(query.where(chunk))).all()
@@ -54,15 +62,21 @@ def is_visible(call: Row[Any], chain: Sequence[Row[Any]]) -> bool:
     return (chain[-1] if chain else call).merged_into is None
 
 
-def _target(row: Row[Any]) -> str | None:
-    return call_id(row.pbx, row.merged_into) if row.merged_into is not None else None
+def _targets(row: Row[Any]) -> tuple[str, ...]:
+    """Return the ids that the domain's row of the call may have into which a call is merged."""
+    return possible_ids(row.pbx, row.merged_into, row.domain_name) if row.merged_into is not None else ()
 
 
 def _chain(row: Row[Any], targets: dict[str, Row[Any]]) -> tuple[Row[Any], ...]:
     chain: dict[str, Row[Any]] = {}
     call = row
-    while (target := targets.get(_target(call) or "")) is not None and target.domain_id == row.domain_id:
+    while (target := _of_domain(row.domain_id, targets, call)) is not None:
         if target.public_id in chain:
             break
         chain[target.public_id] = call = target
     return tuple(chain.values())
+
+
+def _of_domain(domain_id: int, targets: dict[str, Row[Any]], call: Row[Any]) -> Row[Any] | None:
+    found = (targets[target] for target in _targets(call) if target in targets)
+    return next((target for target in found if target.domain_id == domain_id), None)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, Select, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.manifest import AudioFormat
-from fonoteka.core.naming import peaks_key, recording_key
+from fonoteka.core.naming import call_id, peaks_key, recording_key
 from store.audit.write import NewEntry, write_entries
 from store.database.schema import HAS_AUDIO, calls, erased_calls, pbxs, segments
 from store.database.store import Store
@@ -80,7 +80,9 @@ async def remove_calls(connection: AsyncConnection, domain_id: int, keys: Sequen
     rows = await without_held(connection, await _removable(connection, await with_merged(connection, domain_id, keys)))
     await connection.execute(delete(calls).where(calls.c.id.in_([row.id for row in rows])))
     if rows:
-        await connection.execute(erased_calls.insert(), [{"public_id": row.public_id, "erased_at": now} for row in rows])
+        # Of a further domain's row and of a first one's alike: neither comes back as the other.
+        ids = {public_id for row in rows for public_id in (row.public_id, call_id(row.pbx, row.linkedid, row.domain_name))}
+        await connection.execute(erased_calls.insert(), [{"public_id": public_id, "erased_at": now} for public_id in sorted(ids)])
     removed = [WrittenCall(key=row.id, before=facts_of_row(row._mapping), after=None) for row in rows]
     await connection.run_sync(update_counters, removed, {domain_id: zone}, prune=True)
     return tuple(row.public_id for row in rows)
@@ -90,6 +92,6 @@ async def _removable(connection: AsyncConnection, keys: Sequence[int]) -> Sequen
     """Return the rows of calls that have no objects."""
     has_objects = exists().where(segments.c.call_id == calls.c.id, segments.c.object_key.is_not(None))
     facts = [column for column in FACTS if column not in {calls.c.merged_into, calls.c.domain_id}]
-    columns = (calls.c.id, *facts, *HELD_COLUMNS)
+    columns = (calls.c.id, calls.c.linkedid, *facts, *HELD_COLUMNS)
     query: Select[Any] = select(*columns).join(pbxs, pbxs.c.id == calls.c.pbx_id).where(calls.c.id.in_(keys), ~has_objects)
     return list(await connection.execute(query))

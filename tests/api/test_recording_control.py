@@ -172,7 +172,9 @@ async def test_a_command_of_another_replica_reaches_the_agent(
     store = await Store.open(site.configuration.store)
     try:
         waiting = asyncio.create_task(asked_of(agent, command.id, wait_s=50))
-        elsewhere = await commands.ask(store, pbx="pbx1", linkedid=call.linkedid, action=STOP, login=None, now=datetime.now(UTC))
+        elsewhere = await commands.ask(
+            store, pbx="pbx1", linkedid=call.linkedid, domain_id=1, action=STOP, login=None, now=datetime.now(UTC)
+        )
         assert [command.id for command in await waiting] == [elsewhere]
     finally:
         await store.close()

@@ -17,7 +17,7 @@ from sqlalchemy import BindParameter, bindparam, select, update
 
 from fonoteka.core.call_report import CallReport, Reason, SegmentReport
 from fonoteka.core.manifest import Mixed
-from fonoteka.core.naming import peaks_key, recording_key
+from fonoteka.core.naming import call_id, peaks_key, recording_key
 from store.database.schema import domains
 from store.database.schema import segments as segment_table
 from store.database.store import Store
@@ -97,7 +97,8 @@ def _arrival(audio: _SegmentAudio, domain_id: int) -> IncomingReport:
     arrival = Arrival(duration_ms=audio.length_ms, talk_ms=audio.length_ms, muted=(), salvaged=False)
     report = audio.segment
     segment = Segment(name=report.name, user=report.user, started_at=report.started_at, reason=report.reason, arrival=arrival)
-    return IncomingReport(domain_id=domain_id, report=audio.call, arrived=segment)
+    public_id = call_id(audio.call.pbx, audio.call.linkedid)
+    return IncomingReport(domain_id=domain_id, public_id=public_id, report=audio.call, arrived=segment)
 
 
 def _values(audio: _SegmentAudio, object_key: str, mixed: Mixed) -> dict[str, object]:

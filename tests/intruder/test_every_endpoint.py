@@ -211,7 +211,8 @@ async def victim(site: Site, store: Store, pbx: Pbx) -> AsyncIterator[Victim]:
             assert answer.status_code == 200
         (session,) = (await admin.get("/api/users/152/sessions")).json()
         ask = recorder_commands.ask
-        command = await ask(store, pbx="pbx1", linkedid=VICTIM_CALL.linkedid, action=Action.STOP, login="152", now=NOW)
+        linkedid = VICTIM_CALL.linkedid
+        command = await ask(store, pbx="pbx1", linkedid=linkedid, domain_id=1, action=Action.STOP, login="152", now=NOW)
         yield Victim(
             at={
                 "calls/{id}": public_id,

@@ -196,7 +196,9 @@ async def test_commands_of_a_domain_that_the_pbx_serves_no_longer_are_refused(st
     await upsert_calls(store, east, [seed.but(CALL, ended_at=None)])
 
     async def ask() -> int:
-        return await recorder_commands.ask(store, pbx="east", linkedid=CALL.linkedid, action=Action.STOP, login=None, now=BEGIN)
+        return await recorder_commands.ask(
+            store, pbx="east", linkedid=CALL.linkedid, domain_id=1, action=Action.STOP, login=None, now=BEGIN
+        )
 
     first = await ask()
     taken = await recorder_commands.take(store, east, 0, BEGIN)

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from fonoteka.core.call_report import Action
 from store import recorder_commands as commands
 from store.database import schema
@@ -9,6 +11,11 @@ from store.database.store import Store
 from store.people.accounts import Pbx, ensure_pbx, pbx_of
 
 NOW = datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _seeded(pbx: Pbx) -> None:
+    """The store has the domain that is commanded."""
 
 
 async def registered(store: Store, name: str) -> Pbx:
@@ -19,7 +26,7 @@ async def registered(store: Store, name: str) -> Pbx:
 
 
 async def asked(store: Store, pbx: Pbx, now: datetime = NOW) -> int:
-    return await commands.ask(store, pbx=pbx.name, linkedid="1.1", action=Action.PAUSE, login="152", now=now)
+    return await commands.ask(store, pbx=pbx.name, linkedid="1.1", domain_id=1, action=Action.PAUSE, login="152", now=now)
 
 
 async def test_a_command_is_handed_out_once_to_its_own_pbx_unless_it_is_too_old_or_withdrawn(store: Store) -> None:

@@ -1278,10 +1278,13 @@ export interface components {
          * Command
          * @description A request to change the recording of a call in progress.
          *
-         *     `login` is the user whose side is changed; None: all sides, asked by an administrator.
+         *     `login` is the user whose side is changed; None: all sides, asked by an administrator. Only
+         *     sides of users of `domain` are changed; None: of the first domain that the call concerns.
          */
         Command: {
             action: components["schemas"]["Action"];
+            /** Domain */
+            domain?: string | null;
             /** Id */
             id: number;
             /** Linkedid */
