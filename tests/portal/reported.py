@@ -53,7 +53,7 @@ def two_weeks(now: datetime, count: int = CALLS) -> Iterator[CallReport]:
         parties = {"dst": outside, "src": who or "152"} if direction is Direction.OUT else {"src": outside}
         fields: dict[str, Any] = {"employee": who, "number": line, "participants": (who,) if who else (), "segments": ()}
         if direction is Direction.IN:
-            fields |= {"queue": ("sales", "support", None)[number % 3], "wait_ms": (4_000, 19_000, 31_000, None)[number % 4]}
+            fields |= {"queue": ("sales", "support", None)[number % 3], "wait_ms": (4_000, 19_000, 31_000, None)[number // 2 % 4]}
         call = seed.but(call, direction=direction, **parties, **fields)
         result = chance.choice((Result.ANSWERED, Result.ANSWERED, Result.ANSWERED, Result.NO_ANSWER, Result.BUSY, Result.OTHER))
         yield call if result is Result.ANSWERED else seed.unanswered(call, result)
