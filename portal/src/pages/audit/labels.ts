@@ -40,7 +40,7 @@ export function detailLabel(entry: AuditEntry, own: AuditWords, words: Words): s
     case "downloaded":
       return heardLabel(detail, own, words);
     case "recording_asked":
-      return requestLabel(String(detail["action"]), String(detail["answer"]), words);
+      return requestLabel(String(detail["action"]), String(detail["answer"]), own);
     case "held":
     case "released":
       return typeof detail["note"] === "string" ? detail["note"] : "";
@@ -86,11 +86,11 @@ function heardLabel(detail: Detail, own: AuditWords, words: Words): string {
   return further === "" ? label : `${label}; ${further}`;
 }
 
-function requestLabel(action: string, answer: string, words: Words): string {
-  const label = (words.now.action as Record<string, string>)[action] ?? action;
+function requestLabel(action: string, answer: string, own: AuditWords): string {
+  const label = (own.request.action as Record<string, string>)[action] ?? action;
   if (answer === "done") return label;
   const kind = answer === "withdrawn" ? "pbx-does-not-answer" : answer.replaceAll("_", "-");
-  return `${label}: ${(words.now.refused as Record<string, string>)[kind] ?? answer}`;
+  return `${label}: ${(own.request.refused as Record<string, string>)[kind] ?? answer}`;
 }
 
 function fieldLabel(key: string, value: unknown, own: AuditWords, words: Words): string {

@@ -1,6 +1,9 @@
 import { inLanguage } from "../../i18n/words.svelte";
+import { en as enNow, ru as ruNow } from "../now/words";
 
 export const ru = {
+  /** Of requests to record a call in progress. */
+  request: ruNow,
   subtitle: "Кто входил, слушал, скачивал и менял настройки.",
   at: "Когда",
   who: "Кто",
@@ -119,6 +122,7 @@ export const ru = {
 };
 
 export const en: typeof ru = {
+  request: enNow,
   subtitle: "Who logged in, listened, downloaded and changed settings.",
   at: "When",
   who: "Who",

@@ -3,6 +3,7 @@ import type { ApiProblem } from "../../api/problem";
 import { partyLabel } from "../../app/directory.svelte";
 import type { Words } from "../../i18n/ru";
 import { callerLabel } from "../calls/labels";
+import type { NowWords } from "./words";
 
 /** The parties that talk now; while the call rings, the caller and the number dialled. */
 export function partiesOf(call: Call, words: Words): string[] {
@@ -30,8 +31,8 @@ export function isTalking(call: Call): boolean {
 }
 
 /** The label of the reason why a recording request was refused. */
-export function refusalLabel(problem: ApiProblem, words: Words): string {
+export function refusalLabel(problem: ApiProblem, own: NowWords, words: Words): string {
   if (problem.offline) return words.problem.offline;
-  const labels: Record<string, string> = words.now.refused;
+  const labels: Record<string, string> = own.refused;
   return labels[problem.kind] ?? words.problem.server;
 }
