@@ -13,8 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from agent.calls.event_reader import WANTED
+from agent.calls.stream_figures import VARIABLE
+
 _CALL: Final = (Path(__file__).parent / "answered_call.txt").read_text(encoding="utf-8")
 EVENTS_OF_A_CALL: Final = Counter(re.findall(r"^Event: (\w+)$", _CALL, re.MULTILINE))
+# Of VarSet the agent reads one variable: the filters let no other pass.
+USED_OF_A_CALL: Final = {
+    **{name: count for name, count in EVENTS_OF_A_CALL.items() if name in WANTED},
+    "VarSet": len(re.findall(f"^Variable: {VARIABLE}$", _CALL, re.MULTILINE)),
+}
 
 
 def calls(number: int) -> bytes:

@@ -17,7 +17,7 @@ from agent.rules.directory import Directory, DomainIndex
 from agent.rules.recording_rules import pending_decisions
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, User
 
-STREAM = Path(__file__).parents[1] / "tests" / "data" / "streams" / "in_answered.txt"
+STREAM = Path(__file__).parents[1] / "tests" / "data" / "streams" / "badly_heard.txt"
 USERS = 500
 
 

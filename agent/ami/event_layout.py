@@ -30,7 +30,8 @@ class EventLayout:
     """The headers of one event: `lead`, then each channel, then `tail`.
 
     `channels` holds the prefix of each channel's headers. The headers in `may_lead` and
-    `may_follow` are optional, and so is the first channel if `may_lack_first` is set.
+    `may_follow` are optional, and so is the first channel if `may_lack_first` is set. An event
+    without the bytes `only_with` is not wanted.
     """
 
     lead: tuple[str, ...] = ("Privilege",)
@@ -39,6 +40,7 @@ class EventLayout:
     may_lack_first: bool = False
     tail: tuple[str, ...] = ()
     may_follow: tuple[str, ...] = ()
+    only_with: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -77,7 +77,7 @@ class EventRepair:
         """Return whether Asterisk begins a message like this, and the message if it is complete."""
         name = event_name(raw)
         layout = self._layouts.get(name) if name is not None else None
-        if layout is None:
+        if layout is None or layout.only_with not in raw:
             begins = self._is_answer(raw) or (name is not None and _PRIVILEGE.match(raw) is not None)
             return begins, RepairedMessage(raw=raw)
         match = match_layout(raw.decode("utf-8", "replace").split("\r\n"), layout)

@@ -41,6 +41,7 @@ class AmiSession(asyncio.Protocol):
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue = queue
         self._wanted = {name.encode(): name for name in wanted}
+        self._only_with = {name: layout.only_with for name, layout in layouts.items() if layout.only_with}
         self._framing = Framing()
         self._pending = PendingActions()
         self._repair = EventRepair(layouts, self._pending.is_answer)
@@ -133,6 +134,8 @@ class AmiSession(asyncio.Protocol):
                 self._take_response(parse_message(raw))
             return
         wanted = self._wanted.get(name)
+        if wanted in self._only_with and self._only_with[wanted] not in raw:
+            return
         if wanted is None and not self._pending.may_be_list_item(raw):
             return
         headers = headers_of(message)

@@ -17,11 +17,14 @@ from agent.calls.events import (
     Event,
     Fetched,
     Held,
+    HoldingEntered,
     Parked,
     PickedUp,
     QueueEntered,
+    StreamMeasured,
     Transferred,
 )
+from agent.calls.stream_figures import VARIABLE, read_figures
 
 AmiHeaders = Mapping[str, str]
 
@@ -111,17 +114,21 @@ def people_talk_in(bridge: AmiHeaders) -> bool:
     return bridge.get("BridgeTechnology") != "holding_bridge"
 
 
+_AGENTS: Final = "agent_hold"  # where agents wait on an open line (app_agent_pool)
+
+
 def is_conference(bridge: AmiHeaders) -> bool:
     """Return whether a bridge belongs to a conference: its type is `base`."""
     return bridge.get("BridgeType") == "base"
 
 
 def _bridge_entered(at: datetime, h: AmiHeaders) -> Event | None:
+    linkedid, uniqueid = h["Linkedid"], h["Uniqueid"]
     if not people_talk_in(h):
-        return None
-    return BridgeEntered(
-        at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], bridge=h["BridgeUniqueid"], conference=is_conference(h)
-    )
+        return HoldingEntered(at=at, linkedid=linkedid, uniqueid=uniqueid, agent=h.get("BridgeType") == _AGENTS)
+    conference = is_conference(h)
+    room = number_in(h, "Exten") if conference else ""
+    return BridgeEntered(at=at, linkedid=linkedid, uniqueid=uniqueid, bridge=h["BridgeUniqueid"], conference=conference, room=room)
 
 
 def _bridge_left(at: datetime, h: AmiHeaders) -> Event:
@@ -170,6 +177,13 @@ def _picked_up(at: datetime, h: AmiHeaders) -> Event:
     return PickedUp(at=at, linkedid=h["TargetLinkedid"], uniqueid=h["TargetUniqueid"], by=h["Uniqueid"])
 
 
+def _variable_set(at: datetime, h: AmiHeaders) -> Event | None:
+    figures = read_figures(h["Value"]) if h["Variable"] == VARIABLE else None
+    if figures is None:
+        return None
+    return StreamMeasured(at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], figures=figures)
+
+
 _READERS: Final[dict[str, Callable[[datetime, AmiHeaders], Event | None]]] = {
     "Newchannel": _channel_started,
     "Hangup": _channel_ended,
@@ -185,6 +199,7 @@ _READERS: Final[dict[str, Callable[[datetime, AmiHeaders], Event | None]]] = {
     "ParkedCall": _parked,
     "UnParkedCall": _fetched,
     "Pickup": _picked_up,
+    "VarSet": _variable_set,
 }
 
 WANTED: Final = frozenset(_READERS)
@@ -215,6 +230,7 @@ LAYOUTS: Final[Mapping[str, EventLayout]] = {
     "ParkedCall": EventLayout(channels=("Parkee",), tail=("ParkerDialString", "ParkingSpace")),
     "UnParkedCall": EventLayout(channels=("Parkee", "Retriever"), tail=("ParkerDialString", "ParkingSpace")),
     "Pickup": EventLayout(channels=("", "Target")),
+    "VarSet": EventLayout(tail=("Variable", "Value"), only_with=f"Variable: {VARIABLE}\r\n".encode()),
 }
 
 

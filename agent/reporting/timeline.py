@@ -8,6 +8,7 @@ from typing import Final
 from agent.calls.call_result import ending, result
 from agent.calls.call_state import Call, Dial, Moment, MomentKind, Recording, RecordingStage
 from agent.calls.dial_chain import dial_chain
+from agent.reporting.voice_quality import legs
 from agent.rules.directory import DomainIndex
 from agent.rules.forwarding import forwarding_user
 from agent.rules.parties import party_name
@@ -25,7 +26,16 @@ def path(call: Call, domain: DomainIndex) -> tuple[PathStep, ...]:
         for step in _steps(call, moment, _dial_at(moment, dials.get(moment.uniqueid, [])), domain)
     ]
     recorded = [replace(step, at=_after(step, steps)) for step in _recorded(call, domain)]
-    return tuple(sorted((*steps, *recorded), key=lambda step: step.at))
+    return tuple(sorted((*_heard(call, domain), *steps, *recorded), key=lambda step: step.at))
+
+
+def _heard(call: Call, domain: DomainIndex) -> Iterator[PathStep]:
+    """Yield how the sound of each leg arrived, before the step that ends the call."""
+    at = call.moments[-1].at if call.moments else call.started_at
+    for leg in legs(call):
+        yield PathStep(
+            at=at, what="heard" if leg.heard else "hears", who=party_name(call, leg.channel, domain), quality=leg.quality
+        )
 
 
 def _after(recorded: PathStep, steps: list[PathStep]) -> datetime:

@@ -13,6 +13,7 @@ from store.integrity.intact import DamageReason
 from store.retention.run import CALLS, Amount, Rule
 
 _SECONDS: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600)
+_SCORES: Final = (2.6, 3.1, 3.6, 4.0, 4.2, 4.3, 4.4)  # up to 4.0 after ITU-T G.107, annex B
 _UNSETTLED: Final = frozenset({RecordingState.RECORDING, RecordingState.PROCESSING})
 _AUDIBLE: Final = frozenset({RecordingState.READY, RecordingState.PARTIAL})
 
@@ -38,6 +39,9 @@ class Metrics:
             self._damaged.labels(reason)
         self._visible = Histogram(
             "fonoteka_call_visible_seconds", "From hangup to the row's end in the index", buckets=_SECONDS, registry=self.registry
+        )
+        self._mos = Histogram(
+            "fonoteka_call_mos", "Mean opinion score of the worst leg of each ended call", buckets=_SCORES, registry=self.registry
         )
         self._ready = Histogram(
             "fonoteka_recording_ready_seconds", "From hangup to playable audio", buckets=_SECONDS, registry=self.registry
@@ -82,6 +86,8 @@ class Metrics:
         if not change.was_ended:
             self._calls.labels(change.direction, change.result).inc()
             self._visible.observe(since_hangup_s)
+            if change.mos is not None:
+                self._mos.observe(change.mos)
         settled_before = change.was_ended and change.was not in _UNSETTLED
         if change.recording not in _UNSETTLED and not settled_before:
             self._recordings.labels(change.recording, change.reason or "").inc()

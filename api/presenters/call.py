@@ -23,7 +23,15 @@ def call(seen: SeenCall, zone: ZoneInfo) -> models.Call:
 def call_with_path(seen: SeenCall, path: tuple[PathStep, ...], zone: ZoneInfo) -> models.CallWithPath:
     """Return a call with the steps of its path."""
     steps = [
-        models.PathStep(at=step.at.astimezone(zone), what=step.what, who=step.who, by=step.by, reason=step.reason) for step in path
+        models.PathStep(
+            at=step.at.astimezone(zone),
+            what=step.what,
+            who=step.who,
+            by=step.by,
+            reason=step.reason,
+            quality=_quality(step.quality),
+        )
+        for step in path
     ]
     return models.CallWithPath(**_fields(seen, zone), path=steps)
 

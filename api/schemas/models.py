@@ -93,7 +93,9 @@ class PathStep(_Model):
     give_up. Events at `who`: arrive, ring (perhaps caused by `by`), busy, no_answer, fail. Actions
     of `by` on `who`: forward, transfer, park, fetch, pick_up. Recording by the rule of `who`:
     record, record_by_pbx (by the dialplan while the agent was away), no_record (with `reason`),
-    pause_record, resume_record, stop_record. The last step: end.
+    pause_record, resume_record, stop_record. How the sound arrived, with `quality`, the worst
+    first: heard (that of `who`), hears (that of the others, as the telephone of `who` reported).
+    The last step: end.
     """
 
     at: Moment
@@ -101,6 +103,7 @@ class PathStep(_Model):
     who: str
     by: str
     reason: Reason | None
+    quality: Quality | None
 
 
 class Party(_Model):

@@ -68,6 +68,21 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Quality:
+    """How well one leg of a call was transmitted, from Asterisk's own figures.
+
+    `mos` is the mean opinion score, 1 to 5; `loss_pct` the share of RTP packets that were lost, 0
+    to 100; `jitter_ms` the mean deviation of their intervals; `rtt_ms` the round trip, None if the
+    other side sent no RTCP.
+    """
+
+    mos: float
+    loss_pct: float
+    jitter_ms: int
+    rtt_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PathStep:
     """One step in the history of a call.
 
@@ -83,6 +98,8 @@ class PathStep:
     - recording: `record` (starts by the setting of `who`), `record_by_pbx` (the same, by the
       dialplan while the agent was away), `no_record` (not recorded by the setting of `who`;
       `reason` says why), `pause_record`, `resume_record`, `stop_record` (requested);
+    - how the sound arrived, at the end, with `quality`, the worst first: `heard` (that of `who`),
+      `hears` (that of the others, as the telephone of `who` reported);
     - `end`: the last party has left.
     """
 
@@ -91,6 +108,7 @@ class PathStep:
     who: str
     by: str = ""
     reason: Reason | None = None
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,21 +181,6 @@ class SegmentReport:
     user: str
     started_at: datetime
     reason: Reason | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Quality:
-    """How well one leg of a call was transmitted, from Asterisk's own figures.
-
-    `mos` is the mean opinion score, 1 to 5; `loss_pct` the share of RTP packets that were lost, 0
-    to 100; `jitter_ms` the mean deviation of their intervals; `rtt_ms` the round trip, None if the
-    other side sent no RTCP.
-    """
-
-    mos: float
-    loss_pct: float
-    jitter_ms: int
-    rtt_ms: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,7 @@
 """Flows in which people talk: hold, keys, silence, wideband, conferences, FollowMe."""
 
 import asyncio
+from typing import Final
 
 from lab.asterisk.server import LabAsterisk
 from lab.scenarios.steps import (
@@ -18,6 +19,8 @@ from lab.scenarios.steps import (
 from lab.sip.handset import TRUNK, handset
 from lab.sip.message import Codec
 from lab.sip.sipp_phones import OUTSIDE
+
+ASTERISK_REPORTS_S: Final = 6.0  # it counts what it has received every five seconds
 
 
 async def hold_and_resume(pbx: LabAsterisk) -> PhoneCalls:
@@ -69,6 +72,16 @@ async def caller_silent(pbx: LabAsterisk) -> PhoneCalls:
             await asyncio.sleep(3.0)
         await talk()
         await marked(customer, employee)
+        await talk_and_leave(customer, employee)
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call}
+
+
+async def badly_heard(pbx: LabAsterisk) -> PhoneCalls:
+    """One of ten packets of 152's is lost; the customer's telephone reports that it misses some."""
+    async with customer_with(pbx) as (customer, employee, _):
+        employee.loses_every(10)
+        customer.reports(lost=15, jitter_ms=40)
+        await asyncio.sleep(ASTERISK_REPORTS_S)
         await talk_and_leave(customer, employee)
         return {CUSTOMER: customer.sip_call, "152": employee.sip_call}
 

@@ -183,6 +183,16 @@ class Line:
         yield
         self._audio.stream.muted = False
 
+    def loses_every(self, packets: int) -> None:
+        """Lose one of so many packets of what is said here, from now on."""
+        if self._audio.stream is None:
+            raise LabError("nothing is said before the answer")
+        self._audio.stream.loses_every = packets
+
+    def reports(self, *, lost: int, jitter_ms: int) -> None:
+        """Report how many packets were not heard here, as a telephone does every five seconds."""
+        self._audio.report(lost, jitter_ms)
+
     async def transfer(self, number: str) -> int:
         """Transfer the other party blindly (REFER, RFC 3515).
 

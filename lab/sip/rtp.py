@@ -24,6 +24,8 @@ FRAME_BYTES: Final = 160
 _TICKS: Final = 160  # of the 8 kHz clock in a frame
 _HEADER: Final = struct.Struct("!BBHII")
 _EVENT: Final = struct.Struct("!BBH")
+_REPORT: Final = struct.Struct("!BBHIIIIIII")
+_RECEIVER_REPORT: Final = 201
 _KEYS: Final = "0123456789*#ABCD"
 _KEY_FRAMES: Final = 5
 _PAUSE_FRAMES: Final = 5
@@ -57,6 +59,7 @@ class RtpStream:
         # Sends no audio at all, as a telephone that holds or that saves the network its silence.
         self.silent = False
         self.muted = False  # sends silence
+        self.loses_every = 0  # one of so many packets is lost on its way
 
     def begun_anew(self) -> "RtpStream":
         """The same sound from another source, numbered lower.
@@ -64,6 +67,16 @@ class RtpStream:
         What Asterisk's recorder takes for late packets and leaves out.
         """
         return RtpStream(self._codec, b"".join(self._frames), first_number=self._sequence - 3000)
+
+    def report(self, lost: int, jitter_ms: int) -> bytes:
+        """An RTCP receiver report (RFC 3550, 6.4.2): what the telephone says that it has missed."""
+        jitter = jitter_ms * _TICKS // round(1000 * FRAME_S)
+        return _REPORT.pack(0x81, _RECEIVER_REPORT, _REPORT.size // 4 - 1, self._source, 0, lost, 0, jitter, 0, 0)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the packet that was made last is lost on its way."""
+        return self.loses_every > 0 and self._sequence % self.loses_every == 0
 
     def press(self, keys: str) -> Future[None]:
         """Send the keys, each for 100 ms with 100 ms after it; done when the last is sent."""
@@ -123,9 +136,15 @@ class AudioSocket:
         """Send to this address from now on."""
         self._socket.connect(peer)
 
+    def report(self, lost: int, jitter_ms: int) -> None:
+        """Report what was heard, to the port beside that of the audio (RFC 3550, 11)."""
+        assert self.stream is not None, "no report before the answer"
+        host, port = self._socket.getpeername()
+        self._socket.sendto(self.stream.report(lost, jitter_ms), (host, port + 1))
+
     def tick(self) -> None:
         """Send what is due; take what has come."""
-        if self.stream is not None and (packet := self.stream.next_packet()) is not None:
+        if self.stream is not None and (packet := self.stream.next_packet()) is not None and not self.stream.is_lost:
             with suppress(OSError):  # the other end has closed its port, or is not known yet
                 self._socket.send(packet)
         while self._listens:

@@ -8,7 +8,7 @@ from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from fonoteka.core.call_report import CallReport
+from fonoteka.core.call_report import CallReport, Quality
 from fonoteka.core.manifest import Manifest, Mixed, Speech
 from fonoteka.core.naming import safe
 from store.database.schema import LONGEST_LINKEDID, LONGEST_LOGIN, LONGEST_SEGMENT_NAME, milliseconds
@@ -59,13 +59,15 @@ def _problems(report: CallReport, now: datetime) -> Iterator[str]:
 
 
 def _quality_problems(report: CallReport) -> Iterator[str]:
-    quality = report.quality
-    if quality is None:
-        return
-    if not (1 <= quality.mos <= 5 and 0 <= quality.loss_pct <= 100):  # also refuses NaN
-        yield "the mos of a quality is 1 to 5, its loss_pct 0 to 100"
-    if not all(0 <= each <= _LONGEST_CALL_MS for each in (quality.jitter_ms, quality.rtt_ms or 0)):
-        yield f"jitter_ms and rtt_ms must be 0 to {_LONGEST_CALL_MS}"
+    known = [quality for quality in (report.quality, *(step.quality for step in report.path)) if quality is not None]
+    if not all(_is_quality(quality) for quality in known):
+        yield f"a quality has a mos of 1 to 5, a loss_pct of 0 to 100, and jitter_ms and rtt_ms of 0 to {_LONGEST_CALL_MS}"
+
+
+def _is_quality(quality: Quality) -> bool:
+    times = (quality.jitter_ms, quality.rtt_ms or 0)
+    # Also refuses NaN.
+    return 1 <= quality.mos <= 5 and 0 <= quality.loss_pct <= 100 and all(0 <= each <= _LONGEST_CALL_MS for each in times)
 
 
 def _name_problems(report: CallReport) -> Iterator[str]:

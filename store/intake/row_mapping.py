@@ -19,7 +19,7 @@ from fonoteka.core.call_report import (
     Result,
 )
 from fonoteka.core.manifest import Speech
-from store.database.schema import LONGEST_PARTY, LONGEST_TRUNK, milliseconds
+from store.database.schema import LONGEST_PARTY, LONGEST_TRUNK, instant, milliseconds
 from store.intake.facts import AUDIBLE, CallFacts, duration_s, facts_of_report, facts_of_row
 from store.intake.merge import MergedCall, StoredCall, is_newer
 from store.intake.recording_state import Arrival, Recording, Segment
@@ -118,7 +118,24 @@ def stored_call(row: Row[Any], parts: Sequence[Segment], logins: Sequence[str]) 
 
 def path_step(step: PathStep) -> list[object]:
     """Return a step as stored in `call_paths.steps`."""
-    return [milliseconds(step.at), step.what, storable(step.who), storable(step.by), step.reason]
+    step_of_call = [milliseconds(step.at), step.what, storable(step.who), storable(step.by), step.reason]
+    quality = step.quality
+    return step_of_call if quality is None else [*step_of_call, quality.mos, quality.loss_pct, quality.jitter_ms, quality.rtt_ms]
+
+
+def steps_of(steps: Sequence[Sequence[Any]]) -> tuple[PathStep, ...]:
+    """Read a path from `call_paths.steps`."""
+    return tuple(
+        PathStep(
+            at=instant(at_ms),
+            what=what,
+            who=who,
+            by=by,
+            reason=Reason(reason) if reason else None,
+            quality=Quality(**dict(zip(("mos", "loss_pct", "jitter_ms", "rtt_ms"), figures, strict=True))) if figures else None,
+        )
+        for at_ms, what, who, by, reason, *figures in steps
+    )
 
 
 def recording_values(recording: Recording) -> dict[str, Any]:

@@ -26,7 +26,10 @@ from store.intake.write_counters import update_counters
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallChange:
-    """The change of a call by a write. `was_ended` and `was` are its state before."""
+    """The change of a call by a write. `was_ended` and `was` are its state before.
+
+    `mos` is the score of the worst leg, None if it is not known or did not change.
+    """
 
     call_id: int
     public_id: str
@@ -39,6 +42,7 @@ class CallChange:
     was: RecordingState | None
     recording: RecordingState
     reason: Reason | None
+    mos: float | None = None
 
 
 async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequence[IncomingReport]) -> list[CallChange]:
@@ -300,4 +304,5 @@ def _change(key: int, call: CallWrite) -> CallChange:
         was=stored.recording if stored else None,
         recording=call.merged.recording.state,
         reason=call.merged.recording.reason,
+        mos=report.quality.mos if newest is report and report.quality is not None else None,
     )

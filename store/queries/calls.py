@@ -9,10 +9,10 @@ from sqlalchemy import Row, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import Direction, LiveReport, PathStep, Quality, Reason, RecordingState, Result
-from store.database.schema import call_paths, calls, domains, instant, pbxs, segments, users
+from store.database.schema import call_paths, calls, domains, pbxs, segments, users
 from store.database.store import Store
 from store.intake.recording_state import Recording, Segment, assess, in_order
-from store.intake.row_mapping import live_of, quality_of, segment_of
+from store.intake.row_mapping import live_of, quality_of, segment_of, steps_of
 from store.queries.page_keys import Key, Place, first_page, keys_query, place_after, read_keys
 from store.selection.bounded_count import bounded_count, shown_total
 from store.selection.identity import user_at
@@ -133,7 +133,7 @@ async def live_calls(store: Store, scope: Scope, now: datetime) -> list[tuple[Se
         live = await _seen(connection, scope, (await connection.execute(query)).all())
         keys = [call.call_id for call in live]
         rows = await connection.execute(select(call_paths).where(call_paths.c.call_id.in_(keys)))
-        paths = {row.call_id: _path(row.steps) for row in rows}
+        paths = {row.call_id: steps_of(row.steps) for row in rows}
     return [(call, paths.get(call.call_id, ())) for call in live]
 
 
@@ -152,14 +152,7 @@ async def path_of(store: Store, scope: Scope, public_id: str) -> tuple[PathStep,
     query = select(call_paths.c.steps).select_from(source).where(visible.condition, calls.c.public_id == public_id)
     async with store.reading() as connection:
         steps = (await connection.execute(query)).scalar() or []
-    return _path(steps)
-
-
-def _path(steps: Sequence[tuple[int, str, str, str, str | None]]) -> tuple[PathStep, ...]:
-    return tuple(
-        PathStep(at=instant(at_ms), what=what, who=who, by=by, reason=Reason(reason) if reason else None)
-        for at_ms, what, who, by, reason in steps
-    )
+    return steps_of(steps)
 
 
 async def public_id_of(store: Store, scope: Scope, call_id: int) -> str | None:

@@ -20,7 +20,9 @@ async def test_a_call_is_told_as_the_contract_says(agent: httpx.AsyncClient, adm
     handed_on = PathStep(at=BEGIN + timedelta(seconds=2), what="transfer", who="130", by="152")
     unrecorded = PathStep(at=handed_on.at, what="no_record", who="130", reason=Reason.USER_OFF)
     call = seed.but(call, queue="sales", quality=Quality(mos=4.3, loss_pct=0.2, jitter_ms=4, rtt_ms=31))
-    call = seed.but(call, path=(*call.path[:3], handed_on, unrecorded, call.path[3]))
+    quality = Quality(mos=3.69, loss_pct=7.0, jitter_ms=12)
+    heard = PathStep(at=call.path[3].at, what="heard", who="152", quality=quality)
+    call = seed.but(call, path=(*call.path[:3], handed_on, unrecorded, heard, call.path[3]))
     await ship(agent, call, 5000)
     expected: dict[str, Any] = {
         "id": call_id("pbx1", call.linkedid),
@@ -69,14 +71,17 @@ async def test_a_call_is_told_as_the_contract_says(agent: httpx.AsyncClient, adm
         "total": 1,
         "total_is_exact": True,
     }
-    path = [
+    path: list[dict[str, Any]] = [
         {"at": "2026-11-22T23:43:42.123+07:00", "what": "arrive", "who": "2458152", "by": "", "reason": None},
         {"at": "2026-11-22T23:43:42.123+07:00", "what": "ring", "who": "152", "by": "", "reason": None},
         {"at": "2026-11-22T23:43:43.023+07:00", "what": "answer", "who": "152", "by": "", "reason": None},
         {"at": "2026-11-22T23:43:44.123+07:00", "what": "transfer", "who": "130", "by": "152", "reason": None},
         {"at": "2026-11-22T23:43:44.123+07:00", "what": "no_record", "who": "130", "by": "", "reason": "user_off"},
+        {"at": "2026-11-22T23:43:47.623+07:00", "what": "heard", "who": "152", "by": "", "reason": None},
         {"at": "2026-11-22T23:43:47.623+07:00", "what": "end", "who": "", "by": "", "reason": None},
     ]
+    path = [step | {"quality": None} for step in path]
+    path[5]["quality"] = {"mos": 3.69, "loss_pct": 7.0, "jitter_ms": 12, "rtt_ms": None}
     assert (await admin.get(f"/api/calls/{expected['id']}")).json() == expected | {"path": path}
 
 

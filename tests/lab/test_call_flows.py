@@ -38,6 +38,7 @@ ROWS = [
     ("hold_and_resume",               1, HELD,              ("152", CUSTOMER)),
     ("hold_and_resume_anew",          1, HELD,              ("152", CUSTOMER)),
     ("keys_in_talk",                  1, {},                ("152", CUSTOMER)),
+    ("badly_heard",                   1, {},                ("152", CUSTOMER)),
     ("wideband",                      1, {},                ("421", "152")),
     ("wideband_from_outside",         1, {},                ("421", CUSTOMER)),
     ("blind_by_phone",                1, BLIND,             ("152", CUSTOMER, "421")),

@@ -1,6 +1,7 @@
 """An Asterisk that answers, but sends no events, is distinguished from one without calls."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -48,7 +49,7 @@ async def link_up(client: AmiClient) -> None:
 async def account_without_call_events(pbx: LabAsterisk) -> AsyncIterator[None]:
     account = pbx.folder / "etc" / "manager.d" / "fonoteka.conf"
     whole = account.read_text(encoding="utf-8")
-    account.write_text(whole.replace("read = system,call", "read = system"), encoding="utf-8")
+    account.write_text(re.sub(r"read = system,\S+", "read = system", whole), encoding="utf-8")
     try:
         await pbx.cli("manager reload")
         yield

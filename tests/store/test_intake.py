@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from fonoteka.core.call_report import CallReport, MutedSpan, PathStep, Reason, RecordingState, Result, SegmentReport
+from fonoteka.core.call_report import CallReport, MutedSpan, PathStep, Quality, Reason, RecordingState, Result, SegmentReport
 from fonoteka.core.errors import ChecksumWrong, IntakeDeferred, IntakeRefused
 from fonoteka.core.manifest import AudioFormat, Manifest, Mixed
 from fonoteka.core.naming import call_id
@@ -128,6 +128,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"segments": (seed.but(SEGMENT, user="1" * 65),)}, "a login"),
     ({"segments": (seed.but(SEGMENT, started_at=NAIVE),)}, "zone"),
     ({"segments": (SEGMENT,) * 1001}, "segments"),
+    ({"quality": Quality(mos=float("nan"), loss_pct=0, jitter_ms=0)}, "quality"),
+    ({"path": (PathStep(at=BEGIN, what="heard", who="152", quality=Quality(mos=4, loss_pct=101, jitter_ms=0)),)}, "quality"),
+    ({"path": (PathStep(at=BEGIN, what="hears", who="152", quality=Quality(mos=4, loss_pct=1, jitter_ms=-1)),)}, "quality"),
     ({"revision": -1}, "revision"),
     ({"revision": 2**63}, "revision"),
     ({"revision": 10**30}, "revision"),

@@ -58,7 +58,7 @@ _LISTS: Final = frozenset({"read", "write", "events", "apps"})  # the values of 
 _OF_THE_PLACE: Final = frozenset({"secret", "deny", "permit"})  # the value is different on each PBX
 _CODES: Final = "applicationmap"  # of features.conf: the digits may differ
 _YES: Final = frozenset({"yes", "true", "y", "t", "1", "on"})
-_NAMED_EVENT: Final = re.compile(r"eventfilter\(action\(include\),name\((\w+)\)\)")
+_NAMED_EVENT: Final = re.compile(r"eventfilter\(action\(include\),name\((\w+)\)(,header\((\w+)\),method\(exact\))?\)")
 
 
 def does(wanted: ConfLine, present: Sequence[ConfLine]) -> bool:
@@ -67,7 +67,7 @@ def does(wanted: ConfLine, present: Sequence[ConfLine]) -> bool:
     If a key is given repeatedly, the last line counts.
     """
     if event := _NAMED_EVENT.fullmatch(wanted.key):
-        return any(_lets_pass(line, event.group(1)) for line in present if line.section == wanted.section)
+        return any(_lets_pass(line, wanted, event) for line in present if line.section == wanted.section)
     values = [line.value for line in present if (line.section, line.key) == (wanted.section, wanted.key)]
     if wanted.section == _CODES:
         return bool(values) and values[-1].partition(",")[2] == wanted.value.partition(",")[2]
@@ -93,11 +93,18 @@ def _words(text: str) -> set[str]:
     return {word.strip().lower() for word in text.split(",")}
 
 
-def _lets_pass(line: ConfLine, event: str) -> bool:
-    """Return whether a line lets an event pass; `eventfilter = Event: Name` is the older form."""
+def _lets_pass(line: ConfLine, wanted: ConfLine, event: re.Match[str]) -> bool:
+    """Return whether a line lets an event pass, or those of its events that the kit wants.
+
+    `eventfilter = Event: Name` is the older form; of one value of a header, `Variable: VALUE`.
+    """
+    name, header = event.group(1), event.group(3)
     if line.key == "eventfilter":
-        return re.fullmatch(rf"Event:\s*{event}\$?", line.value) is not None
-    return line.key.replace(" ", "") == f"eventfilter(action(include),name({event}))"
+        older = rf"Event:\s*{name}\$?" + (rf"|{header}:\s*{re.escape(wanted.value)}(?!\w).*" if header else "")
+        return re.fullmatch(older, line.value) is not None
+    written = line.key.replace(" ", "")
+    every = f"eventfilter(action(include),name({name}))"
+    return written == every or (header is not None and (written, line.value) == (wanted.key, wanted.value))
 
 
 def _is_loopback(address: str) -> bool:

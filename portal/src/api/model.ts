@@ -18,6 +18,7 @@ export type Me = Shapes["Me"];
 export type PathStep = CallWithPath["path"][number];
 export type Peaks = Shapes["Peaks"];
 export type Portal = Shapes["Portal"];
+export type Quality = Shapes["Quality"];
 export type Reason = Shapes["Reason"];
 export type Recording = Call["recording"];
 export type RecordRule = Shapes["RecordRule"];

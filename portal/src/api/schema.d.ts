@@ -1773,7 +1773,9 @@ export interface components {
          *     give_up. Events at `who`: arrive, ring (perhaps caused by `by`), busy, no_answer, fail. Actions
          *     of `by` on `who`: forward, transfer, park, fetch, pick_up. Recording by the rule of `who`:
          *     record, record_by_pbx (by the dialplan while the agent was away), no_record (with `reason`),
-         *     pause_record, resume_record, stop_record. The last step: end.
+         *     pause_record, resume_record, stop_record. How the sound arrived, with `quality`, the worst
+         *     first: heard (that of `who`), hears (that of the others, as the telephone of `who` reported).
+         *     The last step: end.
          */
         PathStep: {
             /**
@@ -1783,6 +1785,7 @@ export interface components {
             at: string;
             /** By */
             by: string;
+            quality: components["schemas"]["Quality"] | null;
             reason: components["schemas"]["Reason"] | null;
             /** What */
             what: string;

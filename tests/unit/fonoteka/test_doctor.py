@@ -24,6 +24,7 @@ write = all
 writetimeout = 6000
 eventfilter(action(include),name(DialEnd)) =
 eventfilter = Event: Hangup
+eventfilter( action(include), name(VarSet), header(Variable), method(exact) ) = RTPAUDIOQOS
 """
 
 
@@ -61,11 +62,25 @@ def line(text: str, section: str = "fonoteka") -> ConfLine:
         (line("eventfilter(action(include),name(Hangup)) ="), True),
         (line("eventfilter(action(include),name(Hang)) ="), False),
         (line("eventfilter(action(include),name(Hold)) ="), False),
+        (line("eventfilter(action(include),name(VarSet),header(Variable),method(exact)) = RTPAUDIOQOS"), True),
+        (line("eventfilter(action(include),name(VarSet),header(Variable),method(exact)) = RTPAUDIOQOSMES"), False),
+        (line("eventfilter(action(include),name(VarSet)) ="), False),
     ],
     ids=str,
 )
 def test_a_line_that_does_what_the_kit_asks_for(wanted: ConfLine, does: bool) -> None:
     assert conf.does(wanted, conf.parse(MANAGER)) is does
+
+
+VARSET = line("eventfilter(action(include),name(VarSet),header(Variable),method(exact)) = RTPAUDIOQOS")
+
+
+@pytest.mark.parametrize(
+    "present", ["eventfilter(action(include),name(VarSet)) =", "eventfilter = Event: VarSet", "eventfilter = Variable: RTPAUDIOQOS"]
+)
+def test_a_wider_or_older_filter_lets_the_variable_pass_too(present: str) -> None:
+    assert conf.does(VARSET, [line(present)])
+    assert not conf.does(VARSET, [line("eventfilter = Event: Hangup")])
 
 
 @pytest.mark.parametrize(("address", "does"), [("127.0.0.1", True), ("::1", True), ("0.0.0.0", False), ("", False)])  # noqa: S104

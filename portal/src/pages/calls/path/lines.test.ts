@@ -10,7 +10,14 @@ const call = callWith();
 function step(second: number, text: string): PathStep {
   const [what = "", who = "-", by = "-"] = text.split(" ");
   const at = `2017-02-14T09:00:${String(second).padStart(2, "0")}.000+07:00`;
-  return { at, what, who: who === "-" ? "" : who, by: by === "-" ? "" : by, reason: null };
+  return {
+    at,
+    what,
+    who: who === "-" ? "" : who,
+    by: by === "-" ? "" : by,
+    reason: null,
+    quality: null,
+  };
 }
 
 function linesOf(...texts: string[]): Line[] {
@@ -42,6 +49,10 @@ describe("the keys of lines", () => {
       ["answer", "end"],
     ],
     [["give_up 7913", "end"], ["give_up"]],
+    [
+      ["leave 421", "heard 421", "end"],
+      ["leave", "heard"],
+    ],
   ])("%j", (steps, keys) => {
     expect(keysOf(...steps)).toEqual(keys);
   });
@@ -49,6 +60,18 @@ describe("the keys of lines", () => {
   it("depends on the direction of the call", () => {
     const [line] = pathLines([step(0, "arrive 739")], callWith({ direction: "out" }));
     expect(line).toMatchObject({ key: "arrive_out", who: ["739"], by: call.src });
+  });
+});
+
+describe("how the sound arrived", () => {
+  it.each([
+    ["heard", 4, "heard", ""],
+    ["heard", 3.99, "heard_bad", "bad"],
+    ["hears", 1, "hears_bad", "bad"],
+  ])("%s with a score of %d", (what, mos, key, tone) => {
+    const quality = { mos, loss_pct: 7, jitter_ms: 4, rtt_ms: null };
+    const [, line] = pathLines([{ ...step(0, `${what} 421`), quality }, step(1, "end")], call);
+    expect(line).toMatchObject({ key, tone, who: ["421"], quality });
   });
 });
 

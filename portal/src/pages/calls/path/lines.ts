@@ -1,4 +1,5 @@
 import type { Call, PathStep } from "../../../api/model";
+import { isBad } from "../../../i18n/quality";
 
 /** The colour of a line's mark. */
 export type Tone = "good" | "bad" | "rec" | "";
@@ -20,6 +21,7 @@ export interface Line {
   who: string[];
   by: string;
   reason: PathStep["reason"];
+  quality: PathStep["quality"];
   lengthMs: number | null;
   rounds: number;
   outcomes: Outcome[];
@@ -27,6 +29,7 @@ export interface Line {
 
 const unanswered = ["busy", "no_answer", "fail"] as const;
 const ringing: readonly string[] = ["ring", ...unanswered];
+const soundSteps: readonly string[] = ["heard", "hears"];
 const hangUps: readonly string[] = ["leave", "give_up"];
 const tones: Record<string, Tone> = {
   answer: "good",
@@ -46,9 +49,16 @@ const tones: Record<string, Tone> = {
 
 /**
  * The lines of a call's path. Phones that ring together or repeatedly are one line, and so is a hold
- * with its end. The end of a call is left out after its last party hung up.
+ * with its end. The end of a call is left out after its last party hung up. How the sound arrived
+ * comes last.
  */
-export function pathLines(path: readonly PathStep[], call: Call): Line[] {
+export function pathLines(steps: readonly PathStep[], call: Call): Line[] {
+  const path = steps.filter((step) => !soundSteps.includes(step.what));
+  const sound = steps.filter((step) => soundSteps.includes(step.what));
+  return [...eventLines(path, call), ...sound.map(soundLine)];
+}
+
+function eventLines(path: readonly PathStep[], call: Call): Line[] {
   const lines: Line[] = [];
   for (let index = 0; index < path.length;) {
     const step = path[index] as PathStep;
@@ -116,8 +126,14 @@ function stepLine(step: PathStep, call: Call): Line {
   };
 }
 
+function soundLine(step: PathStep): Line {
+  const bad = step.quality !== null && isBad(step.quality);
+  const line = emptyLine(step);
+  return { ...line, key: bad ? `${step.what}_bad` : step.what, tone: bad ? "bad" : "" };
+}
+
 function emptyLine(step: PathStep): Line {
-  const { at, by, reason } = step;
+  const { at, by, reason, quality } = step;
   return {
     at,
     key: step.what,
@@ -125,6 +141,7 @@ function emptyLine(step: PathStep): Line {
     who: [step.who],
     by,
     reason,
+    quality,
     lengthMs: null,
     rounds: 1,
     outcomes: [],
