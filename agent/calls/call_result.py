@@ -3,6 +3,7 @@
 from typing import Final
 
 from agent.calls.call_state import Call, Dial
+from agent.calls.dial_chain import origin_rings
 from fonoteka.core.call_report import Result
 
 
@@ -13,7 +14,8 @@ def result(call: Call) -> Result:
     """
     if call.taken_by:
         return Result.ANSWERED
-    endings = [ending(call, dial) for dial in call.dials if dial.status and not dial.forward]
+    reached = [dial for dial in origin_rings(call) if dial.status == "ANSWER"]  # only who begins the call has answered
+    endings = [ending(call, dial) for dial in call.dials if dial.status and not dial.forward and dial not in reached]
     if not endings and call.origin is not None and call.origin.ended_at is not None:
         return _BY_CAUSE.get(call.origin.cause, Result.NO_ANSWER)  # no telephone was rung at all
     return next((verdict for verdict in (Result.NO_ANSWER, Result.BUSY, Result.OTHER) if verdict in endings), Result.NO_ANSWER)

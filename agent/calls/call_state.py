@@ -146,6 +146,11 @@ class Recording:
         return self.segment.endswith(f"_{PART_BY_DIALPLAN}")
 
     @property
+    def of_nobody(self) -> bool:
+        """Whether it is a refusal for no user, of a telephone that rings."""
+        return self.stage is RecordingStage.REFUSED and not self.user and self.started_at is None
+
+    @property
     def paused(self) -> bool:
         """Whether the recording is paused now."""
         return bool(self.muted) and self.muted[-1].to_ms is None
@@ -186,6 +191,7 @@ class MomentKind(StrEnum):
     FETCH = "fetch"
     PICK_UP = "pick_up"
     JOIN = "join"
+    VOICEMAIL = "voicemail"
     PAUSE_RECORD = "pause_record"
     RESUME_RECORD = "resume_record"
     STOP_RECORD = "stop_record"

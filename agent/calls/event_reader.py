@@ -23,6 +23,7 @@ from agent.calls.events import (
     QueueEntered,
     StreamMeasured,
     Transferred,
+    VoicemailReached,
 )
 from agent.calls.stream_figures import VARIABLE, read_figures
 
@@ -177,6 +178,21 @@ def _picked_up(at: datetime, h: AmiHeaders) -> Event:
     return PickedUp(at=at, linkedid=h["TargetLinkedid"], uniqueid=h["TargetUniqueid"], by=h["Uniqueid"])
 
 
+VOICEMAIL: Final = "voicemail"  # the application, in small letters
+
+
+def _application_began(at: datetime, h: AmiHeaders) -> Event | None:
+    if h["Application"].lower() != VOICEMAIL:
+        return None
+    return VoicemailReached(at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], mailbox=mailbox_in(h["AppData"]))
+
+
+def mailbox_in(arguments: str) -> str:
+    """Return the first mailbox in the arguments of VoiceMail: `152@acme&421@acme,u` → `152`."""
+    first = re.split("[@&,]", arguments, maxsplit=1)[0]
+    return number_in({"": first}, "")
+
+
 def _variable_set(at: datetime, h: AmiHeaders) -> Event | None:
     figures = read_figures(h["Value"]) if h["Variable"] == VARIABLE else None
     if figures is None:
@@ -199,6 +215,7 @@ _READERS: Final[dict[str, Callable[[datetime, AmiHeaders], Event | None]]] = {
     "ParkedCall": _parked,
     "UnParkedCall": _fetched,
     "Pickup": _picked_up,
+    "Newexten": _application_began,
     "VarSet": _variable_set,
 }
 
@@ -230,6 +247,7 @@ LAYOUTS: Final[Mapping[str, EventLayout]] = {
     "ParkedCall": EventLayout(channels=("Parkee",), tail=("ParkerDialString", "ParkingSpace")),
     "UnParkedCall": EventLayout(channels=("Parkee", "Retriever"), tail=("ParkerDialString", "ParkingSpace")),
     "Pickup": EventLayout(channels=("", "Target")),
+    "Newexten": EventLayout(tail=("Extension", "Application", "AppData"), only_with=b"Application: VoiceMail\r\n"),
     "VarSet": EventLayout(tail=("Variable", "Value"), only_with=f"Variable: {VARIABLE}\r\n".encode()),
 }
 

@@ -202,6 +202,13 @@ class PickedUp(ChannelEvent):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class VoicemailReached(ChannelEvent):
+    """The dialplan sent a channel to a mailbox."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StreamMeasured(ChannelEvent):
     """Asterisk told how the sound of a channel arrived. It comes around the end of the channel."""
 

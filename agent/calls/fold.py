@@ -25,6 +25,7 @@ from agent.calls.fold_dials import DIAL_STEPS, without_old_dials
 from agent.calls.fold_recordings import RECORDING_STEPS, with_recordings_bridged
 from agent.calls.fold_timeline import TIMELINE_STEPS, with_timeline_event
 from agent.calls.meetings import own_members
+from agent.calls.talk_groups import talk_groups
 
 
 def assemble(call: Call | None, event: Event) -> Call:
@@ -191,9 +192,7 @@ def _with_channel(call: Call, channel: Channel) -> Call:
 
 
 def _someone_talks(call: Call) -> bool:
-    bridged = [channel for channel in call.channels.values() if channel.bridge is not None]
-    alone_in_room = any(channel.conference for channel in bridged) and not call.is_page
-    return alone_in_room or len(bridged) > len({channel.bridge for channel in bridged})
+    return bool(talk_groups(call))
 
 
 _STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {

@@ -52,6 +52,9 @@ def _with_heard(call: Call, recording: Recording) -> Recording:
 
 
 def _recording_decided(call: Call, event: RecordingDecided) -> Call:
+    if event.user:  # it is known now for whom the telephone rings
+        others = tuple(other for other in call.recordings if not (other.of_nobody and other.uniqueid == event.uniqueid))
+        call = call if len(others) == len(call.recordings) else replace(call, recordings=others)
     if any(other.uniqueid == event.uniqueid and other.segment == event.segment for other in call.recordings):
         return call
     channel = call.channels.get(event.uniqueid)

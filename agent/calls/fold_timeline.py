@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from agent.calls.call_state import Call, Moment, MomentKind
-from agent.calls.events import Event, Fetched, Held, Parked, PickedUp
+from agent.calls.events import Event, Fetched, Held, Parked, PickedUp, VoicemailReached
 
 # A telephone or a program can cause these many times per second, so their number is limited.
 MAX_REPEATABLE_EVENTS: Final = 500
@@ -53,6 +53,16 @@ def picked_up(call: Call, event: PickedUp) -> Call:
     return _once(call, Moment(at=event.at, kind=MomentKind.PICK_UP, uniqueid=event.by, other=event.uniqueid))
 
 
+def at_voicemail(call: Call, event: VoicemailReached) -> Call:
+    """Note that a caller reached a mailbox, each once: a dialplan may come to it repeatedly."""
+    known = (event.uniqueid, event.mailbox)
+    if event.uniqueid not in call.channels or any(
+        moment.kind is MomentKind.VOICEMAIL and (moment.uniqueid, moment.text) == known for moment in call.moments
+    ):
+        return call
+    return with_timeline_event(call, event.at, MomentKind.VOICEMAIL, uniqueid=event.uniqueid, text=event.mailbox)
+
+
 def _once(call: Call, moment: Moment) -> Call:
     return call if moment in call.moments else replace(call, moments=(*call.moments, moment))
 
@@ -61,4 +71,5 @@ TIMELINE_STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {
     Held: held,
     Parked: parked,
     Fetched: fetched,
+    VoicemailReached: at_voicemail,
 }

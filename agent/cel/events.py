@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from agent.calls.caller_text import harmless, name_in, number_in
-from agent.calls.event_reader import dialled_number, is_beep, is_id
+from agent.calls.event_reader import VOICEMAIL, dialled_number, is_beep, is_id, mailbox_in
 from agent.calls.events import (
     BridgeEntered,
     BridgeLeft,
@@ -27,6 +27,7 @@ from agent.calls.events import (
     PickedUp,
     QueueEntered,
     Transferred,
+    VoicemailReached,
 )
 from agent.cel.journal import CelRow
 
@@ -171,6 +172,8 @@ class CelEvents:
         if row.application.lower() == "queue":
             queue = harmless(row.arguments.partition(",")[0])
             yield QueueEntered(at=row.at, linkedid=row.linkedid, uniqueid=row.uniqueid, queue=queue)
+        if row.application.lower() == VOICEMAIL:
+            yield VoicemailReached(at=row.at, linkedid=row.linkedid, uniqueid=row.uniqueid, mailbox=mailbox_in(row.arguments))
 
     def _answered(self, row: CelRow, _: Extra) -> Iterator[Event]:
         ring = self._known(row).rung

@@ -7,11 +7,11 @@ from typing import Final
 
 from agent.calls.call_result import ending, result
 from agent.calls.call_state import Call, Dial, Moment, MomentKind, Recording, RecordingStage
-from agent.calls.dial_chain import dial_chain
+from agent.calls.dial_chain import dial_chain, origin_rings
 from agent.reporting.voice_quality import legs
 from agent.rules.directory import DomainIndex
 from agent.rules.forwarding import forwarding_user
-from agent.rules.parties import party_name
+from agent.rules.parties import dialled_first, party_name
 from fonoteka.core.call_report import PathStep, Reason, Result
 
 
@@ -140,6 +140,8 @@ def _steps(call: Call, moment: Moment, dial: Dial | None, domain: DomainIndex) -
     kind, who, by = moment.kind, name or moment.text, ""
     match kind:
         case MomentKind.ARRIVE:
+            who = dialled_first(call, domain) if origin_rings(call) else moment.text
+        case MomentKind.VOICEMAIL:
             who = moment.text
         case MomentKind.RING:
             by = _other_ringer(call, moment, domain)
@@ -177,6 +179,8 @@ def _forwarded(call: Call, ring: Moment, dial: Dial, target: str, domain: Domain
 
     The forward of a user in the PBX, or that of a queue or rule.
     """
+    if dial in origin_rings(call):
+        return
     callee, dialled_by = call.channels[dial.callee], domain.user(call.channels.get(ring.other))
     chain = dial_chain(call, dial)
     if len(chain) == 1 and not domain.is_outside(callee):

@@ -47,7 +47,7 @@ def parties_of(call: Call, domain: DomainIndex) -> Parties:
         direction=call_direction,
         src=_src_of_callback(call, employee, domain) if is_callback else _caller_number(origin, domain),
         src_name="" if is_callback else origin.caller_name,
-        dst=party_name(call, origin, domain) if is_callback else _dialled_first(call, origin),
+        dst=dialled_first(call, domain),
         number=_own_number(call, domain, call_direction),
         answered_by=_answered_by(call, origin, domain, is_callback=is_callback),
         employee=employee,
@@ -113,6 +113,26 @@ def party_name(call: Call, channel: Channel, domain: DomainIndex) -> str:
     return dialled or channel.caller_num or channel.exten
 
 
+def dialled_first(call: Call, domain: DomainIndex) -> str:
+    """Return the number for the column «Куда».
+
+    The number that the caller dialled. If the PBX rang the caller, the number dialled for them; if
+    it rang an outside party, the number of that party.
+    """
+    origin, rings = call.origin, origin_rings(call)
+    if origin is None:
+        return ""
+    if _is_callback(call, domain):
+        return party_name(call, origin, domain)
+    if origin.is_local or (not rings and origin.exten not in _NO_NUMBER):
+        return origin.exten
+    callers = {origin.uniqueid, *_stand_in(call, rings)}
+    first = next((dial for dial in call.dials if dial.caller in callers and dial.callee != origin.uniqueid), None)
+    if first is None:
+        return "" if rings else origin.exten
+    return first.exten if rings and first.exten not in _NO_NUMBER else first.dialled
+
+
 def _is_code(exten: str) -> bool:
     return "*" in exten or "#" in exten
 
@@ -142,21 +162,6 @@ def _src_of_callback(call: Call, employee: str | None, domain: DomainIndex) -> s
     user = domain.user_named(employee) if employee is not None else None
     shown = (dial.caller_num for dial in origin_rings(call) if dial.caller_num)
     return (user.extension if user is not None else "") or next(shown, "")
-
-
-def _dialled_first(call: Call, origin: Channel) -> str:
-    """Return the number for the column «Куда».
-
-    The number that the caller dialled; if the PBX rang the caller, the number dialled for them.
-    """
-    rings = origin_rings(call)
-    if origin.is_local or (not rings and origin.exten not in _NO_NUMBER):
-        return origin.exten
-    callers = {origin.uniqueid, *(_stand_in(call, rings) if rings else ())}
-    first = next((dial for dial in call.dials if dial.caller in callers and dial.callee != origin.uniqueid), None)
-    if first is None:
-        return "" if rings else origin.exten
-    return first.exten if rings and first.exten not in _NO_NUMBER else first.dialled
 
 
 def _stand_in(call: Call, rings: list[Dial]) -> tuple[str, ...]:

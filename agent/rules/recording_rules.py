@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 
 from agent.calls.call_state import Call, Channel, Dial, PendingDecision, Recording, RecordingStage
-from agent.calls.dial_chain import dial_chain, is_awaited, ringer
+from agent.calls.dial_chain import dial_chain, is_awaited, origin_rings, ringer
 from agent.calls.talk_groups import heard_by, talk_groups
 from agent.rules.directory import DomainIndex
 from agent.rules.forwarding import forwarding_user, never_recorded
@@ -58,16 +58,20 @@ def pending_decisions(call: Call, domain: DomainIndex) -> Iterator[PendingDecisi
     decided = {
         _key(recording.uniqueid, recording.user, recording.hears_user) for recording in call.recordings if not recording.idle
     }
+    of_nobody = {recording.uniqueid for recording in call.recordings if recording.of_nobody}
     covered = {recording.uniqueid for recording in call.recordings if recording.stage is RecordingStage.RUNNING}
     for candidate in chain(_ringing(call, domain), _talking(call, domain)):
         login = candidate.user.login if candidate.user is not None else ""
-        key = _key(candidate.channel.uniqueid, login, candidate.hears_user)
-        if key in decided or covered & candidate.talk:
+        uniqueid = candidate.channel.uniqueid
+        key = _key(uniqueid, login, candidate.hears_user)
+        is_decided = key in decided and not (login and uniqueid in of_nobody)
+        if is_decided or covered & candidate.talk:
             continue
         decided.add(key)
+        of_nobody.discard(uniqueid)
         decision = candidate.judge()
         if decision.record:
-            covered.add(candidate.channel.uniqueid)
+            covered.add(uniqueid)
         yield PendingDecision(channel=candidate.channel, user=login, decision=decision, hears_user=candidate.hears_user)
 
 
@@ -161,10 +165,16 @@ class _Candidate:
 
 
 def _ringing(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
-    call_direction = direction(call, domain)
+    """Yield the parties of dials that ring.
+
+    The party that the PBX rings first (click to call, a callback) talks with nobody yet. A caller
+    that already is in a bridge, there with a Local channel, gets a recorder when the talk begins:
+    until then it would record the ringing tone and what the caller says to it.
+    """
+    call_direction, first = direction(call, domain), {dial.callee for dial in origin_rings(call)}
     for dial in call.dials:
         callee = call.channels.get(dial.callee)
-        if dial.status or callee is None or callee.is_local or callee.ended_at is not None:
+        if dial.status or callee is None or callee.is_local or callee.ended_at is not None or callee.uniqueid in first:
             continue
         caller = ringer(call, dial)
         if not dial.caller and call.is_page:
@@ -173,7 +183,7 @@ def _ringing(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
             continue  # a transfer by keys: the user may have a recorder already
         both = frozenset({callee.uniqueid, caller.uniqueid if caller is not None else callee.uniqueid})
         user = domain.user(caller)
-        if caller is not None and user is not None and caller.ended_at is None:
+        if caller is not None and user is not None and caller.ended_at is None and caller.bridge is None:
             called = was_called(call, caller)
             judge = partial(decide, user, call_direction, called=called)
             yield _Candidate(channel=caller, user=user, talk=both, judge=judge)

@@ -1,4 +1,4 @@
-"""The waveform of joined segments. Pure."""
+"""The waveform of a call's sound. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas import models
+from store.intake.one_sound import Piece
 
 _Peak = Annotated[int, Field(ge=0, le=255)]
 
@@ -33,32 +34,46 @@ class StoredPeaks(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SegmentPeaks:
-    """The peaks of a segment, and its length."""
+class PlacedPeaks:
+    """The peaks of a segment, and the piece of it that is heard."""
 
     peaks: StoredPeaks
-    duration_ms: int
+    piece: Piece
 
 
-def joined(segments: Sequence[SegmentPeaks]) -> models.Peaks:
-    """Join the peaks of segments, at the rate of the first segment. Mono counts for both sides."""
-    per_second = segments[0].peaks.per_second
-    stereo = any(segment.peaks.right for segment in segments)
-    told = all(segment.peaks.speech for segment in segments)
-    left: list[int] = []
-    right: list[int] = []
-    speech: list[int] = []
-    end_ms = 0
-    for segment in segments:
-        end_ms += segment.duration_ms
-        count = -(-end_ms * per_second // 1000) - len(left)
-        peaks = segment.peaks
-        left += _fitted(peaks.left, count, per_second, peaks.per_second)
-        if stereo:
-            right += _fitted(peaks.right or peaks.left, count, per_second, peaks.per_second)
-        if told:
-            speech += _fitted(list(map(int, peaks.speech)), count, per_second, peaks.per_second, _all_speakers)
-    return models.Peaks(duration_ms=end_ms, per_second=per_second, left=left, right=right, speech="".join(map(str, speech)))
+def joined(heard: Sequence[PlacedPeaks]) -> models.Peaks:
+    """Join the peaks of what is heard, at the rate of the first. Mono counts for both sides.
+
+    Where two talks are mixed, the louder one is seen, and whoever speaks in either.
+    """
+    per_second = heard[0].peaks.per_second
+    duration_ms = max(placed.piece.offset_ms + placed.piece.duration_ms for placed in heard)
+    length = -(-duration_ms * per_second // 1000)
+    left, right, speech = [0] * length, [0] * length, [0] * length
+    for placed in heard:
+        _show(placed, placed.peaks.left, left, per_second)
+        _show(placed, placed.peaks.right or placed.peaks.left, right, per_second)
+        _show(placed, list(map(int, placed.peaks.speech)), speech, per_second, _all_speakers)
+    stereo = any(placed.peaks.right for placed in heard)
+    told = all(placed.peaks.speech for placed in heard)
+    return models.Peaks(
+        duration_ms=duration_ms,
+        per_second=per_second,
+        left=left,
+        right=right if stereo else [],
+        speech="".join(map(str, speech)) if told else "",
+    )
+
+
+def _show(
+    placed: PlacedPeaks, values: Sequence[int], shown: list[int], per_second: int, of_several: Callable[[Sequence[int]], int] = max
+) -> None:
+    """Write the values of a piece to its place, together with what is there already."""
+    piece, given_per_second = placed.piece, placed.peaks.per_second
+    begin, end = (-(-at_ms * per_second // 1000) for at_ms in (piece.offset_ms, piece.offset_ms + piece.duration_ms))
+    heard = values[piece.from_ms * given_per_second // 1000 :]
+    fitted = _fitted(heard, end - begin, per_second, given_per_second, of_several)
+    shown[begin:end] = [of_several(pair) for pair in zip(shown[begin:end], fitted, strict=True)]
 
 
 def _fitted(

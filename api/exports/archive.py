@@ -87,7 +87,7 @@ class Archive:
         """Return the open audio file of a call, and its extension. Raises StoreError."""
         target = conversion(seen.public_id, self.intact, parts, parts[0].format)
         if target.make is None:
-            return await opened_intact(self.intact.objects, parts[0]), target.extension
+            return await opened_intact(self.intact.objects, target.stored), target.extension
         for part in parts:
             (await opened_intact(self.intact.objects, part)).close()
         return await self.cache.get(target.file, target.make, owner=self, sources=target.sources), target.extension

@@ -25,7 +25,7 @@ from fonoteka.core.errors import TooManyConversions
 from fonoteka.core.manifest import AudioFormat
 from fonoteka.core.naming import safe
 from store.audit.write import NewEntry
-from store.queries.audio import StoredAudio, audio_of
+from store.queries.audio import audio_of, sound_of
 from store.queries.calls import SeenCall, call_of
 
 router = APIRouter(prefix="/api", tags=["calls"])
@@ -67,10 +67,10 @@ async def get_audio(
     format: Annotated[TargetFormat | None, Query(description="default: the stored format")] = None,
     download: Annotated[bool, Query(description="as an attachment, named by time and numbers")] = False,
 ) -> Response:
-    """Send the segments that the account may hear, in order, as one file; Range is supported.
+    """Send the segments that the account may hear as one file, each moment once, without pauses.
 
-    The audit has the part that is sent before its first byte; 503 if it cannot be written. 502 if a
-    stored file is missing or altered.
+    Range is supported. The audit has the part that is sent before its first byte; 503 if it cannot
+    be written. 502 if a stored file is missing or altered.
     """
     parts = await audio_of(services.store, account.scope, id)
     seen = await call_of(services.store, account.scope, id, now := datetime.now(UTC))
@@ -82,13 +82,13 @@ async def get_audio(
     plan = conversion(id, services.intact, parts, target)
     tag = f'"{plan.key}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    detail = {"of_ms": sum(part.duration_ms for part in parts)} | ({"format": str(target)} if format else {})
+    detail = {"of_ms": sound_of(parts).duration_ms} | ({"format": str(target)} if format else {})
     action = "downloaded" if download else "listened"
     announce = _announcement(services, listening_event(request, account, id, action=action, detail=detail, now=now))
     if request.headers.get("if-none-match") == tag:
         await announce(0, 1, 1)  # played again from the browser's cache
         return Response(status_code=304, headers=headers)
-    file = await _file(damage, plan, parts[0])
+    file = await _file(damage, plan)
     if file is None:
         return _length_unknown(headers, MEDIA_TYPES[target])
     try:
@@ -119,7 +119,7 @@ def file_name(seen: SeenCall, zone: ZoneInfo, audio_format: AudioFormat) -> str:
     return f"{seen.started_at.astimezone(zone):%Y-%m-%d_%H-%M-%S}_{safe(seen.src)}_{safe(seen.dst)}.{EXTENSIONS[audio_format]}"
 
 
-async def _file(damage: DamageReports, plan: Conversion, stored: StoredAudio) -> BufferedReader | None:
+async def _file(damage: DamageReports, plan: Conversion) -> BufferedReader | None:
     """Return the file; convert it, but for HEAD return None if it is not converted.
 
     The conversion is cancelled if the client disconnects. Raises Problem 429, and 502 if a
@@ -128,7 +128,7 @@ async def _file(damage: DamageReports, plan: Conversion, stored: StoredAudio) ->
     request, services = damage.request, damage.services
     async with damage.refusing(plan.call):
         if plan.make is None:
-            return await services.intact.open(stored)
+            return await services.intact.open(plan.stored)
         if request.method == "HEAD":
             return await services.audio.find(plan.file)
         try:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field, ValidationError
 
-from api.audio.peaks import SegmentPeaks, StoredPeaks, joined
+from api.audio.peaks import PlacedPeaks, StoredPeaks, joined
 from api.dependencies.access import CurrentAccount
 from api.dependencies.damage import DamageReports
 from api.dependencies.listening import listening_event
@@ -19,8 +19,9 @@ from api.http.problems import NOT_FOUND, invalid, not_found
 from api.presenters.call import call, call_with_path
 from api.schemas import models
 from fonoteka.core.errors import ObjectDamaged
+from store.intake.one_sound import Piece
 from store.integrity.intact import intact_peaks
-from store.queries.audio import StoredAudio, audio_of
+from store.queries.audio import StoredAudio, audio_of, sound_of
 from store.queries.calls import call_of, page_of_calls, path_of
 from store.selection.selection import Sort
 
@@ -77,16 +78,16 @@ async def get_peaks(id: str, account: CurrentAccount, request: Request, services
     if not parts:
         raise not_found()
     async with DamageReports(request=request, account=account, services=services).refusing(id):
-        segments = [await _peaks(services, part) for part in parts]
+        heard = [await _peaks(services, parts[piece.segment], piece) for piece in sound_of(parts).pieces]
     now = datetime.now(UTC)
     await services.audit.record(listening_event(request, account, id, detail={"peaks": True}, now=now))
-    return joined(segments)
+    return joined(heard)
 
 
-async def _peaks(services: Services, part: StoredAudio) -> SegmentPeaks:
-    """Read the peaks of a segment. Raises ObjectMissing and ObjectDamaged."""
+async def _peaks(services: Services, part: StoredAudio, piece: Piece) -> PlacedPeaks:
+    """Read the peaks of a segment's piece. Raises ObjectMissing and ObjectDamaged."""
     content = await intact_peaks(services.store.objects, part)
     try:
-        return SegmentPeaks(peaks=StoredPeaks.model_validate_json(content), duration_ms=part.duration_ms)
+        return PlacedPeaks(peaks=StoredPeaks.model_validate_json(content), piece=piece)
     except ValidationError as error:
         raise ObjectDamaged(f"the peaks of {part.object_key} are damaged: {error}") from error

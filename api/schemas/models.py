@@ -36,7 +36,11 @@ class MutedSpan(_Model):
 
 
 class Segment(_Model):
-    """A part of the joined recording."""
+    """A part of the recording, and its place in the sound, in which each moment is heard once.
+
+    Segments of the same moment overlap: users who were recorded together, or an enquiry on another
+    line while the customer is on hold.
+    """
 
     user: str
     offset_ms: int
@@ -90,12 +94,12 @@ class PathStep(_Model):
     """A step of the call's path; `who` and `by` are extensions or numbers, empty if unknown.
 
     `what` is one of the following. Actions of `who`: answer, back, hold, resume, join, leave,
-    give_up. Events at `who`: arrive, ring (perhaps caused by `by`), busy, no_answer, fail. Actions
-    of `by` on `who`: forward, transfer, park, fetch, pick_up. Recording by the rule of `who`:
-    record, record_by_pbx (by the dialplan while the agent was away), no_record (with `reason`),
-    pause_record, resume_record, stop_record. How the sound arrived, with `quality`, the worst
-    first: heard (that of `who`), hears (that of the others, as the telephone of `who` reported).
-    The last step: end.
+    give_up. Events at `who`: arrive, ring (perhaps caused by `by`), busy, no_answer, fail,
+    voicemail (a mailbox answers). Actions of `by` on `who`: forward, transfer, park, fetch,
+    pick_up. Recording by the rule of `who`: record, record_by_pbx (by the dialplan while the agent
+    was away), no_record (with `reason`), pause_record, resume_record, stop_record. How the sound
+    arrived, with `quality`, the worst first: heard (that of `who`), hears (that of the others, as
+    the telephone of `who` reported). The last step: end.
     """
 
     at: Moment

@@ -92,7 +92,7 @@ class PathStep:
     - `who` acts: `answer`, `back` (to the talk, after asking a colleague), `hold`, `resume`, `join`
       (a conference), `leave` (hangs up), `give_up` (hangs up before an answer);
     - `who` is reached: `arrive` (dialled first), `ring` (`by`: if not by the caller), `busy`,
-      `no_answer`, `fail`;
+      `no_answer`, `fail`, `voicemail` (a mailbox answers);
     - `by` acts on `who`: `forward`, `transfer`, `park` and `fetch` (a place), `pick_up` (a ringing
       phone);
     - recording: `record` (starts by the setting of `who`), `record_by_pbx` (the same, by the

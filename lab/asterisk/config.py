@@ -32,6 +32,7 @@ class LabNetwork:
     sip_port: int
     ami_port: int
     agi_port: int
+    http_port: int
     trunk: str
     outside: str
     outside_port: int
@@ -60,6 +61,7 @@ def write_configuration(
         "PBX": network.pbx,
         "SIP_PORT": str(network.sip_port),
         "AMI_PORT": str(network.ami_port),
+        "HTTP_PORT": str(network.http_port),
         "SECRET": secret,
         "RING_S": f"{ring_s:g}",
     }
@@ -100,6 +102,7 @@ def _of_company(company: LabCompany, network: LabNetwork) -> dict[str, str]:
         "DUTY_NUMBER": company.duty_number,
         "DUTY_LEADS_TO": company.duty_leads_to,
         "FOLLOW_NUMBER": company.follow_number,
+        "PASSED_ON_NUMBER": company.passed_on_number,
         "CONFERENCE": company.conference,
         "QUEUE_MEMBERS": "\n".join(f"member => PJSIP/{company.endpoint(member)}" for member in company.queue),
     }
@@ -121,8 +124,10 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
 
 def _phone(company: LabCompany, user: LabUser) -> str:
     endpoint = company.endpoint(user.extension)
+    aors = [endpoint, *([company.second(user.extension)] if user.extension in company.two_telephones else [])]
     return (
-        f"[{endpoint}](phone{company.suffix})\naors = {endpoint}\ncallerid = {user.name} <{user.extension}>\n"
+        f"[{endpoint}](phone{company.suffix})\naors = {','.join(aors)}\ncallerid = {user.name} <{user.extension}>\n"
         f"{'allow = g722,opus' if user.extension in company.wideband else ''}\n"
-        f"[{endpoint}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\n"
+        f"{'direct_media = yes' if user.extension in company.direct_media else ''}\n"
+        + "".join(f"[{aor}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\n" for aor in aors)
     )

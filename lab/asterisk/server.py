@@ -60,6 +60,7 @@ class LabAsterisk:
             sip_port=free_port(address, socket.SOCK_DGRAM, 5060),
             ami_port=free_port(address, socket.SOCK_STREAM, 5038),
             agi_port=free_port(address, socket.SOCK_STREAM, 4573),
+            http_port=free_port(address, socket.SOCK_STREAM, 8088),
             trunk=self._block.host(TRUNK_HOST),
             outside=outside,
             outside_port=free_port(outside, socket.SOCK_DGRAM, 5060),
@@ -79,6 +80,11 @@ class LabAsterisk:
     def agi(self) -> tuple[str, int]:
         """Where Asterisk looks for the agent's feature codes."""
         return self.network.pbx, self.network.agi_port
+
+    @property
+    def ari(self) -> tuple[str, int]:
+        """Where ARI listens."""
+        return self.network.pbx, self.network.http_port
 
     @property
     def sip_address(self) -> tuple[str, int]:

@@ -29,7 +29,7 @@ class LabCompany:
     """A domain and the numbers that lead to its menu, ring group, queue and outside.
 
     `duty_number` is a queue whose only member is `duty_leads_to`; `follow_number` looks for its
-    user there (FollowMe).
+    user there (FollowMe), and `passed_on_number` leads there and nowhere else.
     """
 
     name: str = "acme"
@@ -48,9 +48,12 @@ class LabCompany:
     queue: tuple[str, ...] = ("152", "421")
     duty_number: str = "2458901"
     follow_number: str = "2458902"
+    passed_on_number: str = "2458923"
     duty_leads_to: str = "84951234567"
     conference: str = "8000"
     wideband: tuple[str, ...] = ("152", "421")  # whose telephones may talk G.722 as well
+    two_telephones: tuple[str, ...] = ("421",)
+    direct_media: tuple[str, ...] = ("421", "777")  # whose telephones may send sound to each other
 
     @property
     def trunk(self) -> str:
@@ -64,6 +67,10 @@ class LabCompany:
     def endpoint(self, extension: str) -> str:
         """The name of a user's PJSIP endpoint: `acme-152`."""
         return f"{self.name}-{extension}"
+
+    def second(self, extension: str) -> str:
+        """Where the second telephone of a user's endpoint registers."""
+        return f"{self.endpoint(extension)}-second"
 
 
 # The users of SCENARIOS: two who are recorded, one who is not, one who asks for it, one who looks
@@ -94,6 +101,7 @@ def neighbour(place: int) -> LabCompany:
         queue_number=ours.own(ACME.queue_number),
         duty_number=ours.own(ACME.duty_number),
         follow_number=ours.own(ACME.follow_number),
+        passed_on_number=ours.own(ACME.passed_on_number),
     )
 
 
@@ -136,7 +144,7 @@ _ELSEWHERE = (("910", "Операторы"), ("911", "Оператор"), ("912"
 
 def _numbers(company: LabCompany) -> list[tuple[str, str]]:
     shared = [(company.menu_number, "Главный"), (company.group_number, "Продажи"), (company.queue_number, "Поддержка")]
-    shared += [(company.duty_number, "Дежурный"), (company.follow_number, "Выездная служба")]
+    shared += [(company.duty_number, "Дежурный"), (company.follow_number, "Выездная служба"), (company.passed_on_number, "Филиал")]
     shared += [(f"{company.prefix}{number}", label) for number, label in _ELSEWHERE]
     return shared + [(user.number, user.name) for user in company.users if user.number]
 

@@ -49,6 +49,7 @@ class BasicCall:
 ABROAD: Final = "8104930901820"
 TOLL_FREE: Final = "88001002030"
 CITY: Final = "2123456"
+MOBILE: Final = "89139998877"
 
 _152: Final = Phone(who="152")
 _OUT: Final = Phone(who=OUTSIDE)
@@ -142,7 +143,58 @@ _CALLS: Final = (
         BasicCall(name=f"phone_302_{where}", dialled="2458421", phones=(_OUT, _sends_on(number)))
         for where, number in (("abroad", ABROAD), ("toll_free", TOLL_FREE), ("city", CITY))
     ),
+    *(
+        BasicCall(name=f"code_{name}", dialled=code, caller="152", talk_s=0.5)
+        for name, code in (("forward", f"*21*{CALLER}"), ("intercom", "*55152"), ("queue", "*45"), ("pick_up", "*8"))
+    ),
+    *(
+        BasicCall(
+            name=f"mobile_{name}",
+            dialled="2458152",
+            phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), _OUT),
+            database=(("WITH", "152", with_too),),
+        )
+        for name, with_too in (
+            ("answers", f"PJSIP/{MOBILE}@trunk"),
+            ("answers_by_local", f"Local/{MOBILE}@from-users"),
+            ("is_far", f"PJSIP/{LONG_DISTANCE}@trunk"),
+        )
+    ),
+    BasicCall(
+        name="mobile_first",
+        dialled="2458152",
+        phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), _OUT),
+        database=(("BEFORE", "152", f"PJSIP/{MOBILE}@trunk"),),
+    ),
+    BasicCall(
+        name="mobile_not_answered",
+        dialled="2458152",
+        phones=(_152, Phone(who=OUTSIDE, behaviour=Behaviour.NO_ANSWER)),
+        database=(("WITH", "152", f"PJSIP/{MOBILE}@trunk"),),
+    ),
+    *(
+        BasicCall(
+            name=f"voicemail_after_{why}",
+            dialled="2458152",
+            phones=(Phone(who="152", behaviour=behaviour),),
+            database=(("VM", "152", "1"),),
+        )
+        for why, behaviour in (("no_answer", Behaviour.NO_ANSWER), ("refusal", Behaviour.REFUSE))
+    ),
     BasicCall(name="queue_leads_out", dialled="2458901", phones=(_OUT,), talk_s=3.0),
+    *(
+        BasicCall(
+            name=f"{what}_of_local",
+            dialled=number,
+            phones=(Phone(who="152", behaviour=Behaviour.NO_ANSWER), Phone(who="421")),
+            talk_s=3.0,
+        )
+        for what, number in (("group", "2458920"), ("queue", "2458921"))
+    ),
+    BasicCall(name="passed_on_outside", dialled="2458923", phones=(_OUT,)),
+    BasicCall(
+        name="forward_chain", dialled="2458152", phones=(Phone(who="900"),), database=(("CF", "152", "421"), ("CF", "421", "900"))
+    ),
     BasicCall(name="forward_to_130", dialled="2458421", phones=(Phone(who="130"),), database=(("CF", "421", "130"),)),
     BasicCall(name="130_forwards_to_152", dialled="2458130", phones=(_152,), database=(("CF", "130", "152"),)),
     BasicCall(name="forward_to_152", dialled="2458421", phones=(_152,), database=(("CF", "421", "152"),)),

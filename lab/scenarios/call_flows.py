@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from lab.asterisk.server import LabAsterisk
-from lab.scenarios import elsewhere, hostile_callers, pickups, talks, transfers
+from lab.scenarios import complaints, elsewhere, hostile_callers, originated, pickups, talks, transfers
 from lab.scenarios.steps import PhoneCalls
 
 CallFlow = Callable[[LabAsterisk], Awaitable[PhoneCalls]]
@@ -46,9 +46,40 @@ CALL_FLOWS: Final[dict[str, CallFlow]] = {
         pickups.picked_up_by_777,
         pickups.picked_up_from_130,
         pickups.picked_up_from_group,
+        pickups.picked_up_through_local,
         talks.conference_of_colleagues,
         talks.conference_with_customer,
         talks.followed_out,
+        originated.click_by_local,
+        originated.click_by_kept_local,
+        originated.click_by_telephone,
+        originated.click_to_colleague,
+        originated.click_to_unrecorded,
+        originated.click_unanswered,
+        originated.click_unanswered_kept,
+        originated.click_busy,
+        originated.click_refused_by_caller,
+        originated.click_returns_missed,
+        originated.callback_by_trunk,
+        originated.callback_by_local,
+        originated.callback_by_kept_local,
+        originated.callback_into_group,
+        originated.callback_busy,
+        originated.callback_busy_by_account,
+        originated.callback_busy_by_local,
+        originated.callback_not_taken,
+        complaints.asked_queue_by_keys,
+        complaints.asked_queue_by_phone,
+        complaints.redirected_into_conference,
+        complaints.met_by_dial,
+        complaints.accepted,
+        complaints.not_accepted,
+        complaints.whispered,
+        complaints.gone_on_to_421,
+        complaints.through_menu_and_back,
+        complaints.joined_by_program,
+        complaints.directly,
+        complaints.second_telephone,
         elsewhere.agent_takes_two,
         elsewhere.joined_by_manager,
         elsewhere.page_of_two,

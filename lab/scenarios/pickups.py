@@ -97,3 +97,17 @@ async def picked_up_from_group(pbx: LabAsterisk) -> PhoneCalls:
         await beside.over()
         await talk_and_leave(customer, taken)
         return {CUSTOMER: customer.sip_call, "152": ringing.sip_call, "130": beside.sip_call, "421": taken.sip_call}
+
+
+async def picked_up_through_local(pbx: LabAsterisk) -> PhoneCalls:
+    """The dialplan rings 152 through a Local channel; 421 takes that call (*8152)."""
+    async with handset(pbx, TRUNK) as outside, handset(pbx, "152") as desk, handset(pbx, "421") as colleague:
+        customer = outside.dial(pbx.company.own("2458928"), user=CALLER)
+        ringing = await desk.rung()
+        await asyncio.sleep(0.5)
+        async with _PICKING_UP:
+            taken = await colleague.call("*8152")
+            await customer.up()
+        await ringing.over()
+        await talk_and_leave(customer, taken)
+        return {CUSTOMER: customer.sip_call, "152": ringing.sip_call, "421": taken.sip_call}

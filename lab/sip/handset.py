@@ -231,10 +231,12 @@ async def handset(
     tone_hz: int | None = None,
     audio: Path | None = None,
     listens: bool = False,
+    second: bool = False,
 ) -> AsyncIterator[Handset]:
     """Switch a handset on while the block runs.
 
-    A user's extension, TRUNK (calls from outside) or OUTSIDE (is called there).
+    A user's extension, TRUNK (calls from outside) or OUTSIDE (is called there); `second` is the
+    user's second telephone.
 
     Raises LabError.
     """
@@ -250,9 +252,10 @@ async def handset(
         lambda: Handset(user=user, pbx=pbx.sip_address, sound=sound), local_addr=_place(pbx, who)
     )
     registered = who not in (TRUNK, OUTSIDE)
+    aor = pbx.company.second(who) if second else user
     try:
         if registered:
-            await register(pbx.sip_address, endpoint=user, contact=phone.address)
+            await register(pbx.sip_address, endpoint=user, contact=phone.address, aor=aor)
         yield phone
     finally:
         if pbx.running:
@@ -260,7 +263,7 @@ async def handset(
         await phone.switch_off()
         if registered and pbx.running:
             with suppress(LabError):  # a PBX that has just been killed need not hear of it
-                await register(pbx.sip_address, endpoint=user, contact=phone.address, expires_s=0)
+                await register(pbx.sip_address, endpoint=user, contact=phone.address, expires_s=0, aor=aor)
 
 
 def _place(pbx: LabAsterisk, who: str) -> Address:

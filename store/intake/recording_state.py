@@ -7,6 +7,7 @@ from typing import Final
 
 from fonoteka.core.call_report import MutedSpan, Reason, RecordingState
 from fonoteka.core.manifest import Speech
+from store.intake.one_sound import Sound, Stretch, one_sound
 
 # Salvaged audio lost what it lacks. Other audio may lack what was no talk: while a user dials a
 # transfer and hears its prompts, the channels are bridged by name only and nothing is recorded.
@@ -46,7 +47,7 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """A segment's place in the joined audio."""
+    """A segment's place in the sound of the call (`store.intake.one_sound`)."""
 
     user: str
     offset_ms: int
@@ -79,10 +80,16 @@ def assess(segments: Sequence[Segment], *, reason: Reason | None, ended: bool) -
     if not segments:
         return _without_segments(reason)
     ordered = in_order(segments)
-    parts = _parts(ordered)
-    duration_ms = sum(part.duration_ms for part in parts) if parts else None
+    arrivals = [segment.arrival for segment in ordered if segment.arrival is not None]
+    sound = _sound(ordered)
     state, shortfall = _state(ordered, ended)
-    return Recording(state=state, reason=shortfall, duration_ms=duration_ms, parts=parts, speech=_speech(ordered))
+    return Recording(
+        state=state,
+        reason=shortfall,
+        duration_ms=sound.duration_ms if arrivals else None,
+        parts=_parts(ordered, sound),
+        speech=_speech(arrivals, sound),
+    )
 
 
 def assess_for(login: str, segments: Sequence[Segment], *, reason: Reason | None, ended: bool) -> Recording:
@@ -127,38 +134,41 @@ def _shortfall(segment: Segment) -> Reason | None:
     return Reason.AUDIO_DAMAGED if segment.arrival.salvaged else Reason.ASTERISK_FAILED
 
 
-def _parts(segments: list[Segment]) -> tuple[Part, ...]:
-    parts: list[Part] = []
-    offset_ms = 0
-    for segment in segments:
-        if segment.arrival is not None:
-            length_ms = segment.arrival.duration_ms
-            parts.append(Part(user=segment.user, offset_ms=offset_ms, duration_ms=length_ms, muted=segment.arrival.muted))
-            offset_ms += length_ms
-    return tuple(parts)
+def _sound(segments: list[Segment]) -> Sound:
+    audible = [(segment, segment.arrival) for segment in segments if segment.arrival is not None]
+    return one_sound([Stretch(user=s.user, started_at=s.started_at, duration_ms=a.duration_ms) for s, a in audible])
 
 
-def _speech(segments: list[Segment]) -> Speech | None:
-    """Add up who spoke. A silence does not go on from one segment to the next."""
-    arrivals = [segment.arrival for segment in segments if segment.arrival is not None]
-    known = [arrival.speech for arrival in arrivals if arrival.speech is not None]
-    if not known or len(known) < len(arrivals):
-        return None
-    return Speech(
-        outside_ms=sum(speech.outside_ms for speech in known),
-        employee_ms=sum(speech.employee_ms for speech in known),
-        overlap_ms=sum(speech.overlap_ms for speech in known),
-        silence_ms=sum(speech.silence_ms for speech in known),
-        longest_silence_ms=max(speech.longest_silence_ms for speech in known),
-        first_word_ms=_first_word(arrivals),
+def _parts(segments: list[Segment], sound: Sound) -> tuple[Part, ...]:
+    audible = [(segment, segment.arrival) for segment in segments if segment.arrival is not None]
+    return tuple(
+        Part(user=segment.user, offset_ms=place.offset_ms, duration_ms=place.duration_ms, muted=arrival.muted)
+        for (segment, arrival), place in zip(audible, sound.places, strict=True)
     )
 
 
-def _first_word(arrivals: list[Arrival]) -> int | None:
-    """Return when somebody spoke first in the joined audio."""
-    offset_ms = 0
-    for arrival in arrivals:
-        if arrival.speech is not None and arrival.speech.first_word_ms is not None:
-            return offset_ms + arrival.speech.first_word_ms
-        offset_ms += arrival.duration_ms
-    return None
+def _speech(arrivals: list[Arrival], sound: Sound) -> Speech | None:
+    """Add up who spoke, of what is heard. A silence does not go on from one segment to the next."""
+    heard_ms = [sum(piece.duration_ms for piece in sound.pieces if piece.segment == index) for index in range(len(arrivals))]
+    heard = [(arrival, ms / max(1, arrival.duration_ms)) for arrival, ms in zip(arrivals, heard_ms, strict=True) if ms]
+    known = [(arrival.speech, share) for arrival, share in heard if arrival.speech is not None]
+    if not known or len(known) < len(heard):
+        return None
+    return Speech(
+        outside_ms=sum(round(share * speech.outside_ms) for speech, share in known),
+        employee_ms=sum(round(share * speech.employee_ms) for speech, share in known),
+        overlap_ms=sum(round(share * speech.overlap_ms) for speech, share in known),
+        silence_ms=sum(round(share * speech.silence_ms) for speech, share in known),
+        longest_silence_ms=max(speech.longest_silence_ms for speech, _ in known),
+        first_word_ms=_first_word(arrivals, sound),
+    )
+
+
+def _first_word(arrivals: list[Arrival], sound: Sound) -> int | None:
+    """Return when somebody spoke first in the sound."""
+    words = [
+        place.offset_ms + arrival.speech.first_word_ms
+        for arrival, place in zip(arrivals, sound.places, strict=True)
+        if arrival.speech is not None and arrival.speech.first_word_ms is not None
+    ]
+    return min(words, default=None)

@@ -10,6 +10,7 @@ from sqlalchemy import Row, select
 from fonoteka.core.manifest import AudioFormat, Layout
 from store.database.schema import HAS_AUDIO, calls, segments
 from store.database.store import Store
+from store.intake.one_sound import Sound, Stretch, one_sound
 from store.selection.scope import Scope, visible_calls, visible_calls_by_key, visible_segments
 
 
@@ -36,7 +37,7 @@ class StoredAudio:
 
 
 async def audio_of(store: Store, scope: Scope, public_id: str) -> tuple[StoredAudio, ...]:
-    """Return the audio of a call that the scope may hear, in the order of joining."""
+    """Return the audio of a call that the scope may hear, in the order of its beginning."""
     visible = visible_calls(scope)
     source = visible.source.join(segments, segments.c.call_id == calls.c.id)
     query = select(segments).select_from(source).where(visible.condition, calls.c.public_id == public_id)
@@ -56,6 +57,11 @@ async def audio_of_calls(store: Store, scope: Scope, call_ids: Sequence[int]) ->
         for row in await connection.execute(query.order_by(segments.c.started_at, segments.c.name)):
             audio[row.call_id] = (*audio.get(row.call_id, ()), stored_audio(row))
     return audio
+
+
+def sound_of(parts: Sequence[StoredAudio]) -> Sound:
+    """Return the sound of a call's audio, in which each moment is heard once."""
+    return one_sound([Stretch(user=part.user, started_at=part.started_at, duration_ms=part.duration_ms) for part in parts])
 
 
 def stored_audio(row: Row[Any]) -> StoredAudio:

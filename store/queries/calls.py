@@ -172,7 +172,6 @@ def _columns(visible: VisibleCalls, now: datetime) -> Select[Any]:
         visible.call_id.label("call_id"),
         visible.recording_state.label("seen_state"),
         visible.recording_reason.label("seen_reason"),
-        visible.recording_ms.label("seen_ms"),
         duration_s(now).label("seconds"),
         pbxs.c.name.label("pbx"),
         domains.c.name.label("domain"),
@@ -241,7 +240,7 @@ def _seen_call(
     names: Mapping[str, str],
     viewer: str | None,
 ) -> SeenCall:
-    assessed = assess(in_order(audible), reason=None, ended=row.ended_at is not None)
+    audio = assess(in_order(audible), reason=None, ended=row.ended_at is not None)
     return SeenCall(
         call_id=row.call_id,
         public_id=row.public_id,
@@ -270,9 +269,9 @@ def _seen_call(
         recording=Recording(
             state=RecordingState(row.seen_state),
             reason=Reason(row.seen_reason) if row.seen_reason else None,
-            duration_ms=row.seen_ms,
-            parts=assessed.parts,
-            speech=assessed.speech,
+            duration_ms=audio.duration_ms,
+            parts=audio.parts,
+            speech=audio.speech,
         ),
         expires_at=expires_at,
         legal_hold=row.legal_hold,

@@ -1,7 +1,7 @@
 """The audio of a call: ranges, segments joined without a gap, conversion, the cache."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -17,7 +17,7 @@ import pytest
 from api.audio import conversion
 from api.audio.cache import AudioCache, Make
 from api.audio.join import Source, write_joined
-from api.audio.peaks import SegmentPeaks, StoredPeaks, joined
+from api.audio.peaks import PlacedPeaks, StoredPeaks, joined
 from api.audit.trail import AuditTrail
 from fonoteka.core.errors import ConversionAbandoned, StoreError, TooManyConversions
 from fonoteka.core.manifest import AudioFormat, Layout
@@ -25,6 +25,7 @@ from fonoteka.core.naming import call_id
 from store.audit.read import SeenEntry, page_of_audit
 from store.audit.write import Actor, NewEntry
 from store.database.store import Store
+from store.intake.one_sound import Piece
 from store.selection.period import Period
 from tests.api.conftest import Site, ship
 from tests.data import seed
@@ -166,17 +167,68 @@ async def test_segments_are_joined_in_order_without_a_seam(site: Site, agent: ht
         assert heard((await colleague.get(f"{path}/audio")).content).duration_ms == 2000
 
 
+async def test_a_page_to_five_is_as_long_as_the_page(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    """Five users are recorded at the same moment; the longest recording is heard."""
+    call = seed.a_call(1, BEGIN)
+    first, users = call.segments[0], ("152", "421", "130", "777", "900")
+    parts = tuple(
+        seed.but(first, name=f"page{place}", user=user, started_at=first.started_at + timedelta(milliseconds=20 * place))
+        for place, user in enumerate(users)
+    )
+    await ship(agent, seed.but(call, participants=users, segments=parts), 4900, 4900, 5000, 4900, 4800)
+    path = f"/api/calls/{call_id('pbx1', call.linkedid)}"
+    recording = (await admin.get(path)).json()["recording"]
+    assert recording["duration_ms"] == 5000
+    assert [(part["user"], part["offset_ms"], part["duration_ms"]) for part in recording["segments"]] == [
+        ("152", 0, 4900),
+        ("421", 0, 4900),
+        ("130", 0, 5000),
+        ("777", 20, 4900),
+        ("900", 40, 4800),
+    ]
+    audio = await admin.get(f"{path}/audio")
+    assert audio.content == seed.tone(5000), "the stored file, as it is"
+    assert (await admin.get(f"{path}/peaks")).json()["duration_ms"] == 5000
+    async with await site.log_in("421") as colleague:
+        assert heard((await colleague.get(f"{path}/audio")).content).duration_ms == 4900
+
+
+async def test_an_enquiry_is_heard_beside_the_customer_on_hold(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    call = seed.a_call(1, BEGIN)
+    first = call.segments[0]
+    parts = tuple(
+        seed.but(first, name=name, user=user, started_at=first.started_at + timedelta(seconds=begins_s))
+        for name, user, begins_s in (("customer", "152", 0), ("enquiry", "152", 3), ("taken", "421", 5))
+    )
+    await ship(agent, seed.but(call, participants=("152", "421"), segments=parts), 5000, 2000, 4000)
+    path = f"/api/calls/{call_id('pbx1', call.linkedid)}"
+    recording = (await admin.get(path)).json()["recording"]
+    assert [(part["user"], part["offset_ms"]) for part in recording["segments"]] == [("152", 0), ("152", 3000), ("421", 5000)]
+    sound = heard((await admin.get(f"{path}/audio")).content)
+    assert (recording["duration_ms"], sound.duration_ms, (await admin.get(f"{path}/peaks")).json()["duration_ms"]) == (9000,) * 3
+    for side, hz in ((0, 440), (1, 880)):  # the customer's odd second is the enquiry's even one
+        assert sound.pitch_hz(side, 3100, 3900) == pytest.approx(hz, abs=10)
+
+
 LENGTHS = (59, 60, 61, 997, 1500)
 
 
-def source(path: Path, content: bytes, duration_ms: int, audio_format: AudioFormat = AudioFormat.OPUS) -> Source:
+def heard_at(offset_ms: int, duration_ms: int, from_ms: int = 0) -> Piece:
+    return Piece(segment=0, from_ms=from_ms, duration_ms=duration_ms, offset_ms=offset_ms)
+
+
+def source(path: Path, content: bytes, piece: Piece, audio_format: AudioFormat = AudioFormat.OPUS) -> Source:
     path.write_bytes(content)
-    return Source(open=lambda: path.open("rb"), format=audio_format, duration_ms=duration_ms)
+    return Source(open=lambda: path.open("rb"), format=audio_format, piece=piece)
+
+
+def in_a_row(lengths_ms: Sequence[int]) -> list[Piece]:
+    return [heard_at(sum(lengths_ms[:place]), length_ms) for place, length_ms in enumerate(lengths_ms)]
 
 
 @pytest.mark.parametrize("audio_format", list(AudioFormat))
 def test_joining_is_exact_to_the_sample(tmp_path: Path, audio_format: AudioFormat) -> None:
-    sources = [source(tmp_path / f"{place}.ogg", seed.tone(length_ms), length_ms) for place, length_ms in enumerate(LENGTHS)]
+    sources = [source(tmp_path / f"{piece.offset_ms}.ogg", seed.tone(piece.duration_ms), piece) for piece in in_a_row(LENGTHS)]
     target, again = tmp_path / f"joined.{audio_format}", tmp_path / "again"
     for draft in (target, again):
         write_joined(sources, draft, audio_format=audio_format, layout=Layout.STEREO, rate_hz=8000)
@@ -194,7 +246,8 @@ def test_segments_of_two_rates_are_joined_at_the_higher(tmp_path: Path, audio_fo
     """A call is transferred from a G.722 phone to another one: 16 kHz, then 8."""
     rates_hz = (16000, 8000, 16000)
     contents = (seed.tone(length_ms, rate_hz=rate_hz) for length_ms, rate_hz in zip(LENGTHS_MS, rates_hz, strict=True))
-    sources = [source(tmp_path / f"{place}.ogg", content, LENGTHS_MS[place]) for place, content in enumerate(contents)]
+    placed = zip(contents, in_a_row(LENGTHS_MS), strict=True)
+    sources = [source(tmp_path / f"{piece.offset_ms}.ogg", content, piece) for content, piece in placed]
     write_joined(sources, tmp_path / "joined", audio_format=audio_format, layout=Layout.STEREO, rate_hz=16000)
     decoded = heard((tmp_path / "joined").read_bytes())
     assert decoded.rate_hz == (48000 if audio_format is AudioFormat.OPUS else 16000)  # FFmpeg always decodes Opus at 48 kHz
@@ -221,19 +274,34 @@ CONCAT = b"ffconcat version 1.0\nfile other.ogg\n"
 )
 def test_only_what_the_index_says_is_read(tmp_path: Path, content: bytes, audio_format: AudioFormat) -> None:
     (tmp_path / "other.ogg").write_bytes(AUDIO)
-    wrong = source(tmp_path / "x", content, 5000, audio_format)
+    wrong = source(tmp_path / "x", content, heard_at(0, 5000), audio_format)
     with pytest.raises(StoreError):
         write_joined([wrong], tmp_path / "joined", audio_format=AudioFormat.WAV, layout=Layout.STEREO, rate_hz=8000)
 
 
 def test_no_more_is_decoded_than_there_should_be(tmp_path: Path) -> None:
-    longer = source(tmp_path / "x.ogg", seed.tone(5000), 2000)
+    longer = source(tmp_path / "x.ogg", seed.tone(5000), heard_at(0, 2000))
     write_joined([longer], tmp_path / "joined", audio_format=AudioFormat.WAV, layout=Layout.STEREO, rate_hz=8000)
-    assert heard((tmp_path / "joined").read_bytes()).duration_ms == pytest.approx(3000, abs=70)
+    assert heard((tmp_path / "joined").read_bytes()).duration_ms == 2000
+
+
+def test_two_lines_are_mixed_and_of_a_third_one_the_rest_is_heard(tmp_path: Path) -> None:
+    """From 1 s to 3 s an enquiry is heard beside the customer; from 4 s on the end of another."""
+    tones = [seed.tone(4000), seed.tone(2000, left_hz=600, right_hz=700), seed.tone(5000, left_hz=1100, right_hz=1200)]
+    pieces = [heard_at(0, 4000), heard_at(1000, 2000), heard_at(4000, 2000, from_ms=3000)]
+    sources = [source(tmp_path / f"{hz}.ogg", *placed) for hz, placed in enumerate(zip(tones, pieces, strict=True))]
+    write_joined(sources, tmp_path / "joined", audio_format=AudioFormat.WAV, layout=Layout.STEREO, rate_hz=8000)
+    sound = heard((tmp_path / "joined").read_bytes())
+    assert sound.duration_ms == 6000
+    # In odd seconds of each source the left side has a tone, in even ones the right side.
+    loudest = [[sound.pitch_hz(side, s * 1000 + 100, s * 1000 + 900) for side in (0, 1)] for s in (1, 2)]
+    assert loudest == [pytest.approx([440, 700], abs=10), pytest.approx([600, 880], abs=10)]
+    assert sound.pitch_hz(0, 4100, 4900) == pytest.approx(1100, abs=10)
+    assert sound.pitch_hz(1, 5100, 5900) == pytest.approx(1200, abs=10)
 
 
 def test_decoding_ends_when_it_is_abandoned(tmp_path: Path) -> None:
-    complete = source(tmp_path / "x.ogg", AUDIO, 5000)
+    complete = source(tmp_path / "x.ogg", AUDIO, heard_at(0, 5000))
     with pytest.raises(ConversionAbandoned):
         write_joined(
             [complete], tmp_path / "joined", lambda: True, audio_format=AudioFormat.WAV, layout=Layout.STEREO, rate_hz=8000
@@ -241,21 +309,28 @@ def test_decoding_ends_when_it_is_abandoned(tmp_path: Path) -> None:
 
 
 def test_peaks_lie_where_their_audio_is() -> None:
-    first = SegmentPeaks(peaks=StoredPeaks(per_second=10, left=[1, 2, 3], right=[4, 5, 6]), duration_ms=250)
-    short = SegmentPeaks(peaks=StoredPeaks(per_second=10, left=[7], right=[8]), duration_ms=300)
-    finer = SegmentPeaks(peaks=StoredPeaks(per_second=20, left=[1, 9, 2, 1], right=[]), duration_ms=200)
+    first = PlacedPeaks(peaks=StoredPeaks(per_second=10, left=[1, 2, 3], right=[4, 5, 6]), piece=heard_at(0, 250))
+    short = PlacedPeaks(peaks=StoredPeaks(per_second=10, left=[7], right=[8]), piece=heard_at(250, 300))
+    finer = PlacedPeaks(peaks=StoredPeaks(per_second=20, left=[1, 9, 2, 1], right=[]), piece=heard_at(550, 200))
     peaks = joined([first, short, finer])
     assert (peaks.duration_ms, peaks.per_second) == (750, 10)
     assert peaks.left == [1, 2, 3, 7, 0, 0, 9, 2]
     assert peaks.right == [4, 5, 6, 8, 0, 0, 9, 2]
 
 
+def test_where_two_lines_are_mixed_the_louder_one_is_seen() -> None:
+    customer = PlacedPeaks(peaks=StoredPeaks(per_second=10, left=[5, 1, 5, 1], right=[0] * 4), piece=heard_at(0, 400))
+    enquiry = PlacedPeaks(peaks=StoredPeaks(per_second=10, left=[9, 3, 3, 9], right=[2] * 4), piece=heard_at(100, 200, 100))
+    peaks = joined([customer, enquiry])
+    assert (peaks.left, peaks.right) == ([5, 3, 5, 1], [0, 2, 2, 0])
+
+
 def test_who_spoke_lies_where_its_audio_is() -> None:
     """Between two values of a finer track, both sides may have spoken in the coarser one."""
-    first = SegmentPeaks(peaks=StoredPeaks(per_second=10, left=[1], right=[1], speech="012"), duration_ms=300)
-    finer = SegmentPeaks(peaks=StoredPeaks(per_second=20, left=[1], right=[1], speech="12003"), duration_ms=300)
+    first = PlacedPeaks(peaks=StoredPeaks(per_second=10, left=[1], right=[1], speech="012"), piece=heard_at(0, 300))
+    finer = PlacedPeaks(peaks=StoredPeaks(per_second=20, left=[1], right=[1], speech="12003"), piece=heard_at(300, 300))
     assert joined([first, finer]).speech == "012303"
-    older = SegmentPeaks(peaks=StoredPeaks(per_second=10, left=[1], right=[1]), duration_ms=100)
+    older = PlacedPeaks(peaks=StoredPeaks(per_second=10, left=[1], right=[1]), piece=heard_at(300, 100))
     assert joined([first, older]).speech == ""
 
 

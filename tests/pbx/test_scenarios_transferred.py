@@ -3,6 +3,7 @@
 A customer's call to 152 goes on to somebody else, in one row with everybody heard.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -44,6 +45,12 @@ def asking(hz: int, lasts: str | Length | None) -> Part:
     return part("152", hz, HZ_152, lasts)
 
 
+def holding(hz: int, asks: str) -> tuple[Part, Part]:
+    """152 talks with the customer and asks somebody on another line, while the customer waits."""
+    customer = replace(with_152(), left=(CALLER_HZ, hz))
+    return customer, replace(asking(hz, asks), left=(CALLER_HZ, hz), beside=True)
+
+
 AFTER_ASKING = talk_of("421", ASKS_421)
 
 SCENARIOS = (
@@ -63,13 +70,11 @@ SCENARIOS = (
     scenario(
         "17 attended, by the telephone",
         "attended_by_phone",
-        BY_421(with_152(), asking(HZ_421, ASKS_421), with_421(AFTER_ASKING)),
+        BY_421(*holding(HZ_421, ASKS_421), with_421(AFTER_ASKING)),
     ),
-    scenario(
-        "17 attended, by the telephone, to 130", "attended_by_phone_to_130", BY_130(with_152(), asking(HZ_130, "152 asks 130"))
-    ),
+    scenario("17 attended, by the telephone, to 130", "attended_by_phone_to_130", BY_130(*holding(HZ_130, "152 asks 130"))),
     scenario("18 blind, outside", "blind_out", OUT(with_152())),
-    scenario("18 attended, outside", "attended_by_phone_out", OUT(with_152(), asking(OUTSIDE_HZ, "152 asks outside"))),
+    scenario("18 attended, outside", "attended_by_phone_out", OUT(*holding(OUTSIDE_HZ, "152 asks outside"))),
     scenario("23 picked up at once", "picked_up_at_once", BY_421(fetched_by_421())),
     scenario("23 parked by feature code", "parked_by_keys", BY_421(with_152(None), fetched_by_421())),
     scenario("23 parked by the telephone", "parked_by_phone", BY_421(with_152(), fetched_by_421())),

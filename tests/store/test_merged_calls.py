@@ -1,6 +1,7 @@
 """Merged calls: one row with the recordings of both, in any order of arrival."""
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
@@ -16,7 +17,7 @@ from tests.data import seed
 from tests.store.test_audit_queries import scope_of
 from tests.store.test_intake import BEGIN, seen, take
 
-CUSTOMER, ASKING = seed.a_call(1, BEGIN), seed.a_call(2, BEGIN)
+CUSTOMER, ASKING = seed.a_call(1, BEGIN), seed.a_call(2, BEGIN + timedelta(seconds=10))
 LATER = max(CUSTOMER.revision, ASKING.revision) + 10
 MERGED = replace(CUSTOMER, revision=LATER, segments=(*CUSTOMER.segments, *ASKING.segments))
 PART = replace(ASKING, revision=LATER, segments=(), merged_into=CUSTOMER.linkedid)

@@ -31,6 +31,8 @@ ROWS: Final = {
     "conference_of_colleagues": 3,
     "conference_with_customer": 3,
     "attended_by_phone_taken_back": 2,
+    "click_returns_missed": 2,
+    "whispered": 2,
     "agent_takes_two": 3,
     "joined_by_manager": 2,
     "customer_in_room": 4,

@@ -273,10 +273,10 @@ export interface paths {
         };
         /**
          * Get Audio
-         * @description Send the segments that the account may hear, in order, as one file; Range is supported.
+         * @description Send the segments that the account may hear as one file, each moment once, without pauses.
          *
-         *     The audit has the part that is sent before its first byte; 503 if it cannot be written. 502 if a
-         *     stored file is missing or altered.
+         *     Range is supported. The audit has the part that is sent before its first byte; 503 if it cannot
+         *     be written. 502 if a stored file is missing or altered.
          */
         get: operations["getAudio"];
         put?: never;
@@ -1770,12 +1770,12 @@ export interface components {
          * @description A step of the call's path; `who` and `by` are extensions or numbers, empty if unknown.
          *
          *     `what` is one of the following. Actions of `who`: answer, back, hold, resume, join, leave,
-         *     give_up. Events at `who`: arrive, ring (perhaps caused by `by`), busy, no_answer, fail. Actions
-         *     of `by` on `who`: forward, transfer, park, fetch, pick_up. Recording by the rule of `who`:
-         *     record, record_by_pbx (by the dialplan while the agent was away), no_record (with `reason`),
-         *     pause_record, resume_record, stop_record. How the sound arrived, with `quality`, the worst
-         *     first: heard (that of `who`), hears (that of the others, as the telephone of `who` reported).
-         *     The last step: end.
+         *     give_up. Events at `who`: arrive, ring (perhaps caused by `by`), busy, no_answer, fail,
+         *     voicemail (a mailbox answers). Actions of `by` on `who`: forward, transfer, park, fetch,
+         *     pick_up. Recording by the rule of `who`: record, record_by_pbx (by the dialplan while the agent
+         *     was away), no_record (with `reason`), pause_record, resume_record, stop_record. How the sound
+         *     arrived, with `quality`, the worst first: heard (that of `who`), hears (that of the others, as
+         *     the telephone of `who` reported). The last step: end.
          */
         PathStep: {
             /**
@@ -1962,7 +1962,10 @@ export interface components {
         Role: "user" | "admin";
         /**
          * Segment
-         * @description A part of the joined recording.
+         * @description A part of the recording, and its place in the sound, in which each moment is heard once.
+         *
+         *     Segments of the same moment overlap: users who were recorded together, or an enquiry on another
+         *     line while the customer is on hold.
          */
         Segment: {
             /** Duration Ms */

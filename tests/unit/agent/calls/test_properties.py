@@ -314,6 +314,7 @@ def test_every_id_of_an_event_is_renamed() -> None:
         "parker",
         "room",
         "queue",
+        "mailbox",
     }
     found = {field.name for name in TABLES + REAL for happened in stream(name) for field in fields(happened)}
     assert found - text - {"at", "cause", "attended", "conference", "late", "on", "figures", "agent"} == set(_IDS)

@@ -50,6 +50,15 @@ ROWS = [
     ("out_503",              OUT,      OTHER,     "152", "84951234567",   None,            ()),
     ("internal",             INTERNAL, ANSWERED,  "152", "421",           "421",           ("152",)),
     ("internal_busy",        INTERNAL, BUSY,      "152", "421",           None,            ()),
+    ("group_of_local",       IN,       ANSWERED,  "421", "2458920",       "421",           ("421",)),
+    ("queue_of_local",       IN,       ANSWERED,  "421", "2458921",       "421",           ("421",)),
+    ("accepted",             IN,       ANSWERED,  "152", "2458922",       "152",           ("152",)),
+    ("not_accepted",         IN,       NO_ANSWER, "152", "2458922",       None,            ()),
+    ("gone_on_to_421",       IN,       ANSWERED,  "421", "2458924",       "421",           ("152", "421")),
+    ("met_by_dial",          IN,       ANSWERED,  "152", "2458925",       "152",           ("152",)),
+    ("joined_by_program",    IN,       ANSWERED,  "152", "2458926",       "152",           ("152",)),
+    ("second_telephone",     IN,       ANSWERED,  "421", "2458927",       "421",           ("421",)),
+    ("directly",             INTERNAL, ANSWERED,  "777", "6421",          "421",           ("421",)),
 ]  # fmt: skip
 
 
@@ -67,6 +76,8 @@ FORWARDED = [
     ("phone_302_toll_free",  "421", "2458421", "88001002030", ("421",), None),
     ("queue_leads_out",      None,  "2458901", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
     ("followed_out",         None,  "2458902", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
+    ("passed_on_outside",    None,  "2458923", "84951234567", (),       Reason.FORWARDED_LONG_DISTANCE),
+    ("forward_chain",        "900", "2458152", "900",         (),       Reason.USER_OFF),
     ("forward_to_152",       "152", "2458421", "152",         ("152",), None),
     ("phone_302_to_152",     "152", "2458421", "152",         ("152",), None),
 ]  # fmt: skip
@@ -90,6 +101,10 @@ TRANSFERRED = [
     ("parked_by_keys",                  "421", "421",         ("152", "421")),
     ("parked_by_phone",                 "421", "421",         ("152", "421")),
     ("picked_up",                       "421", "421",         ("421",)),
+    ("asked_queue_by_keys",             "421", "421",         ("152", "421")),
+    ("asked_queue_by_phone",            "421", "421",         ("152", "152", "421")),
+    ("redirected_into_conference",      "152", "152",         ("152",)),
+    ("through_menu_and_back",           "152", "152",         ("152", "152")),
     ("hold_and_resume",                 "152", "152",         ("152",)),
     ("caller_silent",                   "152", "152",         ("152",)),
     ("keys_in_talk",                    "152", "152",         ("152",)),
@@ -224,6 +239,19 @@ def test_in_a_conference_each_participant_has_a_row(name: str) -> None:
     recorded = {src: tuple(segment.user for segment in row.segments) for src, row in rows.items()}
     assert recorded["152"] == ("152",)
     assert recorded["421"] == ("421",)
+
+
+def test_a_coach_who_whispers_has_a_row_without_a_talk() -> None:
+    customer, coach = (report_of(call) for call in play(read_stream("whispered")).calls.values())
+    assert (customer.result, customer.employee, [segment.user for segment in customer.segments]) == (ANSWERED, "152", ["152"])
+    assert (coach.direction, coach.result, coach.employee, coach.dst) == (INTERNAL, NO_ANSWER, "900", "*56152")
+    assert (coach.talk_ms, coach.segments, coach.merged_into) == (0, (), None)
+
+
+def test_a_call_picked_up_through_local_channels_has_one_row() -> None:
+    call, code = (report_of(call) for call in play(read_stream("picked_up_through_local")).calls.values())
+    assert (call.direction, call.employee, call.dst, call.answered_by) == (IN, "421", "2458928", "421")
+    assert ([segment.user for segment in call.segments], code.merged_into) == (["421"], call.linkedid)
 
 
 @pytest.mark.parametrize(("name", "expected"), ELSEWHERE, ids=[name for name, _ in ELSEWHERE])

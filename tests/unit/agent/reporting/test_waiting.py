@@ -19,7 +19,9 @@ INSIDE: Final = frozenset({"internal", "internal_busy", "conference_of_colleague
 BOTH: Final = frozenset(
     {"conference_with_customer", "attended_by_phone_taken_back", "agent_takes_two", "customer_in_room", "customer_put_into_room"}
 )
-NOBODY_RANG: Final = frozenset({"menu_hung_up", "in_absent", "conference_of_colleagues"})
+NOBODY_RANG: Final = frozenset(
+    {"menu_hung_up", "in_absent", "conference_of_colleagues", "customer_in_room", "customer_put_into_room"}
+)
 QUEUES: Final = {"queue_421_answers": "acme", "queue_given_up": "acme", "queue_leads_out": "acme-duty"}
 
 Waited = tuple[str | None, str | None, int | None]

@@ -42,6 +42,7 @@ const tones: Record<string, Tone> = {
   no_answer: "bad",
   fail: "bad",
   give_up: "bad",
+  voicemail: "bad",
   record: "rec",
   record_by_pbx: "rec",
   resume_record: "rec",

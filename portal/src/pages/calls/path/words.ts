@@ -26,6 +26,7 @@ const ru = {
   pick_up: "Вызов перехвачен: {who}",
   pick_up_by: "{by} перехватывает вызов: {who}",
   join: "{who} входит в конференцию",
+  voicemail: "Отвечает голосовая почта: {who}",
   record: "Идёт запись: {who}",
   record_nobody: "Идёт запись",
   record_by_pbx: "Идёт запись: {who} (записала АТС, пока агент не работал)",
@@ -69,6 +70,7 @@ const en: typeof ru = {
   pick_up: "Picked up for {who}",
   pick_up_by: "{by} picks up for {who}",
   join: "{who} joins the conference",
+  voicemail: "Voicemail answers: {who}",
   record: "Recording: {who}",
   record_nobody: "Recording",
   record_by_pbx: "Recording: {who} (by the PBX, while the agent was away)",
@@ -89,4 +91,35 @@ const en: typeof ru = {
 /** The templates of the steps of a call's path, by the key of their line. */
 export function stepWords(): Record<string, string> {
   return inLanguage({ ru, en });
+}
+
+const pathRu = {
+  title: "Путь звонка",
+  parts: "Записанные части",
+  muted: "пауза записи",
+  copy: "Скопировать ссылку на звонок",
+  copied: "Ссылка скопирована",
+  empty: "Путь этого звонка не сохранился",
+  audit: "Кто слушал",
+  andMore: (count: number) => `и ещё ${count}`,
+  times: ["раз", "раза", "раз"],
+  outcome: { busy: "Занято", no_answer: "Нет ответа", fail: "Не удалось вызвать" },
+};
+
+const pathEn: typeof pathRu = {
+  title: "The call's path",
+  parts: "Recorded parts",
+  muted: "recording paused",
+  copy: "Copy a link to this call",
+  copied: "Link copied",
+  empty: "The path of this call was not stored",
+  audit: "Who listened",
+  andMore: (count) => `and ${count} more`,
+  times: ["time", "times", "times"],
+  outcome: { busy: "Busy", no_answer: "No answer", fail: "Could not be reached" },
+};
+
+/** The other words of a call's path. */
+export function pathWords(): typeof pathRu {
+  return inLanguage({ ru: pathRu, en: pathEn });
 }
