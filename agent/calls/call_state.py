@@ -233,6 +233,8 @@ class Talk:
 class Call:
     """The state of one call. Channels and dials are in the order of their arrival.
 
+    `queue` is the last queue that the call entered before it was answered, `queued_at` when it
+    entered the first one.
     `talks` are the talks that are over, `talking_since` is the beginning of the present one.
     """
 
@@ -243,6 +245,8 @@ class Call:
     dials: tuple[Dial, ...] = ()
     recordings: tuple[Recording, ...] = ()
     moments: tuple[Moment, ...] = ()
+    queue: str = ""
+    queued_at: datetime | None = None
     taken_at: datetime | None = None
     taken_by: str = ""
     talking_since: datetime | None = None

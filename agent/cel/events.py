@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from agent.calls.caller_text import name_in, number_in
+from agent.calls.caller_text import harmless, name_in, number_in
 from agent.calls.event_reader import VOICEMAIL, dialled_number, is_beep, is_id, mailbox_in
 from agent.calls.events import (
     BridgeEntered,
@@ -25,6 +25,7 @@ from agent.calls.events import (
     HoldingEntered,
     Parked,
     PickedUp,
+    QueueEntered,
     Transferred,
     VoicemailReached,
 )
@@ -168,6 +169,9 @@ class CelEvents:
         line.arguments = row.arguments if application in _DIALLING else None
         line.pages = application == "page"
         line.exten = _number(row.exten)
+        if row.application.lower() == "queue":
+            queue = harmless(row.arguments.partition(",")[0])
+            yield QueueEntered(at=row.at, linkedid=row.linkedid, uniqueid=row.uniqueid, queue=queue)
         if row.application.lower() == VOICEMAIL:
             yield VoicemailReached(at=row.at, linkedid=row.linkedid, uniqueid=row.uniqueid, mailbox=mailbox_in(row.arguments))
 

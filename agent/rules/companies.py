@@ -120,7 +120,18 @@ class _View:
             "moments": self._moments(party, dials),
             "recordings": tuple(self._recording(recording, party) for recording in self.call.recordings),
             **self._taken(party),
+            **self._queue(),
         }
+
+    def _queue(self) -> dict[str, Any]:
+        """Return no queue if it is another company's: if it rings that company's telephones first."""
+        since = self.call.queued_at
+        if since is None:
+            return {}
+        rung = (self.call.channels.get(dial.callee) for dial in self.call.dials if dial.at >= since)
+        owners = (self.directory.of_endpoint(channel.endpoint) for channel in rung if channel is not None)
+        owner = next(filter(None, owners), self.domain if self.called else None)
+        return {} if owner is self.domain else {"queue": "", "queued_at": None}
 
     def _recording(self, recording: Recording, party: Channel) -> Recording:
         return replace(recording, uniqueid=party.uniqueid) if recording.uniqueid in self.other else recording

@@ -313,6 +313,7 @@ def test_every_id_of_an_event_is_renamed() -> None:
         "space",
         "parker",
         "room",
+        "queue",
         "mailbox",
     }
     found = {field.name for name in TABLES + REAL for happened in stream(name) for field in fields(happened)}
