@@ -124,7 +124,7 @@ class _View:
         }
 
     def _queue(self) -> dict[str, Any]:
-        """Return no queue if it is another company's: if it rings that company's telephones first."""
+        """Leave out the queue of another company: it rings that company's telephones."""
         since = self.call.queued_at
         if since is None:
             return {}

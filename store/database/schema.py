@@ -361,7 +361,7 @@ commands = Table(
     Column("id", Identity, primary_key=True),
     Column("pbx_id", Identity, ForeignKey("pbxs.id"), nullable=False),
     Column("linkedid", String(LONGEST_LINKEDID), nullable=False),
-    Column("domain_id", Identity),  # whose users' sides; null: asked before version 0015, of no domain
+    Column("domain_id", Identity),  # whose users' sides; null: asked before version 0012, of no domain
     Column("action", String(16), nullable=False),
     Column("login", String(LONGEST_LOGIN)),  # whose recording; null: all of the call
     Column("asked_at", Instant, nullable=False, index=True),

@@ -265,7 +265,7 @@ async def test_a_command_is_for_the_company_of_its_sender(site: Site, agent: htt
 
 
 async def test_a_command_of_a_company_that_the_pbx_serves_no_longer_is_not_handed_out(store: Store, pbx: Pbx) -> None:
-    """As is one from before version 0015, which names no company."""
+    """As is one from before version 0012, which names no company."""
     east = await pbx_of(store, await add_pbx(store, "east", ["acme"]))
     assert east is not None
     asked = [
