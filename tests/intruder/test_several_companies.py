@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -36,17 +36,22 @@ ASKED = "83912458888"  # acme's number, as the other company sees it
 BOSS = Actor(login="900", address="127.0.0.1")
 
 
+def began(number: int) -> datetime:
+    """When a call began: what is said at the same moment is one sound."""
+    return BEGIN + timedelta(seconds=10 * (number - 1))
+
+
 def ours(number: int = 1, **fields: Any) -> CallReport:
     """The report of acme, whose user calls the other company."""
-    call = seed.a_call(number, BEGIN)
+    call = seed.a_call(number, began(number))
     return seed.but(call, **{"direction": Direction.OUT, "src": "152", "dst": "74950000001", "answered_by": "74950000001"} | fields)
 
 
 def theirs(number: int = 1, **fields: Any) -> CallReport:
     """The report of the other company about the same call."""
-    call = seed.a_call(number, BEGIN)
+    call = seed.a_call(number, began(number))
     path = (PathStep(at=BEGIN, what="ring", who="901"), PathStep(at=BEGIN, what="answer", who="901"))
-    own = SegmentReport(name=f"theirs-{number}-1", user="900", started_at=BEGIN)
+    own = SegmentReport(name=f"theirs-{number}-1", user="900", started_at=call.started_at)
     fields = {"src": ASKED, "dst": "74950000001", "employee": "900", "answered_by": "901", "segments": (own,)} | fields
     return seed.but(call, **{"domain": "other", "further": True, "participants": ("900",), "path": path} | fields)
 
