@@ -11,7 +11,18 @@ from typing import Final
 
 from lab.asterisk.server import LabAsterisk
 from lab.base.ami_witness import AmiWitness, Message
-from lab.scenarios.steps import CALLER, CUSTOMER, PhoneCalls, answered, answers, customer_with, talk, talk_and_leave, watcher
+from lab.scenarios.steps import (
+    CALLER,
+    CUSTOMER,
+    PhoneCalls,
+    answered,
+    answers,
+    channel_of,
+    customer_with,
+    talk,
+    talk_and_leave,
+    watcher,
+)
 from lab.sip.handset import TRUNK, Handset, handset
 from lab.sip.line import Line
 from lab.sip.sipp import SipCall
@@ -112,10 +123,14 @@ async def page_of_all(pbx: LabAsterisk) -> PhoneCalls:
 
 
 async def _paged(pbx: LabAsterisk, speaker: Handset, number: str, whom: tuple[str, ...], caller: str | None = None) -> PhoneCalls:
+    """Play a page to telephones; the first of them picks up before the others."""
     async with AsyncExitStack() as on:
+        tap = await on.enter_async_context(watcher(pbx))
         phones = [await on.enter_async_context(handset(pbx, who)) for who in whom]
         speaking = speaker.dial(number, user=caller)
-        lines = await asyncio.gather(*(answers(phone) for phone in phones))
+        first = await answers(phones[0])
+        await channel_of(tap, f"PJSIP/{pbx.company.endpoint(whom[0])}")
+        lines = [first, *await asyncio.gather(*(answers(phone) for phone in phones[1:]))]
         await speaking.up()
         await talk()
         await talk_and_leave(speaking, *lines)

@@ -14,10 +14,17 @@ from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
 from tests.unit.agent.fixtures import ACME, DIRECTORY, play, played
 
 TRUNK: Final = "PJSIP/trunk"
-INSIDE: Final = frozenset({"internal", "internal_busy", "conference_of_colleagues", "wideband", "page_of_two"})
+INSIDE: Final = frozenset({"internal", "internal_busy", "conference_of_colleagues", "wideband", "page_of_two", "directly"})
 # Rows with a customer and without.
 BOTH: Final = frozenset(
-    {"conference_with_customer", "attended_by_phone_taken_back", "agent_takes_two", "customer_in_room", "customer_put_into_room"}
+    {
+        "conference_with_customer",
+        "attended_by_phone_taken_back",
+        "agent_takes_two",
+        "customer_in_room",
+        "customer_put_into_room",
+        "whispered",
+    }
 )
 NOBODY_RANG: Final = frozenset(
     {"menu_hung_up", "in_absent", "conference_of_colleagues", "customer_in_room", "customer_put_into_room"}
