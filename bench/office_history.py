@@ -20,6 +20,8 @@ BIGGEST_SHARE: Final = 0.2
 PASSWORD: Final = "fonoteka"
 _OF_DAY: Final = (1, 1, 1, 1, 1, 2, 5, 15, 60, 100, 110, 105, 80, 90, 105, 105, 100, 80, 40, 20, 10, 6, 3, 2)  # by hour
 _OF_WEEK: Final = (100, 100, 100, 100, 95, 25, 15)
+_TRUNKS: Final = ("PJSIP/trunk", "PJSIP/trunk-2", "PJSIP/mobile")
+_QUEUES: Final = ("sales", "support", "orders", "claims", None)
 _RESULTS: Final = (Result.NO_ANSWER, Result.NO_ANSWER, Result.NO_ANSWER, Result.BUSY, Result.OTHER)
 
 
@@ -151,6 +153,9 @@ def _call(company: Company, place: int, started_at: datetime, outside: str, chan
             PathStep(at=started_at, what="ring", who=takes),
             PathStep(at=ended_at, what="end", who=""),
         ),
+        trunk=None if direction is Direction.INTERNAL else _TRUNKS[place % len(_TRUNKS)],
+        queue=_QUEUES[place % len(_QUEUES)] if direction is Direction.IN else None,
+        wait_ms=ring_ms,
     )
 
 

@@ -198,7 +198,11 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """The state of one call. Channels and dials are in the order of their arrival."""
+    """The state of one call. Channels and dials are in the order of their arrival.
+
+    `queue` is the last queue that the call entered before it was answered, `queued_at` when it
+    entered the first one.
+    """
 
     linkedid: str
     started_at: datetime
@@ -207,6 +211,8 @@ class Call:
     dials: tuple[Dial, ...] = ()
     recordings: tuple[Recording, ...] = ()
     moments: tuple[Moment, ...] = ()
+    queue: str = ""
+    queued_at: datetime | None = None
     taken_at: datetime | None = None
     taken_by: str = ""
     talking_since: datetime | None = None

@@ -19,6 +19,7 @@ from agent.calls.events import (
     Held,
     Parked,
     PickedUp,
+    QueueEntered,
     StreamMeasured,
     Transferred,
 )
@@ -100,6 +101,10 @@ def _dial_ended(at: datetime, h: AmiHeaders) -> Event:
     )
 
 
+def _queue_entered(at: datetime, h: AmiHeaders) -> Event:
+    return QueueEntered(at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], queue=harmless(h["Queue"]))
+
+
 def people_talk_in(bridge: AmiHeaders) -> bool:
     """Return whether the members of a bridge hear each other.
 
@@ -179,6 +184,7 @@ _READERS: Final[dict[str, Callable[[datetime, AmiHeaders], Event | None]]] = {
     "Hangup": _channel_ended,
     "DialBegin": _dial_began,
     "DialEnd": _dial_ended,
+    "QueueCallerJoin": _queue_entered,
     "BridgeEnter": _bridge_entered,
     "BridgeLeave": _bridge_left,
     "BlindTransfer": _blind_transferred,
@@ -204,6 +210,7 @@ LAYOUTS: Final[Mapping[str, EventLayout]] = {
     "Hangup": EventLayout(tail=("Cause",)),
     "DialBegin": EventLayout(channels=("", "Dest"), may_lack_first=True, tail=("DialString",)),
     "DialEnd": EventLayout(channels=("", "Dest"), may_lack_first=True, tail=("DialStatus",), may_follow=("Forward",)),
+    "QueueCallerJoin": EventLayout(tail=("Queue",)),
     "BridgeEnter": EventLayout(lead=_BRIDGE),
     "BridgeLeave": EventLayout(lead=_BRIDGE),
     "BlindTransfer": EventLayout(lead=_TRANSFER, channels=("Transferer",), tail=("Extension",)),

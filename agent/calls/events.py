@@ -103,6 +103,13 @@ class DialEnded(DialEvent):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class QueueEntered(ChannelEvent):
+    """A caller entered the waiting line of `queue`, by its name in queues.conf."""
+
+    queue: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BridgeEntered(ChannelEvent):
     """A channel entered a bridge and hears its members.
 

@@ -1,4 +1,4 @@
-"""The part of the fold that concerns dials: ringing, its end, and a pickup."""
+"""The part of the fold that concerns dials: a queue, ringing, its end, and a pickup."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from agent.calls.call_state import Call, Dial, MomentKind, RecordingStage
 from agent.calls.dial_chain import ringer
-from agent.calls.events import DialBegan, DialEnded, Event, PickedUp
+from agent.calls.events import DialBegan, DialEnded, Event, PickedUp, QueueEntered
 from agent.calls.fold_timeline import picked_up, with_timeline_event
 
 MAX_DIALS: Final = 200
@@ -16,7 +16,7 @@ def without_old_dials(call: Call) -> Call:
     """Drop old unanswered dials: a queue may ring the same telephones for an hour."""
     if len(call.dials) <= MAX_DIALS:
         return call
-    old = {dial.callee for dial in call.dials[: MAX_DIALS // 2]}
+    old = {dial.callee for dial in call.dials[1 : MAX_DIALS // 2]}  # the first one dates the waiting
     old = {
         uniqueid
         for uniqueid in old
@@ -32,6 +32,14 @@ def without_old_dials(call: Call) -> Call:
         moments=tuple(moment for moment in call.moments if moment.uniqueid not in old),
         recordings=tuple(recording for recording in call.recordings if recording.uniqueid not in old),
     )
+
+
+def _queue_entered(call: Call, event: QueueEntered) -> Call:
+    """Note the queue, unless the call was answered before."""
+    answered = call.taken_at is not None and call.taken_at <= event.at
+    if answered or event.uniqueid not in call.channels or event.queue in ("", call.queue):
+        return call
+    return replace(call, queue=event.queue, queued_at=min(call.queued_at or event.at, event.at))
 
 
 def _dial_began(call: Call, event: DialBegan) -> Call:
@@ -106,6 +114,7 @@ def _picked_up(call: Call, event: PickedUp) -> Call:
 
 
 DIAL_STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {
+    QueueEntered: _queue_entered,
     DialBegan: _dial_began,
     DialEnded: _dial_ended,
     PickedUp: _picked_up,

@@ -18,6 +18,7 @@ def merged(one: Call, other: Call) -> tuple[Call, Call]:
     """
     older, younger = sorted((one, other), key=lambda call: (call.started_at, call.linkedid))
     revision = max(older.revision, younger.revision) + 1
+    queued = older if older.queue or not _waited_in_queue(younger, older) else younger
     first_taken = max((older, younger), key=lambda call: (call.taken_at is not None, call is older))
     last_taken = max((older, younger), key=lambda call: call.taken_at.timestamp() if call.taken_at is not None else 0.0)
     continuing = replace(
@@ -27,6 +28,8 @@ def merged(one: Call, other: Call) -> tuple[Call, Call]:
         dials=tuple(sorted((*older.dials, *younger.dials), key=lambda dial: dial.at)),
         recordings=(*older.recordings, *younger.recordings),
         moments=tuple(sorted((*older.moments, *younger.moments[1:]), key=lambda moment: moment.at)),
+        queue=queued.queue,
+        queued_at=queued.queued_at,
         taken_by=last_taken.taken_by,
         taken_at=first_taken.taken_at,
         talking_since=min(filter(None, (older.talking_since, younger.talking_since)), default=None),
@@ -34,6 +37,11 @@ def merged(one: Call, other: Call) -> tuple[Call, Call]:
         ended_at=None,
     )
     return continuing, part_of(older, younger, revision)
+
+
+def _waited_in_queue(younger: Call, older: Call) -> bool:
+    """Return whether the younger call entered a queue before the older one was answered."""
+    return younger.queued_at is not None and (older.taken_at is None or younger.queued_at < older.taken_at)
 
 
 def merged_again(calls: Iterable[Call]) -> list[Call]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from agent.calls.caller_text import name_in, number_in
+from agent.calls.caller_text import harmless, name_in, number_in
 from agent.calls.event_reader import dialled_number, is_beep, is_id
 from agent.calls.events import (
     BridgeEntered,
@@ -24,6 +24,7 @@ from agent.calls.events import (
     Fetched,
     Parked,
     PickedUp,
+    QueueEntered,
     Transferred,
 )
 from agent.cel.journal import CelRow
@@ -156,7 +157,9 @@ class CelEvents:
         line = self._known(row)
         line.arguments = row.arguments if row.application.lower() in _DIALLING else None
         line.exten = _number(row.exten)
-        yield from ()
+        if row.application.lower() == "queue":
+            queue = harmless(row.arguments.partition(",")[0])
+            yield QueueEntered(at=row.at, linkedid=row.linkedid, uniqueid=row.uniqueid, queue=queue)
 
     def _answered(self, row: CelRow, _: Extra) -> Iterator[Event]:
         ring = self._known(row).rung

@@ -7,6 +7,7 @@ from agent.calls.call_state import Call, RecordingStage
 from agent.calls.talk_groups import talk_groups
 from agent.reporting.timeline import path
 from agent.reporting.voice_quality import legs
+from agent.reporting.waiting import queue, trunk, wait_ms
 from agent.rules.directory import DomainIndex
 from agent.rules.parties import parties_of, party_name
 from agent.rules.recording_sides import recording_sides
@@ -43,6 +44,9 @@ def report(call: Call, domain: DomainIndex, pbx: str) -> CallReport:
         merged_into=call.merged_into or None,
         live=_live(call, domain) if call.ended_at is None and not call.merged_into else None,
         quality=next((leg.quality for leg in legs(call)), None),
+        trunk=trunk(call, domain),
+        queue=queue(call, domain, parties.direction),
+        wait_ms=wait_ms(call),
     )
 
 

@@ -13,6 +13,8 @@ from fonoteka.core.domains import Domain, DomainSettings, User
 from fonoteka.core.phone_numbers import normalise
 
 _MOST_NUMBERS: Final = 10_000
+# Channels that Asterisk makes for itself: announcements, recorders, copies.
+_INSIDE_ASTERISK: Final = frozenset({"Announcer", "AsyncGoto", "Bridge", "CBAnn", "CBRec", "Recorder", "Snoop", "Surrogate"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +22,12 @@ class DomainIndex:
     """The settings of one domain, indexed.
 
     `trunks` are the endpoints that lead outside the PBX. If it is empty, every endpoint that does
-    not belong to a user leads outside.
+    not belong to a user leads outside. `foreign` are the endpoints of the users of other domains.
     """
 
     settings: Domain
     trunks: frozenset[str]
+    foreign: frozenset[str] = frozenset()
 
     @cached_property
     def _by_endpoint(self) -> dict[str, User]:
@@ -61,6 +64,17 @@ class DomainIndex:
             return False
         return not self.trunks or channel.endpoint in self.trunks
 
+    def trunk(self, channel: Channel) -> str | None:
+        """Return the endpoint by which the channel's party is outside the PBX, or None.
+
+        Not that of another company's user, which belongs to that company alone.
+        """
+        endpoint = channel.endpoint
+        technology, _, name = endpoint.partition("/")
+        if technology in _INSIDE_ASTERISK or endpoint in self.foreign or not self.is_outside(channel):
+            return None
+        return f"{technology}/{name.partition('/')[0]}"  # DAHDI/i1/84951234567: the number is no trunk
+
     def own_number(self, dialled: str) -> str | None:
         """Return the domain's own number that was dialled, as the settings write it, or None."""
         return self._numbers.get(dialled) or self._numbers.get(self.normalised(dialled) or "")
@@ -81,10 +95,13 @@ class Directory:
     def domains(self) -> tuple[DomainIndex, ...]:
         """The index of each domain. Users of other domains are always outside."""
         endpoints = {domain.name: {e for user in domain.users for e in user.endpoints} for domain in self.settings.domains}
-        all_endpoints = frozenset().union(*endpoints.values())
+        everyone = frozenset().union(*endpoints.values())
+        foreign = {name: everyone - own for name, own in endpoints.items()}
         return tuple(
             DomainIndex(
-                settings=domain, trunks=self.trunks | (all_endpoints - endpoints[domain.name]) if self.trunks else frozenset()
+                settings=domain,
+                trunks=self.trunks | foreign[domain.name] if self.trunks else frozenset(),
+                foreign=foreign[domain.name],
             )
             for domain in self.settings.domains
         )

@@ -85,6 +85,12 @@ class SelectionQuery(Parameters):
     employee: Text | None = Field(default=None, description="a part of the name or login")
     employee_login: list[Text] = Field(default=[], max_length=1000, description="login of the employee, exact")
     recorded: bool | None = None
+    trunk: Text | None = Field(default=None, description="a part of the name")
+    queue: Text | None = Field(default=None, description="a part of the name")
+    trunk_name: list[Text] = Field(default=[], max_length=1000, description="name of the trunk, exact")
+    queue_name: list[Text] = Field(default=[], max_length=1000, description="name of the queue, exact")
+    wait_min_s: Seconds | None = Field(default=None, description="shortest wait_s; a call whose wait is not known has none")
+    wait_max_s: Seconds | None = Field(default=None, description="longest wait_s; likewise")
 
     def selection(self, zone: ZoneInfo, now: datetime) -> Selection:
         """Return the selection for the store; days and hours are in the domain's time zone."""
@@ -109,4 +115,10 @@ class SelectionQuery(Parameters):
             employee=self.employee,
             employee_logins=tuple(self.employee_login),
             recorded=self.recorded,
+            trunk=self.trunk,
+            queue=self.queue,
+            trunk_names=tuple(self.trunk_name),
+            queue_names=tuple(self.queue_name),
+            wait_min_s=self.wait_min_s,
+            wait_max_s=self.wait_max_s,
         )

@@ -1,7 +1,7 @@
 """`/api/stats/…`: statistics of a selection (manual, VII), with the parameters of `/api/calls`."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query
@@ -27,14 +27,20 @@ from api.schemas.statistics import (
     OutgoingOfEmployee,
     OutgoingOfNumber,
     OutgoingTotals,
+    Waiting,
+    WaitingOfHour,
+    WaitingOfNumber,
+    WaitingOfQueue,
+    WaitingTotals,
     WeekHourCounts,
     WeekHours,
 )
 from fonoteka.core.call_report import Direction
+from store.intake.facts import whole_seconds
 from store.people.accounts import Account
 from store.selection.selection import Selection
 from store.statistics import reports
-from store.statistics.report_types import CallCounts, Group, total
+from store.statistics.report_types import CallCounts, Group, WaitCounts, total
 
 router = APIRouter(
     prefix="/api/stats",
@@ -48,6 +54,12 @@ class DurationsQuery(SelectionQuery):
     """The selection, and a duration to compare with (manual, VII: «Длительность более»)."""
 
     longer_than: int | None = Field(default=None, ge=0, le=10**9, description="in seconds")
+
+
+class WaitingQuery(SelectionQuery):
+    """The selection, and the wait within which a call ought to be answered."""
+
+    within: int = Field(default=20, ge=0, le=10**6, description="in seconds")
 
 
 @router.get("/hourly", operation_id="countByHour")
@@ -132,6 +144,23 @@ async def callbacks(query: Annotated[SelectionQuery, Query()], account: CurrentA
     )
 
 
+@router.get("/waiting", operation_id="countWaiting")
+async def waiting(query: Annotated[WaitingQuery, Query()], account: CurrentAccount, services: Shared) -> Waiting:
+    """Count incoming calls by how long their callers waited: all, by queue, by number, by hour."""
+    selection, now = _selection(query, account)
+    waits = await reports.waits(services.store, account.scope, selection, query.within, now)
+    return Waiting(
+        within_s=query.within,
+        totals=WaitingTotals(**_waited(waits.total)),
+        by_queue=[WaitingOfQueue(queue=queue, **_waited(counts)) for queue, counts in _by_most_calls(waits.by_queue)],
+        by_number=[
+            WaitingOfNumber(number=number, label=waits.labels.get(number, ""), **_waited(counts))
+            for number, counts in _by_most_calls(waits.by_number)
+        ],
+        by_hour=[WaitingOfHour(hour=hour, **_waited(waits.by_hour.get(hour, WaitCounts()))) for hour in range(24)],
+    )
+
+
 def _selection(query: SelectionQuery, account: Account) -> tuple[Selection, datetime]:
     now = datetime.now(UTC)
     return query.selection(ZoneInfo(account.timezone), now), now
@@ -159,3 +188,18 @@ def _all_in(counted: CallCounts) -> int:
 
 def _all_out(counted: CallCounts) -> int:
     return counted.out + counted.out_failed
+
+
+def _by_most_calls(groups: dict[str, WaitCounts]) -> list[tuple[str, WaitCounts]]:
+    return sorted(groups.items(), key=lambda group: (-group[1].calls, group[0]))
+
+
+def _waited(counted: WaitCounts) -> dict[str, Any]:
+    return {
+        "calls": counted.calls,
+        "answered": counted.answered,
+        "answered_within": counted.answered_within,
+        "abandoned": counted.calls - counted.answered,
+        "average_s": whole_seconds(counted.wait_ms // counted.calls) if counted.calls else None,
+        "longest_s": whole_seconds(counted.longest_ms) if counted.calls else None,
+    }

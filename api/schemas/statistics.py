@@ -132,3 +132,51 @@ class CallBacks(_Model):
     called_back: int
     not_called_back: int
     median_wait_s: int | None
+
+
+class WaitingTotals(_Model):
+    """Incoming calls whose wait is known: `calls` in all, and how long their callers waited.
+
+    `answered` and `abandoned` (not answered, busy included) add up to `calls`; `answered_within`
+    is the part of `answered` with a wait of at most `within_s`. `average_s` and `longest_s` are of
+    all calls; null if there are none.
+    """
+
+    calls: int
+    answered: int
+    answered_within: int
+    abandoned: int
+    average_s: int | None
+    longest_s: int | None
+
+
+class WaitingOfQueue(WaitingTotals):
+    """The calls that waited in a queue."""
+
+    queue: str
+
+
+class WaitingOfNumber(WaitingTotals):
+    """The calls to a number; `label` is empty if the number is not in the domain's list."""
+
+    number: str
+    label: str
+
+
+class WaitingOfHour(WaitingTotals):
+    """The calls that began in one hour of the day, in the domain's time zone."""
+
+    hour: int = Field(ge=0, le=23)
+
+
+class Waiting(_Model):
+    """How long callers waited: all, by queue and by number (most calls first), in all 24 hours.
+
+    The wait is not known of calls for which nothing rang, and of those of older versions.
+    """
+
+    within_s: int
+    totals: WaitingTotals
+    by_queue: list[WaitingOfQueue]
+    by_number: list[WaitingOfNumber]
+    by_hour: list[WaitingOfHour]

@@ -197,9 +197,9 @@ class CallReport:
     of one after the first; each has its own row, with nothing of the others in it.
 
     `trunk` is the endpoint of the outside party, `queue` the name of the queue that the call
-    entered first. `wait_ms` is the time from the first ring or the entry into the queue until the
-    answer, or until the caller gave up. `quality` is that of the worst leg. Each is None if it is
-    not known or does not apply.
+    entered last before it was answered. `wait_ms` is the time from the first ring or the entry into
+    the queue until the answer, or until the caller gave up. `quality` is that of the worst leg.
+    Each is None if it is not known or does not apply.
     """
 
     pbx: str

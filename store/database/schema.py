@@ -220,6 +220,22 @@ Index(
     sqlite_where=VISIBLE,
     postgresql_where=VISIBLE,
 )
+# The filters and the statistics of waiting; the index of the list has no room for these names.
+Index(
+    "ix_calls_waiting",
+    calls.c.domain_id,
+    calls.c.started_at,
+    calls.c.id,
+    calls.c.direction,
+    calls.c.result,
+    calls.c.wait_ms,
+    calls.c.queue,
+    calls.c.number,
+    calls.c.trunk,
+    calls.c.merged_into,
+    sqlite_where=VISIBLE,
+    postgresql_where=VISIBLE,
+)
 _IN_PROGRESS: Final = text("ended_at IS NULL AND merged_into IS NULL")
 Index(
     "ix_calls_in_progress",

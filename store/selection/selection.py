@@ -64,6 +64,12 @@ class Selection:
     employee: str | None = None
     employee_logins: tuple[str, ...] = ()
     recorded: bool | None = None
+    trunk: str | None = None
+    queue: str | None = None
+    trunk_names: tuple[str, ...] = ()
+    queue_names: tuple[str, ...] = ()
+    wait_min_s: int | None = None
+    wait_max_s: int | None = None
 
 
 def conditions(selection: Selection, visible: VisibleCalls, now: datetime) -> ColumnElement[bool]:
@@ -96,6 +102,10 @@ def _list_conditions(selection: Selection, visible: VisibleCalls) -> Iterator[Co
         yield c.number.in_(selection.numbers)
     if selection.employee_logins:
         yield c.employee.in_(selection.employee_logins)
+    if selection.trunk_names:
+        yield c.trunk.in_(selection.trunk_names)
+    if selection.queue_names:
+        yield c.queue.in_(selection.queue_names)
     if selection.recorded is not None:
         yield _has_audio(visible) if selection.recorded else ~_has_audio(visible)
 
@@ -117,11 +127,16 @@ def _length_conditions(selection: Selection, now: datetime) -> Iterator[ColumnEl
         yield calls.c.talk_ms >= shortest_ms(selection.talk_min_s)
     if selection.talk_max_s is not None:
         yield calls.c.talk_ms < shortest_ms(selection.talk_max_s + 1)
+    if selection.wait_min_s is not None:
+        yield calls.c.wait_ms >= shortest_ms(selection.wait_min_s)
+    if selection.wait_max_s is not None:
+        yield calls.c.wait_ms < shortest_ms(selection.wait_max_s + 1)
 
 
 def _text_conditions(selection: Selection) -> Iterator[ColumnElement[bool]]:
     c = calls.c
-    for column, text in ((c.src, selection.src), (c.dst, selection.dst), (c.answered_by, selection.answered_by)):
+    parties = ((c.src, selection.src), (c.dst, selection.dst), (c.answered_by, selection.answered_by))
+    for column, text in (*parties, (c.trunk, selection.trunk), (c.queue, selection.queue)):
         if text:
             yield _contains(column, text)
 

@@ -78,6 +78,37 @@ class CallBacks:
     median_wait_s: int | None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitCounts:
+    """Incoming calls whose wait is known: `calls` in all, those answered, and soon answered."""
+
+    calls: int = 0
+    answered: int = 0
+    answered_within: int = 0
+    wait_ms: int = 0
+    longest_ms: int = 0
+
+    def __add__(self, other: "WaitCounts") -> "WaitCounts":
+        return WaitCounts(
+            calls=self.calls + other.calls,
+            answered=self.answered + other.answered,
+            answered_within=self.answered_within + other.answered_within,
+            wait_ms=self.wait_ms + other.wait_ms,
+            longest_ms=max(self.longest_ms, other.longest_ms),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waits:
+    """How long callers waited: all, by queue, by number with its label, and by hour of the day."""
+
+    total: WaitCounts
+    by_queue: dict[str, WaitCounts]
+    by_number: dict[str, WaitCounts]
+    by_hour: dict[int, WaitCounts]
+    labels: dict[str, str]
+
+
 def total(counts: Iterable[CallCounts]) -> CallCounts:
     """Add up counts."""
     return sum(counts, CallCounts())

@@ -21,7 +21,8 @@ from store.selection.scope import Scope, visible_calls
 from store.selection.selection import Selection, conditions
 from store.statistics import from_calls, from_counters
 from store.statistics.employee_filter import resolve_employee_filter
-from store.statistics.report_types import Band, CallBacks, CallCounts, Hour, Parties, read_counts, sorted_groups, total
+from store.statistics.report_types import Band, CallBacks, CallCounts, Hour, Parties, Waits, read_counts, sorted_groups, total
+from store.statistics.waits import read_waits, waits_query
 
 
 async def by_hour(store: Store, scope: Scope, selection: Selection, now: datetime) -> tuple[Hour, ...]:
@@ -84,6 +85,15 @@ async def call_backs(store: Store, scope: Scope, selection: Selection, now: date
         missed_calls, called_back, median_ms = (await connection.execute(query)).one()
     median_s = None if median_ms is None else round(median_ms / 1000)
     return CallBacks(missed=missed_calls, called_back=called_back, median_wait_s=median_s)
+
+
+async def waits(store: Store, scope: Scope, selection: Selection, within_s: int, now: datetime) -> Waits:
+    """Count the incoming calls whose wait is known, and those answered within `within_s`."""
+    async with store.reading() as connection:
+        selection = await resolve_employee_filter(connection, scope, selection)
+        labels = await _names(connection, scope, GroupKind.NUMBER)
+        rows = (await connection.execute(waits_query(scope, selection, within_s, now))).all()
+    return read_waits(rows, labels)
 
 
 async def _names(connection: AsyncConnection, scope: Scope, kind: GroupKind) -> dict[str, str]:

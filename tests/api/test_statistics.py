@@ -26,8 +26,16 @@ def calls(count: int = 400) -> Iterator[CallReport]:
         call = seed.a_call(number, BEGIN + timedelta(seconds=chance.randrange(7 * 86_400)), talk_ms=talk_ms)
         direction, result = chance.choice(list(Direction)), chance.choice(list(Result))
         fields = {"direction": direction, "employee": who, "number": line, "participants": (who,) if who else (), "segments": ()}
-        call = seed.but(call, **fields)
+        call = seed.but(call, **fields, **_waited(number))
         yield seed.but(call, result=result) if result is Result.ANSWERED else seed.unanswered(call, result)
+
+
+def _waited(number: int) -> dict[str, Any]:
+    """Return trunk, queue and wait of a call; each seventh is one of an older version."""
+    if number % 7 == 0:
+        return {"trunk": None, "queue": None, "wait_ms": None}
+    wait_ms = (0, 499, 500, 19_499, 20_000, 20_499, 20_500, 61_000)[number % 8]
+    return {"trunk": "PJSIP/trunk", "queue": ("sales", "sales-night", None)[number % 3], "wait_ms": wait_ms}
 
 
 @pytest.fixture
@@ -105,6 +113,60 @@ async def test_a_weekdays_hour_is_a_selection_of_any_period(week: Figures, admin
     assert await week.listed(weekday=[6, 7]) == each[5] + each[6]
 
 
+_WAITED: dict[str, dict[str, Any]] = {
+    "calls": {"direction": "in", "wait_min_s": 0},
+    "answered": {"direction": "in", "result": "answered", "wait_min_s": 0},
+    "answered_within": {"direction": "in", "result": "answered", "wait_max_s": 20},
+    "abandoned": {"direction": "in", "result": _FAILED, "wait_min_s": 0},
+}
+
+
+async def test_each_figure_of_waiting_opens_as_many_calls(week: Figures) -> None:
+    result = await week.statistic("waiting")
+    hours = [({"time_from": f"{hour:02}:00", "time_to": f"{hour + 1:02}:00"}, row) for hour, row in enumerate(result["by_hour"])]
+    queues = [({"queue_name": row["queue"]}, row) for row in result["by_queue"]]
+    numbers = [({"number": row["number"]}, row) for row in result["by_number"]]
+    assert {row["queue"] for _, row in queues} == {"sales", "sales-night"} and len(hours) == 24
+    assert {row["label"] for _, row in numbers} == {"Главный", "Петров П.П."}
+    for narrowed, row in [({}, result["totals"]), *queues, *numbers, *hours]:
+        for name, selection in _WAITED.items():
+            assert row[name] == await week.listed(**narrowed, **selection), (row, name)
+        assert row["calls"] == row["answered"] + row["abandoned"]
+        if row["calls"]:
+            assert row["average_s"] <= row["longest_s"]
+            assert await week.listed(**narrowed, **_WAITED["calls"] | {"wait_min_s": row["longest_s"]}) >= 1
+            assert await week.listed(**narrowed, **_WAITED["calls"] | {"wait_min_s": row["longest_s"] + 1}) == 0
+    assert result["totals"]["answered"] > result["totals"]["answered_within"] > 10
+
+
+async def test_how_long_callers_waited(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    waits = {1: 1000, 2: 20_400, 3: 20_600, 4: 90_000}
+    calls = [seed.but(seed.a_call(place, BEGIN), queue="sales", wait_ms=wait_ms) for place, wait_ms in waits.items()]
+    older = seed.but(seed.a_call(5, BEGIN), trunk=None, wait_ms=None)
+    await report(agent, *calls[:3], seed.unanswered(calls[3], Result.NO_ANSWER), older)
+    figures = Figures(admin, WEEK)
+    expected = {"calls": 4, "answered": 3, "answered_within": 2, "abandoned": 1, "average_s": 33, "longest_s": 90}
+    assert (await figures.statistic("waiting"))["totals"] == expected
+    assert (await figures.statistic("waiting", within=21))["totals"] == expected | {"answered_within": 3}
+    nothing = await figures.statistic("waiting", queue="no such queue")
+    assert nothing["totals"] == dict.fromkeys(expected, 0) | {"average_s": None, "longest_s": None}
+    assert (nothing["within_s"], nothing["by_queue"], nothing["by_number"]) == (20, [], [])
+
+
+async def test_the_filters_of_trunk_queue_and_wait(week: Figures) -> None:
+    numbers = range(400)
+    of = {name: [_waited(number)[name] for number in numbers] for name in ("trunk", "queue", "wait_ms")}
+    assert await week.listed(queue="SALES") == sum(queue is not None for queue in of["queue"])
+    assert await week.listed(queue_name="sales") == of["queue"].count("sales")
+    assert await week.listed(queue_name=["sales", "sales-night"]) == await week.listed(queue="sales")
+    assert await week.listed(trunk="trunk") == await week.listed(trunk_name="PJSIP/trunk") == of["trunk"].count("PJSIP/trunk")
+    assert await week.listed(trunk_name="trunk") == 0
+    waits = [wait for wait in of["wait_ms"] if wait is not None]
+    assert await week.listed(wait_min_s=0) == len(waits)
+    assert await week.listed(wait_max_s=20) == sum(wait < 20_500 for wait in waits)
+    assert await week.listed(wait_min_s=21, wait_max_s=60) == sum(20_500 <= wait < 60_500 for wait in waits)
+
+
 async def test_incoming(week: Figures) -> None:
     result = await week.statistic("incoming")
     assert result["totals"] == {
@@ -154,6 +216,7 @@ async def test_every_figure_follows_the_filters(filled: None, admin: httpx.Async
     assert sum(row[name] for row in rows for name in _COUNTS) == await narrowed.listed(direction=["in", "out"]) > 5
     assert (await narrowed.statistic("incoming"))["totals"]["in"] == await narrowed.listed(direction="in") > 0
     assert sum(row["calls"] for row in (await narrowed.statistic("durations"))["rows"]) == await narrowed.listed(direction="out")
+    assert (await narrowed.statistic("waiting"))["totals"]["calls"] == await narrowed.listed(**_WAITED["calls"]) > 0
 
 
 async def test_a_user_counts_their_own_calls_and_another_domain_none(filled: None, site: Site) -> None:
@@ -162,7 +225,9 @@ async def test_a_user_counts_their_own_calls_and_another_domain_none(filled: Non
         result = await own.statistic("incoming")
         assert result["totals"]["in"] == await own.listed(direction="in") > 0
         assert [row["login"] for row in result["by_employee"]] == ["152"]
+        assert (await own.statistic("waiting"))["totals"]["calls"] == await own.listed(**_WAITED["calls"]) > 0
     async with await site.log_in("900", domain="other") as client:
         other = Figures(client, WEEK)
         assert (await other.statistic("incoming"))["totals"]["in"] == 0
+        assert (await other.statistic("waiting"))["by_queue"] == []
         assert not any(row[name] for row in (await other.statistic("hourly"))["rows"] for name in _COUNTS)

@@ -43,7 +43,9 @@ OWN_NUMBER: Final = "2457077"
 DEVICE: Final = f"{MARK}-browser/1.0"
 NOW: Final = datetime.now(UTC) - timedelta(minutes=5)
 AUDIO: Final = seed.tone(5000)  # as `ship` makes it
-VICTIM_CALL: Final = seed.but(seed.a_call(77, NOW), src=PHONE, src_name=f"{MARK} caller", dst=OWN_NUMBER, number=OWN_NUMBER)
+VICTIM_CALL: Final = seed.but(
+    seed.a_call(77, NOW), src=PHONE, src_name=f"{MARK} caller", dst=OWN_NUMBER, number=OWN_NUMBER, queue=f"{MARK} queue"
+)
 ALWAYS: Final = {"from": "2020-01-01", "to": "2100-01-01"}
 DOMAIN_ID: Final = 1  # of acme, the victim
 
@@ -65,7 +67,7 @@ FOR_EVERYBODY: Final = {"login", "logout", "getPortal", "askForHelp", "healthz",
 FOR_USERS: Final = {
     *("me", "changePassword", "listOwnSessions", "endOtherSessions", "listUsers", "listNumbers"),
     *("listCalls", "listLiveCalls", "exportCsv", "exportXlsx", "exportZip"),
-    *("countByHour", "countByWeekHour", "countIncoming", "countOutgoing", "countDurations", "countCallBacks"),
+    *("countByHour", "countByWeekHour", "countIncoming", "countOutgoing", "countDurations", "countCallBacks", "countWaiting"),
 }
 # The answers in which a plain user sees some of the victim's texts, as it is the user's own domain.
 OF_ONES_OWN_DOMAIN: Final = {"me", "changePassword", "listNumbers"}

@@ -22,6 +22,7 @@ from store.retention.merged_calls import with_merged
 from store.selection.period import period
 from store.selection.scope import Scope, visible_calls
 from store.selection.selection import Kind, Selection, Sort, conditions
+from store.statistics.reports import waits
 from tests.data import seed
 
 ZONE = ZoneInfo("Asia/Krasnoyarsk")
@@ -190,11 +191,33 @@ async def test_a_list_is_read_in_the_order_of_an_index(store: Store, pbx: Pbx) -
     if store.engine.dialect.name != "sqlite":
         return  # PostgreSQL plans by statistics, and rightly sorts a dozen rows
     await filled(store, pbx)
-    for login, index in ((None, "ix_calls_list"), ("152", "ix_participants_domain_id_login_started_at_call_id")):
+    for login, index in ((None, "COVERING INDEX ix_calls_"), ("152", "ix_participants_domain_id_login_started_at_call_id")):
         plan = await plan_of_first_page(store, await scope_of(store, login))
         assert any(index in line for line in plan), plan
         assert not any(line.startswith("SCAN calls") for line in plan), plan
         assert not any("TEMP B-TREE" in line for line in plan), plan
+
+
+async def test_waits_are_read_from_their_index_alone(store: Store, pbx: Pbx) -> None:
+    if store.engine.dialect.name != "sqlite":
+        return  # PostgreSQL plans by statistics
+    await filled(store, pbx)
+    scope, today = await scope_of(store), Selection(period=period(None, None, ZONE, NOW), zone=ZONE)
+    with statements(store) as executed:
+        await waits(store, scope, today, 20, NOW)
+        names: list[dict[str, Any]] = [{"queue": "sal"}, {"queue_names": ("sales",)}, {"trunk_names": ("PJSIP/trunk",)}]
+        for filters in (*names, {"wait_min_s": 20}):
+            await page(store, scope, **filters)
+    queries = [(sql, values) for sql, values in executed if "calls.wait_ms" in sql or "calls.queue" in sql or "calls.trunk" in sql]
+    async with store.reading() as connection:
+        plans = [
+            [row.detail for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+            for sql, values in queries
+            if "calls.public_id" not in sql
+        ]
+    assert len(plans) == 5
+    for plan in plans:
+        assert any("COVERING INDEX ix_calls_waiting (domain_id=? AND started_at>? AND started_at<?)" in line for line in plan), plan
 
 
 async def test_calls_in_progress_are_read_by_their_index(store: Store, pbx: Pbx) -> None:

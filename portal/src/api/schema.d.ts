@@ -682,6 +682,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/stats/waiting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Waiting
+         * @description Count incoming calls by how long their callers waited: all, by queue, by number, by hour.
+         */
+        get: operations["countWaiting"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/stats/week": {
         parameters: {
             query?: never;
@@ -2088,6 +2108,107 @@ export interface components {
             record?: components["schemas"]["RecordRule"] | null;
         };
         /**
+         * Waiting
+         * @description How long callers waited: all, by queue and by number (most calls first), in all 24 hours.
+         *
+         *     The wait is not known of calls for which nothing rang, and of those of older versions.
+         */
+        Waiting: {
+            /** By Hour */
+            by_hour: components["schemas"]["WaitingOfHour"][];
+            /** By Number */
+            by_number: components["schemas"]["WaitingOfNumber"][];
+            /** By Queue */
+            by_queue: components["schemas"]["WaitingOfQueue"][];
+            totals: components["schemas"]["WaitingTotals"];
+            /** Within S */
+            within_s: number;
+        };
+        /**
+         * WaitingOfHour
+         * @description The calls that began in one hour of the day, in the domain's time zone.
+         */
+        WaitingOfHour: {
+            /** Abandoned */
+            abandoned: number;
+            /** Answered */
+            answered: number;
+            /** Answered Within */
+            answered_within: number;
+            /** Average S */
+            average_s: number | null;
+            /** Calls */
+            calls: number;
+            /** Hour */
+            hour: number;
+            /** Longest S */
+            longest_s: number | null;
+        };
+        /**
+         * WaitingOfNumber
+         * @description The calls to a number; `label` is empty if the number is not in the domain's list.
+         */
+        WaitingOfNumber: {
+            /** Abandoned */
+            abandoned: number;
+            /** Answered */
+            answered: number;
+            /** Answered Within */
+            answered_within: number;
+            /** Average S */
+            average_s: number | null;
+            /** Calls */
+            calls: number;
+            /** Label */
+            label: string;
+            /** Longest S */
+            longest_s: number | null;
+            /** Number */
+            number: string;
+        };
+        /**
+         * WaitingOfQueue
+         * @description The calls that waited in a queue.
+         */
+        WaitingOfQueue: {
+            /** Abandoned */
+            abandoned: number;
+            /** Answered */
+            answered: number;
+            /** Answered Within */
+            answered_within: number;
+            /** Average S */
+            average_s: number | null;
+            /** Calls */
+            calls: number;
+            /** Longest S */
+            longest_s: number | null;
+            /** Queue */
+            queue: string;
+        };
+        /**
+         * WaitingTotals
+         * @description Incoming calls whose wait is known: `calls` in all, and how long their callers waited.
+         *
+         *     `answered` and `abandoned` (not answered, busy included) add up to `calls`; `answered_within`
+         *     is the part of `answered` with a wait of at most `within_s`. `average_s` and `longest_s` are of
+         *     all calls; null if there are none.
+         */
+        WaitingTotals: {
+            /** Abandoned */
+            abandoned: number;
+            /** Answered */
+            answered: number;
+            /** Answered Within */
+            answered_within: number;
+            /** Average S */
+            average_s: number | null;
+            /** Calls */
+            calls: number;
+            /** Longest S */
+            longest_s: number | null;
+        };
+        /**
          * WeekHourCounts
          * @description Calls that began in one hour of one weekday; 1 is Monday (ISO 8601).
          */
@@ -2715,6 +2836,18 @@ export interface operations {
                 /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
                 sort?: components["schemas"]["Sort"];
                 limit?: number;
                 /** @description `next` of the previous page; the other parameters unchanged */
@@ -2803,6 +2936,18 @@ export interface operations {
                 /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
                 sort?: components["schemas"]["Sort"];
                 /** @description language of the file; default by Accept-Language, else ru */
                 lang?: components["schemas"]["Language"] | null;
@@ -2908,6 +3053,18 @@ export interface operations {
                 /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
                 sort?: components["schemas"]["Sort"];
                 /** @description language of the file; default by Accept-Language, else ru */
                 lang?: components["schemas"]["Language"] | null;
@@ -3013,6 +3170,18 @@ export interface operations {
                 /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
                 sort?: components["schemas"]["Sort"];
                 /** @description language of the file; default by Accept-Language, else ru */
                 lang?: components["schemas"]["Language"] | null;
@@ -4141,6 +4310,18 @@ export interface operations {
                 /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
             };
             header?: never;
             path?: never;
@@ -4225,6 +4406,18 @@ export interface operations {
                 /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
                 /** @description in seconds */
                 longer_than?: number | null;
             };
@@ -4311,6 +4504,18 @@ export interface operations {
                 /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
             };
             header?: never;
             path?: never;
@@ -4395,6 +4600,18 @@ export interface operations {
                 /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
             };
             header?: never;
             path?: never;
@@ -4479,6 +4696,18 @@ export interface operations {
                 /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
             };
             header?: never;
             path?: never;
@@ -4493,6 +4722,104 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Outgoing"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    countWaiting: {
+        parameters: {
+            query?: {
+                /** @description first day or time; default today */
+                from?: string | null;
+                /** @description last day, or the time before which; default today */
+                to?: string | null;
+                /** @description time of day, inclusive */
+                time_from?: string | null;
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
+                time_to?: string | null;
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
+                weekday?: number[];
+                /** @description shortest duration_s */
+                min_s?: number | null;
+                /** @description longest duration_s */
+                max_s?: number | null;
+                /** @description shortest talk_s */
+                talk_min_s?: number | null;
+                /** @description longest talk_s */
+                talk_max_s?: number | null;
+                direction?: components["schemas"]["Direction"][];
+                result?: components["schemas"]["Result"][];
+                kind?: components["schemas"]["Kind"];
+                /** @description login of a user who took part */
+                user?: string[];
+                /** @description the company's number */
+                number?: string[];
+                /** @description a part of the number */
+                src?: string | null;
+                /** @description a part of the number */
+                dst?: string | null;
+                /** @description a part of the number */
+                answered_by?: string | null;
+                /** @description a part of the name or login */
+                employee?: string | null;
+                /** @description login of the employee, exact */
+                employee_login?: string[];
+                recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
+                /** @description in seconds */
+                within?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Waiting"];
                 };
             };
             /** @description Unauthorized */
@@ -4563,6 +4890,18 @@ export interface operations {
                 /** @description login of the employee, exact */
                 employee_login?: string[];
                 recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
             };
             header?: never;
             path?: never;

@@ -26,6 +26,12 @@ export interface Selection {
   employee: string;
   employee_login: string[];
   recorded: "" | "true" | "false";
+  trunk: string;
+  queue: string;
+  trunk_name: string[];
+  queue_name: string[];
+  wait_min_s: string;
+  wait_max_s: string;
   sort: Sort;
   limit: number;
   cursor: string | null;
@@ -56,6 +62,12 @@ export const emptySelection: Selection = {
   employee: "",
   employee_login: [],
   recorded: "",
+  trunk: "",
+  queue: "",
+  trunk_name: [],
+  queue_name: [],
+  wait_min_s: "",
+  wait_max_s: "",
   sort: newestFirst,
   limit: rowsPerPage[0],
   cursor: null,
@@ -73,6 +85,10 @@ const texts = [
   "dst",
   "answered_by",
   "employee",
+  "trunk",
+  "queue",
+  "wait_min_s",
+  "wait_max_s",
 ] as const;
 const kinds: readonly Kind[] = [
   "all",
@@ -114,6 +130,8 @@ export function parseSelection(params: URLSearchParams): Selection {
     user: params.getAll("user"),
     number: params.getAll("number"),
     employee_login: params.getAll("employee_login"),
+    trunk_name: params.getAll("trunk_name"),
+    queue_name: params.getAll("queue_name"),
     recorded: recorded === "true" || recorded === "false" ? recorded : "",
     sort: validValues(sorts, params.getAll("sort"))[0] ?? newestFirst,
     limit: rowsPerPage.find((rows) => rows === limit) ?? rowsPerPage[0],
@@ -147,6 +165,8 @@ export function callQuery(selection: Selection): CallQuery {
     max_s,
     talk_min_s,
     talk_max_s,
+    wait_min_s,
+    wait_max_s,
     recorded,
     ...same
   } = selection;
@@ -158,6 +178,8 @@ export function callQuery(selection: Selection): CallQuery {
   if (max_s !== "") query.max_s = Number(max_s);
   if (talk_min_s !== "") query.talk_min_s = Number(talk_min_s);
   if (talk_max_s !== "") query.talk_max_s = Number(talk_max_s);
+  if (wait_min_s !== "") query.wait_min_s = Number(wait_min_s);
+  if (wait_max_s !== "") query.wait_max_s = Number(wait_max_s);
   if (recorded !== "") query.recorded = recorded === "true";
   return query;
 }

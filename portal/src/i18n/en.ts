@@ -58,6 +58,9 @@ export const en: Words = {
     time: "Time",
     duration: "Duration",
     recording: "Recording",
+    trunk: "Trunk",
+    queue: "Queue",
+    wait: "Wait",
   },
   filter: {
     of: (column) => `Filter: ${column}`,
@@ -68,6 +71,8 @@ export const en: Words = {
     timeTo: "Time to",
     secondsFrom: "Duration from, seconds",
     secondsTo: "Duration to, seconds",
+    waitFrom: "Wait from, seconds",
+    waitTo: "Wait to, seconds",
     recorded: "Yes",
     notRecorded: "No",
     reset: "Reset filters",
@@ -111,6 +116,8 @@ export const en: Words = {
   calls: {
     title: "Calls",
     outside: "—",
+    columns: "Columns",
+    unknown: "no data",
     empty: "Nothing was found for your request",
     emptyFiltered: "Try another period or reset the filters.",
     emptyPeriod: "There are no calls in this period. Choose another one.",

@@ -58,6 +58,9 @@ export const ru = {
     time: "Время",
     duration: "Длительность",
     recording: "Запись",
+    trunk: "Транк",
+    queue: "Очередь",
+    wait: "Ожидание",
   },
   filter: {
     of: (column: string) => `Фильтр: ${column}`,
@@ -68,6 +71,8 @@ export const ru = {
     timeTo: "Время до",
     secondsFrom: "Длительность от, секунд",
     secondsTo: "Длительность до, секунд",
+    waitFrom: "Ожидание от, секунд",
+    waitTo: "Ожидание до, секунд",
     recorded: "Есть",
     notRecorded: "Нет",
     reset: "Сбросить фильтры",
@@ -111,6 +116,8 @@ export const ru = {
   calls: {
     title: "Звонки",
     outside: "—",
+    columns: "Столбцы",
+    unknown: "нет данных",
     empty: "По вашему запросу ничего не найдено",
     emptyFiltered: "Попробуйте изменить период или сбросить фильтры.",
     emptyPeriod: "За выбранный период звонков нет. Выберите другой период.",

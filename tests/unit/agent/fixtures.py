@@ -15,6 +15,7 @@ from agent.calls.events import (
     DialEnded,
     Event,
     PickedUp,
+    QueueEntered,
     Transferred,
 )
 from agent.recording.effects import RestartRecorder
@@ -62,7 +63,8 @@ def event(line: str) -> Event:
 
     Channels are named by their uniqueid, and all belong to linkedid `1`:
 
-    start ID NAME [EXTEN] [CALLER] · ring CALLER CALLEE [DIALLED [EXTEN [SHOWN [ACCOUNT]]]] ·
+    start ID NAME [EXTEN] [CALLER] · queue ID NAME ·
+    ring CALLER CALLEE [DIALLED [EXTEN [SHOWN [ACCOUNT]]]] ·
     rung CALLER CALLEE STATUS [FORWARD] · enter ID BRIDGE · leave ID BRIDGE · pick BY RINGING ·
     blind ID TARGET · attended ID TARGET · end ID [CAUSE]. A dash stands for nothing.
     """
@@ -73,6 +75,8 @@ def event(line: str) -> Event:
             return ChannelStarted(
                 at=when, linkedid="1", uniqueid=more[0], name=more[1], exten=more[2], caller_num=more[3], caller_name=""
             )
+        case "queue":
+            return QueueEntered(at=when, linkedid="1", uniqueid=more[0], queue=more[1])
         case "ring":
             return DialBegan(
                 at=when,

@@ -229,5 +229,6 @@ def test_a_late_event_does_not_restore_a_settled_call() -> None:
 def test_every_id_of_an_event_is_renamed() -> None:
     """Otherwise the mixed calls would share channels."""
     text = {"target", "status", "forward", "dialled", "exten", "account", "caller_num", "caller_name", "name", "space", "parker"}
+    text |= {"queue"}
     found = {field.name for name in TABLES + REAL for happened in stream(name) for field in fields(happened)}
     assert found - text - {"at", "cause", "attended", "conference", "late", "on", "figures"} == set(_IDS)
