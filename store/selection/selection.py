@@ -70,6 +70,8 @@ class Selection:
     queue_names: tuple[str, ...] = ()
     wait_min_s: int | None = None
     wait_max_s: int | None = None
+    mos_min: float | None = None
+    mos_below: float | None = None
 
 
 def conditions(selection: Selection, visible: VisibleCalls, now: datetime) -> ColumnElement[bool]:
@@ -86,6 +88,7 @@ def conditions(selection: Selection, visible: VisibleCalls, now: datetime) -> Co
         *_list_conditions(selection, visible),
         *_time_conditions(selection, visible),
         *_length_conditions(selection, now),
+        *_quality_conditions(selection),
         *_text_conditions(selection),
     )
 
@@ -131,6 +134,16 @@ def _length_conditions(selection: Selection, now: datetime) -> Iterator[ColumnEl
         yield calls.c.wait_ms >= shortest_ms(selection.wait_min_s)
     if selection.wait_max_s is not None:
         yield calls.c.wait_ms < shortest_ms(selection.wait_max_s + 1)
+
+
+def _quality_conditions(selection: Selection) -> Iterator[ColumnElement[bool]]:
+    mos = calls.c.quality_mos
+    if selection.mos_min is not None or selection.mos_below is not None:
+        yield mos.is_not(None)  # as the index `ix_calls_quality` has it
+    if selection.mos_min is not None:
+        yield mos >= selection.mos_min
+    if selection.mos_below is not None:
+        yield mos < selection.mos_below
 
 
 def _text_conditions(selection: Selection) -> Iterator[ColumnElement[bool]]:

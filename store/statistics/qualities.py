@@ -40,9 +40,7 @@ def read_qualities(rows: Iterable[Row[Any]], names: dict[str, str]) -> Qualities
     by_user: dict[str, QualityCounts] = {}
     by_hour: dict[int, QualityCounts] = {}
     for row in rows:
-        counts = QualityCounts(
-            calls=row.calls, bad=row.bad, mos_sum=row.mos, loss_pct_sum=row.loss_pct, worst_mos=row.worst_mos
-        )
+        counts = QualityCounts(calls=row.calls, bad=row.bad, mos_sum=row.mos, loss_pct_sum=row.loss_pct, worst_mos=row.worst_mos)
         whole += counts
         by_hour[row.hour] = by_hour.get(row.hour, QualityCounts()) + counts
         for groups, key in ((by_trunk, row.trunk), (by_user, row.employee)):

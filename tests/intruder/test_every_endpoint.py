@@ -68,6 +68,7 @@ FOR_USERS: Final = {
     *("me", "changePassword", "listOwnSessions", "endOtherSessions", "listUsers", "listNumbers"),
     *("listCalls", "listLiveCalls", "exportCsv", "exportXlsx", "exportZip"),
     *("countByHour", "countByWeekHour", "countIncoming", "countOutgoing", "countDurations", "countCallBacks", "countWaiting"),
+    "countQuality",
 }
 # The answers in which a plain user sees some of the victim's texts, as it is the user's own domain.
 OF_ONES_OWN_DOMAIN: Final = {"me", "changePassword", "listNumbers"}
