@@ -95,7 +95,7 @@ class Agent:
         codecs = CodecCheck(self._ami)
         self._lifecycle = RecordingLifecycle(self._spool, self._legs, codecs, floor_bytes=pbx.least_free_mb * 10**6)
         journal = Journal(self._spool.calls)
-        self._registry = CallRegistry(in_journal=journal.call)
+        self._registry = CallRegistry(in_journal=journal.call, is_user=lambda channel: self._coordinator.directory.is_user(channel))
         self._settling = CallSettlement(self._registry, journal, pbx.name)
         self._coordinator = RecordingCoordinator(
             self._registry,

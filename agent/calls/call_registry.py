@@ -1,25 +1,25 @@
 """The calls in progress: finds the call of each event and folds the event into it. No I/O."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
-from agent.calls.call_state import Call, RecordingStage
+from agent.calls.call_state import Call, Channel, RecordingStage
 from agent.calls.events import (
     BridgeEntered,
     BridgeLeft,
     ChannelEnded,
     ChannelStarted,
     Event,
+    Held,
+    HoldingEntered,
     PickedUp,
     RecordingEvent,
 )
 from agent.calls.fold import assemble
+from agent.calls.meetings import Meetings, as_guest, keep_apart, own_members
 from agent.calls.merge import merged
 from fonoteka.core.naming import safe
-
-# A call does not keep its earlier bridges, so the bridges of forgotten calls are removed together.
-SWEEP_BRIDGES_AT: Final = 1000
 
 
 class CallRegistry:
@@ -27,15 +27,24 @@ class CallRegistry:
 
     While the store is away, calls that only wait for it are left to the journal (`leave`).
     `in_journal` returns such a call, given by its linkedid, as an event of it may still come: its
-    recording was stored, say.
+    recording was stored, say. `is_user` says whether a channel belongs to a user of any domain.
+
+    Calls whose channels meet in a bridge become one, unless each keeps a row of its own: then the
+    channels of the other call are guests of each (`agent.calls.meetings`).
     """
 
-    def __init__(self, calls: Iterable[Call] = (), in_journal: Callable[[str], Call | None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        calls: Iterable[Call] = (),
+        in_journal: Callable[[str], Call | None] = lambda _: None,
+        is_user: Callable[[Channel], bool] = lambda _: True,
+    ) -> None:
         self.calls: dict[str, Call] = {}
-        self._in_journal = in_journal
+        self._in_journal, self._is_user = in_journal, is_user
         self._merged: list[Call] = []
+        self._visits: list[tuple[Call, Event]] = []
         self._call_of_channel: dict[str, str] = {}
-        self._call_in_bridge: dict[str, str] = {}
+        self._meetings = Meetings()
         self._call_of_recording: dict[str, str] = {}
         self.restore(calls)
 
@@ -50,7 +59,7 @@ class CallRegistry:
         Only a channel begins a call: for any other event of an unknown call, both are None.
         """
         if isinstance(event, BridgeEntered) and not event.conference:
-            self._merge_into_bridge(event)
+            self._merge_in_bridge(event)
         if isinstance(event, PickedUp):
             self._merge(self._call_of(event), self.calls.get(self._call_of_channel.get(event.by, "")))
         before = self._call_of(event)
@@ -59,7 +68,8 @@ class CallRegistry:
         after = assemble(before, event)
         if after is not before:
             self._keep(after)
-        return before, after
+            self._tell_others(after, event)
+        return before, self.calls.get(after.linkedid, after)
 
     def take(self, event: Event) -> Call | None:
         """Fold an event into its call. Returns the call if the event changed it."""
@@ -71,6 +81,60 @@ class CallRegistry:
         merged_calls, self._merged = self._merged, []
         return merged_calls
 
+    def take_visits(self) -> Iterator[tuple[Call, Call, Event]]:
+        """Yield what was folded into calls whose guests are concerned since the last time.
+
+        Each call before and as it is now, and the event.
+        """
+        visits, self._visits = self._visits, []
+        for before, event in visits:
+            yield before, self.calls.get(before.linkedid, before), event
+
+    def _tell_others(self, call: Call, event: Event) -> None:
+        """Fold into other calls what happens to a channel that is a guest there."""
+        match event:
+            case BridgeEntered() if (channel := call.channels[event.uniqueid]).bridge == event.bridge:
+                self._leave_as_guest(channel.uniqueid, event.at, but=event.bridge)
+                self._meet(call, channel, event)
+            case BridgeLeft() | Held():
+                for other in self._visited(event.uniqueid):
+                    self._visit(other, replace(event, linkedid=other.linkedid))
+            case ChannelEnded():
+                self._leave_as_guest(event.uniqueid, event.at)
+
+    def _meet(self, call: Call, channel: Channel, event: BridgeEntered) -> None:
+        """Make the channels of other calls in a bridge guests of each other's calls."""
+        for other in self._others_in(event.bridge, call):
+            for member in own_members(other, event.bridge):
+                if not channel.agent:
+                    call = self._visit(call, as_guest(member, call, event))
+                if not member.agent:
+                    other = self._visit(other, as_guest(channel, other, event))
+
+    def _leave_as_guest(self, uniqueid: str, at: datetime, but: str = "") -> None:
+        for other in self._visited(uniqueid):
+            bridge = other.channels[uniqueid].bridge
+            if bridge is not None and bridge != but:
+                self._visit(other, BridgeLeft(at=at, linkedid=other.linkedid, uniqueid=uniqueid, bridge=bridge))
+
+    def _visited(self, uniqueid: str) -> list[Call]:
+        """Return the calls in which a channel is a guest now."""
+        found = (self.calls.get(linkedid) for linkedid in self._meetings.with_guest(uniqueid))
+        return [call for call in found if call is not None and not call.merged_into]
+
+    def _visit(self, call: Call, event: Event) -> Call:
+        after = assemble(call, event)
+        if after is not call:
+            self._keep(after)
+            self._visits.append((call, event))
+        return after
+
+    def _others_in(self, bridge: str, call: Call | None) -> list[Call]:
+        """Return the other calls that have a channel of their own in a bridge."""
+        there = (self.call(linkedid) for linkedid in self._meetings.in_bridge(bridge))
+        others = {other.linkedid: other for other in there if other is not None and any(own_members(other, bridge))}
+        return [other for other in others.values() if call is None or other.linkedid != call.linkedid]
+
     def _call_of(self, event: Event) -> Call | None:
         """Return the call of an event: of its channel, else of its linkedid.
 
@@ -81,18 +145,20 @@ class CallRegistry:
         of_channel = (found for uniqueid in event.channels if (found := self._call_of_channel.get(uniqueid)) is not None)
         return self.call(next(of_channel, event.linkedid))
 
-    def _merge_into_bridge(self, event: BridgeEntered) -> None:
-        """Merge two calls when a channel of one enters a bridge with channels of the other."""
-        there = self.call(self._call_in_bridge.get(event.bridge, ""))
-        if there is not None and any(there.members(event.bridge)):
-            self._merge(self._call_of(event), there)
+    def _merge_in_bridge(self, event: BridgeEntered) -> None:
+        """Merge calls when a channel of one enters a bridge with channels of another."""
+        for there in self._others_in(event.bridge, self._call_of(event)):
+            here = self._call_of(event)
+            entering = here.channels.get(event.uniqueid) if here is not None else None
+            if here is not None and not keep_apart(here, entering, there, event.bridge, self._is_user):
+                self._merge(here, there)
 
     def _merge(self, one: Call | None, other: Call | None) -> None:
         if one is None or other is None or one is other:
             return
         continuing, part = merged(one, other)
-        for uniqueid in part.channels:
-            self._call_of_channel[uniqueid] = continuing.linkedid
+        for channel in part.own:
+            self._call_of_channel[channel.uniqueid] = continuing.linkedid
         self._keep(continuing)
         self.calls[part.linkedid] = part
         self._merged.append(part)
@@ -129,7 +195,8 @@ class CallRegistry:
     def put(self, call: Call) -> None:
         """Add a call that was folded elsewhere, or replace the state of one."""
         self._keep(call)
-        self._call_of_channel |= dict.fromkeys(() if call.merged_into else call.channels, call.linkedid)
+        own = () if call.merged_into else (channel.uniqueid for channel in call.own)
+        self._call_of_channel |= dict.fromkeys(own, call.linkedid)
 
     def leave(self, call: Call) -> None:
         """Drop a call that the journal has, as it is there, and that only waits for the store.
@@ -152,10 +219,11 @@ class CallRegistry:
                 del self._call_of_channel[uniqueid]
         for recording in call.recordings:
             self._call_of_recording.pop(recording.segment, None)
-        if len(self._call_in_bridge) > SWEEP_BRIDGES_AT + 2 * len(self.calls):
-            self._call_in_bridge = {bridge: of for bridge, of in self._call_in_bridge.items() if of in self.calls}
+        self._meetings.sweep(self.calls)
 
-    def reconcile(self, listed: Iterable[ChannelStarted | BridgeEntered], ended_at: Callable[[Call], datetime]) -> Iterator[Event]:
+    def reconcile(
+        self, listed: Iterable[ChannelStarted | HoldingEntered | BridgeEntered], ended_at: Callable[[Call], datetime]
+    ) -> Iterator[Event]:
         """Return the events that were missed, given all channels and bridges that Asterisk lists.
 
         `ended_at` returns when the channels of a call ended that are no longer listed.
@@ -165,7 +233,7 @@ class CallRegistry:
         bridges = {event.uniqueid: event for event in listed if isinstance(event, BridgeEntered)}
         for call in list(self.calls.values()):
             missed_at = ended_at(call)
-            for channel in call.channels.values():
+            for channel in call.own:
                 if channel.ended_at is None and channel.uniqueid not in alive:
                     yield ChannelEnded(at=missed_at, linkedid=call.linkedid, uniqueid=channel.uniqueid, cause=0)
                 elif channel.bridge is not None and channel.uniqueid not in bridges and channel.ended_at is None:
@@ -174,9 +242,9 @@ class CallRegistry:
 
     def _keep(self, call: Call) -> None:
         self.calls[call.linkedid] = call
-        for uniqueid in call.channels:
-            self._call_of_channel.setdefault(uniqueid, call.linkedid)
-        self._call_in_bridge |= {channel.bridge: call.linkedid for channel in call.channels.values() if channel.bridge is not None}
+        self._meetings.note(call)
+        for channel in call.own:
+            self._call_of_channel.setdefault(channel.uniqueid, call.linkedid)
         self._call_of_recording |= {recording.segment: call.linkedid for recording in call.recordings if recording.segment}
 
 

@@ -4,8 +4,8 @@ Plain values. `agent.calls.fold` returns the next state for an event, `agent.rep
 to the store, and the journal keeps it as JSON for the next run of the agent.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -23,7 +23,13 @@ class Channel:
 
     `bridge` is the bridge that it is in now, `bridged_ms` its time in earlier bridges. The other
     participants of a `conference` are mostly channels of other calls: each participant that dials
-    in has a call, and a row in the calls table, of its own.
+    in has a call, and a row in the calls table, of its own. `room` is the extension at which it
+    entered a conference.
+
+    `guest` is a channel of another call in a bridge with a channel of this one: another participant
+    of a conference, an agent, a party that a program joined. `agent` is a channel that waits on an
+    open line between talks (AgentLogin); `waits` means that it hears nobody in its bridge now: a
+    parking lot, or an agent between talks.
     """
 
     uniqueid: str
@@ -39,6 +45,10 @@ class Channel:
     bridged_since: datetime | None = None
     first_bridged_at: datetime | None = None
     bridged_ms: int = 0
+    room: str = ""
+    guest: bool = False
+    agent: bool = False
+    waits: bool = False
     figures: StreamFigures | None = None
 
     def bridged_ms_until(self, at: datetime) -> int:
@@ -111,7 +121,9 @@ class Recording:
 
     `started_at` is the first bridged moment, None before it. `bridged_before_ms` is the bridged
     time of the channel before the recorder was started. `heard` are the parties (uniqueids) with
-    which the channel talked first. `asked` means that a user requested the recording.
+    which the channel talked first. `asked` means that a user requested the recording. `hears_user`
+    means that the user is no party of the recorded channel, but heard on it. `idle` means that it
+    ended because the channel had nobody to talk with, or no user to record.
     """
 
     uniqueid: str
@@ -125,6 +137,8 @@ class Recording:
     heard: tuple[str, ...] = ()
     asked: bool = False
     muted: tuple[Mute, ...] = ()
+    hears_user: bool = False
+    idle: bool = False
 
     @property
     def by_dialplan(self) -> bool:
@@ -143,7 +157,7 @@ class PendingDecision:
 
     `user` is the login on whose behalf the channel is recorded; empty where no user takes part.
     `asked`: a user requested the recording; `paused`: the recorder starts paused, as the recorder
-    that it replaces was paused.
+    that it replaces was paused; `hears_user`: the user is heard on the channel.
     """
 
     channel: Channel
@@ -151,6 +165,7 @@ class PendingDecision:
     decision: Decision
     asked: bool = False
     paused: bool = False
+    hears_user: bool = False
 
 
 class MomentKind(StrEnum):
@@ -197,11 +212,20 @@ class Moment:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Talk:
+    """A time in which parties of the call talked."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
     """The state of one call. Channels and dials are in the order of their arrival.
 
     `queue` is the last queue that the call entered before it was answered, `queued_at` when it
     entered the first one.
+    `talks` are the talks that are over, `talking_since` is the beginning of the present one.
     """
 
     linkedid: str
@@ -216,24 +240,35 @@ class Call:
     taken_at: datetime | None = None
     taken_by: str = ""
     talking_since: datetime | None = None
-    talk_ms: int = 0
+    talks: tuple[Talk, ...] = ()
     ended_at: datetime | None = None
     merged_into: str = ""
 
     @property
     def origin(self) -> Channel | None:
         """The channel that began the call, preferably no Local channel."""
-        return next((channel for channel in self.channels.values() if not channel.is_local), None) or next(
-            iter(self.channels.values()), None
-        )
+        return next((channel for channel in self.own if not channel.is_local), None) or next(iter(self.own), None)
+
+    @property
+    def own(self) -> list[Channel]:
+        """The channels of this call, without guests."""
+        return [channel for channel in self.channels.values() if not channel.guest]
+
+    @property
+    def is_page(self) -> bool:
+        """Whether one party speaks to several telephones that the PBX rings for it (Page)."""
+        origin, first = self.origin, next(iter(self.channels), "")
+        begun = ("", first, origin.uniqueid if origin is not None else "")
+        return any(not dial.caller and dial.callee in self.channels and dial.callee not in begun for dial in self.dials)
 
     def members(self, bridge: str) -> Iterator[Channel]:
         """Return the channels that are in a bridge now."""
         return (channel for channel in self.channels.values() if channel.bridge == bridge)
 
     def talk_ms_until(self, at: datetime) -> int:
-        """Return the talk time of the call until `at`."""
-        return self.talk_ms + _ms(self.talking_since, at)
+        """Return the time until `at` in which anybody talked, each moment once."""
+        present = () if self.talking_since is None else (Talk(since=self.talking_since, until=max(self.talking_since, at)),)
+        return sum(_ms(talk.since, talk.until) for talk in united((*self.talks, *present)))
 
     @property
     def seen_until(self) -> datetime:
@@ -251,7 +286,7 @@ class Call:
     @property
     def alive(self) -> bool:
         """Whether the call still has a channel."""
-        return any(channel.ended_at is None for channel in self.channels.values())
+        return any(channel.ended_at is None for channel in self.own)
 
     def recording(self, segment: str) -> Recording | None:
         """Return the recording with this name, or None. A refused recording has no name."""
@@ -270,6 +305,17 @@ class Call:
     def settled(self) -> bool:
         """Whether the call has ended and no recording of it needs further work."""
         return self.waits_for_store and not any(recording.stage is RecordingStage.CLOSED for recording in self.recordings)
+
+
+def united(talks: Iterable[Talk]) -> tuple[Talk, ...]:
+    """Return the same time as talks that do not overlap, the oldest first."""
+    found: list[Talk] = []
+    for talk in sorted(talks, key=lambda talk: talk.since):
+        if found and talk.since <= found[-1].until:
+            found[-1] = replace(found[-1], until=max(found[-1].until, talk.until))
+        else:
+            found.append(talk)
+    return tuple(found)
 
 
 def _ms(since: datetime | None, until: datetime) -> int:

@@ -8,16 +8,20 @@ from agent.ami.event_layout import EventLayout
 from agent.ami.protocol import Ami
 from agent.calls.caller_text import name_in, number_in
 from agent.calls.event_reader import is_beep, is_conference, people_talk_in
-from agent.calls.events import BridgeEntered, ChannelStarted
+from agent.calls.events import BridgeEntered, ChannelStarted, HoldingEntered
 
 LAYOUTS: Final = {"CoreShowChannel": EventLayout(lead=("ActionID",), tail=("Duration",), may_follow=("BridgeId",))}
 
 
-Listed = ChannelStarted | BridgeEntered
+_AGENT_LOGIN: Final = "AgentLogin"
+
+Listed = ChannelStarted | HoldingEntered | BridgeEntered
 
 
 async def snapshot(ami: Ami, now: datetime) -> list[Listed]:
     """Return all channels, each followed by the bridge that it talks in. Raises AmiError.
+
+    An agent on an open line is known by its application, also while it talks.
 
     A channel that began a call comes before the other channels of the call.
     """
@@ -39,15 +43,19 @@ async def snapshot(ami: Ami, now: datetime) -> list[Listed]:
                 caller_name=name_in(row),
             )
         )
+        if row.get("Application") == _AGENT_LOGIN:
+            seen.append(HoldingEntered(at=now, linkedid=row["Linkedid"], uniqueid=row["Uniqueid"], agent=True))
         bridge = bridges.get(row.get("BridgeId", ""))
         if bridge is not None and people_talk_in(bridge):
+            conference = is_conference(bridge)
             seen.append(
                 BridgeEntered(
                     at=now,
                     linkedid=row["Linkedid"],
                     uniqueid=row["Uniqueid"],
                     bridge=row["BridgeId"],
-                    conference=is_conference(bridge),
+                    conference=conference,
+                    room=number_in(row, "Exten") if conference else "",
                     late=True,
                 )
             )

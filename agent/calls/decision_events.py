@@ -18,6 +18,7 @@ def decision_event(call: Call, pending: PendingDecision, at: datetime) -> Record
         segment=_next_segment(call, pending.channel) if pending.decision.record else "",
         asked=pending.asked,
         paused=pending.paused,
+        hears_user=pending.hears_user,
     )
 
 

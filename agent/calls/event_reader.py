@@ -17,6 +17,7 @@ from agent.calls.events import (
     Event,
     Fetched,
     Held,
+    HoldingEntered,
     Parked,
     PickedUp,
     QueueEntered,
@@ -113,17 +114,21 @@ def people_talk_in(bridge: AmiHeaders) -> bool:
     return bridge.get("BridgeTechnology") != "holding_bridge"
 
 
+_AGENTS: Final = "agent_hold"  # where agents wait on an open line (app_agent_pool)
+
+
 def is_conference(bridge: AmiHeaders) -> bool:
     """Return whether a bridge belongs to a conference: its type is `base`."""
     return bridge.get("BridgeType") == "base"
 
 
 def _bridge_entered(at: datetime, h: AmiHeaders) -> Event | None:
+    linkedid, uniqueid = h["Linkedid"], h["Uniqueid"]
     if not people_talk_in(h):
-        return None
-    return BridgeEntered(
-        at=at, linkedid=h["Linkedid"], uniqueid=h["Uniqueid"], bridge=h["BridgeUniqueid"], conference=is_conference(h)
-    )
+        return HoldingEntered(at=at, linkedid=linkedid, uniqueid=uniqueid, agent=h.get("BridgeType") == _AGENTS)
+    conference = is_conference(h)
+    room = number_in(h, "Exten") if conference else ""
+    return BridgeEntered(at=at, linkedid=linkedid, uniqueid=uniqueid, bridge=h["BridgeUniqueid"], conference=conference, room=room)
 
 
 def _bridge_left(at: datetime, h: AmiHeaders) -> Event:

@@ -113,13 +113,34 @@ class QueueEntered(ChannelEvent):
 class BridgeEntered(ChannelEvent):
     """A channel entered a bridge and hears its members.
 
-    The members of a `conference` may be channels of other calls. `late` means that the channel was
-    found in the bridge; when it entered is not known.
+    The members of a `conference` may be channels of other calls; `room` is the extension at which
+    the channel entered it. `late` means that the channel was found in the bridge; when it entered
+    is not known.
     """
 
     bridge: str
     conference: bool = False
     late: bool = False
+    room: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HoldingEntered(ChannelEvent):
+    """A channel entered a bridge in which nobody is heard: it is parked, or an `agent` waits."""
+
+    agent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuestEntered(BridgeEntered):
+    """A channel of another call is in a bridge with a channel of this call.
+
+    `name`, `caller_num` and `caller_name` are those of `ChannelStarted`.
+    """
+
+    name: str
+    caller_num: str
+    caller_name: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,7 +213,8 @@ class RecordingDecided(ChannelEvent):
     """A decision was taken for a channel of a user.
 
     `segment` is the name of the recording, empty for a refusal. `asked` means that a user requested
-    the recording, `paused` that it begins paused.
+    the recording, `paused` that it begins paused, `hears_user` that the user is no party of the
+    channel, but heard on it.
     """
 
     user: str
@@ -200,6 +222,7 @@ class RecordingDecided(ChannelEvent):
     segment: str
     asked: bool = False
     paused: bool = False
+    hears_user: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -248,10 +271,12 @@ class RecordingEnding(RecordingEvent):
     """A recorder stops, and its legs are about to be closed.
 
     `reason` is why the rest of the talk is missing. It is None if nothing is missing: another
-    recorder takes over, or no setting records the rest.
+    recorder takes over, or no setting records the rest. `idle` means that there is nothing to
+    record for now; another talk is recorded again.
     """
 
     reason: Reason | None = None
+    idle: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,19 +9,22 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from agent.calls.call_state import Call, Channel, Moment, MomentKind
+from agent.calls.call_state import Call, Channel, Moment, MomentKind, Talk, united
 from agent.calls.events import (
     BridgeEntered,
     BridgeLeft,
     ChannelEnded,
     ChannelStarted,
     Event,
+    GuestEntered,
+    HoldingEntered,
     StreamMeasured,
     Transferred,
 )
 from agent.calls.fold_dials import DIAL_STEPS, without_old_dials
 from agent.calls.fold_recordings import RECORDING_STEPS, with_recordings_bridged
 from agent.calls.fold_timeline import TIMELINE_STEPS, with_timeline_event
+from agent.calls.meetings import own_members
 
 
 def assemble(call: Call | None, event: Event) -> Call:
@@ -86,6 +89,8 @@ def _bridge_entered(call: Call, event: BridgeEntered) -> Call:
             channel,
             bridge=event.bridge,
             conference=event.conference,
+            room=event.room or channel.room,
+            waits=False,
             bridged_since=event.at,
             first_bridged_at=channel.first_bridged_at or event.at,
         ),
@@ -96,29 +101,57 @@ def _bridge_entered(call: Call, event: BridgeEntered) -> Call:
     return _taken(call, event.bridge, event.at)
 
 
+def _guest_entered(call: Call, event: GuestEntered) -> Call:
+    """Add a channel of another call that is in a bridge with a channel of this one."""
+    if not any(own_members(call, event.bridge)):
+        return call
+    if event.uniqueid not in call.channels:
+        guest = Channel(
+            uniqueid=event.uniqueid,
+            name=event.name,
+            exten="",
+            caller_num=event.caller_num,
+            caller_name=event.caller_name,
+            started_at=event.at,
+            guest=True,
+        )
+        call = _with_channel(call, guest)
+    return _bridge_entered(call, event) if call.channels[event.uniqueid].guest else call
+
+
+def _holding_entered(call: Call, event: HoldingEntered) -> Call:
+    channel = call.channels.get(event.uniqueid)
+    if channel is None or channel.ended_at is not None:
+        return call
+    waiting = replace(channel, waits=channel.bridge is None, agent=channel.agent or event.agent)
+    return call if waiting == channel else _with_channel(call, waiting)
+
+
 def _taken(call: Call, bridge: str, at: datetime) -> Call:
     """Note the party that took the call.
 
     It is the last party, other than the origin, that began to talk: at first with any party, later
     only with the origin. After a completed transfer it is the target of the transfer; after a
-    transfer that was taken back, the transferer again.
+    transfer that was taken back, the transferer again. A conference took an origin that nobody took
+    before: the origin itself stands for it.
     """
-    members = list(call.members(bridge))
+    members = [member for member in call.members(bridge) if not (member.guest and member.conference)]
     origin = call.origin.uniqueid if call.origin is not None else ""
-    conference = any(member.conference for member in members)
+    room = any(member.conference for member in members) and not call.is_page
     with_origin = any(member.uniqueid == origin for member in members)
-    for member in members if len(members) > 1 or conference else ():
-        if member.is_local or (member.uniqueid == origin and not conference) or member.uniqueid == call.taken_by:
+    for member in members if len(members) > 1 or room else ():
+        if member.is_local or member.uniqueid == call.taken_by or (member.uniqueid == origin and not room):
             continue
-        if conference and member.bridged_since != at:
+        if member.conference and member.bridged_since != at and (room or call.taken_by):
             continue
         first_time = member.first_bridged_at == member.bridged_since
         if first_time or with_origin:
-            # A customer that was transferred into a conference did not take the own call.
-            taker = call.taken_by if member.uniqueid == origin and call.taken_by else member.uniqueid
-            call = replace(call, taken_by=taker, taken_at=call.taken_at or at)
-            kind = MomentKind.JOIN if conference else MomentKind.ANSWER if first_time else MomentKind.BACK
+            kind = MomentKind.JOIN if room else MomentKind.ANSWER if first_time else MomentKind.BACK
             call = with_timeline_event(call, at, kind, uniqueid=member.uniqueid)
+            # Of a page, the first telephone. An origin that is put into a conference took no call.
+            stays = call.is_page or member.uniqueid == origin
+            taker = call.taken_by if stays and call.taken_by else member.uniqueid
+            call = replace(call, taken_by=taker, taken_at=call.taken_at or at)
     return call
 
 
@@ -130,9 +163,14 @@ def _bridge_left(call: Call, event: BridgeLeft) -> Call:
 
 
 def _leave(call: Call, channel: Channel, at: datetime) -> Call:
+    bridge = channel.bridge
     call = _with_channel(call, replace(channel, bridge=None, bridged_since=None, bridged_ms=channel.bridged_ms_until(at)))
+    if bridge is not None and not any(own_members(call, bridge)):
+        for guest in list(call.members(bridge)):
+            call = _leave(call, guest, at)
     if call.talking_since is not None and not _someone_talks(call):
-        call = replace(call, talk_ms=call.talk_ms_until(at), talking_since=None)
+        over = Talk(since=call.talking_since, until=max(call.talking_since, at))
+        call = replace(call, talks=united((*call.talks, over)), talking_since=None)
     return call
 
 
@@ -154,7 +192,8 @@ def _with_channel(call: Call, channel: Channel) -> Call:
 
 def _someone_talks(call: Call) -> bool:
     bridged = [channel for channel in call.channels.values() if channel.bridge is not None]
-    return len(bridged) > len({channel.bridge for channel in bridged}) or any(channel.conference for channel in bridged)
+    alone_in_room = any(channel.conference for channel in bridged) and not call.is_page
+    return alone_in_room or len(bridged) > len({channel.bridge for channel in bridged})
 
 
 _STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {
@@ -162,6 +201,8 @@ _STEPS: Final[dict[type[Event], Callable[[Call, Any], Call]]] = {
     ChannelEnded: _channel_ended,
     BridgeEntered: _bridge_entered,
     BridgeLeft: _bridge_left,
+    GuestEntered: _guest_entered,
+    HoldingEntered: _holding_entered,
     Transferred: _transferred,
     StreamMeasured: _stream_measured,
     **DIAL_STEPS,

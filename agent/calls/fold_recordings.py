@@ -66,6 +66,7 @@ def _recording_decided(call: Call, event: RecordingDecided) -> Call:
         bridged_before_ms=channel.bridged_ms_until(event.at) if channel is not None else 0,
         asked=event.asked,
         muted=(Mute(from_ms=0),) if event.paused else (),
+        hears_user=event.hears_user,
     )
     return _with_first_parties(replace(call, recordings=(*call.recordings, recording)))
 
@@ -119,7 +120,7 @@ def _recording_lost(call: Call, event: RecordingLost) -> Call:
 
 
 def _recording_ending(call: Call, event: RecordingEnding) -> Call:
-    ending = _with_recording(call, event.segment, stage=RecordingStage.ENDING, reason=event.reason)
+    ending = _with_recording(call, event.segment, stage=RecordingStage.ENDING, reason=event.reason, idle=event.idle)
     return ending if ending is call else with_timeline_event(ending, event.at, MomentKind.STOP_RECORD, text=event.segment)
 
 

@@ -8,13 +8,13 @@ a part of it, so that the calls table shows one row.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agent.calls.call_state import Call
+from agent.calls.call_state import Call, Channel, united
 
 
 def merged(one: Call, other: Call) -> tuple[Call, Call]:
     """Return the call that continues and the call that is now a part of it.
 
-    Times, parties and recordings of both are kept.
+    Times, parties and recordings of both are kept. Talks at the same time count once.
     """
     older, younger = sorted((one, other), key=lambda call: (call.started_at, call.linkedid))
     revision = max(older.revision, younger.revision) + 1
@@ -24,7 +24,7 @@ def merged(one: Call, other: Call) -> tuple[Call, Call]:
     continuing = replace(
         older,
         revision=revision,
-        channels={**older.channels, **younger.channels},
+        channels=_channels_of(older, younger),
         dials=tuple(sorted((*older.dials, *younger.dials), key=lambda dial: dial.at)),
         recordings=(*older.recordings, *younger.recordings),
         moments=tuple(sorted((*older.moments, *younger.moments[1:]), key=lambda moment: moment.at)),
@@ -33,7 +33,7 @@ def merged(one: Call, other: Call) -> tuple[Call, Call]:
         taken_by=last_taken.taken_by,
         taken_at=first_taken.taken_at,
         talking_since=min(filter(None, (older.talking_since, younger.talking_since)), default=None),
-        talk_ms=older.talk_ms + younger.talk_ms,
+        talks=united((*older.talks, *younger.talks)),
         ended_at=None,
     )
     return continuing, part_of(older, younger, revision)
@@ -42,6 +42,12 @@ def merged(one: Call, other: Call) -> tuple[Call, Call]:
 def _waited_in_queue(younger: Call, older: Call) -> bool:
     """Return whether the younger call entered a queue before the older one was answered."""
     return younger.queued_at is not None and (older.taken_at is None or younger.queued_at < older.taken_at)
+
+
+def _channels_of(older: Call, younger: Call) -> dict[str, Channel]:
+    """Return the channels of both calls; a guest of one that belongs to the other is no guest."""
+    both = {**older.channels, **younger.channels}
+    return {**both, **{channel.uniqueid: channel for call in (older, younger) for channel in call.own}}
 
 
 def merged_again(calls: Iterable[Call]) -> list[Call]:
@@ -53,13 +59,14 @@ def merged_again(calls: Iterable[Call]) -> list[Call]:
     by_age = sorted(calls, key=lambda call: (call.started_at, call.linkedid))
     holder: dict[str, Call] = {}  # the oldest call of each channel
     for place, call in enumerate(by_age):
-        whole = next((holder[uniqueid] for uniqueid in call.channels if uniqueid in holder), None)
+        own = [channel.uniqueid for channel in call.own]
+        whole = next((holder[uniqueid] for uniqueid in own if uniqueid in holder), None)
         if call.merged_into:
             continue
-        if whole is not None and call.channels.keys() <= whole.channels.keys():
+        if whole is not None and set(own) <= whole.channels.keys():
             by_age[place] = part_of(whole, call, max(whole.revision, call.revision + 1))
         else:
-            for uniqueid in call.channels:
+            for uniqueid in own:
                 holder.setdefault(uniqueid, call)
     return by_age
 

@@ -29,7 +29,7 @@ COMPARE_SILENT_EVERY_S: Final = 10.0
 EVENTS_ARRIVE_WITHIN_S: Final = 2.0
 SILENT: Final = (
     "Asterisk has calls, but sends no events of them: "
-    "does its account have read = system,call,agent,dialplan and the event filters?"
+    "does its account have read = system,call,dialplan,agent and the event filters?"
 )
 _log = structlog.get_logger()
 

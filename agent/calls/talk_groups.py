@@ -34,7 +34,7 @@ def _is_talk(call: Call, group: Iterable[str]) -> bool:
     In a conference one party is enough: the other participants have calls of their own.
     """
     parties = [channel for uniqueid in group if not (channel := call.channels[uniqueid]).is_local]
-    return len(parties) > 1 or any(channel.conference for channel in parties)
+    return len(parties) > 1 or (any(channel.conference for channel in parties) and not call.is_page)
 
 
 def heard_by(call: Call, uniqueid: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from agent.calls.events import (
     DialEnded,
     Event,
     Fetched,
+    HoldingEntered,
     Parked,
     PickedUp,
     QueueEntered,
@@ -38,10 +39,14 @@ _BY_CAUSE: Final = {17: "BUSY", 20: "CHANUNAVAIL", 26: "CANCEL"} | dict.fromkeys
 
 @dataclass(kw_only=True, slots=True)
 class _Ring:
-    """A channel that is rung by another; `ended_at` is when it ended in vain."""
+    """A channel that is rung by another; `ended_at` is when it ended in vain.
+
+    `caller` is empty for a page: the PBX rings the telephones.
+    """
 
     by: "_Line"
     callee: str
+    caller: str
     over: bool = False
     ended_at: datetime | None = None
     cause: int = 0
@@ -49,7 +54,10 @@ class _Ring:
 
 @dataclass(kw_only=True, slots=True)
 class _Line:
-    """A channel as the rows so far show it. `arguments` are those of its dialling application."""
+    """A channel as the rows so far show it.
+
+    `arguments` are those of its dialling application, `pages` means that this is Page.
+    """
 
     uniqueid: str
     linkedid: str
@@ -57,6 +65,7 @@ class _Line:
     number: str
     exten: str = ""
     arguments: str | None = None
+    pages: bool = False
     forward: str = ""
     cause: int = 0
     hung_up_at: datetime | None = None
@@ -126,11 +135,11 @@ class CelEvents:
         line = self._known(row)
         if by is not None:
             yield from _rung_in_vain(by, row)
-            line.rung = _Ring(by=by, callee=row.uniqueid)
+            line.rung = _Ring(by=by, callee=row.uniqueid, caller="" if by.pages else by.uniqueid)
             yield DialBegan(
                 at=row.at,
                 linkedid=row.linkedid,
-                caller=by.uniqueid,
+                caller=line.rung.caller,
                 callee=row.uniqueid,
                 caller_num=by.number,
                 dialled=dialled,
@@ -155,7 +164,9 @@ class CelEvents:
 
     def _application_started(self, row: CelRow, _: Extra) -> Iterator[Event]:
         line = self._known(row)
-        line.arguments = row.arguments if row.application.lower() in _DIALLING else None
+        application = row.application.lower()
+        line.arguments = row.arguments if application in _DIALLING else None
+        line.pages = application == "page"
         line.exten = _number(row.exten)
         if row.application.lower() == "queue":
             queue = harmless(row.arguments.partition(",")[0])
@@ -194,14 +205,20 @@ class CelEvents:
 
     def _bridge_entered(self, row: CelRow, extra: Extra) -> Iterator[Event]:
         bridge = _text(extra.get("bridge_id"))
-        if bridge and extra.get("bridge_technology") != "holding_bridge":
+        application = row.application.lower()
+        if extra.get("bridge_technology") == "holding_bridge":
+            agent = application == "agentlogin"
+            yield HoldingEntered(at=row.at, linkedid=row.linkedid, uniqueid=row.uniqueid, agent=agent)
+        elif bridge:
             self._known(row).arguments = None
+            conference = application == "confbridge"
             yield BridgeEntered(
                 at=row.at,
                 linkedid=row.linkedid,
                 uniqueid=row.uniqueid,
                 bridge=bridge,
-                conference=row.application.lower() == "confbridge",
+                conference=conference,
+                room=_number(row.exten) if conference else "",
             )
 
     def _bridge_left(self, row: CelRow, extra: Extra) -> Iterator[Event]:
@@ -246,8 +263,7 @@ def _rung_in_vain(caller: _Line, row: CelRow) -> Iterator[Event]:
 
 
 def _dial_ended(row: CelRow, ring: _Ring, status: str, *, at: datetime, forward: str = "") -> DialEnded:
-    caller = ring.by.uniqueid
-    return DialEnded(at=at, linkedid=row.linkedid, caller=caller, callee=ring.callee, status=status, forward=forward)
+    return DialEnded(at=at, linkedid=row.linkedid, caller=ring.caller, callee=ring.callee, status=status, forward=forward)
 
 
 def _endpoint(target: str) -> str:

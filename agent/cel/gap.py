@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
-from agent.calls.events import BridgeEntered, ChannelStarted
+from agent.calls.events import BridgeEntered, ChannelStarted, HoldingEntered
 from agent.cel.journal import DISORDER, CelJournal, CelRow
 from agent.cel.past_calls import PastCall, PastFold, missed_calls, related_ids, with_past
 from agent.monitoring import metrics
@@ -80,7 +80,9 @@ class GapFolder:
         self._wakeup = asyncio.Event()
         self._writing = asyncio.Lock()
 
-    async def go_on(self, since: datetime | None, until: datetime, listed: Iterable[ChannelStarted | BridgeEntered]) -> None:
+    async def go_on(
+        self, since: datetime | None, until: datetime, listed: Iterable[ChannelStarted | HoldingEntered | BridgeEntered]
+    ) -> None:
         """Bring known calls, and those that Asterisk lists, to their state at `until`.
 
         `since` is None where this agent has never heard this Asterisk.
@@ -135,13 +137,13 @@ class GapFolder:
     def _put(self, past: PastCall, login: _Login) -> None:
         """Give a call its state in the journal, unless the agent knows more of it."""
         linkedids = (past.call.linkedid, *(part.linkedid for part in past.parts))
-        of_channels = (self._registry.call_of_channel(uniqueid) for uniqueid in past.call.channels)
+        of_channels = (self._registry.call_of_channel(uniqueid) for uniqueid in _own(past.call))
         found = (*(self._registry.calls.get(linkedid) for linkedid in linkedids), *of_channels)
         known = [*{call.linkedid: call for call in found if call is not None}.values()]
         is_over = past.call.ended_at is not None and (login.since is None or past.call.ended_at <= login.since)
         if (not known and is_over) or (known and all(call.ended_at is not None for call in known)):
             return
-        if not all(call.channels.keys() <= past.call.channels.keys() for call in known if not call.merged_into):
+        if not all(_own(call) <= _own(past.call) for call in known if not call.merged_into):
             _log.warning("journal.incomplete", linkedid=past.call.linkedid, hint="the call has channels that began before it")
             return
         call = with_past(known, past.call) if known else past.call
@@ -231,6 +233,10 @@ def _began_at(event: ChannelStarted) -> datetime:
     """Return when the call of a channel began: the first channel, now ended or not, names it."""
     named = _SECONDS.search(event.linkedid)
     return min(event.at, datetime.fromtimestamp(int(named[1]), UTC)) if named else event.at
+
+
+def _own(call: Call) -> set[str]:
+    return {channel.uniqueid for channel in call.own}
 
 
 def _ids(calls: Iterable[Call]) -> frozenset[str]:

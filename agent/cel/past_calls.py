@@ -32,7 +32,7 @@ class PastFold:
     """Calls in a registry of their own, decided on as the agent would have decided."""
 
     def __init__(self, directory: Directory) -> None:
-        self._registry = CallRegistry()
+        self._registry = CallRegistry(is_user=directory.is_user)
         self._events, self._directory = CelEvents(), directory
         self._parts: dict[str, list[str]] = {}
 
@@ -49,6 +49,9 @@ class PastFold:
         before, after = self._registry.fold(event)
         for caused in past_events(before, after, event, self._directory):
             self._registry.take(caused)
+        for visited, now, visit in self._registry.take_visits():
+            for caused in past_events(visited, now, visit, self._directory):
+                self._registry.take(caused)
         for part in self._registry.take_merged():
             self._parts.setdefault(part.merged_into, []).append(part.linkedid)
 

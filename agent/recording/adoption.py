@@ -25,7 +25,7 @@ def plan_adoption(
     does not record this call (the dialplan does not know the direction of a transferred call), or
     if the agent itself recorded the channel.
     """
-    uniqueid = next(uniqueid for uniqueid in call.channels if away.is_of(uniqueid))
+    uniqueid = next(channel.uniqueid for channel in call.own if away.is_of(channel.uniqueid))
     segment = segment_name(call.linkedid, uniqueid, PART_BY_DIALPLAN)
     channel = _holder(call, uniqueid)
     if (known := call.recording(segment)) is not None:  # the legs could not be moved before

@@ -42,6 +42,7 @@ from agent.recording.effects import (
     RestartRecorder,
     ResumeRecorder,
     StartRecording,
+    StopRecorder,
     WatchLegs,
 )
 from agent.recording.lifecycle import RecordingLifecycle
@@ -102,6 +103,8 @@ class RecordingCoordinator:
                 after = self.adopt(after)
             if after is not None:
                 self.perform_all(after, plan(before, after, event, self.directory), event.at)
+            for visited, now, visit in self._registry.take_visits():
+                self.perform_all(now, plan(visited, now, visit, self.directory), visit.at)
             for part in self._registry.take_merged():
                 self._settling.changed(part)
         except Exception:
@@ -127,7 +130,7 @@ class RecordingCoordinator:
         those that the dialplan recorded instead are replaced. If the recorded channel has ended,
         the recording is passed to the mixer.
         """
-        waiting = self._away.of_channels(call.channels)
+        waiting = self._away.of_channels(channel.uniqueid for channel in call.own)
         domain = self.domain_of(call) if waiting and not call.merged_into else None
         if domain is None:
             return call
@@ -205,6 +208,8 @@ class RecordingCoordinator:
                     self._spawn(self._tasks.restart(call, segment, replaces, at))
                 else:
                     self._spawn(self._tasks.stop_replaced(call, replaces, at))
+            case StopRecorder(segment=segment):
+                self._spawn(self._tasks.stop_idle(call, segment, at))
             case ResumeRecorder(segment=segment):
                 self._tasks.resume(call, segment)
             case DiscardRecording(segment=segment):

@@ -54,6 +54,10 @@ class RestartRecorder(RecordingEffect):
     replaces: str
 
 
+class StopRecorder(RecordingEffect):
+    """Stop a recorder while its channel goes on: there is nothing to record for now."""
+
+
 class FinishRecording(RecordingEffect):
     """Wait until Asterisk has closed the leg files, then pass the recording to the mixer."""
 

@@ -49,15 +49,18 @@ class MixMonitor:
         self._ami, self._spool = ami, spool
         self._ids: dict[str, str] = {}
 
-    async def start(self, channel: str, segment: str, *, wide: bool = False, beep_every_s: int = 0) -> None:
+    async def start(
+        self, channel: str, segment: str, *, wide: bool = False, beep_every_s: int = 0, hears_user: bool = False
+    ) -> None:
         """Record a channel into the folder of `segment`, from the first bridged frame on.
 
         The legs have 16 kHz if `wide` is set, else 8 kHz. With `beep_every_s`, both parties hear a
-        beep when the talk begins and then at this interval; the beep is not in the legs. Raises
-        AmiError.
+        beep when the talk begins and then at this interval; the beep is not in the legs. With
+        `hears_user`, the channel is not the user's own: it hears the user. Raises AmiError.
         """
         folder = self._spool / ItemState.RECORDING / segment
-        legs = f"r({folder / leg_name(EMPLOYEE, wide=wide)})t({folder / leg_name(OUTSIDE, wide=wide)})"
+        says, hears = (OUTSIDE, EMPLOYEE) if hears_user else (EMPLOYEE, OUTSIDE)
+        legs = f"r({folder / leg_name(says, wide=wide)})t({folder / leg_name(hears, wide=wide)})"
         options = f"{recorder_options(beep_every_s)}{legs}i({ID_VARIABLE})"
         await self._ami.action("MixMonitor", Channel=channel, Options=options)
         self._ids[segment] = await self._last_id(channel, ID_VARIABLE)

@@ -37,11 +37,13 @@ from agent.recording.effects import (
     RestartRecorder,
     ResumeRecorder,
     StartRecording,
+    StopRecorder,
     WatchLegs,
 )
 from agent.rules.directory import Directory, DomainIndex
 from agent.rules.parties import domain_of
 from agent.rules.recording_rules import (
+    idle_recordings,
     pending_decisions,
     picked_up_recordings,
     recordings_hearing,
@@ -67,6 +69,7 @@ def plan(before: Call | None, after: Call | None, event: Event, directory: Direc
         if isinstance(event, PickedUp):
             effects += _pick_up(after, domain, event.at)
         late = isinstance(event, BridgeEntered) and event.late
+        effects += _idle(_folded(after, effects), domain, event.at)
         effects += _decisions(_folded(after, effects), domain, event.at, already_talking=lambda _: late)
     call = _folded(after, effects)
     if isinstance(event, BridgeEntered):
@@ -171,6 +174,13 @@ def _decisions(
         call = assemble(call, decided)
 
 
+def _idle(call: Call, domain: DomainIndex, at: datetime) -> Iterator[Effect]:
+    """Stop the recorders that have nothing to record for now."""
+    for recording in idle_recordings(call, domain):
+        ending = RecordingEnding(at=at, linkedid=call.linkedid, segment=recording.segment, idle=True)
+        yield StopRecorder(events=(ending,), segment=recording.segment)
+
+
 def _restarts(call: Call, recordings: Iterable[Recording], at: datetime) -> Iterator[Effect]:
     """Replace each of these recorders by a new one with the same user, decision and pause."""
     for recording in recordings:
@@ -184,6 +194,7 @@ def _restarts(call: Call, recordings: Iterable[Recording], at: datetime) -> Iter
             decision=recording.decision,
             asked=recording.asked,
             paused=recording.paused,
+            hears_user=recording.hears_user,
         )
         decided = decision_event(call, pending, at)
         yield RestartRecorder(events=(ending, decided), segment=decided.segment, replaces=recording.segment)

@@ -11,7 +11,15 @@ from agent.calls.call_state import Call, PendingDecision, RecordingStage
 from agent.calls.decision_events import decision_event
 from agent.calls.events import Event, RecordingDone, RecordingLost
 from agent.calls.fold import assemble
-from agent.recording.effects import DiscardRecording, Effect, FinishRecording, NoteMissedTalk, RestartRecorder, StartRecording
+from agent.recording.effects import (
+    DiscardRecording,
+    Effect,
+    FinishRecording,
+    NoteMissedTalk,
+    RestartRecorder,
+    StartRecording,
+    StopRecorder,
+)
 from agent.recording.plan import plan, plan_stale_recorders
 from agent.rules.directory import Directory
 from fonoteka.core.call_report import Reason
@@ -23,7 +31,7 @@ def past_events(before: Call | None, after: Call | None, event: Event, directory
         match effect:
             case RestartRecorder():  # without recorders there is nothing to restart
                 pass
-            case FinishRecording(segment=segment):
+            case FinishRecording(segment=segment) | StopRecorder(segment=segment):
                 yield lost_recording(event.linkedid, segment, event.at)
             case DiscardRecording(segment=segment):
                 yield from effect.events

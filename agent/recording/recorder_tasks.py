@@ -35,8 +35,9 @@ class RecorderTasks:
     """`take` folds the event that a task ends with; `beep_every_s` returns a call's beep interval.
 
     `starting` holds the recordings that are on their way to Asterisk: a second recorder would write
-    to the same files. `finishing` holds those on their way to the mixer: a second task would find
-    the folder gone, and report a shipped recording as lost.
+    to the same files; the event is set when the recorder's id is known. `finishing` holds those on
+    their way to the mixer: a second task would find the folder gone, and report a shipped recording
+    as lost.
     """
 
     registry: CallRegistry
@@ -47,7 +48,7 @@ class RecorderTasks:
     take: Callable[[Event], None]
     beep_every_s: Callable[[Call], int]
     spawn: Spawn
-    starting: set[str] = field(default_factory=set)
+    starting: dict[str, asyncio.Event] = field(default_factory=dict)
     finishing: set[str] = field(default_factory=set)
 
     def prepare(self, call: Call, segment: str, at: datetime) -> bool:
@@ -63,7 +64,7 @@ class RecorderTasks:
             self.registry.take(RecordingLost(at=at, linkedid=call.linkedid, segment=segment, reason=reason))
             return False
         self.settling.changed(call)
-        self.starting.add(segment)
+        self.starting[segment] = asyncio.Event()
         return True
 
     def adopt(self, call: Call, segment: str, away: AwayRecording) -> bool:
@@ -110,7 +111,7 @@ class RecorderTasks:
             self.settling.keep(call)
             await self.record(call, _channel(call, segment), segment)
         finally:
-            self.starting.discard(segment)
+            self.starting.pop(segment).set()
 
     async def restart(self, call: Call, segment: str, replaces: str, at: datetime) -> None:
         """Start a recorder after the recorder that it `replaces` has stopped."""
@@ -120,13 +121,21 @@ class RecorderTasks:
             await self.mixmonitor.wait_until_buffer_empty(_channel(call, replaces).name)
             await self.record(call, _channel(call, segment), segment)
         finally:
-            self.starting.discard(segment)
+            self.starting.pop(segment).set()
 
     async def stop_replaced(self, call: Call, segment: str, at: datetime) -> None:
         """Stop a recorder while its talk continues, and finish its recording."""
         recording, channel = _recording(call, segment), _channel(call, segment)
         await self.mixmonitor.try_stop(channel.name, segment, linkedid=call.linkedid)
         self.finish(call, recording, replace(channel, bridged_ms=channel.bridged_ms_until(at)))
+
+    async def stop_idle(self, call: Call, segment: str, at: datetime) -> None:
+        """Stop a recorder that may just be starting, and finish its recording."""
+        if (start := self.starting.get(segment)) is not None:
+            await start.wait()
+        now = self.registry.with_recording(segment)
+        if now is not None and _recording(now, segment).stage is RecordingStage.ENDING:
+            await self.stop_replaced(now, segment, at)
 
     async def record(self, call: Call, channel: Channel, segment: str) -> None:
         """Start a recorder on a channel; it starts paused if it replaces a paused one."""
@@ -149,7 +158,8 @@ class RecorderTasks:
         log = _log.bind(linkedid=call.linkedid, channel=channel.name, segment=segment)
         wide = bool(await self.codecs.wideband(parties(call, channel)))
         try:
-            await self.mixmonitor.start(channel.name, segment, wide=wide, beep_every_s=self.beep_every_s(call))
+            beep_every_s, hears_user = self.beep_every_s(call), _recording(call, segment).hears_user
+            await self.mixmonitor.start(channel.name, segment, wide=wide, beep_every_s=beep_every_s, hears_user=hears_user)
         except AmiActionFailed as error:
             log.warning("recording.refused_by_asterisk", error=str(error))
             return False

@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,8 +51,15 @@ def _from_version_1(document: _Document) -> _Document:
 
 
 def _from_version_2(document: _Document) -> _Document:
-    """Return the call as it is: the fields that version 3 adds have defaults."""
-    return document | {"version": 3}
+    """Turn the sum of the talks into a talk of this length, which began when the call was taken."""
+    try:
+        call = dict(document["call"])
+        since, talk_ms = call.get("taken_at") or call["started_at"], call.pop("talk_ms", 0)
+        until = datetime.fromisoformat(since) + timedelta(milliseconds=talk_ms)
+    except (KeyError, TypeError, OverflowError) as error:
+        raise ValueError(f"no call of version 2: {error!r}") from error
+    talks = [{"since": since, "until": until.isoformat()}] if talk_ms else []
+    return {"version": 3, "call": {**call, "talks": talks}}
 
 
 _UPGRADES: Final[Mapping[int, Callable[[_Document], _Document]]] = {1: _from_version_1, 2: _from_version_2}
@@ -64,7 +72,7 @@ def _version(document: object) -> int:
 
 
 def _call(document: Any) -> Call:
-    """Upgrade a file version by version, and return its call. Raises ValidationError."""
+    """Upgrade a file version by version, and return its call. Raises ValueError."""
     for version in range(_version(document), VERSION):
         document = _UPGRADES[version](document)
     return FILE.validate_python(document).call

@@ -12,7 +12,7 @@ def trunk(call: Call, domain: DomainIndex) -> str | None:
     It is that of the caller, else of the party that answered, else of the one that rang last:
     after a trunk that refused, the next one is tried.
     """
-    channels = (call.origin, call.channels.get(call.taken_by), *reversed(call.channels.values()))
+    channels = (call.origin, call.channels.get(call.taken_by), *reversed(call.own))
     return next((name for channel in channels if channel is not None and (name := domain.trunk(channel)) is not None), None)
 
 

@@ -110,6 +110,10 @@ class Directory:
     def _by_endpoint(self) -> dict[str, DomainIndex]:
         return {endpoint: domain for domain in self.domains for user in domain.settings.users for endpoint in user.endpoints}
 
+    def is_user(self, channel: Channel) -> bool:
+        """Return whether a channel belongs to a user of any domain, or no settings say so yet."""
+        return not self.settings.domains or channel.endpoint in self._by_endpoint
+
     @cached_property
     def _by_number(self) -> dict[str, DomainIndex | None]:
         return {}

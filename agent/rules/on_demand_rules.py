@@ -96,7 +96,7 @@ def _start(own: _Statuses) -> OnDemandPlan | Refusal:
         wanted = Decision(record=True)
         return OnDemandPlan(
             start=tuple(
-                PendingDecision(channel=status.channel, user=status.user, decision=wanted, asked=True)
+                PendingDecision(channel=status.channel, user=status.user, decision=wanted, asked=True, hears_user=status.hears_user)
                 for status in by_talk.values()
             )
         )
@@ -122,12 +122,12 @@ def _stop_all(own: _Statuses, statuses: _Statuses) -> OnDemandPlan | Refusal:
         return _unless_recording(own, Refusal.RECORDED_BY_RULE)
     by_setting = [status for status in statuses if status.setting.record and status.recording in running]
     segments = {recording.segment for recording in _recordings(by_setting)}
-    recorded = {recording.uniqueid for recording in running}
+    recorded = {(recording.uniqueid, recording.user if recording.hears_user else "") for recording in running}
     return OnDemandPlan(
         refuse=tuple(
-            PendingDecision(channel=status.channel, user=status.user, decision=_STOPPED)
+            PendingDecision(channel=status.channel, user=status.user, decision=_STOPPED, hears_user=status.hears_user)
             for status in by_setting
-            if status.channel.uniqueid not in recorded
+            if (status.channel.uniqueid, status.user if status.hears_user else "") not in recorded
         ),
         stop=tuple(
             RecordingStop(recording=recording, reason=Reason.STOPPED_BY_USER if recording.segment in segments else None)

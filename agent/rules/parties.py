@@ -17,7 +17,7 @@ from agent.calls.call_state import Call, Channel, Dial
 from agent.calls.dial_chain import origin_rings
 from agent.rules.directory import Directory, DomainIndex
 from fonoteka.core.call_report import Direction, Result
-from fonoteka.core.domains import User
+from fonoteka.core.domains import RecordRule, User
 from fonoteka.core.phone_numbers import SHORTEST_OUTSIDE
 
 _NO_NUMBER = frozenset({"", "s"})  # the extensions of a channel that dialled nothing
@@ -98,10 +98,10 @@ def domain_of(call: Call, directory: Directory) -> DomainIndex | None:
 
 
 def was_called(call: Call, channel: Channel) -> bool:
-    """Return whether a party was rung by another one, and did not begin the call."""
+    """Return whether a party was rung, or asked for, by another one, and did not begin the call."""
     if call.origin is not None and channel.uniqueid == call.origin.uniqueid:
         return False
-    return any(dial.callee == channel.uniqueid and dial.caller for dial in call.dials)
+    return channel.guest or any(dial.callee == channel.uniqueid and (dial.caller or call.is_page) for dial in call.dials)
 
 
 def party_name(call: Call, channel: Channel, domain: DomainIndex) -> str:
@@ -174,19 +174,23 @@ def _own_number(call: Call, domain: DomainIndex, call_direction: Direction) -> s
 
 
 def _answered_by(call: Call, origin: Channel, domain: DomainIndex, *, is_callback: bool) -> str | None:
-    """Return the party that took the call; of a callback, the outside party."""
+    """Return the party that took the call; of a callback, the outside party.
+
+    An outside party that came into a conference room was taken by the room.
+    """
     answering = call.channels.get(call.taken_by)
     if answering is None:
         return None
-    return party_name(call, origin if is_callback else answering, domain)
+    in_room = answering is origin and domain.user(origin) is None and not is_callback
+    return (origin.room if in_room else "") or party_name(call, origin if is_callback else answering, domain)
 
 
 def _employee(call: Call, domain: DomainIndex) -> str | None:
     """Return the login for the column «Сотрудник».
 
     The caller; where an outside party began the call or was called back, the last user of the
-    domain that talked, else the user for whom the call was forwarded, else the only user whose
-    telephone rang.
+    domain that talked, else a user met in a conference, else the user for whom the call was
+    forwarded, else the only user whose telephone rang.
     """
     caller = domain.user(call.origin)
     if caller is not None:
@@ -195,6 +199,9 @@ def _employee(call: Call, domain: DomainIndex) -> str | None:
     if talked:
         answered = domain.user(call.channels.get(call.taken_by))
         return (answered or talked[-1]).login
+    met = _met_in_conference(call, domain)
+    if met is not None:
+        return met.login
     forwarded = _recorded_users(call)
     if forwarded:
         return forwarded[-1]
@@ -222,4 +229,19 @@ def _recorded_users(call: Call) -> list[str]:
 
 
 def _users(call: Call, domain: DomainIndex) -> list[tuple[Channel, User]]:
-    return [(channel, user) for channel in call.channels.values() if (user := domain.user(channel)) is not None]
+    """Return the users of the call; who else is in a conference has a call of their own."""
+    parties = (channel for channel in call.channels.values() if not (channel.guest and channel.conference))
+    return [(channel, user) for channel in parties if (user := domain.user(channel)) is not None]
+
+
+def _met_in_conference(call: Call, domain: DomainIndex) -> User | None:
+    """Return a user that an outside party met in a conference: a recorded one, if there is one.
+
+    Of several it is the first in the settings, in whatever order they came: the recorder, which
+    runs for the user that came first, does not tell.
+    """
+    guests = {user.login for channel in call.channels.values() if channel.guest and (user := domain.user(channel)) is not None}
+    recorded = {recording.user for recording in call.recordings if recording.hears_user and recording.decision.record}
+    met = [user for user in domain.settings.users if user.login in guests]
+    wanted = (user for user in met if user.record in (RecordRule.ALL, RecordRule.IN) or user.login in recorded)
+    return next(wanted, next(iter(met), None))

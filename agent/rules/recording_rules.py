@@ -55,17 +55,52 @@ def pending_decisions(call: Call, domain: DomainIndex) -> Iterator[PendingDecisi
     each recorded user without a recorder in the talk gets one now (after a transfer, a pickup or a
     merge). Where two recorded users talk, there is one recording.
     """
-    decided = {recording.uniqueid for recording in call.recordings}
+    decided = {
+        _key(recording.uniqueid, recording.user, recording.hears_user) for recording in call.recordings if not recording.idle
+    }
     covered = {recording.uniqueid for recording in call.recordings if recording.stage is RecordingStage.RUNNING}
     for candidate in chain(_ringing(call, domain), _talking(call, domain)):
-        if candidate.channel.uniqueid in decided or covered & candidate.talk:
+        login = candidate.user.login if candidate.user is not None else ""
+        key = _key(candidate.channel.uniqueid, login, candidate.hears_user)
+        if key in decided or covered & candidate.talk:
             continue
-        decided.add(candidate.channel.uniqueid)
+        decided.add(key)
         decision = candidate.judge()
         if decision.record:
             covered.add(candidate.channel.uniqueid)
-        login = candidate.user.login if candidate.user is not None else ""
-        yield PendingDecision(channel=candidate.channel, user=login, decision=decision)
+        yield PendingDecision(channel=candidate.channel, user=login, decision=decision, hears_user=candidate.hears_user)
+
+
+def _key(uniqueid: str, login: str, hears_user: bool) -> tuple[str, str]:
+    """Return what is decided on once: a channel, or each of the users that are heard on it."""
+    return uniqueid, login if hears_user else ""
+
+
+def idle_recordings(call: Call, domain: DomainIndex) -> list[Recording]:
+    """Return the recordings that have nothing to record for now, while their channels go on.
+
+    The party that was heard is parked: what follows is the announcement of the parking space. Or
+    the channel is not the user's own, and nobody is heard on it any more who is recorded.
+    """
+    idle = []
+    for recording in call.recordings:
+        channel = call.channels.get(recording.uniqueid)
+        if recording.stage is not RecordingStage.RUNNING or channel is None or channel.ended_at is not None:
+            continue
+        heard = heard_by(call, recording.uniqueid)
+        if recording.hears_user:
+            if heard and not _hears_recorded_user(call, domain, recording):
+                idle.append(recording)
+        elif not heard and any((other := call.channels.get(party)) is not None and other.waits for party in recording.heard):
+            idle.append(recording)
+    return idle
+
+
+def _hears_recorded_user(call: Call, domain: DomainIndex, recording: Recording) -> bool:
+    candidates = [each for each in _talking(call, domain) if each.hears_user and each.channel.uniqueid == recording.uniqueid]
+    if recording.asked:
+        return any(each.user is not None and each.user.login == recording.user for each in candidates)
+    return any(each.judge().record for each in candidates)
 
 
 def picked_up_recordings(call: Call, domain: DomainIndex) -> list[tuple[Recording, PendingDecision]]:
@@ -111,13 +146,15 @@ def recordings_hearing(call: Call, uniqueid: str) -> list[Recording]:
 class _Candidate:
     """A channel that may need a recorder on behalf of a user.
 
-    A recorder on any channel of `talk` makes another one needless.
+    A recorder on any channel of `talk` makes another one needless. `hears_user`: the channel is
+    that of a party that hears the user.
     """
 
     channel: Channel
     user: User | None
     talk: frozenset[str]
     judge: Callable[[], Decision]
+    hears_user: bool = False
 
 
 def _ringing(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
@@ -127,6 +164,8 @@ def _ringing(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
         if dial.status or callee is None or callee.is_local or callee.ended_at is not None:
             continue
         caller = ringer(call, dial)
+        if call.is_page and not dial.caller:
+            continue  # recorded where the page is spoken
         if is_awaited(call, dial):
             continue  # a transfer by keys: the user may have a recorder already
         both = frozenset({callee.uniqueid, caller.uniqueid if caller is not None else callee.uniqueid})
@@ -165,8 +204,39 @@ def _forwarded(call: Call, dial: Dial, callee: Channel, both: frozenset[str], do
 
 def _talking(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
     for group in talk_groups(call):
-        for channel in call.channels.values():
+        for channel in _own_first(call, domain):
             user = domain.user(channel)
-            if channel.uniqueid in group and user is not None:
+            recorded = recorded_channel(call, domain, channel, group) if channel.uniqueid in group else None
+            if user is not None and recorded is not None:
                 judge = partial(by_setting, call, channel, user, domain)
-                yield _Candidate(channel=channel, user=user, talk=group, judge=judge)
+                hears_user = recorded is not channel
+                yield _Candidate(channel=recorded, user=user, talk=group, judge=judge, hears_user=hears_user)
+
+
+def _own_first(call: Call, domain: DomainIndex) -> list[Channel]:
+    """Return the channels of the call, then its guests, in the order of the settings."""
+    order = {user.login: place for place, user in enumerate(domain.settings.users)}
+
+    def place(channel: Channel) -> int:
+        user = domain.user(channel) if channel.guest else None
+        return 1 + order[user.login] if user is not None else 0
+
+    return sorted(call.channels.values(), key=place)
+
+
+def recorded_channel(call: Call, domain: DomainIndex, channel: Channel, talk: frozenset[str]) -> Channel | None:
+    """Return the channel on which a user's talk is recorded: mostly the user's own.
+
+    For a guest it is the channel of this call that hears the guest; in a conference only that of an
+    outside party, as colleagues have their own. For a page it is that of the party that speaks to
+    all: one recording of the whole page.
+    """
+    if call.is_page and channel.conference:
+        origin = call.origin
+        return origin if origin is not None and origin.uniqueid in talk else None
+    if not channel.guest:
+        return channel
+    own = [party for party in call.channels.values() if party.uniqueid in talk and not party.guest and not party.is_local]
+    if channel.conference and not all(map(domain.is_outside, own)):
+        return None
+    return next(iter(own), None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from agent.calls.call_state import Call, Channel, Recording, RecordingStage
 from agent.calls.talk_groups import talk_groups
 from agent.rules.directory import DomainIndex
-from agent.rules.recording_rules import by_setting
+from agent.rules.recording_rules import by_setting, recorded_channel
 from fonoteka.core.call_report import Decision, Reason, RecorderState, UserRecordingStatus
 
 
@@ -18,12 +18,14 @@ from fonoteka.core.call_report import Decision, Reason, RecorderState, UserRecor
 class RecordingSide:
     """The side of one user in a `talk` (uniqueids).
 
+    `channel` is the channel on which it is recorded, which `hears_user` if it is another party's.
     `setting` is the decision by the user's setting, `recording` the recording of the talk that
     counts for the user. `stopped` means that an administrator stopped what the setting records.
     """
 
     user: str
     channel: Channel
+    hears_user: bool
     talk: frozenset[str]
     setting: Decision
     recording: Recording | None
@@ -73,11 +75,16 @@ def recording_sides(call: Call, domain: DomainIndex) -> Iterator[RecordingSide]:
 
 def _status(call: Call, domain: DomainIndex, channel: Channel, talk: frozenset[str]) -> RecordingSide | None:
     user = domain.user(channel)
+    recorded = recorded_channel(call, domain, channel, talk)
+    if recorded is None:
+        return None
+    hears_user = recorded is not channel
     # After a pickup, a recording of the user whose telephone rang says nothing about this user.
     decided = [
         recording
         for recording in call.recordings
-        if recording.uniqueid == channel.uniqueid and (user is None or recording.user == user.login)
+        if (recording.uniqueid, recording.hears_user) == (recorded.uniqueid, hears_user)
+        and (user is None or recording.user == user.login)
     ]
     by_rule = next(
         (recording for recording in decided if not recording.asked and recording.reason is not Reason.STOPPED_BY_USER), None
@@ -96,7 +103,8 @@ def _status(call: Call, domain: DomainIndex, channel: Channel, talk: frozenset[s
     stopped = any(recording.reason is Reason.STOPPED_BY_USER for recording in decided)
     return RecordingSide(
         user=login,
-        channel=channel,
+        channel=recorded,
+        hears_user=hears_user,
         talk=talk,
         setting=setting,
         recording=running,

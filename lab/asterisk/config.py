@@ -84,6 +84,9 @@ def _of_company(company: LabCompany, network: LabNetwork) -> dict[str, str]:
         "OUTSIDE": network.outside,
         "OUTSIDE_PORT": str(network.outside_port),
         "COMPANY": company.name,
+        "PREFIX": company.prefix,
+        "EVERYBODY": "&".join(f"PJSIP/{company.endpoint(user.extension)}" for user in company.users),
+        "AGENTS": "\n".join(f"[{company.endpoint(user.extension)}]" for user in company.users),
         "OF": company.suffix,
         "PHONES": "\n".join(_phone(company, user) for user in company.users),
         "NUMBERS": "\n".join(

@@ -130,9 +130,14 @@ def _domain(company: LabCompany) -> str:
     return "\n".join(lines) + "\n"
 
 
+# Numbers of lab/asterisk/etc/extensions_elsewhere.conf, after the company's prefix.
+_ELSEWHERE = (("910", "Операторы"), ("911", "Оператор"), ("912", "Комната"), ("913", "Громкая связь"))
+
+
 def _numbers(company: LabCompany) -> list[tuple[str, str]]:
     shared = [(company.menu_number, "Главный"), (company.group_number, "Продажи"), (company.queue_number, "Поддержка")]
     shared += [(company.duty_number, "Дежурный"), (company.follow_number, "Выездная служба")]
+    shared += [(f"{company.prefix}{number}", label) for number, label in _ELSEWHERE]
     return shared + [(user.number, user.name) for user in company.users if user.number]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from lab.asterisk.server import LabAsterisk
-from lab.scenarios import hostile_callers, pickups, talks, transfers
+from lab.scenarios import elsewhere, hostile_callers, pickups, talks, transfers
 from lab.scenarios.steps import PhoneCalls
 
 CallFlow = Callable[[LabAsterisk], Awaitable[PhoneCalls]]
@@ -49,6 +49,13 @@ CALL_FLOWS: Final[dict[str, CallFlow]] = {
         talks.conference_of_colleagues,
         talks.conference_with_customer,
         talks.followed_out,
+        elsewhere.agent_takes_two,
+        elsewhere.joined_by_manager,
+        elsewhere.page_of_two,
+        elsewhere.page_of_all,
+        elsewhere.customer_in_room,
+        elsewhere.customer_put_into_room,
+        elsewhere.parked_by_manager,
         hostile_callers.hostile_caller,
         hostile_callers.forging_caller,
         hostile_callers.ending_caller,

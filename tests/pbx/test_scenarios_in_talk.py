@@ -67,7 +67,10 @@ SCENARIOS = (
             dst="2458152",
             answered_by="152",
             employee="152",
-            parts=(part("152", CALLER_HZ, HZ_152, "152"),),
+            parts=(
+                part("152", CALLER_HZ, HZ_152, "152"),
+                replace(part("152", CALLER_HZ, 0, "152 in conference", begins_late_s=0.3), right=(HZ_152, HZ_421)),
+            ),
         ),
         met("152", conference("152", CALLER_HZ, HZ_421, says=HZ_152, lasts="152 in conference")),
         met("421", conference("421", CALLER_HZ, HZ_152, says=HZ_421, lasts="421")),

@@ -77,7 +77,7 @@ def test_columns_that_are_switched_on_are_remembered(admin: Page) -> None:
         expect(row.locator("td.wait")).to_have_text(waited if call["wait_s"] is None else str(call["wait_s"]))
     before = rows(admin).count()
     with answered(admin):
-        admin.get_by_label("Ожидание от, секунд").fill("1000")
+        admin.get_by_label("Ожидание от", exact=True).fill("1000")
     admin.wait_for_url(re.compile("wait_min_s=1000"))
     expect(rows(admin)).not_to_have_count(before)
     admin.get_by_role("button", name="Столбцы").click()

@@ -27,7 +27,15 @@ from lab.tools.installation import Call, Fonoteka
 
 ALL_FLOWS: Final[Mapping[str, CallFlow]] = BASIC_CALLS | CALL_FLOWS
 # The rows that a flow leaves in the portal, where it is not one.
-ROWS: Final = {"conference_of_colleagues": 3, "conference_with_customer": 3, "attended_by_phone_taken_back": 2}
+ROWS: Final = {
+    "conference_of_colleagues": 3,
+    "conference_with_customer": 3,
+    "attended_by_phone_taken_back": 2,
+    "agent_takes_two": 3,
+    "joined_by_manager": 2,
+    "customer_in_room": 4,
+    "customer_put_into_room": 3,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

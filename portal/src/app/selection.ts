@@ -158,28 +158,13 @@ export function selectionParams(selection: Selection): URLSearchParams {
  * them.
  */
 export function callQuery(selection: Selection): CallQuery {
-  const {
-    page: _page,
-    weekday,
-    min_s,
-    max_s,
-    talk_min_s,
-    talk_max_s,
-    wait_min_s,
-    wait_max_s,
-    recorded,
-    ...same
-  } = selection;
+  const { page: _page, weekday, recorded, ...same } = selection;
   const query: CallQuery = Object.fromEntries(
-    Object.entries(same).filter(([, value]) => value !== null && value !== ""),
+    Object.entries(same)
+      .filter(([, value]) => value !== null && value !== "")
+      .map(([name, value]) => [name, name.endsWith("_s") ? Number(value) : value]),
   );
   if (weekday.length > 0) query.weekday = weekday.map(Number);
-  if (min_s !== "") query.min_s = Number(min_s);
-  if (max_s !== "") query.max_s = Number(max_s);
-  if (talk_min_s !== "") query.talk_min_s = Number(talk_min_s);
-  if (talk_max_s !== "") query.talk_max_s = Number(talk_max_s);
-  if (wait_min_s !== "") query.wait_min_s = Number(wait_min_s);
-  if (wait_max_s !== "") query.wait_max_s = Number(wait_max_s);
   if (recorded !== "") query.recorded = recorded === "true";
   return query;
 }

@@ -71,8 +71,6 @@ export const en: Words = {
     timeTo: "Time to",
     secondsFrom: "Duration from, seconds",
     secondsTo: "Duration to, seconds",
-    waitFrom: "Wait from, seconds",
-    waitTo: "Wait to, seconds",
     recorded: "Yes",
     notRecorded: "No",
     reset: "Reset filters",
@@ -116,8 +114,6 @@ export const en: Words = {
   calls: {
     title: "Calls",
     outside: "—",
-    columns: "Columns",
-    unknown: "no data",
     empty: "Nothing was found for your request",
     emptyFiltered: "Try another period or reset the filters.",
     emptyPeriod: "There are no calls in this period. Choose another one.",

@@ -113,12 +113,13 @@ def play(stream: list[Event], directory: Directory = DIRECTORY) -> CallRegistry:
 
     Recorders are not restarted, as if the ids of the recorders were not known.
     """
-    registry = CallRegistry()
+    registry = CallRegistry(is_user=directory.is_user)
     for happened in stream:
         before, after = registry.fold(happened)
-        effects = plan(before, after, happened, directory)
-        for caused in (caused for effect in effects if not isinstance(effect, RestartRecorder) for caused in effect.events):
-            registry.take(caused)
+        for was, now, event_of_call in ((before, after, happened), *registry.take_visits()):
+            effects = plan(was, now, event_of_call, directory)
+            for caused in (caused for effect in effects if not isinstance(effect, RestartRecorder) for caused in effect.events):
+                registry.take(caused)
     return registry
 
 

@@ -126,6 +126,8 @@ export const en: StatisticsWords = {
     value: "Value",
   },
   waiting: {
+    columns: "Columns",
+    notKnown: "no data",
     section: "Waiting",
     total: "How long callers waited",
     byQueue: "By queue",

@@ -123,6 +123,8 @@ export const ru = {
     value: "Значение",
   },
   waiting: {
+    columns: "Столбцы",
+    notKnown: "нет данных",
     section: "Ожидание",
     total: "Сколько ждали",
     byQueue: "По очередям",

@@ -1,23 +1,24 @@
 import type { Selection } from "../../app/selection";
-import { shownExtras } from "./extraColumns.svelte";
+
+const hidden = [
+  "talk_min_s",
+  "talk_max_s",
+  "employee_login",
+  "weekday",
+  "trunk",
+  "queue",
+  "trunk_name",
+  "queue_name",
+  "wait_min_s",
+  "wait_max_s",
+] as const;
 
 /**
- * Whether a selection has a report's filters, which have no field on the page (see Chips.svelte).
+ * Whether a selection has filters that have no field on the page, or that of a column which is not
+ * always shown (see Chips.svelte).
  */
 export function hasHiddenFilters(selection: Selection): boolean {
-  const { employee_login, trunk_name, queue_name, weekday } = selection;
   return (
-    selection.talk_min_s !== "" ||
-    selection.talk_max_s !== "" ||
-    [employee_login, trunk_name, queue_name, weekday].some((values) => values.length > 0) ||
-    selection.kind === "missed_called_back" ||
-    (selection.trunk !== "" && !shownExtras().includes("trunk")) ||
-    (selection.queue !== "" && !shownExtras().includes("queue")) ||
-    hidesWait(selection)
+    hidden.some((name) => selection[name].length > 0) || selection.kind === "missed_called_back"
   );
-}
-
-/** Whether the wait filters and its column, with the fields, is not shown. */
-export function hidesWait({ wait_min_s, wait_max_s }: Selection): boolean {
-  return wait_min_s + wait_max_s !== "" && !shownExtras().includes("wait");
 }

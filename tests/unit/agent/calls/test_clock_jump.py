@@ -34,7 +34,7 @@ def test_a_talk_is_as_long_as_it_was(by: timedelta) -> None:
         steady.take(happened)
         registry.take(replace(happened, at=happened.at + by))
     (call,), (as_ever,) = registry.calls.values(), steady.calls.values()
-    assert (call.talk_ms, call.ended_at) == (as_ever.talk_ms, at(7) + by)
+    assert (call.talk_ms_until(at(7) + by), call.ended_at) == (as_ever.talk_ms_until(at(7)), at(7) + by)
     assert move_calls(registry, by) == [], "it has ended"
 
 

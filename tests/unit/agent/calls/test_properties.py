@@ -16,7 +16,18 @@ from hypothesis import strategies as st
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, RecordingStage
 from agent.calls.decision_events import decision_event
-from agent.calls.events import ChannelEnded, ChannelStarted, DialBegan, Event, PickedUp, RecordingDone
+from agent.calls.events import (
+    BridgeEntered,
+    BridgeLeft,
+    ChannelEnded,
+    ChannelStarted,
+    DialBegan,
+    DialEnded,
+    Event,
+    HoldingEntered,
+    PickedUp,
+    RecordingDone,
+)
 from agent.calls.talk_groups import talk_groups
 from agent.rules.recording_rules import pending_decisions
 from fonoteka.core.call_report import CallReport
@@ -199,6 +210,67 @@ def test_a_talk_is_never_given_a_second_recorder(parties: tuple[str, ...], happe
         assert not list(pending_decisions(call, domain)), "what was decided is due no more"
 
 
+_names: Final = st.sampled_from(("PJSIP/trunk-{0}", "PJSIP/trunk-{0}", *(f"PJSIP/acme-{who}-{{0}}" for who in RULES)))
+_line: Final = st.integers(0, 4)
+
+
+def _of(kind: type[Event], **more: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[type[Event], dict[str, Any]]]:
+    return st.tuples(st.just(kind), st.fixed_dictionaries(more))
+
+
+_meetings: Final = st.one_of(
+    _of(BridgeEntered, uniqueid=_line, bridge=st.sampled_from("ABR")),
+    _of(BridgeEntered, uniqueid=_line, bridge=st.sampled_from("ABR")),
+    _of(BridgeLeft, uniqueid=_line, bridge=st.sampled_from("ABR")),
+    _of(HoldingEntered, uniqueid=_line, agent=st.booleans()),
+    _of(DialBegan, caller=_line | st.just(""), callee=_line, caller_num=st.just(""), dialled=st.just("421")),
+    _of(DialEnded, caller=_line | st.just(""), callee=_line, status=st.just("ANSWER"), forward=st.just("")),
+    _of(ChannelEnded, uniqueid=_line, cause=st.just(16)),
+)
+
+
+@given(
+    st.tuples(*[_names] * 5), st.lists(st.sampled_from("12"), min_size=5, max_size=5), st.lists(_meetings, min_size=6, max_size=30)
+)
+@settings(ordinary, max_examples=300)
+def test_calls_that_meet_keep_their_talks_apart(
+    names: tuple[str, ...], calls: list[str], meetings: list[tuple[type[Event], dict[str, Any]]]
+) -> None:
+    """Agents, pages, conferences (R), and bridges that a program makes, of channels of any call.
+
+    A talk of a call has one recorder, and no row's talk is longer than its call.
+    """
+    received: list[Event] = [
+        ChannelStarted(
+            at=at(0),
+            linkedid=linkedid,
+            uniqueid=str(place),
+            name=name.format(place),
+            exten="2458152",
+            caller_num="",
+            caller_name="",
+        )
+        for place, (name, linkedid) in enumerate(zip(names, calls, strict=True))
+    ]
+    for seconds, (kind, given_ids) in enumerate(meetings, start=1):
+        ids = {key: str(value) if key in _IDS else value for key, value in given_ids.items()}
+        conference = {"conference": ids.get("bridge") == "R"} if kind is BridgeEntered else {}
+        received.append(kind(at=at(seconds), linkedid="1", **ids, **conference))
+    received += [ChannelEnded(at=at(40), linkedid="1", uniqueid=str(place), cause=16) for place in range(5)]
+    for stop in range(len(received) + 1):
+        registry = play(received[:stop])
+        for call in registry.calls.values():
+            for group in talk_groups(call) if not call.merged_into else ():
+                running = [each for each in call.recordings if each.stage is RecordingStage.RUNNING and each.uniqueid in group]
+                started_here = [each for each in running if each.started_at == received[stop - 1].at]
+                assert len(started_here) <= 1
+    assert_over(registry)
+    for call in registry.calls.values():
+        assert all(channel.bridge is None for channel in call.channels.values()) or call.merged_into
+        row = report_of(call)
+        assert row.ended_at is not None and timedelta(milliseconds=row.talk_ms) <= row.ended_at - row.started_at
+
+
 def has_talked(registry: CallRegistry, *channels: str) -> bool:
     by_uniqueid = registry.calls["1"].channels
     return any(by_uniqueid[channel].first_bridged_at is not None for channel in channels if channel in by_uniqueid)
@@ -228,7 +300,20 @@ def test_a_late_event_does_not_restore_a_settled_call() -> None:
 
 def test_every_id_of_an_event_is_renamed() -> None:
     """Otherwise the mixed calls would share channels."""
-    text = {"target", "status", "forward", "dialled", "exten", "account", "caller_num", "caller_name", "name", "space", "parker"}
-    text |= {"queue"}
+    text = {
+        "target",
+        "status",
+        "forward",
+        "dialled",
+        "exten",
+        "account",
+        "caller_num",
+        "caller_name",
+        "name",
+        "space",
+        "parker",
+        "room",
+        "queue",
+    }
     found = {field.name for name in TABLES + REAL for happened in stream(name) for field in fields(happened)}
-    assert found - text - {"at", "cause", "attended", "conference", "late", "on", "figures"} == set(_IDS)
+    assert found - text - {"at", "cause", "attended", "conference", "late", "on", "figures", "agent"} == set(_IDS)

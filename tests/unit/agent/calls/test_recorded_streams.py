@@ -1,7 +1,8 @@
 """Recorded streams of a real Asterisk, folded again (`python -m lab.tools.capture`)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,9 @@ from agent.ami.framing import Framing
 from agent.calls.call_registry import CallRegistry
 from agent.calls.decision_events import decision_event
 from agent.calls.event_reader import LAYOUTS, read_event
-from agent.calls.events import Event
+from agent.calls.events import Event, HoldingEntered
+from agent.recording.effects import ReportCall, StopRecorder
+from agent.recording.plan import plan
 from agent.rules.parties import domain_of
 from agent.rules.recording_rules import pending_decisions, stale_recordings
 from fonoteka.core.call_report import Direction, Reason, Result
@@ -94,6 +97,34 @@ TRANSFERRED = [
     ("withheld",                        "152", "152",         ("152",)),
     ("hostile_caller",                  "152", "152",         ("152",)),
     ("forging_caller",                  "152", "152",         ("152",)),
+]  # fmt: skip
+
+
+#           stream                  src            dst        answered_by    employee segments
+ELSEWHERE = [
+    ("agent_takes_two", [
+        ("152",         "*51",     None,          "152", ()),
+        ("89131234567", "2458910", "152",         "152", ("152",)),
+        ("89137654321", "2458911", "152",         "152", ("152",)),
+    ]),
+    ("joined_by_manager", [
+        ("89131234567", "2458152", "89137654321", "152", ("152",)),
+        ("89137654321", "2458421", "89131234567", "421", ("421",)),
+    ]),
+    ("page_of_two", [("900", "*80", "152", "900", ("152",))]),
+    ("page_of_all", [("89131234567", "2458913", "152", "152", ("152",))]),
+    ("customer_in_room", [
+        ("89131234567", "2458912", "8000",        "152", ("152",)),
+        ("130",         "8000",    "130",         "130", ()),
+        ("152",         "8000",    "152",         "152", ("152",)),
+        ("421",         "8000",    "421",         "421", ("421",)),
+    ]),
+    ("customer_put_into_room", [
+        ("421",         "8000",    "421",         "421", ("421",)),
+        ("152",         "8000",    "152",         "152", ("152",)),
+        ("89131234567", "2458888", "8000",        "152", ("421",)),
+    ]),
+    ("parked_by_manager", [("89131234567", "2458152", "421", "421", ("152", "421"))]),
 ]  # fmt: skip
 
 
@@ -193,6 +224,37 @@ def test_in_a_conference_each_participant_has_a_row(name: str) -> None:
     recorded = {src: tuple(segment.user for segment in row.segments) for src, row in rows.items()}
     assert recorded["152"] == ("152",)
     assert recorded["421"] == ("421",)
+
+
+@pytest.mark.parametrize(("name", "expected"), ELSEWHERE, ids=[name for name, _ in ELSEWHERE])
+def test_parties_with_calls_of_their_own_keep_their_rows(name: str, expected: list[tuple[str, str, str | None, str, Any]]) -> None:
+    calls = [call for call in play(read_stream(name)).calls.values() if not call.merged_into]
+    shown = [report_of(call) for call in calls]
+    rows = [(row.src, row.dst, row.answered_by, row.employee, tuple(segment.user for segment in row.segments)) for row in shown]
+    assert rows == expected
+    for row in shown:
+        assert row.ended_at is not None
+        assert row.talk_ms <= (row.ended_at - row.started_at) / timedelta(milliseconds=1)
+
+
+def test_talks_at_the_same_time_count_once() -> None:
+    """While 152 asks 421 on a second line, the customer on hold is still in the first talk."""
+    (whole,) = [call for call in play(read_stream("attended_by_phone")).calls.values() if not call.merged_into]
+    bridged = [channel.first_bridged_at for channel in whole.channels.values() if channel.first_bridged_at is not None]
+    assert whole.ended_at is not None
+    assert report_of(whole).talk_ms == pytest.approx((whole.ended_at - min(bridged)) / timedelta(milliseconds=1), abs=50)
+
+
+@pytest.mark.parametrize("name", ["parked_by_keys", "parked_by_manager"])
+def test_the_announcement_of_a_parking_space_is_not_recorded(name: str) -> None:
+    events, registry = list(read_stream(name)), CallRegistry()
+    parked = next(event for event in events if isinstance(event, HoldingEntered))
+    for event in events[: events.index(parked) + 1]:
+        before, after = registry.fold(event)
+        planned = plan(before, after, event, DIRECTORY)
+        for caused in (caused for effect in planned for caused in effect.events):
+            registry.take(caused)
+    assert [type(effect) for effect in planned] == [StopRecorder, ReportCall]
 
 
 def test_a_callers_name_has_no_escapes() -> None:

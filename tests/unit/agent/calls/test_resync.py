@@ -150,7 +150,7 @@ async def test_changes_without_a_single_event_are_a_silent_pbx(monkeypatch: pyte
     assert not comparing.silent
     await comparing.compare()
     assert (missed, comparing.silent) == (["ChannelStarted"], True)
-    assert "read = system,call,agent" in asterisk.renewed
+    assert "read = system,call,dialplan,agent" in asterisk.renewed
 
 
 async def test_a_silent_pbx_is_logged_in_to_each_minute_although_nobody_calls() -> None:
@@ -163,7 +163,7 @@ async def test_a_silent_pbx_is_logged_in_to_each_minute_although_nobody_calls() 
     assert asterisk.renewed == ""
     comparing._logged_in_at -= resync.COMPARE_EVERY_S
     await comparing.compare()
-    assert "read = system,call,agent" in asterisk.renewed
+    assert "read = system,call,dialplan,agent" in asterisk.renewed
     assert comparing.silent, "no event has come yet"
 
 

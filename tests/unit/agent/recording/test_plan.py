@@ -11,6 +11,7 @@ from agent.calls.events import (
     BridgeEntered,
     Event,
     Held,
+    HoldingEntered,
     RecordingClosed,
     RecordingDecided,
     RecordingEnding,
@@ -126,6 +127,11 @@ PLANS: dict[str, tuple[str, Event, list[str]]] = {
         TALKING,
         event("5.0 end p"),
         [REPORT, "ForgetHold p", "FinishRecording 1_p_1"],
+    ),
+    "the party of a recorded telephone is parked": (
+        TALKING + "5.0 leave t B\n",
+        HoldingEntered(at=at(5), linkedid="1", uniqueid="t"),
+        ["StopRecorder 1_p_1 RecordingEnding", REPORT],
     ),
     "the other channel ends": (TALKING, event("5.0 end t"), [REPORT, "ForgetHold t"]),
     "a recorded user picks the call up": (
