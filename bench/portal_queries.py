@@ -217,10 +217,9 @@ async def main(arguments: argparse.Namespace, folder: Path) -> Result:
 def _target_ms(name: str) -> float:
     """Return the target of a request. Without an answer in the counters, it reads each call."""
     of_each_call = ("_min_s", "_piece", "_unknown", "_together", "_sort_duration", "_wait", "_abandoned", "_trunk", "_queue")
-    of_each_call += ("_badly_heard",)
     figures = ("durations", "waiting", "quality")
     by_party = name.startswith(("incoming", "outgoing")) and name.endswith("_time_of_day")
-    return CALLS_MS if name.endswith(of_each_call) or name.startswith(figures) or by_party else COUNTERS_MS
+    return CALLS_MS if name.endswith((*of_each_call, "_badly_heard")) or name.startswith(figures) or by_party else COUNTERS_MS
 
 
 if __name__ == "__main__":
