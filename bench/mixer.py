@@ -3,7 +3,8 @@
 Short and long calls: Opus by a warm worker against one process per call of `ffmpeg` (amerge to
 libopus, 24 kbit/s, voip, its default complexity) and of `sox -m` + `lame`, in turns in one run. The
 figures are CPU time, which a busy machine disturbs least: throughput is calls per core-second. The
-worker runs at normal priority, as the peers do.
+worker runs at normal priority, as the peers do. What measuring who spoke adds is taken in this
+process, in turns with whole mixings of the same call.
 """
 
 import argparse
@@ -26,7 +27,11 @@ from bench.report import Result, print_result  # noqa: E402
 from bench.speech import write_leg  # noqa: E402
 from fonoteka.core.manifest import AudioFormat, Layout  # noqa: E402
 from mixer.job import MixJob  # noqa: E402
-from mixer.mix import Mixture  # noqa: E402
+from mixer.legs import open_leg  # noqa: E402
+from mixer.mix import Mixture, mix_legs  # noqa: E402
+from mixer.peaks import peaks_per_second  # noqa: E402
+from mixer.speech import SpeechMeter  # noqa: E402
+from mixer.timeline import align  # noqa: E402
 from mixer.worker_pool import Worker  # noqa: E402
 
 OUTSIDE, EMPLOYEE = "outside.wav", "employee.wav"
@@ -100,6 +105,28 @@ def _cpu_s(worker: Worker) -> float:
     return time.clock_gettime(~worker.pid << 3 | 2)
 
 
+def who_spoke_pct(item: Path) -> float:
+    """Return by how many percent measuring who spoke makes mixing dearer: the median of rounds."""
+    timeline = align(open_leg(item / OUTSIDE), open_leg(item / EMPLOYEE))
+    samples, rate_hz = timeline.samples, timeline.rate_hz
+    rounds = max(3, 30 * SHORT_S * rate_hz // samples)
+    shares = []
+    for _ in range(rounds):
+        meter = SpeechMeter(samples=samples, rate_hz=rate_hz, per_second=peaks_per_second(samples, rate_hz))
+        measured_s = 0.0
+        for block in timeline.blocks():
+            began_s = time.process_time()
+            meter.take(block)
+            measured_s += time.process_time() - began_s
+        began_s = time.process_time()
+        meter.finish()
+        mixed_s = time.process_time()
+        measured_s += mixed_s - began_s
+        mix_legs(item, OUTSIDE, EMPLOYEE, AudioFormat.OPUS, Layout.STEREO)
+        shares.append(100 * measured_s / (time.process_time() - mixed_s - measured_s))
+    return median(shares)
+
+
 def peak_rss_mb(worker: Worker) -> float:
     """Return the peak memory of the worker, shared libraries included."""
     status = Path(f"/proc/{worker.pid}/status").read_text().splitlines()
@@ -134,6 +161,7 @@ async def measure(folder: Path, scale: Scale) -> Result:
         figures[f"short_call_cpu_ms_{name}"] = 1000 * median(spent.cpu_s for spent in short[name])
         figures[f"short_call_wall_ms_{name}"] = 1000 * median(spent.wall_s for spent in short[name])
         figures[f"long_call_cpu_s_{name}"] = median(spent.cpu_s for spent in long[name])
+    figures |= {f"who_spoke_adds_pct_{name}": who_spoke_pct(items[name]) for name in ("short", "long")}
     figures |= {"peak_rss_mb": max(rss_mb.values())} | {f"peak_rss_mb_after_{length_s}_s": mb for length_s, mb in rss_mb.items()}
     ratios: dict[str, float] = {}
     for name in peers:

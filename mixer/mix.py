@@ -15,6 +15,7 @@ from fonoteka.core.manifest import AudioFormat, Layout, Mixed
 from mixer.channel_layout import CHANNELS, blend_for
 from mixer.legs import Leg, open_leg
 from mixer.peaks import PeakMeter
+from mixer.speech import SpeechMeter
 from mixer.timeline import Timeline, align
 
 PEAKS_FILE: Final = "peaks.json"
@@ -41,17 +42,19 @@ def mix_legs(
     """Mix two legs, given by their file names in `folder`, and write audio and peaks there, synced.
 
     The spans in `muted` are silent in both channels. The same legs give the same bytes. A leg that
-    is missing or is no audio becomes silence if the other leg is intact. Raises AudioError if there
-    is nothing to hear, OSError if a file cannot be written.
+    is missing or is no audio becomes silence if the other leg is intact; then nobody knows who
+    spoke. Raises AudioError if there is nothing to hear, OSError if a file cannot be written.
     """
     outside, employee = open_leg(folder / outside_leg), open_leg(folder / employee_leg)
     timeline = align(outside, employee, talked_hz, muted)
     _require_audio(timeline)
     audio_file = f"audio.{audio_format}"
     with _draft(folder / audio_file) as file:
-        meter = _encode(timeline, file, audio_format, layout)
+        peaks, speakers = _encode(timeline, file, audio_format, layout)
+    # A side that nobody recorded may have spoken.
+    speech, track = (None, "") if outside.hopeless or employee.hopeless else speakers.finish()
     with _draft(folder / PEAKS_FILE) as file:
-        file.write(meter.json().encode())
+        file.write(peaks.json(track).encode())
     with (folder / audio_file).open("rb") as written:
         sha256 = hashlib.file_digest(written, "sha256").hexdigest()
         size_bytes = os.fstat(written.fileno()).st_size
@@ -66,23 +69,27 @@ def mix_legs(
         size_bytes=size_bytes,
         sha256=sha256,
         salvaged=bool(troubles),
+        speech=speech,
     )
     return Mixture(mixed=mixed, troubles=troubles)
 
 
-def _encode(timeline: Timeline, file: BinaryIO, audio_format: AudioFormat, layout: Layout) -> PeakMeter:
+def _encode(timeline: Timeline, file: BinaryIO, audio_format: AudioFormat, layout: Layout) -> tuple[PeakMeter, SpeechMeter]:
     from mixer.encoder import Encoder  # loads FFmpeg, which only the worker needs
 
     channels = CHANNELS[layout]
     blend = blend_for(layout, timeline)
-    meter = PeakMeter(samples=timeline.samples, rate_hz=timeline.rate_hz, channels=channels)
-    encoder = Encoder(file, audio_format, rate_hz=timeline.rate_hz, channels=channels)
+    samples, rate_hz = timeline.samples, timeline.rate_hz
+    peaks = PeakMeter(samples=samples, rate_hz=rate_hz, channels=channels)
+    speakers = SpeechMeter(samples=samples, rate_hz=rate_hz, per_second=peaks.per_second)
+    encoder = Encoder(file, audio_format, rate_hz=rate_hz, channels=channels)
     for both in timeline.blocks():
+        speakers.take(both)
         block = blend(both)
-        meter.take(block)
+        peaks.take(block)
         encoder.write(block)
     encoder.finish()
-    return meter
+    return peaks, speakers
 
 
 def _require_audio(timeline: Timeline) -> None:

@@ -45,10 +45,10 @@ class PeakMeter:
         np.maximum.at(self._highest, points, np.maximum(highest, -lowest))
         self._steps_seen += len(starts)
 
-    def json(self) -> str:
+    def json(self, speech: str = "") -> str:
         """Return the text of the peaks file (`fonoteka.core.manifest.Mixed`): mono uses `left`."""
         scaled = (self._highest * _TOP + 16384) // 32768
         left, *rest = (channel.tolist() for channel in scaled.T)
         right = rest[0] if rest else []
-        peaks = {"per_second": self.per_second, "left": left, "right": right}
+        peaks = {"per_second": self.per_second, "left": left, "right": right} | ({"speech": speech} if speech else {})
         return json.dumps(peaks, separators=(",", ":"))

@@ -87,13 +87,16 @@ def idle_recordings(call: Call, domain: DomainIndex) -> list[Recording]:
         channel = call.channels.get(recording.uniqueid)
         if recording.stage is not RecordingStage.RUNNING or channel is None or channel.ended_at is not None:
             continue
-        heard = heard_by(call, recording.uniqueid)
         if recording.hears_user:
-            if heard and not _hears_recorded_user(call, domain, recording):
+            if heard_by(call, recording.uniqueid) and not _hears_recorded_user(call, domain, recording):
                 idle.append(recording)
-        elif not heard and any((other := call.channels.get(party)) is not None and other.waits for party in recording.heard):
+        elif _is_parked(call, recording.heard) and not heard_by(call, recording.uniqueid):
             idle.append(recording)
     return idle
+
+
+def _is_parked(call: Call, heard: tuple[str, ...]) -> bool:
+    return any((party := call.channels.get(uniqueid)) is not None and party.waits for uniqueid in heard)
 
 
 def _hears_recorded_user(call: Call, domain: DomainIndex, recording: Recording) -> bool:
@@ -164,7 +167,7 @@ def _ringing(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
         if dial.status or callee is None or callee.is_local or callee.ended_at is not None:
             continue
         caller = ringer(call, dial)
-        if call.is_page and not dial.caller:
+        if not dial.caller and call.is_page:
             continue  # recorded where the page is spoken
         if is_awaited(call, dial):
             continue  # a transfer by keys: the user may have a recorder already
@@ -215,6 +218,8 @@ def _talking(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
 
 def _own_first(call: Call, domain: DomainIndex) -> list[Channel]:
     """Return the channels of the call, then its guests, in the order of the settings."""
+    if not any(channel.guest for channel in call.channels.values()):
+        return list(call.channels.values())
     order = {user.login: place for place, user in enumerate(domain.settings.users)}
 
     def place(channel: Channel) -> int:
@@ -231,7 +236,7 @@ def recorded_channel(call: Call, domain: DomainIndex, channel: Channel, talk: fr
     outside party, as colleagues have their own. For a page it is that of the party that speaks to
     all: one recording of the whole page.
     """
-    if call.is_page and channel.conference:
+    if channel.conference and call.is_page:
         origin = call.origin
         return origin if origin is not None and origin.uniqueid in talk else None
     if not channel.guest:

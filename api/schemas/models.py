@@ -273,12 +273,17 @@ class SubjectErased(_Model):
 
 
 class Peaks(_Model):
-    """The waveform of the joined recording, in values per second; `right` is empty for mono."""
+    """The waveform of the joined recording, in values per second; `right` is empty for mono.
+
+    Each digit of `speech` says who spoke during a value: 0 nobody, 1 the outside party, 2 the
+    employee, 3 both. It is empty if that is not known of the whole recording.
+    """
 
     duration_ms: int
     per_second: int
     left: list[int]
     right: list[int]
+    speech: str
 
 
 class DomainOfMe(_Model):

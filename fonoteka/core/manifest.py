@@ -102,9 +102,10 @@ class Mixed:
 
     `audio_file` and `peaks_file` are names in the recording folder; `sha256` (hex) and `size_bytes`
     describe the audio file. The peaks file is JSON `{"per_second": n, "left": [0..255], "right":
-    [0..255]}`; for mono `right` is empty. `salvaged`: a leg was damaged or missing; the length of a
-    leg with a damaged header was taken from the size of its file. `speech` is None if the legs do
-    not tell who spoke.
+    [0..255], "speech": "0132…"}`; for mono `right` is empty. A digit of `speech` says who spoke
+    during that peak: 0 nobody, 1 the outside party, 2 the employee, 3 both. `salvaged`: a leg was
+    damaged or missing; the length of a leg with a damaged header was taken from the size of its
+    file. `speech` is None, and absent in the peaks file, if the legs do not tell who spoke.
     """
 
     audio_file: str

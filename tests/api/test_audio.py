@@ -250,6 +250,15 @@ def test_peaks_lie_where_their_audio_is() -> None:
     assert peaks.right == [4, 5, 6, 8, 0, 0, 9, 2]
 
 
+def test_who_spoke_lies_where_its_audio_is() -> None:
+    """Between two values of a finer track, both sides may have spoken in the coarser one."""
+    first = SegmentPeaks(peaks=StoredPeaks(per_second=10, left=[1], right=[1], speech="012"), duration_ms=300)
+    finer = SegmentPeaks(peaks=StoredPeaks(per_second=20, left=[1], right=[1], speech="12003"), duration_ms=300)
+    assert joined([first, finer]).speech == "012303"
+    older = SegmentPeaks(peaks=StoredPeaks(per_second=10, left=[1], right=[1]), duration_ms=100)
+    assert joined([first, older]).speech == ""
+
+
 async def test_the_cache_makes_each_file_once_and_stays_small(tmp_path: Path) -> None:
     cache, made = AudioCache(tmp_path / "cache", limit_bytes=350), list[str]()
     cache.prepare()

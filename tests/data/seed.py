@@ -143,7 +143,8 @@ def peaks(duration_ms: int) -> bytes:
     loud = [int(90 + 60 * math.sin(place / 11)) for place in range(count)]
     left = [value if place // PEAKS_PER_SECOND % 2 else 0 for place, value in enumerate(loud)]
     right = [0 if place // PEAKS_PER_SECOND % 2 else value for place, value in enumerate(loud)]
-    return json.dumps({"per_second": PEAKS_PER_SECOND, "left": left, "right": right}).encode()
+    speech = "".join("1" if place // PEAKS_PER_SECOND % 2 else "2" for place in range(count))
+    return json.dumps({"per_second": PEAKS_PER_SECOND, "left": left, "right": right, "speech": speech}).encode()
 
 
 def a_call(number: int, started_at: datetime, *, talk_ms: int = 5000, ring_ms: int = 1000) -> CallReport:

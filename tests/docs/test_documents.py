@@ -132,11 +132,11 @@ def test_every_decision_follows_the_template(page: Path) -> None:
     assert len(text.splitlines()) <= _MOST_LINES_OF_A_DECISION, "one screen; measurements in full belong in the appendix"
 
 
-def test_every_decision_is_in_the_index_without_gaps() -> None:
+def test_every_decision_is_in_the_index_in_order() -> None:
     index = _text(_DECISIONS / "README.md")
     rows = re.findall(r"^\| (\d+) \| \[[^\]]+\]\((\d{4}-[\w-]+\.md)\) \|", index, flags=re.M)
     assert [name for _, name in rows] == [page.name for page in _DECISION_PAGES]
-    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    assert [int(number) for number, _ in rows] == sorted({int(number) for number, _ in rows})
     assert [int(name[:4]) for _, name in rows] == [int(number) for number, _ in rows]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from fonoteka.core.call_report import CallReport
 from store.database.counter_tables import COLUMNS, group_counters, hour_counters
+from store.database.schema import calls
 from store.database.store import Store
 from tests.data import half_year
 from tests.data.office import Office, office
@@ -31,6 +32,7 @@ _NAMES: Final = (
     "Щербатюк-Шмыгановская И.О.",
 )
 _EVERY: Final = 3
+_WAITED: Final = {"trunk": "rostelecom-krasnoyarsk-12", "queue": "73912458888", "wait_ms": 3_725_000}  # of every call
 
 
 def company(zone: str) -> Office:
@@ -65,6 +67,7 @@ async def _filled(folder: Path, now: datetime, count: int) -> None:
             for table in (hour_counters, group_counters):
                 more = {name: table.c[name] * (count // _IN_INDEX) for name in COLUMNS}
                 await connection.execute(update(table).values(more))
+            await connection.execute(update(calls).values(_WAITED))
     finally:
         await store.close()
 

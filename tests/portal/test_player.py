@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.portal.browser import playing_at, whole_list
 
@@ -63,7 +63,7 @@ def test_a_click_on_the_waveform_seeks(playing: Page) -> None:
 
 
 def test_the_waveform_has_both_sides_in_two_colours(playing: Page) -> None:
-    counts = playing.locator("canvas").evaluate(
+    counts = playing.locator(".sound canvas").evaluate(
         """canvas => {
             const {data, width, height} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
             const half = (from, to) => {
@@ -81,6 +81,63 @@ def test_the_waveform_has_both_sides_in_two_colours(playing: Page) -> None:
     assert warm > 20 * max(1, cold), counts
     warm, cold = counts["below"]
     assert cold > 20 * max(1, warm), counts
+
+
+def test_two_bars_and_the_totals_tell_who_spoke(playing: Page) -> None:
+    """The parties take turns of a second, so each bar is filled by half."""
+    player = playing.get_by_role("region", name="Проигрыватель")
+    expect(player.locator(".sides")).to_contain_text(re.compile(r"Собеседник\s0:\d\d.*Сотрудник\s0:\d\d.*Тишина 0:00", re.S))
+    filled = player.locator(".speakers canvas").evaluate(
+        """canvas => {
+            const {data, width, height} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+            const share = row => {
+                let full = 0;
+                for (let x = 0; x < width; x += 1) if (data[4 * (row * width + x) + 3] > 100) full += 1;
+                return full / width;
+            };
+            return [share(1), share(height - 2)];
+        }"""
+    )
+    assert all(0.4 < share < 0.6 for share in filled), filled
+
+
+def test_silence_is_skipped_on_request(playing: Page) -> None:
+    """Nobody speaks between the seconds 4 and 9."""
+
+    def quiet(route: Route) -> None:
+        peaks = route.fetch().json()
+        rate = peaks["per_second"]
+        track = "1" * (4 * rate) + "0" * (5 * rate)
+        route.fulfill(json=peaks | {"speech": track + "2" * (len(peaks["speech"]) - len(track))})
+
+    playing.route("**/peaks", quiet)
+    playing.reload()
+    whole_list(playing)
+    player = playing.get_by_role("region", name="Проигрыватель")
+    if not player.is_visible():
+        playing.locator("tr.call td.rec button").first.click()
+    skip = player.get_by_role("button", name="Пропускать тишину")
+    skip.click()
+    expect(skip).to_have_attribute("aria-pressed", "true")
+    playing.locator("audio").evaluate("audio => { audio.currentTime = 3.5; void audio.play(); window.heard = []; }")
+    playing.evaluate(
+        """() => { const audio = document.querySelector('audio');
+           audio.addEventListener('timeupdate', () => window.heard.push(audio.currentTime)); }"""
+    )
+    wait_until(playing, "audio.currentTime > 9")
+    heard = playing.evaluate("() => window.heard")
+    assert not [at for at in heard if 5.5 < at < 8.5], heard
+
+
+def test_older_recordings_have_no_data_on_who_spoke(playing: Page) -> None:
+    playing.route("**/peaks", lambda route: route.fulfill(json=route.fetch().json() | {"speech": ""}))
+    playing.reload()
+    whole_list(playing)
+    player = playing.get_by_role("region", name="Проигрыватель")
+    if not player.is_visible():
+        playing.locator("tr.call td.rec button").first.click()
+    expect(player.get_by_role("button", name="Пропускать тишину")).to_be_disabled()
+    expect(player.locator(".speakers")).to_have_count(0)
 
 
 def test_keys_steer_it_wherever_the_focus_is(playing: Page) -> None:

@@ -1823,6 +1823,9 @@ export interface components {
         /**
          * Peaks
          * @description The waveform of the joined recording, in values per second; `right` is empty for mono.
+         *
+         *     Each digit of `speech` says who spoke during a value: 0 nobody, 1 the outside party, 2 the
+         *     employee, 3 both. It is empty if that is not known of the whole recording.
          */
         Peaks: {
             /** Duration Ms */
@@ -1833,6 +1836,8 @@ export interface components {
             per_second: number;
             /** Right */
             right: number[];
+            /** Speech */
+            speech: string;
         };
         /**
          * Portal

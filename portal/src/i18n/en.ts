@@ -194,18 +194,6 @@ export const en: Words = {
     switchFailed: (who) => `Recording could not be changed: ${who}`,
   },
   rule: { off: "Off", all: "All calls", in: "Incoming", out: "Outgoing", on_demand: "On demand" },
-  users: {
-    title: "Users",
-    subtitle: "Whose calls are recorded. A change applies from the next call.",
-    name: "Name",
-    extension: "Extension",
-    role: "Rights",
-    roles: { admin: "Administrator", user: "User" },
-    failed: "The users could not be loaded",
-    callsOf: (who) => `Calls: ${who}`,
-    sessions: "Sessions",
-    sessionsOf: (who) => `Sessions: ${who}`,
-  },
   disk: {
     low: "The disk of the recordings is filling up. Tell the administrator of the server.",
     full: "The disk of the recordings is full: new recordings wait on the PBX. Tell the administrator of the server.",

@@ -1,4 +1,5 @@
 import type { Call } from "../api/model";
+import { afterSilence, type Span } from "./speech";
 
 /** The playback speeds. */
 export const speeds = [0.75, 1, 1.25, 1.5, 1.75, 2] as const;
@@ -14,6 +15,9 @@ class Playing {
   lengthS = $state(0);
   speed = $state<number>(1);
   failed = $state(false);
+  /** Whether to leave out the `silences` while playing. */
+  skipsSilence = $state(false);
+  silences = $state.raw<readonly Span[]>([]);
 
   #audio: HTMLAudioElement | null = null;
   #startS = 0;
@@ -30,6 +34,7 @@ class Playing {
     this.lengthS = (call.recording.duration_ms ?? 0) / 1000;
     this.failed = false;
     this.paused = true;
+    this.silences = [];
     this.call = call;
   }
 
@@ -45,7 +50,7 @@ class Playing {
     audio.playbackRate = this.speed;
     const follow = (): void => {
       this.paused = audio.paused;
-      this.timeS = audio.currentTime;
+      this.readPosition();
     };
     const onMetadata = (): void => {
       if (Number.isFinite(audio.duration)) this.lengthS = audio.duration;
@@ -71,7 +76,11 @@ class Playing {
 
   /** Read the position from the audio element, between its own reports. */
   readPosition(): void {
-    if (this.#audio !== null) this.timeS = this.#audio.currentTime;
+    if (this.#audio === null) return;
+    this.timeS = this.#audio.currentTime;
+    if (!this.skipsSilence || this.#audio.paused || this.#audio.seeking) return;
+    const next = afterSilence(this.silences, this.timeS);
+    if (next !== null) this.seek(next);
   }
 
   play(): void {

@@ -15,6 +15,10 @@ const ru = {
   employee: "Сотрудник",
   muted: "Запись на паузе",
   failed: "Запись не удалось загрузить",
+  skipSilence: "Пропускать тишину",
+  noSilence: "Пропускать тишину: нет данных, кто говорил",
+  silence: (all: string, longest: string) => `Тишина ${all}, дольше всего ${longest}`,
+  unknown: "Кто говорил: нет данных",
   of: (now: string, all: string) => `${now} из ${all}`,
   keys: "Пробел — играть или пауза, ← → — на 10 секунд, < > — скорость, Esc — закрыть",
 };
@@ -34,6 +38,10 @@ const en: typeof ru = {
   employee: "Employee",
   muted: "Recording paused",
   failed: "The recording could not be loaded",
+  skipSilence: "Skip silence",
+  noSilence: "Skip silence: no data on who spoke",
+  silence: (all, longest) => `Silence ${all}, longest ${longest}`,
+  unknown: "Who spoke: no data",
   of: (now, all) => `${now} of ${all}`,
   keys: "Space: play or pause, ← →: 10 seconds, < >: speed, Esc: close",
 };

@@ -70,10 +70,14 @@ def assert_same_row(ours: CallReport, theirs: CallReport) -> None:
         one, other = getattr(ours, name), getattr(theirs, name)
         assert one == other or abs(one - other) <= CLOSE, name
     assert abs(ours.talk_ms - theirs.talk_ms) <= 100
-    assert (ours.wait_ms is None) is (theirs.wait_ms is None)
-    assert abs((ours.wait_ms or 0) - (theirs.wait_ms or 0)) <= 100
-    for field in fields(CallReport):
-        if field.name not in ("revision", "talk_ms", "wait_ms", "path", "segments", "reason", "live", *TIMES):
+    # A stream of before QueueCallerJoin was read has no queue; the journal has it.
+    unqueued = ours.queue is not None and theirs.queue is None
+    if not unqueued:
+        assert (ours.wait_ms is None) is (theirs.wait_ms is None)
+        assert abs((ours.wait_ms or 0) - (theirs.wait_ms or 0)) <= 100
+    left_out = {"revision", "talk_ms", "wait_ms", "path", "segments", "reason", "live", *TIMES} | ({"queue"} if unqueued else set())
+    for field in fields(CallReport):  # Asterisk writes no figures of streams into the journal
+        if field.name not in (left_out | {"quality"}):
             assert getattr(ours, field.name) == getattr(theirs, field.name), field.name
 
 

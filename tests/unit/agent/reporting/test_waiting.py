@@ -14,8 +14,11 @@ from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
 from tests.unit.agent.fixtures import ACME, DIRECTORY, play, played
 
 TRUNK: Final = "PJSIP/trunk"
-INSIDE: Final = frozenset({"internal", "internal_busy", "conference_of_colleagues", "wideband"})
-BOTH: Final = frozenset({"conference_with_customer", "attended_by_phone_taken_back"})  # rows with a customer and without
+INSIDE: Final = frozenset({"internal", "internal_busy", "conference_of_colleagues", "wideband", "page_of_two"})
+# Rows with a customer and without.
+BOTH: Final = frozenset(
+    {"conference_with_customer", "attended_by_phone_taken_back", "agent_takes_two", "customer_in_room", "customer_put_into_room"}
+)
 NOBODY_RANG: Final = frozenset({"menu_hung_up", "in_absent", "conference_of_colleagues"})
 QUEUES: Final = {"queue_421_answers": "acme", "queue_given_up": "acme", "queue_leads_out": "acme-duty"}
 
