@@ -13,7 +13,7 @@ from itertools import accumulate
 from random import Random
 from typing import Final
 
-from fonoteka.core.call_report import CallReport, Direction, PathStep, Reason, Result, SegmentReport
+from fonoteka.core.call_report import CallReport, Direction, PathStep, Quality, Reason, Result, SegmentReport
 
 COMPANIES: Final = 200
 BIGGEST_SHARE: Final = 0.2
@@ -21,6 +21,13 @@ PASSWORD: Final = "fonoteka"
 _OF_DAY: Final = (1, 1, 1, 1, 1, 2, 5, 15, 60, 100, 110, 105, 80, 90, 105, 105, 100, 80, 40, 20, 10, 6, 3, 2)  # by hour
 _OF_WEEK: Final = (100, 100, 100, 100, 95, 25, 15)
 _TRUNKS: Final = ("PJSIP/trunk", "PJSIP/trunk-2", "PJSIP/mobile")
+_QUALITIES: Final = (
+    *(Quality(mos=4.4, loss_pct=0.0, jitter_ms=jitter_ms, rtt_ms=30) for jitter_ms in (0, 1, 2, 3, 5, 8)),
+    Quality(mos=4.28, loss_pct=1.2, jitter_ms=9, rtt_ms=60),
+    Quality(mos=3.69, loss_pct=7.0, jitter_ms=12),
+    Quality(mos=2.61, loss_pct=20.0, jitter_ms=30, rtt_ms=120),
+    None,
+)
 _QUEUES: Final = ("sales", "support", "orders", "claims", None)
 _RESULTS: Final = (Result.NO_ANSWER, Result.NO_ANSWER, Result.NO_ANSWER, Result.BUSY, Result.OTHER)
 
@@ -156,6 +163,7 @@ def _call(company: Company, place: int, started_at: datetime, outside: str, chan
         trunk=None if direction is Direction.INTERNAL else _TRUNKS[place % len(_TRUNKS)],
         queue=_QUEUES[place % len(_QUEUES)] if direction is Direction.IN else None,
         wait_ms=ring_ms,
+        quality=_QUALITIES[place % len(_QUALITIES)] if answered else None,
     )
 
 

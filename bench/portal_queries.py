@@ -87,13 +87,14 @@ def requests(today: datetime, of: History) -> Iterator[Request]:
         "wait": {"kind": "in", "wait_min_s": 20},
         "longest_wait": {"direction": "in", "wait_min_s": 30},
         "abandoned": {"queue_name": "sales", "direction": "in", "result": ["no_answer", "busy", "other"], "wait_min_s": 0},
+        "badly_heard": {"mos_below": 4},
         "together": {"kind": "in", "src": "913", "employee": user, "min_s": 60, "time_from": "09:00", "time_to": "18:00"},
         "sort_duration": {"sort": "-duration_s"},
     }
     for name, asked in filters.items():
         for period in ("month", "half_year"):
             yield Request(name=f"calls_{period}_{name}", path="/api/calls", parameters=days[period] | asked)
-    for figure in ("hourly", "week", "incoming", "outgoing", "durations", "callbacks", "waiting"):
+    for figure in ("hourly", "week", "incoming", "outgoing", "durations", "callbacks", "waiting", "quality"):
         longer: dict[str, Any] = {"longer_than": 100} if figure == "durations" else {}
         for period in _PERIODS:
             yield Request(name=f"{figure}_{period}", path=f"/api/stats/{figure}", parameters=days[period] | longer)
@@ -216,8 +217,9 @@ async def main(arguments: argparse.Namespace, folder: Path) -> Result:
 def _target_ms(name: str) -> float:
     """Return the target of a request. Without an answer in the counters, it reads each call."""
     of_each_call = ("_min_s", "_piece", "_unknown", "_together", "_sort_duration", "_wait", "_abandoned", "_trunk", "_queue")
+    figures = ("durations", "waiting", "quality")
     by_party = name.startswith(("incoming", "outgoing")) and name.endswith("_time_of_day")
-    return CALLS_MS if name.endswith(of_each_call) or name.startswith(("durations", "waiting")) or by_party else COUNTERS_MS
+    return CALLS_MS if name.endswith((*of_each_call, "_badly_heard")) or name.startswith(figures) or by_party else COUNTERS_MS
 
 
 if __name__ == "__main__":

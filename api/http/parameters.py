@@ -48,6 +48,7 @@ Moment = Annotated[date | datetime, PlainValidator(_moment), WithJsonSchema({"ty
 TimeOfDay = Annotated[time, PlainValidator(_time_of_day), WithJsonSchema({"type": "string", "examples": ["08:00"]})]
 Text = Annotated[str, Field(max_length=200), AfterValidator(without_nul)]
 Seconds = Annotated[int, Field(ge=0, le=10**9)]
+Score = Annotated[float, Field(ge=1, le=5)]
 Weekday = Annotated[int, Field(ge=1, le=7)]
 
 
@@ -98,6 +99,8 @@ class SelectionQuery(Parameters):
     queue_name: list[Text] = Field(default=[], max_length=1000, description="name of the queue, exact")
     wait_min_s: Seconds | None = Field(default=None, description="shortest wait_s; a call whose wait is not known has none")
     wait_max_s: Seconds | None = Field(default=None, description="longest wait_s; likewise")
+    mos_min: Score | None = Field(default=None, description="lowest quality.mos; a call whose quality is not known has none")
+    mos_below: Score | None = Field(default=None, description="quality.mos below this; likewise")
 
     def selection(self, zone: ZoneInfo, now: datetime) -> Selection:
         """Return the selection for the store; days and hours are in the domain's time zone."""
@@ -130,4 +133,6 @@ class SelectionQuery(Parameters):
             queue_names=tuple(self.queue_name),
             wait_min_s=self.wait_min_s,
             wait_max_s=self.wait_max_s,
+            mos_min=self.mos_min,
+            mos_below=self.mos_below,
         )

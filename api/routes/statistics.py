@@ -10,7 +10,7 @@ from pydantic import Field
 from api.dependencies.access import CurrentAccount
 from api.dependencies.query_slot import query_slot
 from api.dependencies.services import Shared
-from api.http.parameters import SelectionQuery
+from api.http.parameters import Score, SelectionQuery
 from api.schemas import models
 from api.schemas.statistics import (
     CallBacks,
@@ -27,6 +27,11 @@ from api.schemas.statistics import (
     OutgoingOfEmployee,
     OutgoingOfNumber,
     OutgoingTotals,
+    Qualities,
+    QualityOfEmployee,
+    QualityOfHour,
+    QualityOfTrunk,
+    QualityTotals,
     Speech,
     SpeechOfEmployee,
     Waiting,
@@ -42,7 +47,7 @@ from store.intake.facts import whole_seconds
 from store.people.accounts import Account
 from store.selection.selection import Selection
 from store.statistics import reports, speech
-from store.statistics.report_types import CallCounts, Group, WaitCounts, total
+from store.statistics.report_types import CallCounts, Group, QualityCounts, WaitCounts, total
 
 router = APIRouter(
     prefix="/api/stats",
@@ -62,6 +67,12 @@ class WaitingQuery(SelectionQuery):
     """The selection, and the wait within which a call ought to be answered."""
 
     within: int = Field(default=20, ge=0, le=10**6, description="in seconds")
+
+
+class QualityQuery(SelectionQuery):
+    """The selection, and the score below which a call counts as bad."""
+
+    bad_below: Score = Field(default=4.0, description="a mean opinion score")
 
 
 @router.get("/hourly", operation_id="countByHour")
@@ -184,6 +195,23 @@ async def waiting(query: Annotated[WaitingQuery, Query()], account: CurrentAccou
     )
 
 
+@router.get("/quality", operation_id="countQuality")
+async def quality(query: Annotated[QualityQuery, Query()], account: CurrentAccount, services: Shared) -> Qualities:
+    """Count calls by how well they went: all, by trunk, by employee, by hour."""
+    selection, now = _selection(query, account)
+    counted = await reports.qualities(services.store, account.scope, selection, query.bad_below, now)
+    return Qualities(
+        bad_below=query.bad_below,
+        totals=QualityTotals(**_quality(counted.total)),
+        by_trunk=[QualityOfTrunk(trunk=trunk, **_quality(counts)) for trunk, counts in _by_most_bad(counted.by_trunk)],
+        by_employee=[
+            QualityOfEmployee(login=login, name=counted.names.get(login) or login, **_quality(counts))
+            for login, counts in _by_most_bad(counted.by_user)
+        ],
+        by_hour=[QualityOfHour(hour=hour, **_quality(counted.by_hour.get(hour, QualityCounts()))) for hour in range(24)],
+    )
+
+
 def _selection(query: SelectionQuery, account: Account) -> tuple[Selection, datetime]:
     now = datetime.now(UTC)
     return query.selection(ZoneInfo(account.timezone), now), now
@@ -225,4 +253,19 @@ def _waited(counted: WaitCounts) -> dict[str, Any]:
         "abandoned": counted.calls - counted.answered,
         "average_s": whole_seconds(counted.wait_ms // counted.calls) if counted.calls else None,
         "longest_s": whole_seconds(counted.longest_ms) if counted.calls else None,
+    }
+
+
+def _by_most_bad(groups: dict[str, QualityCounts]) -> list[tuple[str, QualityCounts]]:
+    return sorted(groups.items(), key=lambda group: (-group[1].bad, -group[1].calls, group[0]))
+
+
+def _quality(counted: QualityCounts) -> dict[str, Any]:
+    calls = counted.calls
+    return {
+        "calls": calls,
+        "bad": counted.bad,
+        "average_mos": round(counted.mos_sum / calls, 2) if calls else None,
+        "average_loss_pct": round(counted.loss_pct_sum / calls, 1) if calls else None,
+        "worst_mos": counted.worst_mos if calls else None,
     }

@@ -203,3 +203,49 @@ class Waiting(_Model):
     by_queue: list[WaitingOfQueue]
     by_number: list[WaitingOfNumber]
     by_hour: list[WaitingOfHour]
+
+
+class QualityTotals(_Model):
+    """Calls whose quality is known: `calls` in all, `bad` those with a score below `bad_below`.
+
+    `average_mos`, `average_loss_pct` and `worst_mos` are of the worst leg of each; null if there
+    are no calls.
+    """
+
+    calls: int
+    bad: int
+    average_mos: float | None
+    average_loss_pct: float | None
+    worst_mos: float | None
+
+
+class QualityOfTrunk(QualityTotals):
+    """The calls through a trunk."""
+
+    trunk: str
+
+
+class QualityOfEmployee(QualityTotals):
+    """The calls of an employee."""
+
+    login: str
+    name: str
+
+
+class QualityOfHour(QualityTotals):
+    """The calls that began in one hour of the day, in the domain's time zone."""
+
+    hour: int = Field(ge=0, le=23)
+
+
+class Qualities(_Model):
+    """How well calls went: all, by trunk and employee (most bad calls first), in all 24 hours.
+
+    The quality is not known of talks of less than five seconds, and of calls of older versions.
+    """
+
+    bad_below: float
+    totals: QualityTotals
+    by_trunk: list[QualityOfTrunk]
+    by_employee: list[QualityOfEmployee]
+    by_hour: list[QualityOfHour]

@@ -239,6 +239,22 @@ Index(
     sqlite_where=VISIBLE,
     postgresql_where=VISIBLE,
 )
+_OF_KNOWN_QUALITY: Final = text("quality_mos IS NOT NULL AND merged_into IS NULL")
+Index(
+    "ix_calls_quality",
+    calls.c.domain_id,
+    calls.c.started_at,
+    calls.c.id,
+    calls.c.quality_mos,
+    calls.c.quality_loss_pct,
+    calls.c.trunk,
+    calls.c.employee,
+    calls.c.direction,
+    calls.c.result,
+    calls.c.merged_into,
+    sqlite_where=_OF_KNOWN_QUALITY,
+    postgresql_where=_OF_KNOWN_QUALITY,
+)
 _IN_PROGRESS: Final = text("ended_at IS NULL AND merged_into IS NULL")
 Index(
     "ix_calls_in_progress",

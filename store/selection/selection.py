@@ -72,6 +72,8 @@ class Selection:
     queue_names: tuple[str, ...] = ()
     wait_min_s: int | None = None
     wait_max_s: int | None = None
+    mos_min: float | None = None
+    mos_below: float | None = None
 
 
 def conditions(selection: Selection, visible: VisibleCalls, now: datetime) -> ColumnElement[bool]:
@@ -89,6 +91,7 @@ def conditions(selection: Selection, visible: VisibleCalls, now: datetime) -> Co
         *_time_conditions(selection, visible),
         *_length_conditions(selection, now),
         *_speech_conditions(selection, visible),
+        *_quality_conditions(selection),
         *_text_conditions(selection),
     )
 
@@ -143,6 +146,16 @@ def _speech_conditions(selection: Selection, visible: VisibleCalls) -> Iterator[
     if selection.employee_share_min is not None:
         spoken = c.spoken_outside_ms + c.spoken_employee_ms
         yield and_(spoken > 0, c.spoken_employee_ms * 100 >= spoken * selection.employee_share_min)
+
+
+def _quality_conditions(selection: Selection) -> Iterator[ColumnElement[bool]]:
+    mos = calls.c.quality_mos
+    if selection.mos_min is not None or selection.mos_below is not None:
+        yield mos.is_not(None)  # as the index `ix_calls_quality` has it
+    if selection.mos_min is not None:
+        yield mos >= selection.mos_min
+    if selection.mos_below is not None:
+        yield mos < selection.mos_below
 
 
 def _text_conditions(selection: Selection) -> Iterator[ColumnElement[bool]]:

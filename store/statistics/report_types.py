@@ -109,6 +109,37 @@ class Waits:
     labels: dict[str, str]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QualityCounts:
+    """Calls whose quality is known: `calls` in all, and the bad ones; sums of scores and losses."""
+
+    calls: int = 0
+    bad: int = 0
+    mos_sum: float = 0.0
+    loss_pct_sum: float = 0.0
+    worst_mos: float = 5.0
+
+    def __add__(self, other: "QualityCounts") -> "QualityCounts":
+        return QualityCounts(
+            calls=self.calls + other.calls,
+            bad=self.bad + other.bad,
+            mos_sum=self.mos_sum + other.mos_sum,
+            loss_pct_sum=self.loss_pct_sum + other.loss_pct_sum,
+            worst_mos=min(self.worst_mos, other.worst_mos),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Qualities:
+    """How well calls went: all, by trunk, by user with its name, and by hour of the day."""
+
+    total: QualityCounts
+    by_trunk: dict[str, QualityCounts]
+    by_user: dict[str, QualityCounts]
+    by_hour: dict[int, QualityCounts]
+    names: dict[str, str]
+
+
 def total(counts: Iterable[CallCounts]) -> CallCounts:
     """Add up counts."""
     return sum(counts, CallCounts())

@@ -21,7 +21,19 @@ from store.selection.scope import Scope, visible_calls
 from store.selection.selection import Selection, conditions
 from store.statistics import from_calls, from_counters
 from store.statistics.employee_filter import resolve_employee_filter
-from store.statistics.report_types import Band, CallBacks, CallCounts, Hour, Parties, Waits, read_counts, sorted_groups, total
+from store.statistics.qualities import qualities_query, read_qualities
+from store.statistics.report_types import (
+    Band,
+    CallBacks,
+    CallCounts,
+    Hour,
+    Parties,
+    Qualities,
+    Waits,
+    read_counts,
+    sorted_groups,
+    total,
+)
 from store.statistics.waits import read_waits, waits_query
 
 
@@ -94,6 +106,15 @@ async def waits(store: Store, scope: Scope, selection: Selection, within_s: int,
         labels = await _names(connection, scope, GroupKind.NUMBER)
         rows = (await connection.execute(waits_query(scope, selection, within_s, now))).all()
     return read_waits(rows, labels)
+
+
+async def qualities(store: Store, scope: Scope, selection: Selection, bad_below: float, now: datetime) -> Qualities:
+    """Count the calls whose quality is known, and those with a score below `bad_below`."""
+    async with store.reading() as connection:
+        selection = await resolve_employee_filter(connection, scope, selection)
+        names = await _names(connection, scope, GroupKind.USER)
+        rows = (await connection.execute(qualities_query(scope, selection, bad_below, now))).all()
+    return read_qualities(rows, names)
 
 
 async def _names(connection: AsyncConnection, scope: Scope, kind: GroupKind) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fonoteka.core.call_report import CallReport, Direction, Result
+from fonoteka.core.call_report import CallReport, Direction, Quality, Result
 from tests.api.conftest import Site, report
 from tests.data import seed
 
@@ -196,6 +196,39 @@ async def test_outgoing(week: Figures) -> None:
         for row in result[group]:
             assert row["calls"] == await week.listed(direction="out", **{parameter: row[key]})
             assert row["answered"] == await week.listed(direction="out", result="answered", **{parameter: row[key]})
+
+
+async def test_each_figure_of_quality_opens_as_many_calls(agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    scores = {1: 3.2, 2: 3.99, 3: 4.0, 4: 4.41, 5: None}
+    calls = [
+        seed.but(
+            seed.a_call(place, BEGIN),
+            employee="152" if place < 4 else "421",
+            trunk="PJSIP/trunk" if place != 2 else "PJSIP/gsm",
+            quality=None if mos is None else Quality(mos=mos, loss_pct=10.0 - 2 * place, jitter_ms=4),
+        )
+        for place, mos in scores.items()
+    ]
+    await report(agent, *calls)
+    figures = Figures(admin, WEEK)
+    result = await figures.statistic("quality")
+    assert (result["bad_below"], result["totals"]) == (
+        4.0,
+        {"calls": 4, "bad": 2, "average_mos": 3.9, "average_loss_pct": 5.0, "worst_mos": 3.2},
+    )
+    hours = [({"time_from": f"{hour:02}:00", "time_to": f"{hour + 1:02}:00"}, row) for hour, row in enumerate(result["by_hour"])]
+    trunks = [({"trunk_name": row["trunk"]}, row) for row in result["by_trunk"]]
+    employees = [({"employee_login": row["login"]}, row) for row in result["by_employee"]]
+    assert [(row["trunk"], row["calls"], row["bad"]) for _, row in trunks] == [("PJSIP/trunk", 3, 1), ("PJSIP/gsm", 1, 1)]
+    assert [(row["login"], row["calls"], row["bad"]) for _, row in employees] == [("152", 3, 2), ("421", 1, 0)]
+    for narrowed, row in [({}, result["totals"]), *trunks, *employees, *hours]:
+        assert row["calls"] == await figures.listed(**narrowed, mos_min=1), row
+        assert row["bad"] == await figures.listed(**narrowed, mos_below=4), row
+        assert row["calls"] - row["bad"] == await figures.listed(**narrowed, mos_min=4), row
+    assert (await figures.statistic("quality", bad_below=3.5))["totals"]["bad"] == 1
+    nothing = await figures.statistic("quality", trunk="no such trunk")
+    assert nothing["totals"] == {"calls": 0, "bad": 0, "average_mos": None, "average_loss_pct": None, "worst_mos": None}
+    assert (nothing["by_trunk"], nothing["by_employee"]) == ([], [])
 
 
 async def test_lengths(week: Figures) -> None:

@@ -69,6 +69,7 @@ FOR_USERS: Final = {
     *("listCalls", "listLiveCalls", "exportCsv", "exportXlsx", "exportZip"),
     *("countByHour", "countByWeekHour", "countIncoming", "countOutgoing", "countDurations", "sumSpeech", "countCallBacks"),
     "countWaiting",
+    "countQuality",
 }
 # The answers in which a plain user sees some of the victim's texts, as it is the user's own domain.
 OF_ONES_OWN_DOMAIN: Final = {"me", "changePassword", "listNumbers"}

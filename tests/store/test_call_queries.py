@@ -22,7 +22,7 @@ from store.retention.merged_calls import with_merged
 from store.selection.period import period
 from store.selection.scope import Scope, visible_calls
 from store.selection.selection import Kind, Selection, Sort, conditions
-from store.statistics.reports import waits
+from store.statistics.reports import qualities, waits
 from tests.data import seed
 
 ZONE = ZoneInfo("Asia/Krasnoyarsk")
@@ -222,6 +222,24 @@ async def test_waits_are_read_from_their_index_alone(store: Store, pbx: Pbx) -> 
     assert len(plans) == 5
     for plan in plans:
         assert any("COVERING INDEX ix_calls_waiting (domain_id=? AND started_at>? AND started_at<?)" in line for line in plan), plan
+
+
+async def test_qualities_are_read_from_their_index_alone(store: Store, pbx: Pbx) -> None:
+    if store.engine.dialect.name != "sqlite":
+        return  # PostgreSQL plans by statistics
+    await filled(store, pbx)
+    scope, today = await scope_of(store), Selection(period=period(None, None, ZONE, NOW), zone=ZONE)
+    with statements(store) as executed:
+        await qualities(store, scope, today, 4.0, NOW)
+        await page(store, scope, mos_below=4.0)
+    queries = [(sql, values) for sql, values in executed if "calls.quality_mos" in sql and "calls.public_id" not in sql]
+    async with store.reading() as connection:
+        plans = [
+            [row.detail for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)] for sql, values in queries
+        ]
+    assert len(plans) >= 2
+    for plan in plans:
+        assert any("ix_calls_quality (domain_id=? AND started_at>? AND started_at<?)" in line for line in plan), plan
 
 
 async def test_calls_in_progress_are_read_by_their_index(store: Store, pbx: Pbx) -> None:

@@ -682,6 +682,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/stats/quality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Quality
+         * @description Count calls by how well they went: all, by trunk, by employee, by hour.
+         */
+        get: operations["countQuality"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/stats/speech": {
         parameters: {
             query?: never;
@@ -1868,6 +1888,23 @@ export interface components {
             type: string;
         };
         /**
+         * Qualities
+         * @description How well calls went: all, by trunk and employee (most bad calls first), in all 24 hours.
+         *
+         *     The quality is not known of talks of less than five seconds, and of calls of older versions.
+         */
+        Qualities: {
+            /** Bad Below */
+            bad_below: number;
+            /** By Employee */
+            by_employee: components["schemas"]["QualityOfEmployee"][];
+            /** By Hour */
+            by_hour: components["schemas"]["QualityOfHour"][];
+            /** By Trunk */
+            by_trunk: components["schemas"]["QualityOfTrunk"][];
+            totals: components["schemas"]["QualityTotals"];
+        };
+        /**
          * Quality
          * @description How well the worst leg of a call was transmitted.
          *
@@ -1882,6 +1919,81 @@ export interface components {
             mos: number;
             /** Rtt Ms */
             rtt_ms: number | null;
+        };
+        /**
+         * QualityOfEmployee
+         * @description The calls of an employee.
+         */
+        QualityOfEmployee: {
+            /** Average Loss Pct */
+            average_loss_pct: number | null;
+            /** Average Mos */
+            average_mos: number | null;
+            /** Bad */
+            bad: number;
+            /** Calls */
+            calls: number;
+            /** Login */
+            login: string;
+            /** Name */
+            name: string;
+            /** Worst Mos */
+            worst_mos: number | null;
+        };
+        /**
+         * QualityOfHour
+         * @description The calls that began in one hour of the day, in the domain's time zone.
+         */
+        QualityOfHour: {
+            /** Average Loss Pct */
+            average_loss_pct: number | null;
+            /** Average Mos */
+            average_mos: number | null;
+            /** Bad */
+            bad: number;
+            /** Calls */
+            calls: number;
+            /** Hour */
+            hour: number;
+            /** Worst Mos */
+            worst_mos: number | null;
+        };
+        /**
+         * QualityOfTrunk
+         * @description The calls through a trunk.
+         */
+        QualityOfTrunk: {
+            /** Average Loss Pct */
+            average_loss_pct: number | null;
+            /** Average Mos */
+            average_mos: number | null;
+            /** Bad */
+            bad: number;
+            /** Calls */
+            calls: number;
+            /** Trunk */
+            trunk: string;
+            /** Worst Mos */
+            worst_mos: number | null;
+        };
+        /**
+         * QualityTotals
+         * @description Calls whose quality is known: `calls` in all, `bad` those with a score below `bad_below`.
+         *
+         *     `average_mos`, `average_loss_pct` and `worst_mos` are of the worst leg of each; null if there
+         *     are no calls.
+         */
+        QualityTotals: {
+            /** Average Loss Pct */
+            average_loss_pct: number | null;
+            /** Average Mos */
+            average_mos: number | null;
+            /** Bad */
+            bad: number;
+            /** Calls */
+            calls: number;
+            /** Worst Mos */
+            worst_mos: number | null;
         };
         /**
          * Reason
@@ -2933,6 +3045,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
                 sort?: components["schemas"]["Sort"];
                 limit?: number;
                 /** @description `next` of the previous page; the other parameters unchanged */
@@ -3037,6 +3153,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
                 sort?: components["schemas"]["Sort"];
                 /** @description language of the file; default by Accept-Language, else ru */
                 lang?: components["schemas"]["Language"] | null;
@@ -3158,6 +3278,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
                 sort?: components["schemas"]["Sort"];
                 /** @description language of the file; default by Accept-Language, else ru */
                 lang?: components["schemas"]["Language"] | null;
@@ -3279,6 +3403,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
                 sort?: components["schemas"]["Sort"];
                 /** @description language of the file; default by Accept-Language, else ru */
                 lang?: components["schemas"]["Language"] | null;
@@ -4423,6 +4551,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
             };
             header?: never;
             path?: never;
@@ -4523,6 +4655,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
                 /** @description in seconds */
                 longer_than?: number | null;
             };
@@ -4625,6 +4761,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
             };
             header?: never;
             path?: never;
@@ -4725,6 +4865,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
             };
             header?: never;
             path?: never;
@@ -4825,6 +4969,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
             };
             header?: never;
             path?: never;
@@ -4839,6 +4987,112 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Outgoing"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    countQuality: {
+        parameters: {
+            query?: {
+                /** @description first day or time; default today */
+                from?: string | null;
+                /** @description last day, or the time before which; default today */
+                to?: string | null;
+                /** @description time of day, inclusive */
+                time_from?: string | null;
+                /** @description time of day, exclusive; over midnight if earlier than time_from */
+                time_to?: string | null;
+                /** @description 1 is Monday (ISO 8601), in the domain's time zone */
+                weekday?: number[];
+                /** @description shortest duration_s */
+                min_s?: number | null;
+                /** @description longest duration_s */
+                max_s?: number | null;
+                /** @description shortest talk_s */
+                talk_min_s?: number | null;
+                /** @description longest talk_s */
+                talk_max_s?: number | null;
+                /** @description shortest recording.speech.longest_silence_s */
+                silence_min_s?: number | null;
+                /** @description least share of employee_s in employee_s + outside_s of recording.speech, in percent */
+                employee_share_min?: number | null;
+                direction?: components["schemas"]["Direction"][];
+                result?: components["schemas"]["Result"][];
+                kind?: components["schemas"]["Kind"];
+                /** @description login of a user who took part */
+                user?: string[];
+                /** @description the company's number */
+                number?: string[];
+                /** @description a part of the number */
+                src?: string | null;
+                /** @description a part of the number */
+                dst?: string | null;
+                /** @description a part of the number */
+                answered_by?: string | null;
+                /** @description a part of the name or login */
+                employee?: string | null;
+                /** @description login of the employee, exact */
+                employee_login?: string[];
+                recorded?: boolean | null;
+                /** @description a part of the name */
+                trunk?: string | null;
+                /** @description a part of the name */
+                queue?: string | null;
+                /** @description name of the trunk, exact */
+                trunk_name?: string[];
+                /** @description name of the queue, exact */
+                queue_name?: string[];
+                /** @description shortest wait_s; a call whose wait is not known has none */
+                wait_min_s?: number | null;
+                /** @description longest wait_s; likewise */
+                wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
+                /** @description a mean opinion score */
+                bad_below?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Qualities"];
                 };
             };
             /** @description Unauthorized */
@@ -4925,6 +5179,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
             };
             header?: never;
             path?: never;
@@ -5025,6 +5283,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
                 /** @description in seconds */
                 within?: number;
             };
@@ -5127,6 +5389,10 @@ export interface operations {
                 wait_min_s?: number | null;
                 /** @description longest wait_s; likewise */
                 wait_max_s?: number | null;
+                /** @description lowest quality.mos; a call whose quality is not known has none */
+                mos_min?: number | null;
+                /** @description quality.mos below this; likewise */
+                mos_below?: number | null;
             };
             header?: never;
             path?: never;

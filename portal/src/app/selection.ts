@@ -32,6 +32,8 @@ export interface Selection {
   queue_name: string[];
   wait_min_s: string;
   wait_max_s: string;
+  mos_min: string;
+  mos_below: string;
   sort: Sort;
   limit: number;
   cursor: string | null;
@@ -68,6 +70,8 @@ export const emptySelection: Selection = {
   queue_name: [],
   wait_min_s: "",
   wait_max_s: "",
+  mos_min: "",
+  mos_below: "",
   sort: newestFirst,
   limit: rowsPerPage[0],
   cursor: null,
@@ -89,6 +93,8 @@ const texts = [
   "queue",
   "wait_min_s",
   "wait_max_s",
+  "mos_min",
+  "mos_below",
 ] as const;
 const kinds: readonly Kind[] = [
   "all",
@@ -162,7 +168,7 @@ export function callQuery(selection: Selection): CallQuery {
   const query: CallQuery = Object.fromEntries(
     Object.entries(same)
       .filter(([, value]) => value !== null && value !== "")
-      .map(([name, value]) => [name, name.endsWith("_s") ? Number(value) : value]),
+      .map(([name, value]) => [name, /_s$|^mos_/.test(name) ? Number(value) : value]),
   );
   if (weekday.length > 0) query.weekday = weekday.map(Number);
   if (recorded !== "") query.recorded = recorded === "true";

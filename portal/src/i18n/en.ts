@@ -61,6 +61,7 @@ export const en: Words = {
     trunk: "Trunk",
     queue: "Queue",
     wait: "Wait",
+    quality: "Quality",
   },
   filter: {
     of: (column) => `Filter: ${column}`,

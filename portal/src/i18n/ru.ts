@@ -61,6 +61,7 @@ export const ru = {
     trunk: "Транк",
     queue: "Очередь",
     wait: "Ожидание",
+    quality: "Качество",
   },
   filter: {
     of: (column: string) => `Фильтр: ${column}`,

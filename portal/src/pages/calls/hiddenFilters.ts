@@ -11,6 +11,8 @@ const hidden = [
   "queue_name",
   "wait_min_s",
   "wait_max_s",
+  "mos_min",
+  "mos_below",
 ] as const;
 
 /**
