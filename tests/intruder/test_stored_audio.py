@@ -190,6 +190,8 @@ async def test_a_held_call_takes_the_audio_that_it_lacks_and_nothing_else(
     else:
         await send(store, pbx, call, AUDIO, 5000, user="421", started_at=BEGIN - timedelta(days=9))
         before |= {"recording_state": RecordingState.READY, "recording_ms": 5000}
+        before |= {"spoken_outside_ms": 2000, "spoken_employee_ms": 3000, "spoken_both_ms": 0}
+        before |= {"silence_ms": 0, "longest_silence_ms": 0}
     assert (await content(store))["calls"][0]._asdict() == before
     async with store.reading() as connection:
         row = (await connection.execute(select(segments.c.user, segments.c.started_at))).one()
