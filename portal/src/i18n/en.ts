@@ -185,10 +185,6 @@ export const en: Words = {
   },
   role: { admin: "Administrator", user: "User" },
   rule: { off: "Off", all: "All calls", in: "Incoming", out: "Outgoing", on_demand: "On demand" },
-  disk: {
-    low: "The disk of the recordings is filling up. Tell the administrator of the server.",
-    full: "The disk of the recordings is full: new recordings wait on the PBX. Tell the administrator of the server.",
-  },
   problem: {
     offline: "No connection to the server",
     server: "The server answered with an error",
