@@ -319,51 +319,6 @@ def test_the_figures_of_each_table_open_their_calls(report: Page, names: tuple[s
         follow(report, links.last)
 
 
-def near(page: Page, name: str) -> Locator:
-    """Return a block that the reader has scrolled to: those far away have no text."""
-    found = block(page, name)
-    found.scroll_into_view_if_needed()
-    expect(found.locator("tbody tr").first).not_to_have_text("", use_inner_text=True)
-    return found
-
-
-def test_the_figures_of_waiting_open_their_calls(report: Page) -> None:
-    totals = told(report, "waiting")["totals"]
-    shown = near(report, "Ожидание. Сколько ждали").locator("tbody tr:nth-child(-n+4) td").all_inner_texts()
-    soon, answered = totals["answered_within"], totals["answered"]
-    assert [figure(text) for text in shown] == [totals["calls"], soon, answered - soon, totals["abandoned"]]
-    lead_to_their_calls(report, near(report, "Ожидание. Сколько ждали").locator("tbody tr:nth-child(-n+4) td a"))
-    for name in ("По очередям", "По номерам", "По часам"):
-        lead_to_their_calls(report, near(report, f"Ожидание. {name}").locator("tbody td:nth-of-type(-n+3) a"))
-    queue = near(report, "Ожидание. По очередям").locator("tbody td a").first
-    count = figure(queue.inner_text())
-    queue.click()
-    assert opened(report) == count
-
-
-def test_the_longest_wait_opens_the_calls_that_waited_so_long(report: Page) -> None:
-    longest = near(report, "Ожидание. По очередям").locator("tbody td:nth-of-type(5) a").first
-    expect(longest).to_have_text("0:31")
-    longest.click()
-    expect(report.locator("ul.chips li")).to_contain_text(["Очередь: ", "Ожидание от 31 с"])
-    assert opened(report) > 0
-
-
-def test_the_threshold_of_waiting_is_chosen(report: Page) -> None:
-    soon = near(report, "Ожидание. По очередям").get_by_role("columnheader").nth(2)
-    expect(soon).to_have_text("До 20 с")
-    report.get_by_label("Отвечать за, сек").fill("4")
-    near(report, "Ожидание. Сколько ждали").get_by_role("button", name="Показать").click()
-    expect(soon).to_have_text("До 4 с")
-    assert asked(report)["within"] == ["4"]
-    lead_to_their_calls(report, near(report, "Ожидание. По очередям").locator("tbody td:nth-of-type(2) a"))
-
-
-def test_without_waits_the_report_says_so(reader: Page) -> None:
-    look(reader, "/stats?from=2020-01-01&to=2020-01-02")
-    expect(block(reader, "Ожидание. По очередям")).to_contain_text("Нет данных")
-
-
 def test_a_name_and_its_bar_open_the_same_calls(report: Page) -> None:
     row = block(report, "Входящие. По номерам").locator("tbody tr").filter(has=report.locator(".bar a.in_missed")).first
     calls, missed = (figure(row.locator("td").nth(at).inner_text()) for at in (0, 1))
