@@ -210,7 +210,7 @@ class VoicemailReached(ChannelEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamMeasured(ChannelEvent):
-    """Asterisk told how the sound of a channel arrived. It comes around the end of the channel."""
+    """The figures of a channel's RTP stream; Asterisk sends them around the end of the channel."""
 
     figures: StreamFigures
 

@@ -58,8 +58,8 @@ def own_members(call: Call, bridge: str) -> Iterator[Channel]:
 def keep_apart(here: Call, entering: Channel | None, there: Call, bridge: str, is_user: Callable[[Channel], bool]) -> bool:
     """Return whether two calls that meet in a bridge keep their rows.
 
-    An agent on an open line serves one call after the other. And two calls that came in are two
-    calls, whoever joins them; a call that a user began is on behalf of the other one.
+    An agent on an open line serves one call after the other. Two incoming calls stay two calls,
+    whoever joins them. A call that a user began serves the other call, and becomes a part of it.
     """
     if any(member.agent for member in (*own_members(there, bridge), *filter(None, (entering,)))):
         return True

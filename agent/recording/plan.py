@@ -130,7 +130,7 @@ def plan_agent_start(call: Call) -> list[Effect]:
 
 
 def _of_domain(call: Call, domain: DomainIndex, directory: Directory, event: Event) -> Iterator[Effect]:
-    """Yield what follows by the settings of one domain, whatever the others of the call record."""
+    """Yield the effects of the settings of one domain; other domains of the call do not matter."""
     if isinstance(event, PickedUp):
         picked_up = [*_pick_up(call, domain, directory, event.at), *_picked_up_elsewhere(call, domain, directory, event)]
         yield from picked_up

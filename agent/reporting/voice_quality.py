@@ -32,7 +32,7 @@ class LegQuality:
 
 
 def legs(call: Call) -> list[LegQuality]:
-    """Return the legs of a call that talked and of which something is known, the worst first."""
+    """Return the legs that talked and whose figures are known, the worst leg first."""
     measured = (leg for channel in call.channels.values() if channel.first_bridged_at is not None for leg in _worse(channel))
     return sorted(measured, key=_badness)
 

@@ -98,7 +98,8 @@ def _name(domain: DomainIndex | None) -> str:
 class _View:
     """What `domain` sees of a call of several domains; `seen` is the result.
 
-    `other` are the channels of the other companies and of whom they talk with: they are one party.
+    `other` are the channels of the other companies, and of the parties that talk with them: the
+    domain sees all of these channels as one party.
     """
 
     call: Call
@@ -124,14 +125,11 @@ class _View:
         }
 
     def _queue(self) -> dict[str, Any]:
-        """Leave out the queue of another company: it rings that company's telephones."""
-        since = self.call.queued_at
-        if since is None:
-            return {}
-        rung = (self.call.channels.get(dial.callee) for dial in self.call.dials if dial.at >= since)
-        owners = (self.directory.of_endpoint(channel.endpoint) for channel in rung if channel is not None)
-        owner = next(filter(None, owners), self.domain if self.called else None)
-        return {} if owner is self.domain else {"queue": "", "queued_at": None}
+        """Leave out the queue of another company: it is that of the number that was dialled."""
+        origin = self.call.origin
+        dialled = self.directory.of_number(origin.exten) if origin is not None else None
+        is_own = (dialled or self.concerned[0]) is self.domain
+        return {} if is_own else {"queue": "", "queued_at": None}
 
     def _recording(self, recording: Recording, party: Channel) -> Recording:
         return replace(recording, uniqueid=party.uniqueid) if recording.uniqueid in self.other else recording
@@ -446,7 +444,7 @@ def _began_before(recording: Recording, end: datetime | None) -> bool:
 
 
 def _with_talk_of(own: list[Channel], call: Call) -> Call:
-    """Return a call whose talk is that of these channels: from the first of theirs to its end."""
+    """Return a call without the talk before these channels took part in it."""
     spoke = [channel.first_bridged_at for channel in own if channel.first_bridged_at is not None]
     if not spoke:
         return replace(call, talks=(), talking_since=None)

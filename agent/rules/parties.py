@@ -242,8 +242,8 @@ def _users(call: Call, domain: DomainIndex) -> list[tuple[Channel, User]]:
 def _met_in_conference(call: Call, domain: DomainIndex) -> User | None:
     """Return a user that an outside party met in a conference: a recorded one, if there is one.
 
-    Of several it is the first in the settings, in whatever order they came: the recorder, which
-    runs for the user that came first, does not tell.
+    Of several users the first one in the settings counts, whoever came first. The recorder runs for
+    the user that came first, so it does not tell.
     """
     guests = {user.login for channel in call.channels.values() if channel.guest and (user := domain.user(channel)) is not None}
     recorded = {recording.user for recording in call.recordings if recording.hears_user and recording.decision.record}

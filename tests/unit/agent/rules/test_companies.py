@@ -289,6 +289,13 @@ def test_the_rows_of_all_companies_of_a_real_call(name: str, directory: Director
         assert logins.isdisjoint(others)
 
 
+def test_a_queue_is_of_the_company_whose_number_was_dialled() -> None:
+    ours = replace(SPLIT_ACME, numbers=(*SPLIT_ACME.numbers, "2458900"))
+    directory = Directory(settings=DomainSettings(version=1, domains=(ours, GLOBEX)))
+    (call,) = play(read_stream("queue_421_answers"), directory).calls.values()
+    assert {name: shown.queue for name, shown in reports_of(call, directory).items()} == {"acme": "acme", "globex": None}
+
+
 def words(shown: CallReport) -> set[str]:
     """Every text in a report."""
     found: set[str] = set()
