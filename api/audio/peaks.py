@@ -44,8 +44,8 @@ class PlacedPeaks:
 def joined(heard: Sequence[PlacedPeaks]) -> models.Peaks:
     """Join the peaks of what is heard, at the rate of the first. Mono counts for both sides.
 
-    Where two talks are mixed, the peaks are those of the louder talk, and a party counts as speaking
-    if the party speaks in either.
+    Where two talks are mixed, the peaks are those of the louder talk, and a party speaks that
+    speaks in either of the talks.
     """
     per_second = heard[0].peaks.per_second
     duration_ms = max(placed.piece.offset_ms + placed.piece.duration_ms for placed in heard)
