@@ -5,6 +5,9 @@ Asterisk (RTCP, RFC 3550). Both are counted at each report, every five seconds: 
 no figures, and the last seconds of a longer one are in none. In the text, `lp` and `txjitter` are
 of what Asterisk received, `rlp` and `rxjitter` of what the party reported; `txmes` and `rxmes` are
 0 where there was no report of that direction (res/res_rtp_asterisk.c, ast_rtp_get_stat).
+
+Sequence numbers begin anew after 65,535. Asterisk counts that twice if packets overtake each other
+just then: it then tells of 65,536 lost packets too many.
 """
 
 import re
@@ -14,6 +17,7 @@ from typing import Final
 VARIABLE: Final = "RTPAUDIOQOS"
 FEWEST_PACKETS: Final = 100  # two seconds: fewer come before media goes directly from party to party
 _FIELD: Final = re.compile(r"(\w+)=(\d{1,10}(?:\.\d{1,9})?)(?:;|$)")
+_CYCLE: Final = 1 << 16
 _MOST_LOST: Final = 0x7FFFFF  # RFC 3550 has a signed number of 24 bits: more means that packets came twice
 _MOST_JITTER_MS: Final = 1000.0
 _MOST_RTT_MS: Final = 10_000.0  # more is a difference of clocks
@@ -46,7 +50,9 @@ def read_figures(text: str) -> StreamFigures | None:
     """Return the figures in the text of RTPAUDIOQOS, or None if it tells nothing."""
     fields = {key: float(value) for key, value in _FIELD.findall(text)}
     received, sent = int(fields.get("rxcount", 0)), int(fields.get("txcount", 0))
-    lost, reported_lost = _lost(fields.get("lp", 0)), _lost(fields.get("rlp", 0))
+    # Both sides send for about as long: more packets than Asterisk sent are a cycle counted twice.
+    lost = _lost(fields.get("lp", 0), most=sent - received + _CYCLE // 2)
+    reported_lost = _lost(fields.get("rlp", 0), most=sent)
     from_party = _stream(fields.get("txmes", 0), received + lost, lost, fields.get("txjitter", 0))
     to_party = _stream(fields.get("rxmes", 0), sent, min(sent, reported_lost), fields.get("rxjitter", 0))
     if from_party is None and to_party is None:
@@ -55,8 +61,12 @@ def read_figures(text: str) -> StreamFigures | None:
     return StreamFigures(from_party=from_party, to_party=to_party, rtt_ms=rtt_ms if 0 < rtt_ms <= _MOST_RTT_MS else None)
 
 
-def _lost(count: float) -> int:
-    return int(count) if count <= _MOST_LOST else 0
+def _lost(count: float, *, most: int) -> int:
+    """Return the lost packets, without the cycles that make them more than `most`."""
+    lost = int(count) if count <= _MOST_LOST else 0
+    while lost >= _CYCLE and lost > most:
+        lost -= _CYCLE
+    return lost
 
 
 def _stream(score: float, packets: int, lost: int, jitter_s: float) -> Stream | None:

@@ -22,6 +22,7 @@ CALL_FLOWS: Final[dict[str, CallFlow]] = {
         talks.keys_in_talk,
         talks.caller_silent,
         talks.badly_heard,
+        talks.behind_bad_network,
         talks.wideband,
         talks.wideband_from_outside,
         transfers.blind_by_phone,

@@ -16,6 +16,7 @@ from lab.scenarios.steps import (
     talk_and_leave,
     watcher,
 )
+from lab.sip.bad_network import BadNetwork
 from lab.sip.handset import TRUNK, handset
 from lab.sip.message import Codec
 from lab.sip.sipp_phones import OUTSIDE
@@ -81,6 +82,16 @@ async def badly_heard(pbx: LabAsterisk) -> PhoneCalls:
     async with customer_with(pbx) as (customer, employee, _):
         employee.loses_every(10)
         customer.reports(lost=15, jitter_ms=40)
+        await asyncio.sleep(ASTERISK_REPORTS_S)
+        await talk_and_leave(customer, employee)
+        return {CUSTOMER: customer.sip_call, "152": employee.sip_call}
+
+
+async def behind_bad_network(pbx: LabAsterisk) -> PhoneCalls:
+    """152's telephone is behind a network that loses a fifth of all packets, in both directions."""
+    network = BadNetwork(loss_pct=20.0, delay_ms=40.0, jitter_ms=30.0, seed=1)
+    async with handset(pbx, TRUNK) as outside, handset(pbx, "152", network=network) as desk:
+        customer, employee = await answered(outside, pbx.company.own("2458152"), desk, user=CALLER)
         await asyncio.sleep(ASTERISK_REPORTS_S)
         await talk_and_leave(customer, employee)
         return {CUSTOMER: customer.sip_call, "152": employee.sip_call}

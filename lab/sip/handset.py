@@ -16,6 +16,7 @@ from lab.asterisk.server import LabAsterisk
 from lab.audio.tones import tone, wideband_tone
 from lab.base.errors import LabError
 from lab.base.eventually import LIMIT_S
+from lab.sip.bad_network import BadNetwork
 from lab.sip.dialog import Dialog
 from lab.sip.line import Line, Sound
 from lab.sip.message import Address, Codec, SipMessage, new_tag, quoted
@@ -231,12 +232,13 @@ async def handset(
     tone_hz: int | None = None,
     audio: Path | None = None,
     listens: bool = False,
+    network: BadNetwork | None = None,
     second: bool = False,
 ) -> AsyncIterator[Handset]:
     """Switch a handset on while the block runs.
 
     A user's extension, TRUNK (calls from outside) or OUTSIDE (is called there); `second` is the
-    user's second telephone.
+    user's second telephone. Its audio passes the `network`, if there is one.
 
     Raises LabError.
     """
@@ -245,6 +247,7 @@ async def handset(
         audio=(audio or _tone(pbx, codec, tone_hz or tone_hz_of(pbx, who))).read_bytes(),
         first_number=_first_number_of(pbx, who),
         listens=listens,
+        network=network,
     )
     user = who if who in (TRUNK, OUTSIDE) else pbx.company.endpoint(who)
     loop = asyncio.get_running_loop()

@@ -10,7 +10,9 @@ from typing import Final, Protocol
 from urllib.parse import quote
 
 from lab.base.errors import LabError
+from lab.sip.bad_network import BadNetwork, Path
 from lab.sip.dialog import Dialog
+from lab.sip.far_audio import FarAudio
 from lab.sip.message import Address, Codec, SipMessage, audio_address, session, tag_of
 from lab.sip.rtp import PACER, AudioSocket, RtpStream
 from lab.sip.sipp import SipCall
@@ -47,13 +49,15 @@ class Sound:
 
     With `listens` it keeps what it hears.
 
-    `first_number` is where the sequence numbers of its RTP begin.
+    `first_number` is where the sequence numbers of its RTP begin. Behind a bad network a telephone
+    does not listen; it counts and reports what came.
     """
 
     codec: Codec
     audio: bytes
     first_number: int = 0
     listens: bool = False
+    network: BadNetwork | None = None
 
 
 class Line:
@@ -63,7 +67,8 @@ class Line:
         self.sip_call = SipCall(call_id=dialog.call_id, invited_at=time.time())
         self.dialog = dialog
         self._phone, self._sound = phone, sound
-        self._audio = AudioSocket(phone.address[0], listens=sound.listens)
+        host = phone.address[0]
+        self._audio = FarAudio(host, sound.network) if sound.network else AudioSocket(host, listens=sound.listens)
         self._version = 0
         self._direction = "sendrecv"
         self._outgoing = False
@@ -76,6 +81,13 @@ class Line:
     def caller(self) -> str:
         """Who calls here: the user part of the other party's address."""
         return self.dialog.remote.partition("sip:")[2].partition("@")[0]
+
+    @property
+    def path(self) -> Path:
+        """The way of the audio through a bad network. Raises LabError if there is none."""
+        if not isinstance(self._audio, FarAudio):
+            raise LabError("the telephone is not behind a bad network")
+        return self._audio.path
 
     @property
     def is_over(self) -> bool:

@@ -18,14 +18,13 @@ from typing import Final
 
 from lab.base.priority import foremost
 from lab.sip.message import TELEPHONE_EVENT, Address, Codec
+from lab.sip.rtcp import receiver_report
 
 FRAME_S: Final = 0.02
 FRAME_BYTES: Final = 160
 _TICKS: Final = 160  # of the 8 kHz clock in a frame
 _HEADER: Final = struct.Struct("!BBHII")
 _EVENT: Final = struct.Struct("!BBH")
-_REPORT: Final = struct.Struct("!BBHIIIIIII")
-_RECEIVER_REPORT: Final = 201
 _KEYS: Final = "0123456789*#ABCD"
 _KEY_FRAMES: Final = 5
 _PAUSE_FRAMES: Final = 5
@@ -52,7 +51,7 @@ class RtpStream:
         self._codec = codec
         self._frames = [audio[start : start + FRAME_BYTES] for start in range(0, len(audio) - FRAME_BYTES + 1, FRAME_BYTES)]
         self._next = 0
-        self._source = secrets.randbits(32)
+        self.source = secrets.randbits(32)
         self._sequence, self._timestamp = first_number & 0xFFFF, 0
         self._event_timestamp = 0
         self._steps: deque[_Step | Future[None]] = deque()
@@ -70,8 +69,7 @@ class RtpStream:
 
     def report(self, lost: int, jitter_ms: int) -> bytes:
         """An RTCP receiver report (RFC 3550, 6.4.2): what the telephone says that it has missed."""
-        jitter = jitter_ms * _TICKS // round(1000 * FRAME_S)
-        return _REPORT.pack(0x81, _RECEIVER_REPORT, _REPORT.size // 4 - 1, self._source, 0, lost, 0, jitter, 0, 0)
+        return receiver_report(self.source, lost=lost, jitter_ms=jitter_ms)
 
     @property
     def is_lost(self) -> bool:
@@ -112,7 +110,7 @@ class RtpStream:
 
     def _packet(self, kind: int, timestamp: int) -> bytes:
         self._sequence = (self._sequence + 1) & 0xFFFF
-        return _HEADER.pack(0x80, kind, self._sequence, timestamp, self._source)
+        return _HEADER.pack(0x80, kind, self._sequence, timestamp, self.source)
 
 
 class AudioSocket:

@@ -42,6 +42,7 @@ ROWS = [
     ("hold_and_resume_anew",          1, HELD,              ("152", CUSTOMER)),
     ("keys_in_talk",                  1, {},                ("152", CUSTOMER)),
     ("badly_heard",                   1, {},                ("152", CUSTOMER)),
+    ("behind_bad_network",            1, {},                ("152", CUSTOMER)),
     ("wideband",                      1, {},                ("421", "152")),
     ("wideband_from_outside",         1, {},                ("421", CUSTOMER)),
     ("blind_by_phone",                1, BLIND,             ("152", CUSTOMER, "421")),

@@ -35,3 +35,12 @@ async def test_the_row_has_the_worst_leg_which_is_the_first_in_the_path(flows: P
     assert len(told) == 2
     assert row["quality"] == told[0] == min(told, key=lambda quality: quality["mos"])
     assert row["path"][-1]["what"] == "end"
+
+
+@pytest.mark.flows("behind_bad_network")
+async def test_what_a_network_loses_is_in_the_row(flows: PlayedFlows) -> None:
+    """In nine seconds Asterisk counts once or twice; `bench/bad_network.py` compares a minute."""
+    (row,) = flows["behind_bad_network"].rows
+    assert 5.0 < row["quality"]["loss_pct"] < 35.0
+    assert row["quality"]["mos"] < 4.0
+    assert len(heard(row)) == 2, "the other leg was measured, too"

@@ -56,6 +56,29 @@ CASES = [
         told(rxmes="20.0", rlp="300", rtt="65536.0", rxjitter="5.0"),
         StreamFigures(from_party=PLAIN, to_party=Stream(packets=251, lost=251, jitter_ms=1000.0), rtt_ms=None),
     ),
+    (
+        "the numbers began anew as packets overtook each other, in Asterisk's count",
+        told(lp="65560", rxcount="569", txcount="600"),
+        StreamFigures(from_party=Stream(packets=593, lost=24, jitter_ms=0.375), to_party=None, rtt_ms=None),
+    ),
+    (
+        "twice, and in the report of the party as well",
+        told(lp="131096", rxcount="569", txcount="600", rxmes="20.0", rlp="65546"),
+        StreamFigures(
+            from_party=Stream(packets=593, lost=24, jitter_ms=0.375),
+            to_party=Stream(packets=600, lost=10, jitter_ms=0.0),
+            rtt_ms=None,
+        ),
+    ),
+    (
+        "a talk of hours, in which so many were lost",
+        told(lp="70000", rxcount="630000", txcount="699000", rxmes="20.0", rlp="70000"),
+        StreamFigures(
+            from_party=Stream(packets=700_000, lost=70_000, jitter_ms=0.375),
+            to_party=Stream(packets=699_000, lost=70_000, jitter_ms=0.0),
+            rtt_ms=None,
+        ),
+    ),
     ("nothing", "", None),
     ("no figures", "lp=;rxcount=x;txmes=1e9;txcount=-5;" + "9" * 200, None),
 ]
