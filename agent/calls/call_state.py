@@ -286,12 +286,12 @@ class Call:
 
         What Fonoteka does to a recording has a time of its own and does not count.
         """
-        times = [self.started_at]
+        times = [self.started_at, *(talk.until for talk in self.talks)]
         for channel in self.channels.values():
             times += filter(None, (channel.started_at, channel.ended_at, channel.bridged_since, channel.first_bridged_at))
         for dial in self.dials:
             times += filter(None, (dial.at, dial.ended_at))
-        return max(*times, *(moment.at for moment in self.moments if moment.kind not in OF_RECORDINGS), self.started_at)
+        return max(*times, *(moment.at for moment in self.moments if moment.kind not in OF_RECORDINGS))
 
     @property
     def alive(self) -> bool:

@@ -37,14 +37,21 @@ def ringer(call: Call, dial: Dial) -> Channel | None:
     """Return the party that rings, also through Local channels.
 
     It is the party that rang the first half of the Local channel, or the party that already hears
-    that half (a transfer by keys).
+    that half (a transfer by keys), or the party that answered there before (click to call).
     """
     caller = call.channels.get(dial_chain(call, dial)[-1].caller)
     if caller is None or not caller.is_local:
         return caller
     half = _other_half(call, caller)
     members = call.members(half.bridge) if half is not None and half.bridge is not None else ()
-    return next((member for member in members if not member.is_local), None)
+    return next((member for member in members if not member.is_local), None) or _clicking(call, caller)
+
+
+def _clicking(call: Call, local: Channel) -> Channel | None:
+    """Return the party for which the PBX rang a Local channel, once that party has answered."""
+    rings, half = origin_rings(call), _other_half(call, local)
+    stands_in = half is not None and half.uniqueid in {dial.caller for dial in rings if dial.status == "ANSWER"}
+    return call.origin if stands_in else None
 
 
 def is_awaited(call: Call, dial: Dial) -> bool:

@@ -73,5 +73,5 @@ def merged_again(calls: Iterable[Call]) -> list[Call]:
 
 def part_of(whole: Call, call: Call, revision: int) -> Call:
     """Return a call as a part of the call that continues, which has its recordings."""
-    ended_at = call.moments[-1].at if call.moments else call.started_at
+    ended_at = max(call.seen_until, *(moment.at for moment in call.moments[-1:]), call.started_at)
     return replace(call, revision=revision, recordings=(), ended_at=ended_at, merged_into=whole.linkedid)

@@ -2,6 +2,8 @@
 
 The journal does not say which channel rings which. It follows from the application that a channel
 of the same call runs when the new channel begins: `Dial(PJSIP/152&PJSIP/421)`, `Queue`, `FollowMe`.
+A channel that the PBX rings itself (Originate, ARI, a call file) runs `AppDial2`, which shows in
+the row of its answer or of its end. No row has the number that it dialled.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +35,7 @@ from agent.cel.journal import CelRow
 
 Extra = Mapping[str, Any]
 
+_RUNG_BY_PBX: Final = "AppDial2"
 _DIALLING: Final = frozenset({"dial", "retrydial", "queue", "followme", "page"})
 # DIALSTATUS of a channel that ended in vain, by its Q.850 cause; 26: another telephone answered.
 _BY_CAUSE: Final = {17: "BUSY", 20: "CHANUNAVAIL", 26: "CANCEL"} | dict.fromkeys((34, 38, 41, 42, 44, 58), "CONGESTION")
@@ -42,10 +45,11 @@ _BY_CAUSE: Final = {17: "BUSY", 20: "CHANUNAVAIL", 26: "CANCEL"} | dict.fromkeys
 class _Ring:
     """A channel that is rung by another; `ended_at` is when it ended in vain.
 
-    `caller` is empty for a page: the PBX rings the telephones.
+    `caller` is empty where the PBX rings: for a page, whose channel is `by`, and for a program, for
+    which there is none.
     """
 
-    by: "_Line"
+    by: "_Line | None"
     callee: str
     caller: str
     over: bool = False
@@ -64,6 +68,7 @@ class _Line:
     linkedid: str
     name: str
     number: str
+    began_at: datetime
     exten: str = ""
     arguments: str | None = None
     pages: bool = False
@@ -95,6 +100,7 @@ class CelEvents:
             if row.event == "HANGUP":
                 line.hung_up_at, line.dialstatus = row.at, _text(extra.get("dialstatus"))
             yield from _rung_in_vain(line, row)
+            yield from _rung_by_pbx(line, row)
         yield from step(self, row, extra)
 
     def _move(self, line: _Line, linkedid: str) -> None:
@@ -115,7 +121,13 @@ class CelEvents:
         """Return the channel of a row, also if its begin is missing."""
         line = self._lines.get(row.uniqueid)
         if line is None:
-            line = _Line(uniqueid=row.uniqueid, linkedid=row.linkedid, name=row.channel, number=_number(row.number))
+            line = _Line(
+                uniqueid=row.uniqueid,
+                linkedid=row.linkedid,
+                name=row.channel,
+                number=_number(row.number),
+                began_at=row.at,
+            )
             self._lines[row.uniqueid] = line
             self._move(line, row.linkedid)
         return line
@@ -197,7 +209,9 @@ class CelEvents:
         ring = line.rung
         if ring is not None and not ring.over:
             ring.ended_at, ring.cause = row.at, line.cause
-            if ring.by.forward:
+            if ring.by is None:
+                yield _dial_ended(row, ring, _BY_CAUSE.get(line.cause, "NOANSWER"), at=row.at)
+            elif ring.by.forward:
                 yield _dial_ended(row, ring, "CANCEL", at=row.at, forward=ring.by.forward)
                 ring.by.forward = ""
             else:
@@ -254,6 +268,21 @@ class CelEvents:
 
     def _named(self, name: object) -> _Line | None:
         return next((line for line in self._lines.values() if line.name == name), None)
+
+
+def _rung_by_pbx(line: _Line, row: CelRow) -> Iterator[Event]:
+    """Let the PBX have rung a channel since it began, if its application says so."""
+    if line.rung is None and row.application == _RUNG_BY_PBX:
+        line.rung = _Ring(by=None, callee=line.uniqueid, caller="")
+        yield DialBegan(
+            at=line.began_at,
+            linkedid=row.linkedid,
+            caller="",
+            callee=line.uniqueid,
+            caller_num=line.number,
+            dialled="",
+            account=harmless(row.account),
+        )
 
 
 def _rung_in_vain(caller: _Line, row: CelRow) -> Iterator[Event]:

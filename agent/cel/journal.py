@@ -30,7 +30,7 @@ _BEGIN: Final = re.compile(rb'"[A-Z_]{1,40}","(\d{1,12}(?:\.\d{1,9})?)","')
 class CelRow(NamedTuple):
     """One row: the columns of `asterisk_conf/cel_custom.conf` in their order.
 
-    An older `cel_custom.conf` does not write the last column.
+    An older `cel_custom.conf` does not write the last two columns.
     """
 
     event: str
@@ -46,6 +46,7 @@ class CelRow(NamedTuple):
     peer: str
     extra: str
     arguments: str = ""
+    account: str = ""
 
 
 COLUMNS: Final = len(CelRow._fields)

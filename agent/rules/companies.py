@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from agent.calls.call_result import ending
 from agent.calls.call_state import OF_RECORDINGS, Call, Channel, Dial, Moment, MomentKind, Recording, Talk
-from agent.calls.dial_chain import dial_chain, ringer
+from agent.calls.dial_chain import dial_chain, origin_rings, ringer
 from agent.calls.talk_groups import talk_groups
 from agent.rules.directory import OTHER_COMPANY, Directory, DomainIndex
 from agent.rules.forwarding import forwarding_user
@@ -235,10 +235,12 @@ class _View:
         return found or self._number_of_company()
 
     def _typed(self, dial: Dial, chain: list[Dial]) -> str:
-        """Return what a user of the domain dialled: with a channel of its own, or by keys."""
+        """Return what a user of the domain dialled: with an own channel, by keys, by a click."""
         by = ringer(self.call, dial)
         if by is None or self.domain.user(by) is None:
             return ""
+        if by is self.call.origin and origin_rings(self.call):
+            return self._public(chain[-1].exten)  # the way there may lead through the other company
         was_rung = any(each.callee == by.uniqueid for each in self.call.dials)
         dialling = self.call.channels.get(chain[-1].caller) if was_rung else by
         return dialling.exten if dialling is not None else ""

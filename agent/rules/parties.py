@@ -110,7 +110,7 @@ def party_name(call: Call, channel: Channel, domain: DomainIndex) -> str:
     if user is not None:
         return user.extension
     dialled = next((dial.dialled for dial in reversed(call.dials) if dial.callee == channel.uniqueid), "")
-    return dialled or channel.caller_num or channel.exten
+    return dialled or channel.caller_num or ("" if channel.exten in _NO_NUMBER else channel.exten)
 
 
 def dialled_first(call: Call, domain: DomainIndex) -> str:
@@ -187,7 +187,7 @@ def _answered_by(call: Call, origin: Channel, domain: DomainIndex, *, is_callbac
     if answering is None:
         return None
     in_room = answering is origin and domain.user(origin) is None and not is_callback
-    return (origin.room if in_room else "") or party_name(call, origin if is_callback else answering, domain)
+    return (origin.room if in_room else "") or party_name(call, origin if is_callback else answering, domain) or None
 
 
 def _employee(call: Call, domain: DomainIndex) -> str | None:

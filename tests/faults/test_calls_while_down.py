@@ -23,6 +23,8 @@ FLOWS = {
     "blind_by_phone": (CUSTOMER, "2458152", "421", "answered", "agent_was_down"),
     "phone_302": (CUSTOMER, "2458421", LONG_DISTANCE, "answered", "forwarded_long_distance"),
     "queue_421_answers": (CUSTOMER, "2458900", "421", "answered", "agent_was_down"),
+    "callback_by_local": ("152", CUSTOMER, CUSTOMER, "answered", "agent_was_down"),
+    "callback_by_trunk": ("152", "", None, "answered", "agent_was_down"),  # the journal has no number
 }
 
 
@@ -45,6 +47,8 @@ async def test_they_have_the_rows_that_the_manager_interface_would_have_given(
     }
     expected = {flow: (src, on.own(dst), *rest) for (flow, (src, dst, *rest)), on in zip(FLOWS.items(), companies, strict=True)}
     assert found == expected
+    directions = {flow: row["direction"] for flow, row in zip(FLOWS, rows, strict=True) if row["direction"] != "in"}
+    assert directions == dict.fromkeys(("out_city", "callback_by_local", "callback_by_trunk"), "out")
     assert {row["recording"]["state"] for row in rows} == {"none"}
     talks = played[0].values()
     assert rows[0]["talk_s"] == pytest.approx(max(call.talk_s for call in talks), abs=1)

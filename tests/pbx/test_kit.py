@@ -26,6 +26,7 @@ COLUMNS = (
     "peer",
     "extra",
     "arguments",
+    "account",
 )
 HOSTILE = 'a "q", ;$(id) Пётр'
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from agent.cel.journal import COLUMNS, CelJournal
+from agent.cel.journal import COLUMNS, FEWEST_COLUMNS, CelJournal
 from fonoteka.cli.doctor.finding import Finding
 
 _CHECK: Final = "journal"
@@ -33,7 +33,8 @@ def check(path: Path, newest_channel_at: datetime | None) -> Finding:
     if columns is None and path.stat().st_size:
         return _finding(False, f"{path} ends with no row that the agent can read", _KIT)
     if columns is not None and columns < COLUMNS:
-        return _finding(False, f"its rows have {columns} columns of {COLUMNS}: who rings whom is missing", _KIT)
+        missing = "who rings whom" if columns < FEWEST_COLUMNS + 1 else "the account code, which names a callback's company,"
+        return _finding(False, f"its rows have {columns} columns of {COLUMNS}: {missing} is missing", _KIT)
     return _finding(True, f"{path} can be read" + ("" if columns else "; no call yet"), "")
 
 

@@ -9,7 +9,9 @@ import pytest
 from fonoteka.cli.doctor import journal
 from tests.unit.agent.calls.test_recorded_streams import STREAMS
 
-REAL = (STREAMS / "in_answered.csv").read_bytes()
+OLDER = (STREAMS / "in_answered.csv").read_bytes()  # without the account code
+OLDEST = OLDER.replace(b',""\n', b"\n").replace(b',"(Outgoing Line)"\n', b"\n")
+REAL = (STREAMS / "callback_by_trunk.csv").read_bytes()
 NOW = datetime.now(UTC)
 
 
@@ -19,11 +21,12 @@ NOW = datetime.now(UTC)
         (REAL, None, True, "can be read"),
         (REAL + b'"CHAN_ST', NOW, True, "can be read"),
         (b"", None, True, "no call yet"),
-        (REAL.replace(b',""\n', b"\n").replace(b',"(Outgoing Line)"\n', b"\n"), None, False, "12 columns of 13"),
+        (OLDEST, None, False, "12 columns of 14: who rings whom"),
+        (OLDER, None, False, "13 columns of 14: the account code"),
         (b"no journal\n", None, False, "no row"),
         (REAL, NOW + timedelta(minutes=1), False, "does not grow"),
     ],
-    ids=["good", "being written", "empty", "an older kit", "another file", "not written"],
+    ids=["good", "being written", "empty", "the oldest kit", "an older kit", "another file", "not written"],
 )
 def test_the_journal(tmp_path: Path, data: bytes, newest_channel_at: datetime | None, ok: bool, said: str) -> None:
     path = tmp_path / "fonoteka.csv"

@@ -6,9 +6,9 @@ import pytest
 
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
-from agent.calls.merge import merged_again
+from agent.calls.merge import merged_again, part_of
 from tests.unit.agent.calls.test_recorded_streams import read_stream
-from tests.unit.agent.fixtures import play
+from tests.unit.agent.fixtures import play, played
 
 MERGES = ["attended_by_phone", "attended_by_phone_out", "picked_up", "parked_by_phone"]
 
@@ -39,3 +39,18 @@ def test_a_part_that_was_not_written_as_one_is_one(name: str) -> None:
     assert CallRegistry(merged_again([stale, whole])).call(part.linkedid) == whole
     assert merged_again([part, whole]) == sorted((part, whole), key=lambda call: call.started_at)
     assert sorted(merged_again([stale, older]), key=str) == sorted((stale, older), key=str), "these are two calls"
+
+
+def test_a_part_ends_after_its_talks() -> None:
+    """A talk ends without a moment: its channels left the bridge, and live."""
+    call = played(
+        """
+        0 start t PJSIP/trunk-1 2458152
+        0 start p PJSIP/acme-152-2
+        1 enter t x
+        1 enter p x
+        9 leave p x
+        """
+    )
+    part = part_of(replace(call, linkedid="0"), call, call.revision + 1)
+    assert part.ended_at is not None and part.ended_at >= part.talks[-1].until > call.moments[-1].at

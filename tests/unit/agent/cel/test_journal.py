@@ -89,7 +89,7 @@ def test_a_row_that_is_being_written_is_left_until_it_is_complete(journal: CelJo
     for length in range(len(row) - 1):
         journal.path.write_bytes(line(1) + row[:length])
         found = seconds(journal)
-        # The last column is empty, and an older cel_custom.conf does not write it.
+        # The last two columns are empty, and an older cel_custom.conf does not write them.
         assert found in ([1], [1, 2]) if length >= len(line(2, columns=FEWEST_COLUMNS)) - 1 else found == [1]
     journal.path.write_bytes(line(1) + row[:-1])
     assert seconds(journal) == [1, 2], "the last row needs no line end"

@@ -14,7 +14,18 @@ from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
 from tests.unit.agent.fixtures import ACME, DIRECTORY, play, played
 
 TRUNK: Final = "PJSIP/trunk"
-INSIDE: Final = frozenset({"internal", "internal_busy", "conference_of_colleagues", "wideband", "page_of_two", "directly"})
+CODES: Final = frozenset({"code_forward", "code_intercom", "code_queue", "code_pick_up"})
+INSIDE: Final = CODES | {
+    "internal",
+    "internal_busy",
+    "conference_of_colleagues",
+    "wideband",
+    "page_of_two",
+    "directly",
+    "click_to_colleague",
+    "click_to_unrecorded",
+    "click_refused_by_caller",
+}
 # Rows with a customer and without.
 BOTH: Final = frozenset(
     {
@@ -26,10 +37,26 @@ BOTH: Final = frozenset(
         "whispered",
     }
 )
-NOBODY_RANG: Final = frozenset(
-    {"menu_hung_up", "in_absent", "conference_of_colleagues", "customer_in_room", "customer_put_into_room"}
-)
-QUEUES: Final = {"queue_421_answers": "acme", "queue_given_up": "acme", "queue_leads_out": "acme-duty"}
+# A party that the PBX rings to begin the call is not waited for.
+NOBODY_RANG: Final = CODES | {
+    "menu_hung_up",
+    "in_absent",
+    "conference_of_colleagues",
+    "customer_in_room",
+    "customer_put_into_room",
+    "click_refused_by_caller",
+    "callback_busy",
+    "callback_busy_by_account",
+    "callback_busy_by_local",
+}
+QUEUES: Final = {
+    "queue_421_answers": {"acme"},
+    "queue_given_up": {"acme"},
+    "queue_leads_out": {"acme-duty"},
+    "queue_of_local": {"acme-local"},
+    "callback_into_group": {"acme"},
+    "agent_takes_two": {"acme-agents", None},
+}
 
 Waited = tuple[str | None, str | None, int | None]
 
@@ -45,7 +72,7 @@ def test_of_a_recorded_stream(name: str) -> None:
     rows = [waited(call) for call in play(read_stream(name)).calls.values() if not call.merged_into]
     trunks = {None, TRUNK} if name in BOTH else {None if name in INSIDE else TRUNK}
     assert {trunk for trunk, _, _ in rows} == trunks
-    assert {queue for _, queue, _ in rows} == {QUEUES.get(name)}
+    assert {queue for _, queue, _ in rows} == QUEUES.get(name, {None})
     waits = [wait for _, _, wait in rows if wait is not None]
     assert all(0 <= wait < 8000 for wait in waits)
     assert bool(waits) is (name not in NOBODY_RANG)
