@@ -52,6 +52,8 @@ def two_weeks(now: datetime, count: int = CALLS) -> Iterator[CallReport]:
         direction = chance.choice((Direction.IN, Direction.IN, Direction.OUT, Direction.OUT, Direction.INTERNAL))
         parties = {"dst": outside, "src": who or "152"} if direction is Direction.OUT else {"src": outside}
         fields: dict[str, Any] = {"employee": who, "number": line, "participants": (who,) if who else (), "segments": ()}
+        if direction is Direction.IN:
+            fields |= {"queue": ("sales", "support", None)[number % 3], "wait_ms": (4_000, 19_000, 31_000, None)[number // 2 % 4]}
         call = seed.but(call, direction=direction, **parties, **fields)
         result = chance.choice((Result.ANSWERED, Result.ANSWERED, Result.ANSWERED, Result.NO_ANSWER, Result.BUSY, Result.OTHER))
         yield call if result is Result.ANSWERED else seed.unanswered(call, result)
@@ -94,7 +96,7 @@ def complete(page: Page) -> None:
 
 def counted(page: Page) -> None:
     """Wait for all figures of a report."""
-    expect(page.locator("section.block")).to_have_count(9)
+    expect(page.locator("section.block")).to_have_count(13)
     expect(page.locator("section[aria-busy='true']")).to_have_count(0)
     expect(page.locator("section.block .skeletons")).to_have_count(0)
 

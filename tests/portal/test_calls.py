@@ -60,6 +60,31 @@ def test_without_audio_the_reason_stands_in_words(admin: Page) -> None:
         expect(cell.get_by_role("button")).to_have_count(0)
 
 
+def test_columns_that_are_switched_on_are_remembered(admin: Page) -> None:
+    admin.get_by_role("button", name="Столбцы").click()
+    for name in ("Транк", "Ожидание"):
+        admin.get_by_label(name, exact=True).check()
+    admin.reload()
+    settled(admin)
+    headings = admin.locator("thead tr.headings th")
+    expect(headings).to_have_text([*[re.compile(".")] * 9, re.compile("Транк"), re.compile("Ожидание"), re.compile("Запись")])
+    calls = admin.evaluate("() => fetch('/api/calls?limit=50').then(answer => answer.json())")["items"]
+    for call in calls[:20]:
+        row = admin.locator(f"tr.call[data-call='{call['id']}']")
+        outside = "—" if call["direction"] == "internal" else "нет данных"
+        expect(row.locator("td.trunk")).to_have_text(call["trunk"] or outside)
+        waited = "нет данных" if call["ended_at"] else "—"
+        expect(row.locator("td.wait")).to_have_text(waited if call["wait_s"] is None else str(call["wait_s"]))
+    before = rows(admin).count()
+    with answered(admin):
+        admin.get_by_label("Ожидание от", exact=True).fill("1000")
+    admin.wait_for_url(re.compile("wait_min_s=1000"))
+    expect(rows(admin)).not_to_have_count(before)
+    admin.get_by_role("button", name="Столбцы").click()
+    admin.get_by_label("Ожидание", exact=True).uncheck()
+    expect(admin.locator("ul.chips li")).to_contain_text(["Ожидание от 1000 с"])
+
+
 FILTERS: list[tuple[str, Callable[[Page], object], str, str]] = [
     ("employee", lambda page: page.get_by_label("Фильтр: Сотрудник").fill("солд"), "employee", r"^Солдатов Н\.С\.$"),
     ("direction", lambda page: page.get_by_label("Фильтр: Направление").select_option("out"), "direction", "^Исходящий$"),

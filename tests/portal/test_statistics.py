@@ -29,6 +29,7 @@ from tests.portal.test_looks import COLOURS, assert_suits_everybody, violations
 __all__ = ["admin_token", "context", "report", "served"]
 
 SERIES = {"out": "Исходящие", "out_failed": "Неуспешные исходящие", "in": "Входящие", "in_missed": "Неотвеченные входящие"}
+_PLACE_OF_BLOCK = "link => link.closest('section').getBoundingClientRect().top"  # on the screen
 _CHART = "() => document.querySelector('.chart-box .chart').chart"
 
 
@@ -48,14 +49,15 @@ def told(page: Page, name: str, query: str = "") -> dict[str, Any]:
 
 def follow(page: Page, link: Locator) -> None:
     """Click a figure, see as many calls, and come back to the same report."""
-    address, text = page.url, link.inner_text()
+    address, text = page.url, link.text_content() or ""
     link.scroll_into_view_if_needed()
-    scrolled = page.evaluate("() => scrollY")
+    place = link.evaluate(_PLACE_OF_BLOCK)
     link.click()
     assert opened(page) == figure(text), (text, page.url)
     page.go_back()
-    page.wait_for_function(f"() => Math.abs(scrollY - {scrolled}) < 2")
     counted(page)
+    same = f"([link, place]) => Math.abs(({_PLACE_OF_BLOCK})(link) - place) < 2"
+    page.wait_for_function(same, arg=[link.element_handle(), place])
     assert page.url == address
 
 
@@ -64,7 +66,7 @@ def lead_to_their_calls(page: Page, links: Locator) -> None:
     counts = links.evaluate_all(
         """links => Promise.all(links.map(async link => {
             const answer = await fetch('/api/calls' + link.search + '&limit=1');
-            return [link.innerText, (await answer.json()).total];
+            return [link.textContent, (await answer.json()).total];
         }))"""
     )
     assert counts and [figure(text) for text, _ in counts] == [total for _, total in counts], page.url
@@ -319,6 +321,43 @@ def test_the_figures_of_each_table_open_their_calls(report: Page, names: tuple[s
         follow(report, links.last)
 
 
+def test_the_figures_of_waiting_open_their_calls(report: Page) -> None:
+    totals = told(report, "waiting")["totals"]
+    shown = block(report, "Ожидание. Сколько ждали").locator("tbody tr:nth-child(-n+4) td").all_text_contents()
+    soon, answered = totals["answered_within"], totals["answered"]
+    assert [figure(text) for text in shown] == [totals["calls"], soon, answered - soon, totals["abandoned"]]
+    lead_to_their_calls(report, block(report, "Ожидание. Сколько ждали").locator("tbody tr:nth-child(-n+4) td a"))
+    for name in ("По очередям", "По номерам", "По часам"):
+        lead_to_their_calls(report, block(report, f"Ожидание. {name}").locator("tbody td:nth-of-type(-n+3) a"))
+    queue = block(report, "Ожидание. По очередям").locator("tbody td a").first
+    count = figure(queue.text_content() or "")
+    queue.click()
+    assert opened(report) == count
+
+
+def test_the_longest_wait_opens_the_calls_that_waited_so_long(report: Page) -> None:
+    longest = block(report, "Ожидание. По очередям").locator("tbody td:nth-of-type(5) a").first
+    expect(longest).to_have_text("0:31")
+    longest.click()
+    expect(report.locator("ul.chips li")).to_contain_text(["Очередь: ", "Ожидание от 31 с"])
+    assert opened(report) > 0
+
+
+def test_the_threshold_of_waiting_is_chosen(report: Page) -> None:
+    soon = block(report, "Ожидание. По очередям").get_by_role("columnheader").nth(2)
+    expect(soon).to_have_text("До 20 с")
+    report.get_by_label("Отвечать за, сек").fill("4")
+    block(report, "Ожидание. Сколько ждали").get_by_role("button", name="Показать").click()
+    expect(soon).to_have_text("До 4 с")
+    assert asked(report)["within"] == ["4"]
+    lead_to_their_calls(report, block(report, "Ожидание. По очередям").locator("tbody td:nth-of-type(2) a"))
+
+
+def test_without_waits_the_report_says_so(reader: Page) -> None:
+    look(reader, "/stats?from=2020-01-01&to=2020-01-02")
+    expect(block(reader, "Ожидание. По очередям")).to_contain_text("Нет данных")
+
+
 def test_a_name_and_its_bar_open_the_same_calls(report: Page) -> None:
     row = block(report, "Входящие. По номерам").locator("tbody tr").filter(has=report.locator(".bar a.in_missed")).first
     calls, missed = (figure(row.locator("td").nth(at).inner_text()) for at in (0, 1))
@@ -359,7 +398,7 @@ def test_a_weekdays_hour_opens_its_calls(reader: Page, served: Served, which: st
     reader.goto(f"/stats?from={first}{which}&time_from=06:30")
     counted(reader)
     cells = block(reader, "Дни недели и часы").locator("tbody td.hot a")
-    counts = [figure(text) for text in cells.all_inner_texts()]
+    counts = [figure(text) for text in cells.all_text_contents()]
     follow(reader, cells.nth(counts.index(max(counts))))
     lead_to_their_calls(reader, block(reader, "Дни недели и часы").locator("tbody td.all a"))
 

@@ -11,6 +11,7 @@ export type Incoming = Shapes["Incoming"];
 export type Outgoing = Shapes["Outgoing"];
 export type Durations = Shapes["Durations"];
 export type CallBacks = Shapes["CallBacks"];
+export type Waiting = Shapes["Waiting"];
 
 /** Which calls are formatCounted: a selection without what only a list has. */
 export type ReportQuery = Omit<CallQuery, "sort" | "limit" | "cursor">;
@@ -40,6 +41,20 @@ export async function durations(
   const more = longerThan === "" ? {} : { longer_than: Number(longerThan) };
   return unwrap<Durations>(
     await client.GET("/api/stats/durations", { params: { query: { ...query, ...more } }, signal }),
+  );
+}
+
+/** `within`: the seconds within which a call ought to be answered. */
+export async function waiting(
+  query: ReportQuery,
+  within: string,
+  signal: AbortSignal,
+): Promise<Waiting> {
+  return unwrap<Waiting>(
+    await client.GET("/api/stats/waiting", {
+      params: { query: { ...query, within: Number(within) } },
+      signal,
+    }),
   );
 }
 

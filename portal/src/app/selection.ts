@@ -26,6 +26,14 @@ export interface Selection {
   employee: string;
   employee_login: string[];
   recorded: "" | "true" | "false";
+  trunk: string;
+  queue: string;
+  trunk_name: string[];
+  queue_name: string[];
+  wait_min_s: string;
+  wait_max_s: string;
+  mos_min: string;
+  mos_below: string;
   sort: Sort;
   limit: number;
   cursor: string | null;
@@ -56,6 +64,14 @@ export const emptySelection: Selection = {
   employee: "",
   employee_login: [],
   recorded: "",
+  trunk: "",
+  queue: "",
+  trunk_name: [],
+  queue_name: [],
+  wait_min_s: "",
+  wait_max_s: "",
+  mos_min: "",
+  mos_below: "",
   sort: newestFirst,
   limit: rowsPerPage[0],
   cursor: null,
@@ -73,6 +89,12 @@ const texts = [
   "dst",
   "answered_by",
   "employee",
+  "trunk",
+  "queue",
+  "wait_min_s",
+  "wait_max_s",
+  "mos_min",
+  "mos_below",
 ] as const;
 const kinds: readonly Kind[] = [
   "all",
@@ -114,6 +136,8 @@ export function parseSelection(params: URLSearchParams): Selection {
     user: params.getAll("user"),
     number: params.getAll("number"),
     employee_login: params.getAll("employee_login"),
+    trunk_name: params.getAll("trunk_name"),
+    queue_name: params.getAll("queue_name"),
     recorded: recorded === "true" || recorded === "false" ? recorded : "",
     sort: validValues(sorts, params.getAll("sort"))[0] ?? newestFirst,
     limit: rowsPerPage.find((rows) => rows === limit) ?? rowsPerPage[0],
@@ -140,24 +164,13 @@ export function selectionParams(selection: Selection): URLSearchParams {
  * them.
  */
 export function callQuery(selection: Selection): CallQuery {
-  const {
-    page: _page,
-    weekday,
-    min_s,
-    max_s,
-    talk_min_s,
-    talk_max_s,
-    recorded,
-    ...same
-  } = selection;
+  const { page: _page, weekday, recorded, ...same } = selection;
   const query: CallQuery = Object.fromEntries(
-    Object.entries(same).filter(([, value]) => value !== null && value !== ""),
+    Object.entries(same)
+      .filter(([, value]) => value !== null && value !== "")
+      .map(([name, value]) => [name, /_s$|^mos_/.test(name) ? Number(value) : value]),
   );
   if (weekday.length > 0) query.weekday = weekday.map(Number);
-  if (min_s !== "") query.min_s = Number(min_s);
-  if (max_s !== "") query.max_s = Number(max_s);
-  if (talk_min_s !== "") query.talk_min_s = Number(talk_min_s);
-  if (talk_max_s !== "") query.talk_max_s = Number(talk_max_s);
   if (recorded !== "") query.recorded = recorded === "true";
   return query;
 }

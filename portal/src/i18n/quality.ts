@@ -7,6 +7,8 @@ export const badBelowMos = 4;
 const ru = {
   title: "Качество связи",
   unknown: "нет данных",
+  below: (mos: string) => `MOS ниже ${mos}`,
+  from: (mos: string) => `MOS от ${mos}`,
   loss: (share: string) => `потери ${share} %`,
   jitter: (ms: string) => `джиттер ${ms} мс`,
   roundTrip: (ms: string) => `туда и обратно ${ms} мс`,
@@ -15,6 +17,8 @@ const ru = {
 const en: typeof ru = {
   title: "Quality of the line",
   unknown: "not known",
+  below: (mos) => `MOS below ${mos}`,
+  from: (mos) => `MOS from ${mos}`,
   loss: (share) => `loss ${share} %`,
   jitter: (ms) => `jitter ${ms} ms`,
   roundTrip: (ms) => `round trip ${ms} ms`,
@@ -25,6 +29,9 @@ export function qualityWords(): typeof ru {
   return inLanguage({ ru, en });
 }
 
+/** The scores below which the list can be filtered (ITU-T G.107, annex B). */
+export const mosLimits = ["4", "3.6", "3.1"] as const;
+
 /** Whether a leg was heard badly. */
 export function isBad(quality: Quality): boolean {
   return quality.mos < badBelowMos;
@@ -33,6 +40,11 @@ export function isBad(quality: Quality): boolean {
 /** A score, always with two decimals. */
 export function formatMos(mos: number): string {
   return formatted(mos, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+}
+
+/** A limit of a filter, as its address has it. */
+export function formatLimit(mos: string): string {
+  return formatted(Number(mos), { maximumFractionDigits: 2 });
 }
 
 /** The share of lost packets, then the score. */

@@ -110,6 +110,6 @@ function valueLabel(key: string, value: unknown, words: Words): string {
   const text = typeof value === "string" ? value : JSON.stringify(value);
   if (key === "record") return words.rule[text as RecordRule] ?? text;
   if (key === "device") return deviceLabel(text, "—");
-  if (key === "role") return (words.users.roles as Record<string, string>)[text] ?? text;
+  if (key === "role") return (words.role as Record<string, string>)[text] ?? text;
   return text;
 }

@@ -1,20 +1,26 @@
 import type { Selection } from "../../app/selection";
 
+const hidden = [
+  "talk_min_s",
+  "talk_max_s",
+  "employee_login",
+  "weekday",
+  "trunk",
+  "queue",
+  "trunk_name",
+  "queue_name",
+  "wait_min_s",
+  "wait_max_s",
+  "mos_min",
+  "mos_below",
+] as const;
+
 /**
- * Whether a selection has a report's filters, which have no field on the page (see Chips.svelte).
+ * Whether a selection has filters that have no field on the page, or that of a column which is not
+ * always shown (see Chips.svelte).
  */
-export function hasHiddenFilters({
-  talk_min_s,
-  talk_max_s,
-  employee_login,
-  weekday,
-  kind,
-}: Selection): boolean {
+export function hasHiddenFilters(selection: Selection): boolean {
   return (
-    talk_min_s !== "" ||
-    talk_max_s !== "" ||
-    employee_login.length > 0 ||
-    weekday.length > 0 ||
-    kind === "missed_called_back"
+    hidden.some((name) => selection[name].length > 0) || selection.kind === "missed_called_back"
   );
 }

@@ -6,6 +6,8 @@ export interface Figure {
   count: number;
   filter: CallFilter;
   label: string;
+  /** What is shown instead of the number, such as a length of time. */
+  text?: string;
 }
 
 /** A row of a table with bars. A figure that is a text opens no calls. */
