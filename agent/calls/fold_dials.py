@@ -13,10 +13,18 @@ MAX_DIALS: Final = 200
 
 
 def without_old_dials(call: Call) -> Call:
-    """Drop old unanswered dials: a queue may ring the same telephones for an hour."""
+    """Drop old unanswered dials: a queue may ring the same telephones for an hour.
+
+    The first dial of all dates the waiting; the first of each endpoint shows whose telephones rang:
+    a company that has a row of the call keeps it.
+    """
     if len(call.dials) <= MAX_DIALS:
         return call
-    old = {dial.callee for dial in call.dials[1 : MAX_DIALS // 2]}  # the first one dates the waiting
+    first: dict[str, str] = {}
+    for dial in call.dials:
+        if (channel := call.channels.get(dial.callee)) is not None and not channel.is_local:
+            first.setdefault(channel.endpoint, dial.callee)
+    old = {dial.callee for dial in call.dials[1 : MAX_DIALS // 2]}.difference(first.values())
     old = {
         uniqueid
         for uniqueid in old

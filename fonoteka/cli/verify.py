@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from fonoteka.core.config import Configuration
 from fonoteka.core.errors import StoreError
 from mixer.peaks import PeakMeter
+from mixer.speech import SpeechMeter
 from store.audit.signing import AuditKey, key_file
 from store.database.store import Store
 from store.integrity.findings import Finding
@@ -85,26 +86,35 @@ def _progress() -> Iterator[Any]:
         yield show
 
 
-def peaks_of(file: BinaryIO, audio: StoredAudio) -> bytes:
+def peaks_of(file: BinaryIO, audio: StoredAudio, tells_speech: bool) -> bytes:
     """Make the peaks file of a recording, as the mixer does. Raises StoreError.
 
-    The audio was encoded meanwhile, so the peaks differ a little from the mixer's.
+    The audio was encoded meanwhile, so the peaks differ a little from the mixer's. In mono nobody
+    can tell any more who spoke; nor where a leg was missing (`tells_speech` is False).
     """
     channels = 2 if audio.layout == "stereo" else 1
+    tells_speech = tells_speech and channels == 2
     samples = max(1, audio.duration_ms * _RATE_HZ // 1000)
     meter = PeakMeter(samples=samples, rate_hz=_RATE_HZ, channels=channels)
+    speakers = SpeechMeter(samples=samples, rate_hz=_RATE_HZ, per_second=meter.per_second)
+
+    def measure(block: Any) -> None:
+        meter.take(block)
+        if tells_speech:
+            speakers.take(block)
+
     block_samples, rest = _RATE_HZ * 2, np.zeros((0, channels), np.int16)
     try:
         for decoded in _decoded(file, audio):
             rest = np.concatenate([rest, decoded])
             while len(rest) >= block_samples and samples >= block_samples:
-                meter.take(rest[:block_samples])
+                measure(rest[:block_samples])
                 rest, samples = rest[block_samples:], samples - block_samples
         if len(last := rest[:samples]):
-            meter.take(last)
+            measure(last)
     except (av.FFmpegError, OSError) as error:
         raise StoreError(f"{audio.object_key} cannot be decoded: {error}") from error
-    return meter.json().encode()
+    return meter.json(speakers.finish()[1] if tells_speech else "").encode()
 
 
 def _decoded(file: BinaryIO, audio: StoredAudio) -> Iterator[Any]:

@@ -34,8 +34,8 @@ from store.queries.audio import StoredAudio, stored_audio
 from store.retention.set_aside import owner_of
 from store.selection.scope import Scope
 
-MakePeaks = Callable[[BinaryIO, StoredAudio], bytes]
-"""Make the peaks file of an audio file. Raises StoreError."""
+MakePeaks = Callable[[BinaryIO, StoredAudio, bool], bytes]
+"""Make the peaks file of an audio file, with who spoke if that is known. Raises StoreError."""
 
 log = structlog.get_logger()
 
@@ -118,7 +118,7 @@ async def _remake_peaks(store: Store, segment_id: int, make_peaks: MakePeaks) ->
         return None
     audio, data_key = stored_audio(row), await store.keys.current(row.domain_id)
     with await opened_intact(store.objects, audio) as file:
-        content = await asyncio.to_thread(make_peaks, file, audio)
+        content = await asyncio.to_thread(make_peaks, file, audio, row.speech is not None)
     await store.objects.put_bytes(peaks_key(audio.object_key), content, data_key=data_key)
     same = (segments.c.id == segment_id) & (segments.c.object_key == audio.object_key)
     async with store.writing() as connection:

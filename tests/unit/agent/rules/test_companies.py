@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call
 from agent.calls.events import DialBegan, Event, Held
+from agent.calls.fold_dials import MAX_DIALS
 from agent.reporting.call_report import report
 from agent.rules.companies import as_seen_by, domains_of, of_domain
 from agent.rules.directory import Directory
@@ -501,6 +502,28 @@ def test_a_forward_in_the_other_company_that_rings_no_telephone_of_it_is_its_own
     assert theirs == "initech in answered i31 2458152 2459000 89130000000 i31"
     (left,) = play(at_extension(table, "2459000"), COLLIDING).calls.values()
     assert list(reports_of(left, COLLIDING)) == ["acme"], "by the trunk it comes back as a call of its own"
+
+
+def test_a_company_keeps_its_row_of_a_call_that_rings_others_for_an_hour() -> None:
+    """Old dials are dropped; a row that is no longer reported would never end."""
+    lines = [
+        "0 start t PJSIP/trunk-1 2458152 8913",
+        "1 start g PJSIP/initech-31-2",
+        "1 ring t g",
+        "2 rung t g NOANSWER",
+        "2 end g 19",
+    ]
+    for turn in range(2 * MAX_DIALS):
+        lines += [f"{turn + 3} start p{turn} PJSIP/acme-152-{turn}", f"{turn + 3} ring t p{turn}"]
+        lines += [f"{turn + 3.5} rung t p{turn} NOANSWER", f"{turn + 3.5} end p{turn} 19"]
+    registry = CallRegistry(is_user=THREE.is_user)
+    for happened in events("\n".join((*lines, f"{2 * MAX_DIALS + 3} end t"))):
+        registry.take(happened)
+    (call,) = registry.calls.values()
+    assert len(call.dials) <= MAX_DIALS
+    shown = reports_of(call, THREE)
+    assert list(shown) == ["acme", "initech"]
+    assert shown["initech"].ended_at is not None
 
 
 def test_a_hold_inside_the_other_company_is_none_of_ours() -> None:
