@@ -246,8 +246,8 @@ def paused(call: CallReport, segment: SegmentReport, length_ms: int) -> tuple[Mu
     return (MutedSpan(from_ms=length_ms // 2, to_ms=length_ms * 3 // 4),) if second else ()
 
 
-async def ship(store: Store, pbx: Pbx, call: CallReport, lengths_ms: tuple[int, ...]) -> None:
-    """Store the segments of a call with audio of these lengths."""
+async def ship(store: Store, pbx: Pbx, call: CallReport, lengths_ms: tuple[int, ...], *, speech: Speech | None = None) -> None:
+    """Store the segments of a call with audio of these lengths; by default they take turns."""
     for segment, length_ms in zip(call.segments, lengths_ms, strict=True):
         audio = tone(length_ms, left_hz=300.0 + 40 * (int(segment.user) % 7))
 
@@ -256,6 +256,8 @@ async def ship(store: Store, pbx: Pbx, call: CallReport, lengths_ms: tuple[int, 
 
         manifest = but(manifest_of(call, segment, talk_ms=length_ms), muted=paused(call, segment, length_ms))
         mixed = mixed_of(audio, length_ms)
+        if speech is not None:
+            mixed = but(mixed, speech=speech)
         await store_recording(store, pbx, manifest, mixed, peaks(length_ms), once(), datetime.now(UTC))
 
 

@@ -7,17 +7,22 @@ The fixtures here take the place of conftest's in the modules that import them.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from fonoteka.core.call_report import CallReport, Direction, Result
+from fonoteka.core.call_report import CallReport, Direction, Quality, Result
+from fonoteka.core.manifest import Speech
+from store.database.store import Store
+from store.intake.intake import upsert_calls
+from store.people.accounts import pbx_of
 from tests.data import seed
 from tests.portal.browser import rows, settled
 from tests.portal.own_server import admin_token, context
-from tests.portal.served import Served, serving
+from tests.portal.served import Served, filled, serving
 
 __all__ = [
     "admin_token",
@@ -53,10 +58,30 @@ def two_weeks(now: datetime, count: int = CALLS) -> Iterator[CallReport]:
         parties = {"dst": outside, "src": who or "152"} if direction is Direction.OUT else {"src": outside}
         fields: dict[str, Any] = {"employee": who, "number": line, "participants": (who,) if who else (), "segments": ()}
         if direction is Direction.IN:
+            mos = (4.3, 3.95, 3.05, None)[number // 3 % 4]
+            fields["quality"] = mos and Quality(mos=mos, loss_pct=10 * (4.4 - mos), jitter_ms=2, rtt_ms=None)
             fields |= {"queue": ("sales", "support", None)[number % 3], "wait_ms": (4_000, 19_000, 31_000, None)[number // 2 % 4]}
         call = seed.but(call, direction=direction, **parties, **fields)
         result = chance.choice((Result.ANSWERED, Result.ANSWERED, Result.ANSWERED, Result.NO_ANSWER, Result.BUSY, Result.OTHER))
         yield call if result is Result.ANSWERED else seed.unanswered(call, result)
+
+
+async def with_speech(folder: Path, now: datetime, count: int) -> None:
+    """Fill the store, with four calls whose recordings tell who spoke; one has no employee."""
+    await filled(folder, now, count)
+    store = await Store.open(seed.section(folder), sweep=True)
+    try:
+        pbx = await pbx_of(store, seed.PBX_TOKEN)
+        assert pbx is not None
+        for number, (who, silence_ms) in enumerate((("152", 700), ("152", 12_300), ("421", 0), (None, 0))):
+            call = seed.a_call(90_000 + number, now - timedelta(minutes=5 + number))
+            call = seed.but(call, employee=who)
+            spoken = {"outside_ms": 1_500, "employee_ms": 1_000 * (1 + number), "overlap_ms": 500}
+            speech = Speech(**spoken, silence_ms=silence_ms, longest_silence_ms=silence_ms, first_word_ms=0)
+            await upsert_calls(store, pbx, [call])
+            await seed.ship(store, pbx, call, (call.talk_ms,), speech=speech)
+    finally:
+        await store.close()
 
 
 def tell(served: Served, calls: Iterator[CallReport]) -> None:
@@ -69,7 +94,7 @@ def tell(served: Served, calls: Iterator[CallReport]) -> None:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The portal on two weeks of calls; tests leave it as they found it."""
-    with serving(tmp_path_factory.mktemp("reported") / "store", count=0) as one:
+    with serving(tmp_path_factory.mktemp("reported") / "store", count=0, filled=with_speech) as one:
         # The same hours at any minute.
         tell(one, two_weeks(one.now.replace(minute=0, second=0, microsecond=0)))
         yield one
@@ -96,7 +121,7 @@ def complete(page: Page) -> None:
 
 def counted(page: Page) -> None:
     """Wait for all figures of a report."""
-    expect(page.locator("section.block")).to_have_count(13)
+    expect(page.locator("section.block")).to_have_count(18)
     expect(page.locator("section[aria-busy='true']")).to_have_count(0)
     expect(page.locator("section.block .skeletons")).to_have_count(0)
 

@@ -353,9 +353,62 @@ def test_the_threshold_of_waiting_is_chosen(report: Page) -> None:
     lead_to_their_calls(report, block(report, "Ожидание. По очередям").locator("tbody td:nth-of-type(2) a"))
 
 
-def test_without_waits_the_report_says_so(reader: Page) -> None:
+def test_without_figures_the_report_says_so(reader: Page) -> None:
     look(reader, "/stats?from=2020-01-01&to=2020-01-02")
-    expect(block(reader, "Ожидание. По очередям")).to_contain_text("Нет данных")
+    for name in ("Ожидание. По очередям", "Кто говорит. По сотрудникам", "Качество связи. Как было слышно"):
+        expect(block(reader, name)).to_contain_text("Нет данных")
+
+
+def test_the_figures_of_quality_open_their_calls(report: Page) -> None:
+    totals = told(report, "quality")["totals"]
+    shown = block(report, "Качество связи. Как было слышно").locator("tbody td")
+    counts = [figure(text) for text in shown.all_text_contents()[:3]]
+    assert counts == [totals["calls"], totals["calls"] - totals["bad"], totals["bad"]] and counts[2] > 0
+    expect(shown).to_contain_text([*[re.compile(r"\d")] * 3, "%", re.compile(r"\d,\d\d"), "3,05"])
+    for name in ("Как было слышно", "По транкам", "По сотрудникам", "По часам"):
+        counted_calls = f"tbody {'tr:nth-child(-n+3) td' if name == 'Как было слышно' else 'td:nth-of-type(-n+2)'} a"
+        lead_to_their_calls(report, block(report, f"Качество связи. {name}").locator(counted_calls))
+    worst = block(report, "Качество связи. По транкам").locator("tbody td").last
+    expect(worst).to_have_text("3,05")
+    worst.locator("a").click()
+    expect(report.locator("ul.chips li")).to_have_text(["Транк: PJSIP/trunk", "MOS ниже 3,06"])
+    assert 0 < opened(report) < counts[2]
+
+
+def test_the_figures_of_speech_open_their_calls(report: Page) -> None:
+    spoke = block(report, "Кто говорит. По сотрудникам")
+    shown = {row.get_attribute("data-key"): row.locator("td").all_text_contents() for row in spoke.locator("tbody tr").all()}
+    assert {key: [text.strip().replace("\xa0", " ") for text in texts] for key, texts in shown.items()} == {
+        "152": ["2", "50 %", "0:03", "0:03", "0:01", "0:13", "0:12"],
+        "421": ["1", "66,7 %", "0:03", "0:01", "0:00", "0:00", "0:00"],
+        "": ["1", "72,7 %", "0:04", "0:01", "0:00", "0:00", "0:00"],
+    }
+    expect(spoke.locator("tr[data-key='']")).to_contain_text("Без сотрудника")
+    expect(spoke.locator("tr[data-key=''] a")).to_have_count(0)
+    lead_to_their_calls(report, spoke.locator("tbody td:first-of-type a"))
+    spoke.locator("tr[data-key='152'] td a").last.click()
+    expect(report.locator("ul.chips li")).to_have_text([re.compile(r"^Сотрудник: .*152"), "Тишина дольше 12 с"])
+    assert opened(report) == 1
+
+
+def test_silence_and_shares_are_columns_with_filters(reader: Page) -> None:
+    reader.goto("/")
+    settled(reader)
+    reader.get_by_role("button", name="Столбцы").click()
+    for name in ("Тишина", "Речь сотрудника"):
+        reader.get_by_label(name, exact=True).check()
+    reader.keyboard.press("Escape")
+    with reader.expect_response(re.compile("silence_min_s=12")):
+        reader.get_by_label("Тишина дольше, секунд").fill("12")
+    expect(reader.locator("td.silence")).to_have_text(["12"])
+    expect(reader.locator("td.share")).to_have_text([re.compile(r"^57,1\s%$")])
+    expect(reader.locator("ul.chips li")).to_have_text(["Тишина дольше 12 с"])
+    reader.locator("ul.chips button").click()
+    expect(reader.locator("ul.chips")).to_have_count(0)
+    with reader.expect_response(re.compile("employee_share_min=70")):
+        reader.get_by_label("Сотрудник говорит больше, %").fill("70")
+    expect(reader.locator("td.share")).to_have_text([re.compile(r"^72,7\s%$")])
+    expect(reader.locator("ul.chips li")).to_have_text(["Сотрудник говорит больше 70 %"])
 
 
 def test_a_name_and_its_bar_open_the_same_calls(report: Page) -> None:

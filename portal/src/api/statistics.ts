@@ -12,6 +12,8 @@ export type Outgoing = Shapes["Outgoing"];
 export type Durations = Shapes["Durations"];
 export type CallBacks = Shapes["CallBacks"];
 export type Waiting = Shapes["Waiting"];
+export type Speech = Shapes["api__schemas__statistics__Speech"];
+export type Qualities = Shapes["Qualities"];
 
 /** Which calls are formatCounted: a selection without what only a list has. */
 export type ReportQuery = Omit<CallQuery, "sort" | "limit" | "cursor">;
@@ -60,4 +62,12 @@ export async function waiting(
 
 export async function callBacks(query: ReportQuery, signal: AbortSignal): Promise<CallBacks> {
   return unwrap<CallBacks>(await client.GET("/api/stats/callbacks", { params: { query }, signal }));
+}
+
+export async function speech(query: ReportQuery, signal: AbortSignal): Promise<Speech> {
+  return unwrap<Speech>(await client.GET("/api/stats/speech", { params: { query }, signal }));
+}
+
+export async function quality(query: ReportQuery, signal: AbortSignal): Promise<Qualities> {
+  return unwrap<Qualities>(await client.GET("/api/stats/quality", { params: { query }, signal }));
 }

@@ -15,6 +15,8 @@ export interface Selection {
   max_s: string;
   talk_min_s: string;
   talk_max_s: string;
+  silence_min_s: string;
+  employee_share_min: string;
   kind: Kind;
   direction: Direction[];
   result: Result[];
@@ -53,6 +55,8 @@ export const emptySelection: Selection = {
   max_s: "",
   talk_min_s: "",
   talk_max_s: "",
+  silence_min_s: "",
+  employee_share_min: "",
   kind: "all",
   direction: [],
   result: [],
@@ -85,6 +89,8 @@ const texts = [
   "max_s",
   "talk_min_s",
   "talk_max_s",
+  "silence_min_s",
+  "employee_share_min",
   "src",
   "dst",
   "answered_by",
@@ -168,7 +174,7 @@ export function callQuery(selection: Selection): CallQuery {
   const query: CallQuery = Object.fromEntries(
     Object.entries(same)
       .filter(([, value]) => value !== null && value !== "")
-      .map(([name, value]) => [name, /_s$|^mos_/.test(name) ? Number(value) : value]),
+      .map(([name, value]) => [name, /_s$|^mos_|share/.test(name) ? Number(value) : value]),
   );
   if (weekday.length > 0) query.weekday = weekday.map(Number);
   if (recorded !== "") query.recorded = recorded === "true";

@@ -1,11 +1,12 @@
 import type { Drawing } from "../charts/option";
 import type { Palette, Tone } from "../charts/palette";
 import { formatCount, formatLength, formatPercent } from "../i18n/format";
+import { formatMos } from "../i18n/quality";
 
-/** A column: texts, numbers of calls, shares of 1, or lengths in seconds. */
+/** A column: texts, numbers of calls, shares of 1, lengths in seconds, or scores (MOS). */
 export interface Column {
   title: string;
-  kind: "text" | "count" | "share" | "length";
+  kind: "text" | "count" | "share" | "length" | "score";
 }
 
 export type Cell = string | number | null;
@@ -32,6 +33,7 @@ export function cellText(cell: Cell, kind: Column["kind"]): string {
   if (cell === null) return "—";
   if (typeof cell === "string") return cell;
   if (kind === "share") return formatPercent(cell);
+  if (kind === "score") return formatMos(cell);
   return kind === "length" ? formatLength(cell * 1000) : formatCount(cell);
 }
 

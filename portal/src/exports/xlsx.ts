@@ -46,6 +46,7 @@ function written(cell: Cell, kind: Column["kind"]): Written {
   if (cell === null) return null;
   if (typeof cell === "string") return { value: cell, type: String };
   if (kind === "share") return { value: cell, type: Number, format: "0.0%" };
+  if (kind === "score") return { value: cell, type: Number, format: "0.00" };
   if (kind === "length") return { value: cell / 86_400, type: Number, format: "[h]:mm:ss" };
   return { value: cell, type: Number, format: "#,##0" };
 }

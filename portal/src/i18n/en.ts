@@ -62,6 +62,8 @@ export const en: Words = {
     queue: "Queue",
     wait: "Wait",
     quality: "Quality",
+    silence: "Silence",
+    share: "Employee speaks",
   },
   filter: {
     of: (column) => `Filter: ${column}`,

@@ -7,6 +7,7 @@ export const badBelowMos = 4;
 const ru = {
   title: "Качество связи",
   unknown: "нет данных",
+  known: "Качество известно",
   below: (mos: string) => `MOS ниже ${mos}`,
   from: (mos: string) => `MOS от ${mos}`,
   loss: (share: string) => `потери ${share} %`,
@@ -17,6 +18,7 @@ const ru = {
 const en: typeof ru = {
   title: "Quality of the line",
   unknown: "not known",
+  known: "Quality known",
   below: (mos) => `MOS below ${mos}`,
   from: (mos) => `MOS from ${mos}`,
   loss: (share) => `loss ${share} %`,

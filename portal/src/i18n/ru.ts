@@ -62,6 +62,8 @@ export const ru = {
     queue: "Очередь",
     wait: "Ожидание",
     quality: "Качество",
+    silence: "Тишина",
+    share: "Речь сотрудника",
   },
   filter: {
     of: (column: string) => `Фильтр: ${column}`,

@@ -1,7 +1,7 @@
 import { getStored, setStored } from "../../app/localStorage";
 
 /** The columns that are not shown until a user switches them on; this browser remembers them. */
-export const extraColumns = ["trunk", "queue", "wait", "quality"] as const;
+export const extraColumns = ["trunk", "queue", "wait", "quality", "silence", "share"] as const;
 export type ExtraColumn = (typeof extraColumns)[number];
 
 const stored = getStored("columns")?.split(" ") ?? [];

@@ -3,6 +3,8 @@ import type { Selection } from "../../app/selection";
 const hidden = [
   "talk_min_s",
   "talk_max_s",
+  "silence_min_s",
+  "employee_share_min",
   "employee_login",
   "weekday",
   "trunk",

@@ -19,6 +19,8 @@ const ru = {
   switched: (who: string, rule: string) => `${who}: ${rule}. Действует со следующего звонка.`,
   switchFailed: (who: string) => `Не удалось изменить запись: ${who}`,
   columns: "Столбцы",
+  silence: "Тишина дольше, секунд",
+  share: "Сотрудник говорит больше, %",
   notKnown: "нет данных",
 };
 
@@ -41,6 +43,8 @@ const en: typeof ru = {
   switched: (who, rule) => `${who}: ${rule}. In force from the next call.`,
   switchFailed: (who) => `Recording could not be changed: ${who}`,
   columns: "Columns",
+  silence: "Silence longer than, seconds",
+  share: "Employee speaks more than, %",
   notKnown: "not known",
 };
 

@@ -1,4 +1,5 @@
 import type { Selection } from "../../app/selection";
+import type { Group } from "./groups";
 
 const hourSeconds = 3600;
 const daySeconds = 86_400;
@@ -81,4 +82,19 @@ export function timeRangeLabel(times: Times): [from: string, to: string] {
   const end = secondsOf(times.time_to) % daySeconds;
   const from = withoutZero(timeOf(secondsOf(times.time_from)));
   return [from, end === 0 ? "24:00" : withoutZero(timeOf(end))];
+}
+
+/** A group for each hour of a report that has calls. */
+export function hourGroups<C extends { hour: number; calls: number }>(
+  selection: Times,
+  hours: readonly C[],
+): Group<C>[] {
+  const shown = new Set(hoursOf(selection));
+  return hours
+    .filter(({ hour, calls }) => shown.has(hour) && calls > 0)
+    .map((counts) => {
+      const { hour } = counts;
+      const filter = hourFilter(selection, hour);
+      return { key: String(hour), name: hourSpan(hour), note: "", filter, counts };
+    });
 }

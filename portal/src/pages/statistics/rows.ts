@@ -16,6 +16,7 @@ export interface BarRow {
   name: string;
   note: string;
   total: Figure;
-  bar: readonly (Figure & { tone: Tone })[];
+  /** A part without a `length` is as long as its number of calls. */
+  bar: readonly (Figure & { tone: Tone; length?: number })[];
   figures: readonly (Figure | string)[];
 }
