@@ -83,7 +83,7 @@ async def _check_index(store: Store) -> None:
 
 async def _check_objects(store: Store) -> None:
     await asyncio.to_thread(store.objects.probe)
-    await asyncio.to_thread(_check_space, store.objects.root)
+    await asyncio.to_thread(_check_space, store.objects.workspace)
 
 
 def _check_space(folder: Path) -> None:

@@ -94,7 +94,7 @@ async def _record(store: Store) -> None:
     async with store.reading() as connection:
         rows = await connection.execute(select(segments.c.id, segments.c.name, segments.c.started_at))
         keys = {row.id: recording_key("pbx1", row.name, row.started_at, AudioFormat.OPUS) for row in rows}
-    await asyncio.to_thread(_write_files, store.objects.root, keys.values())
+    await asyncio.to_thread(_write_files, store.objects.workspace, keys.values())
     async with store.writing() as connection:
         await connection.execute(text(_AUDIO), [{"id": row, "key": key, "size": _SIZE} for row, key in keys.items()])
         await connection.execute(text(f"UPDATE calls SET {_READY} WHERE id IN (SELECT call_id FROM segments)"))  # noqa: S608

@@ -227,9 +227,11 @@ async def _encrypt_recording(store: Store, row: Row[Any], key: DataKey) -> bool:
         except (ObjectMissing, ObjectDamaged) as error:
             log.error("recording.not_encrypted", reason=str(error))
             return False
-    is_row = (segments.c.id == row.id) & (segments.c.object_key == row.object_key)
+    is_row = (segments.c.id == row.id) & (segments.c.object_key == row.object_key) & HAS_AUDIO
     async with store.writing() as connection:
-        await connection.execute(update(segments).where(is_row).values(key_version=key.version))
+        done = await connection.execute(update(segments).where(is_row).values(key_version=key.version))
+    if not done.rowcount:  # deleted meanwhile: a bucket may have it again
+        await store.objects.delete_all([row.object_key, peaks_key(row.object_key)])
     return True
 
 

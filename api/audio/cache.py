@@ -9,7 +9,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -19,10 +19,10 @@ from typing import Final
 from uuid import uuid4
 
 from api.limits.concurrency_limit import ConcurrencyLimit
-from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing, TooManyConversions
+from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing, StoreError, TooManyConversions
 from store.encryption.data_key import DataKey, MemoryKey
 from store.encryption.encrypted_file import EncryptingWriter
-from store.objects.folder import open_plain
+from store.objects.open_file import open_plain
 
 _BLOCK_BYTES: Final = 1024 * 1024
 _CONVERSIONS: Final = 2
@@ -33,6 +33,12 @@ Make = Callable[[Path, Callable[[], bool]], None]
 
 The function returns True when no request waits for the file any longer.
 """
+
+Check = Callable[[], Awaitable[None]]
+
+
+async def nothing_to_check() -> None:
+    """Check nothing."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -76,27 +82,27 @@ class AudioCache:
         await asyncio.to_thread(_use, path)
         return file
 
-    async def get(self, key: str, make: Make, *, owner: Hashable, sources: Sequence[Path] = ()) -> BufferedReader:
+    async def get(self, key: str, make: Make, *, owner: Hashable, check: Check = nothing_to_check) -> BufferedReader:
         """Open the file of a key; make it if it is not cached. The caller closes it.
 
         Concurrent requests for one file make it once; if all of them are cancelled, so is the
         making. `key` must be safe as a file name. An exception of `make` is raised to every waiting
-        request. Raises TooManyConversions if the owner waits for two other files, and ObjectMissing
-        if one of the sources was deleted meanwhile: the file is not kept then.
+        request. Raises TooManyConversions if the owner waits for two other files. The file is not
+        kept if `check`, called when it is made, raises: retention deletes objects, then copies.
         """
         while (file := await self.find(key)) is None:  # deleted again before it was opened
-            await self._made(key, make, owner, sources)
+            await self._made(key, make, owner, check)
         return file
 
-    async def _made(self, key: str, make: Make, owner: Hashable, sources: Sequence[Path]) -> None:
-        """Wait until the file of a key is made. Raises TooManyConversions and ObjectMissing."""
+    async def _made(self, key: str, make: Make, owner: Hashable, check: Check) -> None:
+        """Wait until a file is made. Raises TooManyConversions, and what `check` raises."""
         conversion = self._conversions.get(key)
         others = sum(owner in other.waiting for other in self._conversions.values() if other is not conversion)
         if others >= _CONVERSIONS_OF_AN_OWNER:
             raise TooManyConversions
         if conversion is None:
             abandoned = Event()
-            task = asyncio.create_task(self._make(self._root / key, make, abandoned, sources), name=f"audio {key}")
+            task = asyncio.create_task(self._make(self._root / key, make, abandoned, check), name=f"audio {key}")
             conversion = self._conversions[key] = _Conversion(task=task, abandoned=abandoned)
         conversion.waiting.append(owner)
         try:
@@ -109,10 +115,14 @@ class AudioCache:
             if self._conversions.get(key) is conversion and (conversion.task.done() or not conversion.waiting):
                 del self._conversions[key]
 
-    async def _make(self, path: Path, make: Make, abandoned: Event, sources: Sequence[Path]) -> None:
+    async def _make(self, path: Path, make: Make, abandoned: Event, check: Check) -> None:
         async with self._running.enter(None):
             await asyncio.to_thread(_publish, path, make, abandoned, self._memory_key.key)
-            await asyncio.to_thread(_check_sources, path, sources)
+            try:
+                await check()
+            except StoreError:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+                raise
             await asyncio.to_thread(_trim, self._root, self._limit, keep=path)
 
 
@@ -136,13 +146,6 @@ def _publish(path: Path, make: Make, abandoned: Event, key: DataKey) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _check_sources(path: Path, sources: Sequence[Path]) -> None:
-    """Delete the file if a source was deleted: retention deletes objects first, then copies."""
-    if missing := [source for source in sources if not source.exists()]:
-        path.unlink(missing_ok=True)
-        raise ObjectMissing(f"{missing[0]} does not exist")
 
 
 def _private(path: str, flags: int) -> int:

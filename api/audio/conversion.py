@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Final
 
-from api.audio.cache import Make
+from api.audio.cache import Check, Make, nothing_to_check
 from api.audio.join import Source, write_joined
+from fonoteka.core.errors import ObjectMissing
 from fonoteka.core.manifest import AudioFormat, Layout
 from store.intake.one_sound import Piece
 from store.integrity.intact import IntactObjects
@@ -22,8 +22,8 @@ EXTENSIONS: Final = {AudioFormat.OPUS: "ogg", AudioFormat.MP3: "mp3", AudioForma
 class Conversion:
     """How to make a file. `key` identifies its bytes; `make` is None if `stored` is the file.
 
-    `call` is the public id of the call, whose copies are deleted with its audio; `sources` are the
-    stored files.
+    `call` is the public id of the call, whose copies are deleted with its audio; `check` raises
+    ObjectMissing if stored audio was deleted meanwhile.
     """
 
     call: str
@@ -31,7 +31,7 @@ class Conversion:
     stored: StoredAudio
     make: Make | None
     extension: str
-    sources: tuple[Path, ...] = ()
+    check: Check = field(default=nothing_to_check)
 
     @property
     def file(self) -> str:
@@ -50,8 +50,14 @@ def conversion(call: str, intact: IntactObjects, parts: Sequence[StoredAudio], t
     layout = Layout.STEREO if any(part.layout is Layout.STEREO for part in parts) else Layout.MONO
     rate_hz = max(part.rate_hz for part in parts)
     make = partial(write_joined, sources, audio_format=target, layout=layout, rate_hz=rate_hz)
-    paths = tuple(intact.objects.path(part.object_key) for part in parts)
-    return Conversion(call=call, key=key, stored=first, make=make, extension=extension, sources=paths)
+    check = partial(_check_stored, intact, [part.object_key for part in parts])
+    return Conversion(call=call, key=key, stored=first, make=make, extension=extension, check=check)
+
+
+async def _check_stored(intact: IntactObjects, keys: Sequence[str]) -> None:
+    for key in keys:
+        if not await intact.objects.exists(key):
+            raise ObjectMissing(f"{key} does not exist")
 
 
 def _source(intact: IntactObjects, part: StoredAudio, piece: Piece) -> Source:

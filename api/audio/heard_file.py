@@ -13,6 +13,8 @@ from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
+from store.encryption.content import status_of
+
 # Three minutes of Opus: most recordings are one part. A client that disconnects has heard no more
 # than the parts that were announced.
 PART_BYTES: Final = 512 * 1024
@@ -56,9 +58,8 @@ class HeardFile(FileResponse):
 
 def _status(file: BufferedReader) -> os.stat_result:
     """Return the status of a file, with the size of its plain content."""
-    status = list(os.fstat(file.fileno()))
-    status[stat.ST_SIZE] = size_of(file)
-    return os.stat_result(status)
+    modified_at = int(status_of(file).modified_at)
+    return os.stat_result((stat.S_IFREG, 0, 0, 1, 0, 0, size_of(file), modified_at, modified_at, modified_at))
 
 
 def size_of(file: BufferedReader) -> int:

@@ -103,7 +103,7 @@ async def opened(configuration: Configuration) -> AsyncIterator[Services]:
 
 
 async def _services(configuration: Configuration, store: Store) -> Services:
-    objects = store.objects.root
+    objects = store.objects.workspace
     audio = AudioCache(copies_folder(store.objects), limit_bytes=_CACHE_BYTES)
     await asyncio.to_thread(audio.prepare)
     exports = ExportWorkspace(objects.with_name(objects.name + "-exports"))

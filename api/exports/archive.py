@@ -90,7 +90,7 @@ class Archive:
             return await opened_intact(self.intact.objects, target.stored), target.extension
         for part in parts:
             (await opened_intact(self.intact.objects, part)).close()
-        return await self.cache.get(target.file, target.make, owner=self, sources=target.sources), target.extension
+        return await self.cache.get(target.file, target.make, owner=self, check=target.check), target.extension
 
     def _name(self, seen: SeenCall, extension: str) -> str:
         name = archived_name(seen.started_at.astimezone(self.zone), seen.src, seen.dst)

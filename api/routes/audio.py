@@ -132,7 +132,7 @@ async def _file(damage: DamageReports, plan: Conversion) -> BufferedReader | Non
         if request.method == "HEAD":
             return await services.audio.find(plan.file)
         try:
-            made = services.audio.get(plan.file, plan.make, owner=damage.account.user_id, sources=plan.sources)
+            made = services.audio.get(plan.file, plan.make, owner=damage.account.user_id, check=plan.check)
             return await cancel_on_disconnect(request, made)
         except TooManyConversions:
             detail = "you wait for two recordings already; ask for this one when they have come"

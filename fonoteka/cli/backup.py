@@ -3,14 +3,12 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import psutil
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from fonoteka.cli.progress_bar import progress_bar
 from fonoteka.core.config import Configuration
 from store.audit.signing import key_file
 from store.backup import backup as making
@@ -28,7 +26,7 @@ def backup(configuration: Configuration, target: Path, *, with_keys: bool, verif
     Raises ConfigurationError and StoreError.
     """
     _yield_to_calls()
-    with _progress("recordings") as progress:
+    with progress_bar("recordings") as progress:
         done = making.make_backup(configuration.store, target, with_keys=with_keys, verify_all=verify_all, progress=progress)
     print(f"backup of {_described(done.summary)}")
     copied = f"{done.copied} ({done.copied_bytes / 1e6:.1f} MB)"
@@ -51,7 +49,7 @@ async def restored(configuration: Configuration, source: Path, *, without_damage
 
     Raises ConfigurationError and StoreError.
     """
-    with _progress("recordings, checked and restored") as progress:
+    with progress_bar("recordings, checked and restored") as progress:
         summary, damaged = await restoring.restore(configuration.store, source, without_damaged=without_damaged, progress=progress)
     for line in damaged[:_SHOWN]:
         print(f"damaged in the backup: {line}", file=sys.stderr)
@@ -79,12 +77,3 @@ def _yield_to_calls() -> None:
     """Let other processes have the processor and the disk first."""
     os.nice(19)
     psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
-
-
-@contextmanager
-def _progress(words: str) -> Iterator[making.Progress]:
-    """Yield a function that shows progress on a terminal, and does nothing elsewhere."""
-    columns = (TextColumn(words), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as shown:
-        task = shown.add_task(words, total=None)
-        yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -26,7 +26,7 @@ async def export(configuration: Configuration, public_id: str, file: Path) -> st
         call = await domain_of_call(store, public_id)
         if call is None:
             raise ConfigurationError(f"there is no call {public_id!r}: take the id from the address of the call in the portal")
-        key = await asyncio.to_thread(AuditKey.load, key_file(configuration.store.audit_key, store.objects.root))
+        key = await asyncio.to_thread(AuditKey.load, key_file(configuration.store.audit_key, store.objects.workspace))
         now = datetime.now(UTC)
         async with store.writing() as connection:
             action = "evidence_exported"

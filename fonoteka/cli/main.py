@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 import typer
 
-from fonoteka.cli.commands import evidence, installation, keys, parts, pbxs, spool, subjects, users
+from fonoteka.cli.commands import evidence, installation, keys, objects, parts, pbxs, spool, subjects, users
 from fonoteka.core.errors import FonotekaError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -28,7 +28,15 @@ _COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     installation.restore,
     parts.demo,
 )
-_GROUPS: Final = {"pbx": pbxs, "user": users, "subject": subjects, "keys": keys, "evidence": evidence, "spool": spool}
+_GROUPS: Final = {
+    "pbx": pbxs,
+    "user": users,
+    "subject": subjects,
+    "keys": keys,
+    "objects": objects,
+    "evidence": evidence,
+    "spool": spool,
+}
 for command in _COMMANDS:
     app.command()(command)
 for name, group in _GROUPS.items():

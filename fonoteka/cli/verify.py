@@ -41,7 +41,7 @@ async def verify(configuration: Configuration, *, fix: bool, heads: Path | None)
     try:
         logged = None
         if heads is not None:
-            key = AuditKey.load(key_file(configuration.store.audit_key, store.objects.root))
+            key = AuditKey.load(key_file(configuration.store.audit_key, store.objects.workspace))
             logged = LoggedHeads(log=heads, key=key.public)
         with _progress() as progress:
             return await verified(store, make_peaks=peaks_of if fix else None, heads=logged, progress=progress)

@@ -111,13 +111,15 @@ class StoreSection(_Section):
 
     `audit_key` signs the audit's heads; default: beside the objects. `master_key` (base64), or the
     file `master_key_file`, protects the keys of encrypted recordings; the file is made at the first
-    start, by default `master.key` beside the folder of objects.
+    start, by default `master.key` beside the folder of objects. With objects in S3, `workspace` is
+    the folder of unfinished recordings, beside which the keys' files are.
     """
 
     database: str = Field(default=f"sqlite:///{DATA_FOLDER}/fonoteka.db", repr=False)  # may hold a password
     objects: str = f"file://{DATA_FOLDER}/objects"
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
+    workspace: Path | None = None
     audit_key: Path | None = None
     master_key: SecretStr | None = None
     master_key_file: Path | None = None
@@ -126,6 +128,12 @@ class StoreSection(_Section):
     def _one_master_key(self) -> "StoreSection":
         if self.master_key is not None and self.master_key_file is not None:
             raise ValueError("set master_key or master_key_file, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _workspace_of_s3(self) -> "StoreSection":
+        if self.workspace is not None and not self.objects.startswith("s3:"):
+            raise ValueError("workspace is for objects in S3; a folder of objects is its own workspace")
         return self
 
 

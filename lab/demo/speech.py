@@ -15,8 +15,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from lab.asterisk.rootfs import default_cache
 from lab.audio.tones import sox
+from lab.base.debian_root import default_cache
 from lab.base.errors import LabError
 from lab.demo.spoken_dialogues import MENU, OUTSIDE, VOICES, Dialogue, Voice
 

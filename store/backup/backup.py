@@ -68,19 +68,19 @@ def make_backup(
     New files are read again after they were written; with `verify_all` all others too. Raises
     ConfigurationError and StoreError.
     """
-    store, index = unopened(section)
-    _check_places(index, store.objects.root, target)
+    store, objects, index = unopened(section)
+    _check_places(index, objects.root, target)
     folder = BackupFolder(target)
     with ExitStack() as stack:
         stack.enter_context(folder.locked())
         try:
             # A new key would not be in the copy of the index that was made before.
-            stack.enter_context(store.objects.replacing())
+            stack.enter_context(objects.replacing())
         except BlockingIOError as error:
             raise ConfigurationError("`fonoteka keys` replaces recordings: make the backup after its end") from error
         try:
-            audit_key = key_file(section.audit_key, store.objects.root)
-            run = _Run(index, store.objects.root, folder, verify_all=verify_all, progress=progress)
+            audit_key = key_file(section.audit_key, objects.root)
+            run = _Run(index, objects.root, folder, verify_all=verify_all, progress=progress)
             return run.run(Keys(master=store.keys.source, audit=audit_key) if with_keys else None)
         except OSError as error:
             reason = "is full: free space there" if error.errno in _FULL else f"cannot be written: {error}"

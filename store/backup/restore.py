@@ -37,16 +37,16 @@ async def restore(
     folder = BackupFolder(source)
     if (summary := folder.summary()) is None:
         raise ConfigurationError(f"'{source}' has no backup.json: it is not a backup, or its first one was interrupted")
-    store, index = unopened(section)
-    _check_target(index, store.objects.root, summary)
+    store, objects, index = unopened(section)
+    _check_target(index, objects.root, summary)
     damaged = _damaged(folder, summary, progress)
     if damaged and not without_damaged:
         return summary, damaged
-    _restore_keys(folder, summary, store, key_file(section.audit_key, store.objects.root))
+    _restore_keys(folder, summary, store, key_file(section.audit_key, objects.root))
     try:
-        _restore_objects(folder, summary, store.objects.root, progress)
+        _restore_objects(folder, summary, objects.root, progress)
         await _restore_index(folder.root / summary.index.name, index, section)
-        (store.objects.root / ".incoming" / _MARK).unlink()
+        (objects.root / ".incoming" / _MARK).unlink()
     except OSError as error:
         raise StoreError(f"'{error.filename or index}' cannot be written: {error.strerror}; run the command again") from error
     return summary, damaged

@@ -11,21 +11,28 @@ from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError, StoreError
 from store.database.dialect import engine_for, index_file
 from store.database.store import Store
-from store.objects.folder import folder_of
+from store.objects.bucket_place import is_bucket
+from store.objects.folder import ObjectFolder, folder_of
 
 
-def unopened(section: StoreSection) -> tuple[Store, Path]:
-    """Return a store that is not opened, so nothing is made or migrated, and its SQLite file.
+def unopened(section: StoreSection) -> tuple[Store, ObjectFolder, Path]:
+    """Return a store that is not opened, its folder of objects, and its SQLite file.
 
-    Raises ConfigurationError, which for PostgreSQL names the tools that make its backups.
+    So nothing is made or migrated. Raises ConfigurationError, which for PostgreSQL and for S3 says
+    how their backups are made.
     """
-    store = Store(engine_for(section.database, create=False), folder_of(section.objects), section)
+    if is_bucket(section.objects):
+        raise ConfigurationError(
+            "store.objects is in S3: this command is for a folder of objects. Let the S3 server keep copies of the bucket "
+            "(replication), and back up the index and the keys' files; see the operator's guide, Backup"
+        )
+    store = Store(engine_for(section.database, create=False), section)
     if (file := index_file(store.engine)) is None:
         raise ConfigurationError(
             "store.database is PostgreSQL: copy the folder of store.objects (rsync -a --delete), then run pg_dump or "
             "pg_basebackup, then copy the folder again (rsync -a); see the operator's guide, Backup"
         )
-    return store, file.absolute()
+    return store, ObjectFolder(folder_of(section.objects), store.keys), file.absolute()
 
 
 def take_snapshot(index: Path, target: Path) -> None:

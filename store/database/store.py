@@ -1,4 +1,4 @@
-"""The store: the index (SQL) and the objects (files)."""
+"""The store: the index (SQL) and the objects (files, or S3)."""
 
 import asyncio
 import sqlite3
@@ -18,7 +18,7 @@ from store.database.domain_keys import DomainKeys
 from store.database.migrations import upgrade
 from store.database.purge import has_any, truncate_journal, vacuum
 from store.encryption.master_key import MasterKeySource
-from store.objects.folder import ObjectFolder, folder_of
+from store.objects.places import objects_of, workspace_of
 
 T = TypeVar("T")
 
@@ -31,22 +31,22 @@ log = structlog.get_logger()
 class Store:
     """An index and its objects. Open it with `Store.open`, close it with `close`."""
 
-    def __init__(self, engine: AsyncEngine, root: Path, section: StoreSection) -> None:
+    def __init__(self, engine: AsyncEngine, section: StoreSection) -> None:
         self.engine = engine
-        self.keys = DomainKeys(self.reading, self.writing, MasterKeySource(section, root))
-        self.objects = ObjectFolder(root, self.keys)
+        self.keys = DomainKeys(self.reading, self.writing, MasterKeySource(section, workspace_of(section)))
+        self.objects = objects_of(section, self.keys)
         self._writer = asyncio.Lock()
 
     @classmethod
     async def open(cls, section: StoreSection, *, sweep: bool = False, blocking: bool = False) -> "Store":
-        """Connect, migrate, check the master key and the objects' folder.
+        """Connect, migrate, check the master key and the objects.
 
         `sweep` also removes files of unfinished writes, and begins to encrypt in a new index; only
         the API, the writer of objects, sets it. `blocking` is that of `dialect.engine_for`. Raises
         ConfigurationError; nothing is written if the master key is missing or wrong.
         """
         engine = dialect.engine_for(section.database, blocking=blocking)
-        store = cls(engine, folder_of(section.objects), section)
+        store = cls(engine, section)
         try:
             await store.keys.check()
             await asyncio.to_thread(store.objects.prepare, sweep=sweep)
@@ -54,10 +54,10 @@ class Store:
             if sweep:
                 await store.keys.begin_if_new()
         except StoreError as error:
-            await engine.dispose()
+            await store.close()
             raise ConfigurationError(f"store.database cannot be opened: {error}") from error
         except BaseException:
-            await engine.dispose()
+            await store.close()
             raise
         return store
 
@@ -71,6 +71,7 @@ class Store:
 
     async def close(self) -> None:
         """Close all connections."""
+        self.objects.close()
         await self.engine.dispose()
 
     @asynccontextmanager

@@ -12,7 +12,7 @@ The construction is STREAM (Hoang et al., 2015).
 
 import os
 import struct
-from io import BufferedReader, RawIOBase
+from io import BufferedReader
 from typing import BinaryIO, Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fonoteka.core.errors import ObjectDamaged
+from store.encryption.content import Content, StoredBytes
 from store.encryption.data_key import KEY_BYTES, DataKey
 
 CHUNK_BYTES: Final = 64 * 1024
@@ -41,6 +42,10 @@ class Header(NamedTuple):
     version: int
     salt: bytes
     content: bytes
+
+    def is_under(self, key: DataKey) -> bool:
+        """Whether the object is encrypted under this version of a domain's key."""
+        return (self.domain_id, self.version) == (key.domain_id, key.version)
 
 
 def parse_header(beginning: bytes) -> Header | None:
@@ -78,38 +83,19 @@ class EncryptingWriter:
         self._number += 1
 
 
-class _DecryptedContent(RawIOBase):
-    """The plain content of an encrypted file; decrypts the chunks that are read."""
+class _DecryptedContent(Content):
+    """The plain content of an encrypted object; decrypts the chunks that are read."""
 
-    def __init__(self, file: BufferedReader, header: Header, key: DataKey, name: str) -> None:
-        self._file, self._header, self._name = file, header.content, name
+    def __init__(self, stored: StoredBytes, header: Header, key: DataKey, name: str) -> None:
+        self._stored, self._header, self._name = stored, header.content, name
         self._cipher = _cipher(key, header.salt, name)
-        sealed = os.fstat(file.fileno()).st_size - HEADER_BYTES
+        sealed = stored.size - HEADER_BYTES
         self._chunks = -(-sealed // _SEALED_BYTES)
-        self._size = sealed - self._chunks * _TAG_BYTES
+        super().__init__(sealed - self._chunks * _TAG_BYTES, stored.status)
         if self._chunks == 0 or self._size <= (self._chunks - 1) * CHUNK_BYTES - (self._chunks == 1):
             raise ObjectDamaged(f"object {name} was cut: its last chunk is not complete")
-        self._place, self._has_end = 0, False
+        self._has_end = False
         self._read_number, self._read = -1, bytearray()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._file.fileno()
-
-    def tell(self) -> int:
-        return self._place
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"negative seek position {base + offset}")
-        self._place = base + offset
-        return self._place
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Read at most to the end of a chunk. Raises ObjectDamaged."""
@@ -128,7 +114,7 @@ class _DecryptedContent(RawIOBase):
         return size
 
     def close(self) -> None:
-        self._file.close()
+        self._stored.close()
         super().close()
 
     def _chunk(self, number: int) -> bytearray:
@@ -140,7 +126,7 @@ class _DecryptedContent(RawIOBase):
         return self._read
 
     def _decrypt(self, number: int, target: bytearray | memoryview) -> None:
-        sealed = os.pread(self._file.fileno(), len(target) + _TAG_BYTES, HEADER_BYTES + number * _SEALED_BYTES)
+        sealed = self._stored.read_at(HEADER_BYTES + number * _SEALED_BYTES, len(target) + _TAG_BYTES)
         is_last = number == self._chunks - 1
         try:
             self._cipher.decrypt_into(_NONCE.pack(number, is_last), sealed, self._header, target)
@@ -149,12 +135,12 @@ class _DecryptedContent(RawIOBase):
         self._has_end |= is_last
 
 
-def decrypted(file: BufferedReader, header: Header, key: DataKey, name: str) -> BufferedReader:
-    """Return the plain content of an open encrypted file, which is closed with it.
+def decrypted(stored: StoredBytes, header: Header, key: DataKey, name: str) -> BufferedReader:
+    """Return the plain content of an open encrypted object, which is closed with it.
 
     `name` is the name under which it was encrypted. Raises ObjectDamaged, also when it is read.
     """
-    return BufferedReader(_DecryptedContent(file, header, key, name), CHUNK_BYTES)
+    return BufferedReader(_DecryptedContent(stored, header, key, name), CHUNK_BYTES)
 
 
 def is_decrypted(file: BufferedReader) -> bool:

@@ -27,8 +27,8 @@ from store.intake.recording_state import Arrival, Segment
 from store.intake.report_limits import exceeded_limit, exceeded_recording_limit
 from store.intake.row_mapping import IncomingReport, speech_value, storable
 from store.intake.write_calls import CallChange, write_calls
+from store.objects.drafts import Draft
 from store.objects.file_signature import checked_kind
-from store.objects.folder import Draft
 from store.people.accounts import Pbx
 from store.selection.scope import Scope
 
@@ -116,14 +116,14 @@ async def store_recording(
     by = Actor(login=f"pbx:{pbx.name}", address=address)
     async with store.reading() as connection:
         place = await find_place(connection, pbx, manifest, now)
-    if (stored := _kept_audio(store, place, mixed)) is not None:
+    if (stored := await _kept_audio(store, place, mixed)) is not None:
         return await _answer_stored(store, place, stored, mixed, by, now)
     data_key = await store.keys.current(place.domain_id)
     key = _object_key(pbx, manifest, mixed, peaks)
     arrived = StoredAudio(object_key=key, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
     async with _drafts(store, key, mixed, peaks, audio, data_key) as drafts, store.writing() as connection:
         place = await find_place(connection, pbx, manifest, now, lock=True)
-        if (stored := _kept_audio(store, place, mixed)) is None:
+        if (stored := await _kept_audio(store, place, mixed)) is None:
             await check_current(connection, place.domain_id, data_key)
             values = _audio_values(place.manifest, mixed, key, data_key, now)
             written, strangers = await _write_recording(connection, pbx, place, mixed, values)
@@ -136,19 +136,19 @@ async def store_recording(
     return RecordingTaken(receipt=_receipt(place, arrived), change=change, others=tuple(others), refusals=tuple(strangers))
 
 
-def _kept_audio(store: Store, place: Place, mixed: Mixed) -> StoredAudio | None:
+async def _kept_audio(store: Store, place: Place, mixed: Mixed) -> StoredAudio | None:
     """Return the stored audio, which stays; None if the place is free, or its object is missing.
 
     A missing object may be stored again, with the same bytes.
     """
     audio = place.audio
-    if audio is None or (audio.sha256 == mixed.sha256 and _is_lost(store, audio)):
+    if audio is None or (audio.sha256 == mixed.sha256 and await _is_lost(store, audio)):
         return None
     return audio
 
 
-def _is_lost(store: Store, audio: StoredAudio) -> bool:
-    return audio.object_key is None or not store.objects.path(audio.object_key).exists()
+async def _is_lost(store: Store, audio: StoredAudio) -> bool:
+    return audio.object_key is None or not await store.objects.exists(audio.object_key)
 
 
 async def _answer_stored(store: Store, place: Place, audio: StoredAudio, mixed: Mixed, by: Actor, now: datetime) -> RecordingTaken:

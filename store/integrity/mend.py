@@ -2,11 +2,9 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
@@ -15,7 +13,7 @@ from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import Reason
-from fonoteka.core.errors import ObjectDamaged, ObjectMissing, StoreError
+from fonoteka.core.errors import ObjectDamaged, ObjectMissing
 from fonoteka.core.naming import peaks_key
 from store.audit.write import OPERATOR, write_entry
 from store.database.schema import HAS_AUDIO, calls, domains, participants, segments
@@ -29,7 +27,6 @@ from store.integrity.counter_check import recount
 from store.integrity.findings import Finding, Kind
 from store.integrity.intact import opened_intact
 from store.integrity.orphan_check import is_orphan
-from store.objects.set_aside import set_aside
 from store.queries.audio import StoredAudio, stored_audio
 from store.retention.set_aside import owner_of
 from store.selection.scope import Scope
@@ -77,7 +74,7 @@ async def _mark_lost(store: Store, segment_id: int, now: datetime) -> str | None
         locked = select(domains.c.id, domains.c.timezone).where(domains.c.id == domain_id).with_for_update(key_share=True)
         domain = (await connection.execute(locked)).one()
         call = (await connection.execute(select(calls).where(calls.c.id == lost.call_id).with_for_update())).one()
-        if call.legal_hold or await asyncio.to_thread(_is_there, store.objects.root, lost.object_key):
+        if call.legal_hold or await store.objects.exists(lost.object_key):
             return None
         values = {"object_key": None, "reason": Reason.AUDIO_DAMAGED}
         await connection.execute(update(segments).where(segments.c.id == segment_id).values(values))
@@ -86,8 +83,8 @@ async def _mark_lost(store: Store, segment_id: int, now: datetime) -> str | None
         scope = Scope(domain_id=domain.id, login=None)
         await write_entry(connection, scope, OPERATOR, action="recording_lost", subject=call.public_id, detail=detail, now=now)
     peaks = peaks_key(lost.object_key)
-    if store.objects.path(peaks).exists():
-        await asyncio.to_thread(set_aside, store.objects.root, peaks)
+    if await store.objects.exists(peaks):
+        await store.objects.set_aside(peaks)
     return "the recording says that it failed; the journal has the name of the file"
 
 
@@ -144,10 +141,4 @@ async def _set_orphan_aside(store: Store, finding: Finding) -> str | None:
             scope = Scope(domain_id=domain_id, login=None)
             await write_entry(connection, scope, OPERATOR, action="file_set_aside", subject="", detail={"file": key}, now=now)
         log.warning("file.set_aside", file=key, reason=finding.detail)
-        return await asyncio.to_thread(set_aside, store.objects.root, key)
-
-
-def _is_there(root: Path, key: str) -> bool:
-    if not root.is_dir():
-        raise StoreError("the folder of recordings is gone: is its disk mounted?")
-    return os.path.lexists(root / key)
+        return await store.objects.set_aside(key)

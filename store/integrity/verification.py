@@ -61,7 +61,8 @@ async def verified(
     After a kill the next call continues. Never more than one thread works at a time.
     """
     settings = f"heads={heads.log if heads else ''}"
-    checkpoint = Checkpoint(store.objects.root.with_name(store.objects.root.name + "-verify.jsonl"), settings=settings)
+    workspace = store.objects.workspace
+    checkpoint = Checkpoint(workspace.with_name(f"{workspace.name}-verify.jsonl"), settings=settings)
     checkpoint.open()
     try:
         await _run(store, checkpoint, heads, progress)

@@ -8,12 +8,12 @@ from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
 
-from store.objects.folder import ObjectFolder
+from store.objects.object_store import ObjectStore
 
 
-def copies_folder(objects: ObjectFolder) -> Path:
+def copies_folder(objects: ObjectStore) -> Path:
     """Return the folder of the copies."""
-    return objects.root.with_name(objects.root.name + "-cache")
+    return objects.workspace.with_name(objects.workspace.name + "-cache")
 
 
 def copy_name(call: str, key: str, extension: str) -> str:
@@ -21,7 +21,7 @@ def copy_name(call: str, key: str, extension: str) -> str:
     return f"{call}-{key}.{extension}"
 
 
-def delete_copies(objects: ObjectFolder, calls: Set[str]) -> None:
+def delete_copies(objects: ObjectStore, calls: Set[str]) -> None:
     """Delete the copies of calls, by public id."""
     with suppress(FileNotFoundError):
         for entry in os.scandir(copies_folder(objects)):

@@ -1,83 +1,51 @@
-"""Objects as files in a folder: encoded recordings and their peaks, encrypted or plain.
+"""Objects as files in a folder.
 
-A file gets its name only when it is complete and durable: it is written under a temporary name in
-the same file system, checked, synced and renamed, and then its folder is synced. Names come from
-`fonoteka.core.naming`. Files are readable by the owner only, regardless of the umask.
+A draft is in the same file system: it gets its name by a rename, and then its folder is synced.
 """
 
 import asyncio
-import errno
-import fcntl
-import hashlib
 import os
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final
 from urllib.parse import unquote, urlsplit
-from uuid import uuid4
 
 from fonoteka.core.atomic_file import sync_folder
-from fonoteka.core.errors import ChecksumWrong, ConfigurationError, ObjectDamaged, ObjectMissing, ObjectsFull, StoreError
+from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing, StoreError
 from store.encryption.data_key import DataKey, DataKeys
-from store.encryption.encrypted_file import HEADER_BYTES, EncryptingWriter, Header, decrypted, parse_header
+from store.encryption.encrypted_file import HEADER_BYTES, parse_header
+from store.objects.drafts import Draft
 from store.objects.exchange import exchange
+from store.objects.object_store import Beginning, ObjectStore
+from store.objects.open_file import open_file, open_plain
+from store.objects.set_aside import SET_ASIDE, UPLOADED_WITHIN_S, is_of, names_by_folder
 
-_INCOMING: Final = ".incoming"
-_REPLACED: Final = "replaced-"  # drafts whose name an object that was replaced gets
-_LOCK: Final = "replacing"
-_ORPHANED_AFTER_S: Final = 24 * 3600
-_BLOCK_BYTES: Final = 1024 * 1024
-_PROBE_BYTES: Final = 4096  # a block, so that a full disk refuses it
+_GONE: Final = "the folder of recordings is gone: is its disk mounted?"
 
 
-class Draft(NamedTuple):
-    """A complete object that has no name yet: the name it will have, and its file."""
-
-    key: str
-    path: Path
-
-
-class ObjectFolder:
-    """Objects below `root`."""
+class ObjectFolder(ObjectStore):
+    """Objects below `root`, which is the working folder too."""
 
     def __init__(self, root: Path, keys: DataKeys) -> None:
-        self.root, self._keys = root, keys
-        self._incoming = root / _INCOMING
+        super().__init__(root, keys, setting=f"store.objects = 'file://{root}'")
+        self.root = root
 
     def prepare(self, *, sweep: bool) -> None:
-        """Create the folder and check that it is writable; `sweep` deletes unfinished files.
+        """Create the folder."""
+        self._drafts.prepare(sweep=sweep)
 
-        Raises ConfigurationError.
-        """
-        try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._incoming.mkdir(mode=0o700, exist_ok=True)
-            if sweep:
-                _sweep(self._incoming)
-                if self._replaced():  # plain ones may be among them
-                    with suppress(BlockingIOError), self.replacing():
-                        pass
-            probe = self._incoming / f"probe-{os.getpid()}"
-            probe.write_bytes(b"")
-            probe.unlink()
-        except OSError as error:
-            raise ConfigurationError(
-                f"store.objects = 'file://{self.root}' cannot be written: {error.strerror}; "
-                f"create the folder and give it to the user that runs Fonoteka (uid {os.getuid()})"
-            ) from error
+    def close(self) -> None:
+        """Do nothing."""
 
     def probe(self) -> None:
-        """Write and delete a file. Raises StoreError, without the path, if that fails."""
+        """Write and delete a file."""
         try:
-            with tempfile.TemporaryFile(dir=self._incoming, buffering=0) as file:
-                file.write(bytes(_PROBE_BYTES))
-                os.fsync(file.fileno())
+            self._drafts.probe()
         except FileNotFoundError as error:
-            raise StoreError("the folder of recordings is gone: is its disk mounted?") from error
+            raise StoreError(_GONE) from error
         except OSError as error:
             raise StoreError(f"the folder of recordings cannot be written: {error.strerror}") from error
 
@@ -88,128 +56,87 @@ class ObjectFolder:
             raise StoreError(f"not an object's name: {key!r}")
         return path
 
-    @asynccontextmanager
-    async def draft(
+    def draft(
         self, key: str, chunks: AsyncIterator[bytes], *, sha256: str, size_bytes: int, data_key: DataKey | None
-    ) -> AsyncIterator[Draft]:
-        """Write an object, durably, that `publish` gives its name; without it nothing is left.
+    ) -> AbstractAsyncContextManager[Draft]:
+        """Write a file without a name."""
+        return self._drafts.receive(key, chunks, sha256=sha256, size_bytes=size_bytes, data_key=data_key)
 
-        It is encrypted under `data_key`; checksum and size are those of the plain content. Raises
-        ChecksumWrong, ObjectsFull and StoreError.
-        """
-        draft = Draft(key, self._incoming / uuid4().hex)
-        try:
-            with self._write_errors(key), await asyncio.to_thread(_new_file, draft.path) as file:
-                writer = EncryptingWriter(file, data_key, key) if data_key is not None else file
-                await _receive(writer, chunks, sha256, size_bytes)
-                if isinstance(writer, EncryptingWriter):
-                    await asyncio.to_thread(writer.finish)
-                await asyncio.to_thread(_sync, file.fileno(), file.flush)
-            yield draft
-        finally:
-            await asyncio.to_thread(draft.path.unlink, missing_ok=True)
-
-    def draft_bytes(self, key: str, content: bytes, *, data_key: DataKey | None) -> AbstractAsyncContextManager[Draft]:
-        """Write a small object as `draft` does."""
-
-        async def once() -> AsyncIterator[bytes]:
-            yield content
-
-        sha256 = hashlib.sha256(content).hexdigest()
-        return self.draft(key, once(), sha256=sha256, size_bytes=len(content), data_key=data_key)
+    def copy_in(self, key: str, stored: BufferedReader) -> AbstractAsyncContextManager[Draft]:
+        """Write a file without a name."""
+        return self._drafts.copy(key, stored)
 
     async def publish(self, *drafts: Draft) -> None:
-        """Give drafts their names, replacing each object atomically; durable on return.
-
-        Raises ObjectsFull and StoreError.
-        """
-        with self._write_errors(drafts[0].key):
+        """Rename drafts."""
+        with self._drafts.write_errors(drafts[0].key):
             await asyncio.to_thread(_publish, [(draft.path, self.path(draft.key)) for draft in drafts])
 
-    async def put(self, key: str, chunks: AsyncIterator[bytes], *, sha256: str, size_bytes: int, data_key: DataKey | None) -> None:
-        """Write an object and publish it. Raises what `draft` and `publish` raise."""
-        async with self.draft(key, chunks, sha256=sha256, size_bytes=size_bytes, data_key=data_key) as draft:
-            await self.publish(draft)
-
-    async def put_bytes(self, key: str, content: bytes, *, data_key: DataKey | None) -> None:
-        """Write a small object and publish it."""
-        async with self.draft_bytes(key, content, data_key=data_key) as draft:
-            await self.publish(draft)
-
-    @contextmanager
-    def _write_errors(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise ObjectsFull(f"store.objects = 'file://{self.root}' is full: free space there") from error
-            raise StoreError(f"store.objects.folder: {key} cannot be written: {error}") from error
-
     async def encrypt(self, key: str, data_key: DataKey, *, sha256: str | None) -> None:
-        """Replace an object by the same content under a key, atomically; durable on return.
-
-        An object that is under the key already stays. Raises ObjectMissing, and ObjectDamaged if
-        the content has another SHA-256 than the given one: the object stays then too.
-        """
-        if await asyncio.to_thread(_is_under, self.path(key), data_key):
+        """Exchange the file for an encrypted one; a deleted file does not come back."""
+        if await self.is_under(key, data_key):
             return
-        draft = self._incoming / f"{_REPLACED}{uuid4().hex}"
         try:
-            with await self.open(key) as source:
-                await asyncio.to_thread(_encrypt, source, draft, data_key, key, sha256)
-            await asyncio.to_thread(exchange, draft, self.path(key))
-            await asyncio.to_thread(sync_folder, self.path(key).parent)
+            async with self._drafts.encrypt(key, await self.open(key), data_key, sha256) as draft:
+                await asyncio.to_thread(exchange, draft, self.path(key))
+                await asyncio.to_thread(sync_folder, self.path(key).parent)
         except OSError as error:
             if not self.path(key).exists():
                 raise ObjectMissing(f"object {key} was deleted meanwhile") from error
             raise StoreError(f"object {key} cannot be written: {error}") from error
-        finally:
-            await asyncio.to_thread(draft.unlink, missing_ok=True)
-
-    @property
-    def lock_file(self) -> Path:
-        """The file that a process locks while it replaces objects."""
-        return self._incoming / _LOCK
-
-    @contextmanager
-    def replacing(self) -> Iterator[None]:
-        """Keep other processes from `encrypt`, and delete what a killed one has replaced.
-
-        Raises BlockingIOError if another process replaces objects.
-        """
-        with self.lock_file.open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for replaced in self._replaced():
-                replaced.unlink(missing_ok=True)
-            yield
-
-    def _replaced(self) -> list[Path]:
-        return list(self._incoming.glob(f"{_REPLACED}*"))
 
     async def open(self, key: str) -> BufferedReader:
-        """Open the plain content of an object, to read and to seek; the caller closes it.
+        """Open a file; without the folder no object is missing: raises StoreError."""
+        try:
+            return await open_plain(self.path(key), key, self._keys)
+        except (ObjectMissing, ObjectDamaged):
+            await self._require_root()
+            raise
 
-        Raises ObjectMissing and ObjectDamaged; reading the file may raise ObjectDamaged too.
-        """
-        return await open_plain(self.path(key), key, self._keys)
+    async def open_stored(self, key: str) -> BufferedReader:
+        """Open a file."""
+        return (await asyncio.to_thread(open_file, self.path(key), key))[0]
 
-    async def read(self, key: str) -> bytes:
-        """Read a small object. Raises ObjectMissing and ObjectDamaged."""
-        return await asyncio.to_thread(_read_all, await self.open(key))
-
-    async def delete(self, key: str) -> None:
-        """Delete an object, after the index has forgotten it. A missing object is no error."""
-        await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
+    async def beginning(self, key: str) -> Beginning | None:
+        """Read the header of a file."""
+        if (begun := await asyncio.to_thread(_beginning, self.path(key))) is None:
+            await self._require_root()
+        return begun
 
     async def delete_all(self, keys: Iterable[str]) -> None:
-        """Delete objects, durably on return. A missing object is no error. Raises StoreError.
-
-        A missing folder is an error: the disk may not be mounted. The other objects are deleted.
-        """
+        """Delete files. A missing folder is an error: the disk may not be mounted."""
         try:
             await asyncio.to_thread(_delete, [self.path(key) for key in keys])
         except OSError as error:
             raise StoreError(f"an object cannot be deleted: {error}") from error
+
+    async def set_aside(self, key: str) -> str:
+        """Rename a file."""
+        try:
+            await asyncio.to_thread(_set_aside, self.path(key), self.root / SET_ASIDE / key)
+        except OSError as error:
+            raise StoreError(f"{key} cannot be moved to {SET_ASIDE}: {error.strerror}") from error
+        return f"moved to {SET_ASIDE}/"
+
+    async def all_set_aside(self) -> list[str]:
+        """List the files below SET_ASIDE."""
+        top = self.root / SET_ASIDE
+        return await asyncio.to_thread(lambda: sorted(path.relative_to(top).as_posix() for path in _files_below(top)))
+
+    async def strays(self, stems: Iterable[str], *, also_in_place: bool) -> list[str]:
+        """List the folders of the segments."""
+        tops = [f"{SET_ASIDE}/", ""] if also_in_place else [f"{SET_ASIDE}/"]
+        return await asyncio.to_thread(_strays, self.root, names_by_folder(stems), tops)
+
+    async def listing(self, after: str) -> AsyncIterator[tuple[str, list[str]]]:
+        """Yield the files of one folder after another."""
+        for folder in await asyncio.to_thread(_folders, self.root):
+            name = folder.relative_to(self.root).as_posix()
+            if not after or name > after:
+                yield name, [f"{name}/{file}".removeprefix("./") for file in await asyncio.to_thread(_old_files, folder)]
+
+    async def _require_root(self) -> None:
+        if not await asyncio.to_thread(self.root.is_dir):
+            raise StoreError(_GONE)
 
 
 def folder_of(objects: str) -> Path:
@@ -225,100 +152,15 @@ def folder_of(objects: str) -> Path:
     return Path(unquote(parts.netloc + parts.path)).absolute()
 
 
-def _new_file(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
-
-
-async def _receive(target: BinaryIO | EncryptingWriter, chunks: AsyncIterator[bytes], sha256: str, size_bytes: int) -> None:
-    digest, size = hashlib.sha256(), 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > size_bytes:
-            break
-        digest.update(chunk)
-        await asyncio.to_thread(target.write, chunk)
-    if size != size_bytes or digest.hexdigest() != sha256:
-        raise ChecksumWrong(f"the audio's SHA-256 or size is not what was announced ({sha256}, {size_bytes} bytes)")
-
-
-async def open_plain(path: Path, name: str, keys: DataKeys) -> BufferedReader:
-    """Open the plain content of a file, which may be encrypted under a name.
-
-    Raises ObjectMissing and ObjectDamaged.
-    """
-    file, header = await asyncio.to_thread(_open_file, path, name)
-    if header is None:
-        return file
+def _beginning(path: Path) -> Beginning | None:
+    header = None
     try:
-        return decrypted(file, header, await keys.find(header.domain_id, header.version), name)
-    except BaseException:
-        file.close()
-        raise
-
-
-def _open_file(path: Path, name: str) -> tuple[BufferedReader, Header | None]:
-    try:
-        file = path.open("rb")
-        header = parse_header(file.read(HEADER_BYTES))
-        file.seek(0)
-    except FileNotFoundError as error:
-        raise ObjectMissing(f"object {name} does not exist") from error
-    except OSError as error:
-        raise ObjectDamaged(f"object {name} cannot be read: {error.strerror}") from error
-    return file, header
-
-
-def _is_under(path: Path, key: DataKey) -> bool:
-    try:
-        with path.open("rb") as file:
-            header = parse_header(file.read(HEADER_BYTES))
+        found = path.lstat()
     except OSError:
-        return False  # `open` says what is wrong
-    return header is not None and (header.domain_id, header.version) == (key.domain_id, key.version)
-
-
-def _encrypt(source: BufferedReader, draft: Path, data_key: DataKey, name: str, sha256: str | None) -> None:
-    digest = hashlib.sha256()
-    with _new_file(draft) as file:
-        writer = EncryptingWriter(file, data_key, name)
-        for content in _blocks(source, name):
-            digest.update(content)
-            writer.write(content)
-        if sha256 not in (None, digest.hexdigest()):
-            raise ObjectDamaged(f"object {name} is not the file that was stored: its SHA-256 differs")
-        writer.finish()
-        _sync(file.fileno(), file.flush)
-
-
-def _blocks(source: BufferedReader, name: str) -> Iterator[bytes]:
-    """Read an object in blocks. Raises ObjectDamaged if the disk cannot read it."""
-    try:
-        while content := source.read(_BLOCK_BYTES):
-            yield content
-    except OSError as error:
-        raise ObjectDamaged(f"object {name} cannot be read: {error.strerror}") from error
-
-
-def _read_all(file: BufferedReader) -> bytes:
-    with file:
-        try:
-            return file.read()
-        except OSError as error:
-            raise ObjectDamaged(f"an object cannot be read: {error.strerror}") from error
-
-
-def _sweep(folder: Path) -> None:
-    """Delete old files; another replica may be writing the recent ones."""
-    for orphan in folder.iterdir():
-        with suppress(FileNotFoundError):
-            if orphan.name != _LOCK and time.time() - orphan.stat().st_mtime > _ORPHANED_AFTER_S:
-                orphan.unlink()
-
-
-def _sync(descriptor: int, flush: object) -> None:
-    if callable(flush):
-        flush()
-    os.fsync(descriptor)
+        return None
+    with suppress(OSError), path.open("rb") as file:
+        header = parse_header(file.read(HEADER_BYTES))
+    return Beginning(size=found.st_size, modified_at=found.st_mtime, header=header)
 
 
 def _publish(moves: Iterable[tuple[Path, Path]]) -> None:
@@ -358,3 +200,49 @@ def _sync_folders(folders: Iterable[Path]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _set_aside(path: Path, target: Path) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while os.path.lexists(target):
+        target = target.with_name(target.name + "~")
+    path.rename(target)
+
+
+def _files_below(top: Path) -> Iterator[Path]:
+    for folder, _, files in os.walk(top):
+        yield from (Path(folder) / file for file in files)
+
+
+def _strays(root: Path, wanted: dict[str, set[str]], tops: Iterable[str]) -> list[str]:
+    return [key for top in tops for folder, names in wanted.items() for key in _files_of(root, f"{top}{folder}", names)]
+
+
+def _files_of(root: Path, folder: str, names: set[str]) -> Iterator[str]:
+    youngest = time.time() - UPLOADED_WITHIN_S
+    with suppress(FileNotFoundError), os.scandir(root / folder) as entries:
+        for entry in entries:
+            is_settled = folder.startswith(SET_ASIDE) or entry.stat(follow_symlinks=False).st_mtime < youngest
+            if is_of(entry.name, names) and is_settled:
+                yield f"{folder}/{entry.name}"
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the folders with objects, in order; names with a dot are not of objects."""
+    found = []
+    for folder, names, files in os.walk(root):
+        names[:] = [name for name in names if not name.startswith(".")]
+        if files:
+            found.append(Path(folder))
+    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+
+
+def _old_files(folder: Path) -> list[str]:
+    youngest = time.time() - UPLOADED_WITHIN_S
+    found = []
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                if not entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < youngest:
+                    found.append(entry.name)
+    return sorted(found)

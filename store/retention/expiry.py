@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -45,7 +44,7 @@ from store.intake.row_mapping import recording_values
 from store.intake.write_calls import stored_calls, update_calls
 from store.intake.write_counters import update_counters
 from store.objects.copies import delete_copies
-from store.objects.set_aside import stem, strays
+from store.objects.set_aside import stem
 from store.retention.merged_calls import MERGE_COLUMNS, merge_chains, with_merged
 
 SEGMENTS_AT_A_TIME: Final = 50  # of one transaction, so that no other writer waits for 100 ms
@@ -134,12 +133,12 @@ async def _deleted(store: Store, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
     """
     keys = [row.object_key for row in rows]
     with suppress(StoreError):
-        await store.objects.delete_all(await asyncio.to_thread(_files, store.objects.root, keys))
+        await store.objects.delete_all(await _files(store, keys))
         return list(rows)
     deleted, reason = [], ""
     for row in rows:
         try:
-            await store.objects.delete_all(await asyncio.to_thread(_files, store.objects.root, [row.object_key]))
+            await store.objects.delete_all(await _files(store, [row.object_key]))
             deleted.append(row)
         except StoreError as error:
             reason = str(error)
@@ -147,9 +146,9 @@ async def _deleted(store: Store, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
     return deleted
 
 
-def _files(root: Path, keys: Sequence[str]) -> list[str]:
+async def _files(store: Store, keys: Sequence[str]) -> list[str]:
     """Return the keys of audio, of its peaks, and of what was set aside of the same segments."""
-    return [*keys, *map(peaks_key, keys), *strays(root, map(stem, keys), also_in_place=False)]
+    return [*keys, *map(peaks_key, keys), *await store.objects.strays(map(stem, keys), also_in_place=False)]
 
 
 async def _marked(store: Store, after: int) -> Sequence[Row[Any]]:

@@ -1,6 +1,5 @@
 """Removal of calls with all their rows and their audio, and from the counters."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +15,7 @@ from store.database.store import Store
 from store.intake.call_backs import WrittenCall
 from store.intake.facts import FACTS, facts_of_row
 from store.intake.write_counters import update_counters
-from store.objects.set_aside import stem, strays
+from store.objects.set_aside import stem
 from store.retention.expiry import HELD_COLUMNS, SEGMENTS_AT_A_TIME, delete_marked, lock_domain, mark_expired, without_held
 from store.retention.merged_calls import with_merged
 
@@ -57,7 +56,7 @@ async def _expire_audio(store: Store, domain_id: int, keys: Sequence[int], now: 
     # Before the rows, which alone say whose such a file is. A file with a row may be held by now.
     stems = [stem(row.object_key or recording_key(row.pbx, row.name, row.started_at, AudioFormat.OPUS)) for row in parts]
     named = {name for row in parts if (key := row.object_key) is not None for name in (key, peaks_key(key))}
-    found = await asyncio.to_thread(strays, store.objects.root, stems, also_in_place=True)
+    found = await store.objects.strays(stems, also_in_place=True)
     await store.objects.delete_all(key for key in found if key not in named)
 
 

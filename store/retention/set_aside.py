@@ -5,7 +5,6 @@ its segment, else the domain that encrypted it; a file without either is kept fo
 period of all domains. A file of a call under legal hold stays.
 """
 
-import asyncio
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from fonoteka.core.naming import safe
 from store.audit.write import SYSTEM, NewEntry, write_entries
 from store.database.schema import calls, pbxs, segments
 from store.database.store import Store
-from store.objects.set_aside import SET_ASIDE, all_set_aside, domain_in_header
+from store.objects.set_aside import SET_ASIDE
 from store.retention.due import retained_domains
 from store.retention.expiry import HELD_COLUMNS, without_held
 from store.selection.retention_rule import expired_before
@@ -47,7 +46,8 @@ async def owner_of(connection: AsyncConnection, store: Store, key: str, *, below
         query = query.where(segments.c.pbx_id.in_(named_so), segments.c.name == named["segment"])
         if rows := (await connection.execute(query)).all():
             return FileOwner(domain_id=rows[0].domain_id, is_held=len(await without_held(connection, rows)) < len(rows))
-    return FileOwner(domain_id=await asyncio.to_thread(domain_in_header, store.objects.path(f"{below}{key}")))
+    begun = await store.objects.beginning(f"{below}{key}")
+    return FileOwner(domain_id=begun.header.domain_id if begun is not None and begun.header is not None else None)
 
 
 async def expire_set_aside(store: Store, now: datetime) -> None:
@@ -55,7 +55,7 @@ async def expire_set_aside(store: Store, now: datetime) -> None:
 
     The audit of a domain has its files before they are deleted, the log all of them.
     """
-    if not (keys := await asyncio.to_thread(lambda: sorted(all_set_aside(store.objects.root)))):
+    if not (keys := await store.objects.all_set_aside()):
         return
     days = {domain.id: domain.retention_days for domain in await retained_domains(store)}
     for start in range(0, len(keys), _AT_A_TIME):
@@ -64,7 +64,7 @@ async def expire_set_aside(store: Store, now: datetime) -> None:
             for key in keys[start : start + _AT_A_TIME]:
                 owner = await owner_of(connection, store, key, below=f"{SET_ASIDE}/")
                 period = days.get(owner.domain_id or 0, max(days.values(), default=0))
-                if not owner.is_held and _day_of(store, key) <= expired_before(now, period):
+                if not owner.is_held and await _day_of(store, key) <= expired_before(now, period):
                     expired.setdefault(owner.domain_id if owner.domain_id in days else None, []).append(key)
         await _delete(store, expired, days, now)
 
@@ -90,14 +90,12 @@ async def _delete(store: Store, expired: dict[int | None, list[str]], days: dict
         await store.objects.delete_all([f"{SET_ASIDE}/{key}"])
 
 
-def _day_of(store: Store, key: str) -> datetime:
+async def _day_of(store: Store, key: str) -> datetime:
     """Return the day of a recording by its key, else the time of the file's last change."""
     if (named := _KEY.fullmatch(key)) is not None:
         try:
             return datetime.strptime(named["day"], "%Y/%m/%d").replace(tzinfo=UTC)
         except ValueError:
             pass
-    try:
-        return datetime.fromtimestamp(store.objects.path(f"{SET_ASIDE}/{key}").lstat().st_mtime, UTC)
-    except OSError:
-        return datetime.max.replace(tzinfo=UTC)  # deleted meanwhile
+    begun = await store.objects.beginning(f"{SET_ASIDE}/{key}")
+    return datetime.fromtimestamp(begun.modified_at, UTC) if begun is not None else datetime.max.replace(tzinfo=UTC)

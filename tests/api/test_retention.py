@@ -26,8 +26,9 @@ from store.provisioning.directory_file import parse_directory
 from store.retention.run import delete_due
 from tests.api.conftest import Site
 from tests.data import seed
-from tests.store.test_intake import AUDIO, BEGIN, files, take
+from tests.store.test_intake import AUDIO, BEGIN, take
 from tests.store.test_retention import no_rest
+from tests.support.stored_objects import object_keys, objects_folder
 
 NOON = datetime.fromisoformat("2026-11-29T12:00:00+07:00")  # acme's clock: Krasnoyarsk
 NIGHT = datetime.fromisoformat("2026-11-30T03:00:00+07:00")
@@ -58,16 +59,16 @@ async def test_it_works_at_the_start_at_night_and_after_a_change(store: Store) -
     )
     with capture_logs() as lines:
         await work.work(NOON)
-        assert (len(files(store)), len(cleaned)) == (4, 1), "the start; nothing is due"
+        assert (len(object_keys(store)), len(cleaned)) == (4, 1), "the start; nothing is due"
         await work.work(NOON + SECOND)
         assert len(cleaned) == 1, "nothing has changed"
         await apply(store, parse_directory(seed.DIRECTORY.replace("= 180", "= 7", 1), source="test"))
         await work.work(NOON + 2 * SECOND)
-        assert (len(files(store)), len(cleaned)) == (2, 2), "after the change"
+        assert (len(object_keys(store)), len(cleaned)) == (2, 2), "after the change"
         await work.work(NIGHT - SECOND)
-        assert len(files(store)) == 2, "due for three hours, but it is not yet night"
+        assert len(object_keys(store)) == 2, "due for three hours, but it is not yet night"
         await work.work(NIGHT)
-        assert (files(store), len(cleaned)) == ([], 3)
+        assert (object_keys(store), len(cleaned)) == ([], 3)
     assert [(line["event"], line["rule"], line["recordings"]) for line in lines] == [
         ("retention.deleted", "retention_days = 7", 1),
         ("retention.deleted", "retention_days = 7", 1),
@@ -95,14 +96,14 @@ async def test_the_command_says_what_and_how_much(store: Store) -> None:
     await apply(store, parse_directory(seed.DIRECTORY.replace("= 180", "= 1", 1), source="test"))
     both = f"2 recordings of 2 calls, {2 * len(AUDIO) / 1e6:.1f} MB,"
     assert await expired(configuration, dry_run=True) == [f"acme: retention_days = 1: {both} would be deleted"]
-    assert len(files(store)) == 4
+    assert len(object_keys(store)) == 4
     assert await expired(configuration, dry_run=False) == [f"acme: retention_days = 1: {both} deleted"]
-    assert (await expired(configuration, dry_run=False), files(store)) == (["nothing is due"], [])
+    assert (await expired(configuration, dry_run=False), object_keys(store)) == (["nothing is due"], [])
 
 
 def configuration_of(store: Store) -> Configuration:
     """The configuration of a store in a folder."""
-    return Configuration(store=seed.section(store.objects.root.parent))
+    return Configuration(store=seed.section(objects_folder(store).root.parent))
 
 
 async def test_an_agent_deletes_its_copy_of_a_deleted_recording(site: Site, tmp_path: Path) -> None:

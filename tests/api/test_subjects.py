@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
@@ -19,6 +18,7 @@ from store.subjects.calls import find_calls
 from tests.api.conftest import Site, report, ship
 from tests.api.test_audit import entries
 from tests.data import seed
+from tests.support.stored_objects import objects_folder
 
 NUMBER, SUBJECT = "+79131234567", "/api/subjects/%2B79131234567"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -87,7 +87,7 @@ async def test_the_export_has_calls_audio_and_journal(boss: httpx.AsyncClient) -
 
 async def test_a_recording_that_is_damaged_or_gone_is_said_in_the_export(site: Site, boss: httpx.AsyncClient) -> None:
     first, second = sorted(
-        (path for path in Path(site.services.store.objects.root).rglob("*.opus")), key=lambda path: path.stat().st_size
+        (path for path in objects_folder(site.services.store).root.rglob("*.opus")), key=lambda path: path.stat().st_size
     )
     first.write_bytes(b"other bytes")
     second.unlink()

@@ -31,6 +31,7 @@ from store.provisioning.directory_file import parse_directory
 from tests.data.office import Office, office
 from tests.data.office_calls import DAYS, calls_of, lengths_ms
 from tests.data.seed import PBX_TOKEN, mixed_of, peaks, say_how_to_look, section, tone
+from tests.support.stored_objects import objects_folder
 
 _AT_ONCE: Final = 200  # as an agent ships them
 _STILL_TO_COME: Final = (None, Reason.STOPPED_BY_USER)
@@ -122,7 +123,7 @@ async def _sound(store: Store, pbx: Pbx, length_ms: int) -> tuple[str, Mixed]:
     content = tone(length_ms)
     mixed = mixed_of(content, length_ms)
     key = recording_key(pbx.name, f"of-{length_ms}-ms", datetime(2026, 1, 1, tzinfo=UTC), mixed.format)
-    if not store.objects.path(key).exists():
+    if not objects_folder(store).path(key).exists():
 
         async def once() -> AsyncIterator[bytes]:
             yield content

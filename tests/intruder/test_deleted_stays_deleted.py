@@ -21,7 +21,8 @@ from store.subjects.calls import find_calls
 from store.subjects.erasure import erase_subject
 from tests.api.conftest import Site, put_recording, report, ship
 from tests.data import seed
-from tests.store.test_intake import AUDIO, BEGIN, NOW, files, rows, scope_of, seen, take
+from tests.store.test_intake import AUDIO, BEGIN, NOW, rows, scope_of, seen, take
+from tests.support.stored_objects import object_keys
 
 CALL = seed.a_call(1, BEGIN)
 NUMBER = "89131234567"
@@ -67,7 +68,7 @@ async def test_expired_audio_never_comes_back(store: Store, pbx: Pbx) -> None:
         shown = await seen(store, CALL)
         assert shown is not None
         assert (shown.recording.state, shown.recording.reason) == (RecordingState.EXPIRED, Reason.RETENTION), name
-    assert files(store) == []
+    assert object_keys(store) == []
 
 
 async def test_a_segment_that_moves_to_another_call_stays_expired(store: Store, pbx: Pbx) -> None:
@@ -89,7 +90,7 @@ async def test_a_report_cannot_delete_audio(store: Store, pbx: Pbx) -> None:
     await take(store, pbx, CALL)
     await upsert_calls(store, pbx, [newer(segments=(seed.but(CALL.segments[0], reason=Reason.RETENTION),))])
     await delete_due(store, NOW, rest=no_rest)
-    assert len(files(store)) == 2
+    assert len(object_keys(store)) == 2
     assert len(await audio_of(store, await scope_of(store), call_id(CALL.pbx, CALL.linkedid))) == 1
 
 
@@ -107,7 +108,7 @@ async def test_a_deleted_call_never_comes_back(store: Store, pbx: Pbx) -> None:
         (False, False),
     ]
     assert [change.public_id for change in taken.changes] == [call_id("pbx1", seed.a_call(3, NOW).linkedid)]
-    assert (await rows(store), files(store)) == ([1, 1, 1], [])
+    assert (await rows(store), object_keys(store)) == ([1, 1, 1], [])
 
 
 async def erase(store: Store) -> int:
@@ -129,7 +130,7 @@ async def test_an_erased_call_never_comes_back(store: Store, pbx: Pbx, was_store
     assert [(refusal.counted_as, receipt.retry) for refusal, receipt in zip(taken.refusals, taken.receipts, strict=True)] == [
         ("retention", False)
     ] * 4
-    assert (await rows(store), files(store)) == ([0, 0, 0], [])
+    assert (await rows(store), object_keys(store)) == ([0, 0, 0], [])
 
 
 async def test_a_call_deleted_by_its_age_never_comes_back_with_a_later_start(store: Store, pbx: Pbx) -> None:
@@ -138,7 +139,7 @@ async def test_a_call_deleted_by_its_age_never_comes_back_with_a_later_start(sto
     again = newer(started_at=NOW, answered_at=NOW, ended_at=NOW + timedelta(seconds=90))
     with pytest.raises(RetentionEnded):
         await take(store, pbx, again)
-    assert (await rows(store), files(store)) == ([0, 0, 0], [])
+    assert (await rows(store), object_keys(store)) == ([0, 0, 0], [])
 
 
 async def test_audio_that_comes_after_the_erasure_of_its_call_gets_410(
@@ -218,14 +219,14 @@ async def test_a_pbx_cannot_hide_a_call_from_erasure_by_a_merge(store: Store, pb
     assert await erase(store) == len(found.calls)
     async with store.reading() as connection:
         assert NUMBER not in (await connection.execute(select(calls.c.src))).scalars().all()
-    assert files(store) == []
+    assert object_keys(store) == []
 
 
 @pytest.mark.parametrize("targets", MERGES.values(), ids=MERGES)
 async def test_a_pbx_cannot_hide_a_call_from_retention_by_a_merge(store: Store, pbx: Pbx, targets: tuple[str | None, ...]) -> None:
     await merge(store, pbx, targets)
     await expire(store, calls=True)
-    assert (await rows(store), files(store)) == ([0, 0, 0], [])
+    assert (await rows(store), object_keys(store)) == ([0, 0, 0], [])
 
 
 async def test_a_call_is_not_merged_into_itself(store: Store, pbx: Pbx) -> None:

@@ -34,6 +34,7 @@ from store.provisioning.directory_file import parse_directory
 from tests.api.conftest import Site, ship
 from tests.data import seed
 from tests.intruder.on_both_databases import site
+from tests.support.stored_objects import objects_folder
 
 __all__ = ["site"]
 
@@ -253,7 +254,7 @@ async def kept(store: Store) -> dict[str, Any]:
             elif table.name == "domains":
                 query = query.where(table.c.id == DOMAIN_ID)
             own[table.name] = sorted(map(str, (await connection.execute(query)).all()))
-    files = [path for path in store.objects.root.rglob("*") if path.is_file()]
+    files = [path for path in objects_folder(store).root.rglob("*") if path.is_file()]
     return own | {"files": sorted(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)}
 
 

@@ -22,8 +22,9 @@ from store.retention.run import delete_due
 from store.retention.set_aside import expire_set_aside
 from store.subjects.erasure import erase_subject
 from tests.data import seed
-from tests.store.test_intake import BEGIN, NOW, files, take
+from tests.store.test_intake import BEGIN, NOW, take
 from tests.store.test_retention import hold
+from tests.support.stored_objects import object_keys, objects_folder
 
 NUMBER, DIGITS = "89131234567", b"9131234567"
 BOSS = Actor(login="900", address="127.0.0.1")
@@ -110,7 +111,7 @@ async def _no_rest(_: float) -> None:
 
 def aside(store: Store, key: str, *, days: float = 0) -> Path:
     """Put a file aside under a name, of an age."""
-    path = store.objects.root / ".orphaned" / key
+    path = objects_folder(store).root / ".orphaned" / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"plain audio")
     old = (NOW - timedelta(days=days)).timestamp()
@@ -135,18 +136,18 @@ async def test_an_erasure_reaches_what_verify_has_set_aside(store: Store, pbx: P
     stray = key.replace(".opus", "0.opus")
     gone = [aside(store, name) for name in (key, f"{key}~", f"{key}.peaks.json", stray)]
     kept = [aside(store, name) for name in (held_key, "pbx1/2026/11/22/other.opus")]
-    in_place = store.objects.path(stray)
+    in_place = objects_folder(store).path(stray)
     in_place.write_bytes(b"plain audio")
-    uploaded = store.objects.path(key.replace(".opus", "1.opus"))
+    uploaded = objects_folder(store).path(key.replace(".opus", "1.opus"))
     uploaded.write_bytes(b"an upload that begins")
-    for path in (in_place, store.objects.path(key)):
+    for path in (in_place, objects_folder(store).path(key)):
         os.utime(path, (0, 0))
     if is_lost:
         async with store.writing() as connection:
             await connection.execute(update(segments).where(segments.c.object_key == key).values(object_key=None))
     assert await erase(store) == 1
-    assert [path for path in (*gone, in_place, store.objects.path(key)) if path.exists()] == []
-    assert all(path.exists() for path in (*kept, uploaded, store.objects.path(held_key)))
+    assert [path for path in (*gone, in_place, objects_folder(store).path(key)) if path.exists()] == []
+    assert all(path.exists() for path in (*kept, uploaded, objects_folder(store).path(held_key)))
 
 
 # What was set aside; how old it is, and whether it is deleted where audio is kept for 180 days.
@@ -176,7 +177,7 @@ async def test_the_period_is_that_of_the_company_and_a_hold_keeps(store: Store, 
     await hold(store, held)
     encrypted = aside(store, "pbx1/2026/11/22/unknown.opus")
     key, held_key = await key_of(store, stored), await key_of(store, held)
-    encrypted.write_bytes(store.objects.path(key).read_bytes())
+    encrypted.write_bytes(objects_folder(store).path(key).read_bytes())
     plain, of_held = aside(store, "pbx1/2026/11/22/plain.opus"), aside(store, held_key)
     async with store.writing() as connection:
         await connection.execute(update(domains).where(domains.c.id == 1).values(retention_days=3))
@@ -186,4 +187,4 @@ async def test_the_period_is_that_of_the_company_and_a_hold_keeps(store: Store, 
     async with store.reading() as connection:
         entries = [tuple(row) for row in await connection.execute(query)]
     assert entries == [(1, {"retention_days": 3, "files": ["pbx1/2026/11/22/unknown.opus"]})]
-    assert len(files(store)) >= 4
+    assert len(object_keys(store)) >= 4

@@ -21,6 +21,7 @@ from fonoteka.core.config import ApiSection, Configuration, StoreSection
 from tests.api.conftest import Site, serving
 from tests.support.eventually import eventually
 from tests.support.new_stores import create_database
+from tests.support.stored_objects import objects_folder
 from tests.unit.mixer.test_full_disk import fill, small_disk
 
 LEAST: Final = 64 * 1024
@@ -171,7 +172,7 @@ async def test_many_who_ask_take_the_write_lock_once(site: Site, monkeypatch: py
 
 async def test_a_check_that_hangs_runs_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "_PATIENCE_S", 0.01)
-    with index_locked(Path(site.services.store.objects.root).parent):
+    with index_locked(objects_folder(site.services.store).root.parent):
         checks = readiness.readiness_of(site.services.store)
         for _ in range(20):
             assert await checks.problems()

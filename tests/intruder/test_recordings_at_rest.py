@@ -19,6 +19,7 @@ from store.people.accounts import Pbx
 from tests.api.conftest import Site, ship
 from tests.data import seed
 from tests.intruder.on_both_databases import AUDIO, BEGIN, LENGTH_MS, shipped, site
+from tests.support.stored_objects import objects_folder
 
 __all__ = ["site"]
 
@@ -148,7 +149,7 @@ async def test_who_writes_to_the_disk_cannot_pass_off_a_recording(store: Store, 
     for call in (first, second):
         await seed.ship(store, pbx, call, (LENGTH_MS,))
     names = [row.object_key if what != "peaks" else peaks_key(row.object_key) for row in await objects(store)]
-    paths = [store.objects.path(name) for name in names]
+    paths = [objects_folder(store).path(name) for name in names]
     right = [path.read_bytes() for path in paths]
     for alter in ALTERED.values():
         alter(*paths)

@@ -21,7 +21,8 @@ from store.retention.legal_hold import set_legal_hold
 from store.retention.removal import remove_calls
 from tests.api.conftest import Site, put_recording, report, ship
 from tests.data import seed
-from tests.store.test_intake import AUDIO, BEGIN, NOW, chunks, files, rows, scope_of, seen, take
+from tests.store.test_intake import AUDIO, BEGIN, NOW, chunks, rows, scope_of, seen, take
+from tests.support.stored_objects import object_keys, stored_bytes
 
 CALL = seed.a_call(1, BEGIN)
 SEGMENT = CALL.segments[0]
@@ -76,7 +77,7 @@ async def test_stored_audio_never_changes(
     store: Store, pbx: Pbx, audio: bytes, length_ms: int, manifest: dict[str, Any], is_same: bool
 ) -> None:
     await take(store, pbx, CALL)
-    before, stored = await content(store), {file: file.read_bytes() for file in files(store)}
+    before, stored = await content(store), {key: await stored_bytes(store, key) for key in object_keys(store)}
     if is_same:
         await send(store, pbx, CALL, audio, length_ms, **manifest)
         assert await refused_in_audit(store) == []
@@ -86,7 +87,7 @@ async def test_stored_audio_never_changes(
         entry = ("pbx:pbx1", "192.0.2.7", call_id("pbx1", CALL.linkedid), SEGMENT.name, seed.mixed_of(audio, length_ms).sha256)
         assert await refused_in_audit(store) == [entry]
     assert await content(store) == before
-    assert {file: file.read_bytes() for file in files(store)} == stored
+    assert {key: await stored_bytes(store, key) for key in object_keys(store)} == stored
 
 
 async def test_the_journal_has_one_refusal_of_a_segment_in_an_hour(store: Store, pbx: Pbx) -> None:
@@ -115,7 +116,7 @@ async def test_of_two_recordings_sent_at_once_one_stays_whole(store: Store, pbx:
         row = (await connection.execute(select(segments))).one()
     audio = await store.objects.read(row.object_key)
     assert seed.mixed_of(audio, row.duration_ms).sha256 == row.sha256
-    assert len(files(store)) == 2, "the audio and its peaks; nothing is left of the others"
+    assert len(object_keys(store)) == 2, "the audio and its peaks; nothing is left of the others"
 
 
 LATER_SEGMENT = SegmentReport(name="pbx1-1-2", user="152", started_at=BEGIN)
@@ -186,7 +187,7 @@ async def test_a_held_call_takes_the_audio_that_it_lacks_and_nothing_else(
     if refusal is not None:
         with pytest.raises(refusal):
             await send(store, pbx, call, AUDIO, 5000)
-        assert files(store) == []
+        assert object_keys(store) == []
     else:
         await send(store, pbx, call, AUDIO, 5000, user="421", started_at=BEGIN - timedelta(days=9))
         before |= {"recording_state": RecordingState.READY, "recording_ms": 5000}

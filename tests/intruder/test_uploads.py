@@ -26,6 +26,7 @@ from tests.api.conftest import Site, put_recording, report, serving
 from tests.data import seed
 from tests.intruder.test_connections import BEGIN
 from tests.support.eventually import eventually
+from tests.support.stored_objects import objects_folder
 from tests.unit.mixer.test_full_disk import fill, small_disk
 
 MIB: Final = 1024**2
@@ -60,7 +61,7 @@ def open_files(folder: Path) -> list[int]:
 
 
 def uploads_of(site: Site) -> Path:
-    objects = site.services.store.objects.root
+    objects = objects_folder(site.services.store).root
     return objects.with_name(objects.name + "-uploads")
 
 

@@ -17,6 +17,7 @@ from store.intake.write_counters import rebuild_counters
 from tests.store.test_counters import counters
 from tests.support.dying import Work, count_steps, kill_at
 from tests.support.new_stores import create_database, drop_database
+from tests.support.stored_objects import objects_folder
 
 State = Mapping[str, Any]
 
@@ -28,7 +29,7 @@ async def check_nothing_is_half_deleted(section: StoreSection) -> None:
         async with store.reading() as connection:
             keys = (await connection.execute(select(segments.c.object_key).where(HAS_AUDIO))).scalars().all()
         for key in keys:
-            assert store.objects.path(key).exists() and store.objects.path(peaks_key(key)).exists(), key
+            assert objects_folder(store).path(key).exists() and objects_folder(store).path(peaks_key(key)).exists(), key
         before = await counters(store)
         async with store.writing() as connection:
             for domain_id in (await connection.execute(select(domains.c.id))).scalars():

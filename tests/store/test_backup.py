@@ -30,6 +30,7 @@ from store.people.accounts import Pbx, log_in
 from store.retention.run import delete_due
 from tests.data import seed
 from tests.store.killed_backup import count_steps, kill_at
+from tests.support.stored_objects import objects_folder
 from tests.unit.mixer.test_full_disk import small_disk
 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
@@ -67,7 +68,7 @@ async def restored(section: StoreSection, target: Path, folder: Path) -> AsyncIt
     assert damaged == []
     store = await Store.open(there)
     try:
-        for path in store.objects.root.rglob("*.opus*"):
+        for path in objects_folder(store).root.rglob("*.opus*"):
             os.utime(path, (0, 0))  # older than any upload, so that files without a row are found too
         assert (await verified(store)).found == ()
         assert not list(folder.glob("*restoring*")) and not list((folder / "objects/.incoming").iterdir())
@@ -271,7 +272,7 @@ async def test_what_the_store_has_lost_stays_in_the_backup(filled: Store, sectio
     make_backup(section, target := tmp_path / "backup")
     key = next(key for key in await content(filled) if key.endswith(".opus"))
     before = await content(filled)
-    filled.objects.path(key).unlink()
+    objects_folder(filled).path(key).unlink()
     assert make_backup(section, target).lost == (key,)
     async with restored(section, target, tmp_path / "new") as new:
         assert await content(new) == before

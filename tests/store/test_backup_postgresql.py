@@ -16,6 +16,7 @@ from store.people.accounts import Pbx
 from tests.store.test_backup import RECORDINGS, content, take
 from tests.support.new_stores import create_database
 from tests.support.postgresql import BINARIES
+from tests.support.stored_objects import objects_folder
 
 
 @pytest.mark.parametrize("section", ["postgresql"], indirect=True)
@@ -38,7 +39,7 @@ async def test_postgresql_by_its_own_tools(store: Store, pbx: Pbx, section: Stor
     async def run(*command: str) -> None:
         await asyncio.to_thread(subprocess.run, command, check=True)
 
-    objects = ("cp", "-a", f"{store.objects.root}/.", str(target / "objects"))
+    objects = ("cp", "-a", f"{objects_folder(store).root}/.", str(target / "objects"))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(write())
         await run(*objects)

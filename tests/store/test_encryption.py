@@ -31,6 +31,7 @@ from store.provisioning.directory_file import parse_directory
 from tests.data import seed
 from tests.store.test_intake import AUDIO, BEGIN, take
 from tests.support.eventually import eventually
+from tests.support.stored_objects import objects_folder, stored_bytes
 
 CALLS = [seed.a_call(number, BEGIN) for number in range(3)]
 WITHOUT_ACME = parse_directory('[[domain]]\nname = "other"\ntitle = "x"\ntimezone = "Europe/Moscow"\n', source="test")
@@ -60,7 +61,7 @@ async def versions(store: Store) -> list[int | None]:
         assert await store.objects.read(row.object_key) == AUDIO
         assert await store.objects.read(peaks_key(row.object_key)) == PEAKS
         for key in (row.object_key, peaks_key(row.object_key)):
-            header = parse_header(store.objects.path(key).read_bytes()[:HEADER_BYTES])
+            header = parse_header((await stored_bytes(store, key))[:HEADER_BYTES])
             found.append(header.version if header is not None else None)
         assert row.key_version == found[-1] == found[-2]
         assert (row.sha256, row.size_bytes) == (seed.mixed_of(AUDIO, 5000).sha256, len(AUDIO)), "of the plain content"
@@ -76,7 +77,7 @@ async def keys(store: Store) -> list[tuple[int, int]]:
 async def test_a_new_store_encrypts(store: Store, pbx: Pbx) -> None:
     await take(store, pbx, CALLS[0])
     assert await versions(store) == [1, 1]
-    files = [path for path in store.objects.root.rglob("*.*") if path.is_file()]
+    files = [path for path in objects_folder(store).root.rglob("*.*") if path.is_file()]
     assert len(files) == 2
     for file in files:
         assert not any(piece in file.read_bytes() for piece in (b"OggS", b"OpusHead", b"per_second", AUDIO[100:116]))
@@ -136,24 +137,24 @@ async def test_a_recording_that_cannot_be_read_keeps_its_key(store: Store, pbx: 
     for call in CALLS:
         await take(store, pbx, call)
     damaged, missing, intact = [row.object_key for row in await stored(store)]
-    path = store.objects.path(damaged)
+    path = objects_folder(store).path(damaged)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     await store.objects.delete(missing)
     content = path.read_bytes()
     assert await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0) == 2
     assert (path.read_bytes(), await keys(store)) == (content, [(1, 1), (1, 2)])
     assert [row.key_version for row in await stored(store)] == [1, 1, 2]
-    store.objects.root.rename(away := store.objects.root.with_name("away"))
-    store.objects.root.mkdir()
-    (store.objects.root / ".incoming").mkdir()
+    objects_folder(store).root.rename(away := objects_folder(store).root.with_name("away"))
+    objects_folder(store).root.mkdir()
+    (objects_folder(store).root / ".incoming").mkdir()
     assert await rekeying.rotate(store, lambda _: None, old_keys_stay_s=0) == 3, "a disk that is not mounted"
-    store.objects.root.rename(store.objects.root.with_name("empty"))
-    away.rename(store.objects.root)
+    objects_folder(store).root.rename(objects_folder(store).root.with_name("empty"))
+    away.rename(objects_folder(store).root)
     assert await store.objects.read(intact) == AUDIO
 
 
 async def test_a_plain_recording_that_was_altered_is_not_encrypted(older: Store) -> None:
-    path = older.objects.path((await stored(older))[0].object_key)
+    path = objects_folder(older).path((await stored(older))[0].object_key)
     path.write_bytes(b"OggS" + bytes(100))
     assert await rekeying.encrypt_existing(older, lambda _: None) == 1
     assert path.read_bytes()[:4] == b"OggS"
@@ -172,8 +173,8 @@ async def test_what_is_deleted_meanwhile_does_not_come_back(older: Store, monkey
     key = DataKey(domain_id=1, version=1, secret=bytes(32))
     with pytest.raises(ObjectMissing):
         await older.objects.encrypt(row.object_key, key, sha256=row.sha256)
-    assert not older.objects.path(row.object_key).exists()
-    assert list((older.objects.root / ".incoming").iterdir()) == []
+    assert not objects_folder(older).path(row.object_key).exists()
+    assert list((older.objects.workspace / ".incoming").iterdir()) == []
 
 
 async def test_a_recording_under_a_key_that_is_gone_is_sent_again(store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +221,7 @@ async def test_an_upload_does_not_replace_what_was_stored_and_encrypted_meanwhil
         await first_arrives()
     older.keys._found.clear()
     assert await versions(older) == [2 if work == "rotate" else 1] * 8
-    assert [path.name for path in (older.objects.root / ".incoming").iterdir()] == ["replacing"]
+    assert [path.name for path in (older.objects.workspace / ".incoming").iterdir()] == ["replacing"]
 
 
 @pytest.mark.parametrize("section", ["postgresql"], indirect=True)  # SQLite has one writer
@@ -253,7 +254,7 @@ async def test_a_recording_that_is_being_stored_plain_while_encryption_begins_is
 async def test_what_a_killed_encryption_has_replaced_is_deleted_at_the_next_start(
     older: Store, section: StoreSection, runs: bool
 ) -> None:
-    (replaced := older.objects.root / ".incoming" / "replaced-1").write_bytes(AUDIO)
+    (replaced := older.objects.workspace / ".incoming" / "replaced-1").write_bytes(AUDIO)
     with older.objects.lock_file.open("wb") as file:
         if runs:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -264,7 +265,7 @@ async def test_what_a_killed_encryption_has_replaced_is_deleted_at_the_next_star
 async def test_a_file_that_the_disk_cannot_read_stops_no_rotation(store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:
     for call in CALLS:
         await take(store, pbx, call)
-    bad, pread = store.objects.path((await stored(store))[0].object_key).stat().st_ino, os.pread
+    bad, pread = objects_folder(store).path((await stored(store))[0].object_key).stat().st_ino, os.pread
 
     def bad_sector(file: int, size: int, place: int) -> bytes:
         if os.fstat(file).st_ino == bad:
@@ -303,12 +304,12 @@ async def test_without_its_row_encryption_is_not_switched_off(store: Store, pbx:
     await take(store, pbx, CALLS[0])
     async with store.writing() as connection:
         await connection.execute(delete(encryption))
-    before = {path for path in store.objects.root.rglob("*") if path.is_file()}
+    before = {path for path in objects_folder(store).root.rglob("*") if path.is_file()}
     with pytest.raises(StoreError, match="the row of the table `encryption` is gone"):
         await take(store, pbx, CALLS[1])
     with pytest.raises(ConfigurationError, match="the row of the table `encryption` is gone"):
         await Store.open(section, sweep=True)
-    assert {path for path in store.objects.root.rglob("*") if path.is_file()} == before
+    assert {path for path in objects_folder(store).root.rglob("*") if path.is_file()} == before
 
 
 async def test_a_removed_domain_has_no_key(store: Store, pbx: Pbx, section: StoreSection) -> None:
@@ -378,7 +379,7 @@ async def test_without_the_right_master_key_nothing_starts(
     """Nothing is written: the one thing to do is to restore the key."""
     file = store.keys.source.file
     await store.close()
-    shutil.rmtree(store.objects.root)
+    shutil.rmtree(objects_folder(store).root)
     file.unlink()
     if text is not None:
         file.write_text(text)
@@ -387,7 +388,7 @@ async def test_without_the_right_master_key_nothing_starts(
         await Store.open(section, sweep=True)
     line = str(error.value)
     assert f"store.master_key_file = '{file}'" in line and words in line and "secret" not in line and OTHER.text not in line
-    assert not store.objects.root.exists() and file.exists() is (text is not None)
+    assert not objects_folder(store).root.exists() and file.exists() is (text is not None)
 
 
 async def test_the_key_of_a_setting_needs_no_file(section: StoreSection) -> None:

@@ -18,6 +18,7 @@ from store.evidence.verification import Verdict, examined
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx
 from tests.data import seed
+from tests.support.stored_objects import objects_folder
 
 CALL = seed.a_call(1, datetime(2026, 11, 22, 16, 43, 42, tzinfo=UTC))
 ID = call_id("pbx1", CALL.linkedid)
@@ -36,7 +37,7 @@ async def configuration(store: Store, pbx: Pbx, section: StoreSection) -> AsyncI
 async def test_the_operator_exports_a_call(store: Store, configuration: Configuration, tmp_path: Path) -> None:
     file = tmp_path / "call.zip"
     said = await export(configuration, ID, file)
-    key = AuditKey.load(store.objects.root.with_name("objects-audit.key"))
+    key = AuditKey.load(objects_folder(store).root.with_name("objects-audit.key"))
     assert "key SHA256:" in said
     assert file.stat().st_mode & 0o777 == 0o600
     assert [line for line in examined(file, key.public) if line.verdict is Verdict.DIFFERS] == []
@@ -50,7 +51,7 @@ async def test_the_operator_exports_a_call(store: Store, configuration: Configur
 
 
 async def test_a_damaged_call_is_not_exported(store: Store, configuration: Configuration, tmp_path: Path) -> None:
-    (path,) = store.objects.root.rglob("*.opus")
+    (path,) = objects_folder(store).root.rglob("*.opus")
     folder = tmp_path / "out"
     folder.mkdir()
     for damage, error in ((lambda: path.write_bytes(path.read_bytes()[:-1]), ObjectDamaged), (path.unlink, ObjectMissing)):

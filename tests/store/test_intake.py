@@ -1,6 +1,6 @@
 """Intake is idempotent, in any order of arrival."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -23,6 +23,7 @@ from store.provisioning.directory import update_user
 from store.queries.calls import SeenCall, call_of
 from store.selection.scope import Scope
 from tests.data import seed
+from tests.support.stored_objects import object_keys, stored_bytes
 
 BEGIN = datetime(2026, 11, 22, 16, 43, 42, 123000, tzinfo=UTC)
 NOW = datetime(2026, 11, 22, 17, tzinfo=UTC)
@@ -237,12 +238,11 @@ async def test_the_same_recording_twice_is_one(store: Store, pbx: Pbx) -> None:
 async def test_a_missing_object_is_stored_again(store: Store, pbx: Pbx) -> None:
     call = seed.a_call(1, BEGIN)
     first = await take(store, pbx, call)
-    for file in files(store):
-        file.unlink()
+    await store.objects.delete_all(object_keys(store))
     assert (await take(store, pbx, call)).receipt == first.receipt
     shown = await seen(store, call)
     assert shown is not None and shown.recording.duration_ms == 5000
-    assert len(files(store)) == 2
+    assert len(object_keys(store)) == 2
 
 
 async def test_a_newer_report_keeps_audio_that_it_does_not_name(store: Store, pbx: Pbx) -> None:
@@ -266,7 +266,7 @@ async def test_a_segment_without_audio_that_is_no_longer_reported_is_deleted(sto
 async def test_a_recording_damaged_in_transfer_leaves_no_file(store: Store, pbx: Pbx, wrong: dict[str, Any]) -> None:
     with pytest.raises(ChecksumWrong):
         await take(store, pbx, seed.a_call(1, BEGIN), **wrong)
-    assert files(store) == []
+    assert object_keys(store) == []
     assert await rows(store) == [0, 0, 0]
 
 
@@ -295,7 +295,7 @@ async def test_a_recording_beyond_the_limits_leaves_nothing_behind(store: Store,
     for manifest, mixed, words in RECORDINGS_REFUSED:
         with pytest.raises(IntakeRefused, match=words):
             await store_recording(store, pbx, manifest, mixed, seed.peaks(5000), chunks(AUDIO), NOW)
-    assert files(store) == []
+    assert object_keys(store) == []
     assert await rows(store) == [0, 0, 0]
 
 
@@ -332,10 +332,10 @@ async def test_a_nul_in_a_name_finds_nothing(store: Store, pbx: Pbx) -> None:
 async def test_a_segment_cannot_be_taken_from_its_call(store: Store, pbx: Pbx) -> None:
     call = seed.a_call(1, BEGIN)
     await take(store, pbx, call)
-    before = [file.read_bytes() for file in files(store)]
+    before = [await stored_bytes(store, key) for key in object_keys(store)]
     with pytest.raises(IntakeRefused, match="another call"):
         await take(store, pbx, seed.but(seed.a_call(2, BEGIN), segments=call.segments), audio=AUDIO[:-2])
-    assert [file.read_bytes() for file in files(store)] == before
+    assert [await stored_bytes(store, key) for key in object_keys(store)] == before
 
 
 async def test_two_hundred_calls_are_one_transaction(store: Store, pbx: Pbx) -> None:
@@ -351,7 +351,3 @@ async def test_hostile_text_is_stored_as_text(store: Store, pbx: Pbx) -> None:
     await upsert_calls(store, pbx, [call])
     shown = await seen(store, call)
     assert shown is not None and shown.src == src.replace("\0", "")
-
-
-def files(store: Store) -> Sequence[Any]:
-    return sorted(path for path in store.objects.root.rglob("*") if path.is_file())

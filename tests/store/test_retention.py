@@ -35,7 +35,8 @@ from store.retention.run import Amount, Deleted, Rule, delete_due, overdue_s, wh
 from store.selection.period import Period
 from tests.data import seed
 from tests.store.test_counters import counters
-from tests.store.test_intake import AUDIO, BEGIN, NOW, chunks, files, rows, scope_of, seen, take
+from tests.store.test_intake import AUDIO, BEGIN, NOW, chunks, rows, scope_of, seen, take
+from tests.support.stored_objects import object_keys, objects_folder
 
 FIRST = seed.a_call(1, BEGIN)
 SECOND = seed.a_call(2, BEGIN + timedelta(minutes=1))
@@ -92,9 +93,9 @@ async def test_marked_audio_is_not_seen_and_then_deleted_with_its_copies(store: 
             (),
         )
     assert await audio_of(store, await scope_of(store), expired.calls[0]) == ()
-    assert len(files(store)) == 4, "the mark is first"
+    assert len(object_keys(store)) == 4, "the mark is first"
     await delete_marked(store)
-    assert len(files(store)) == 2 and len(list(copies.iterdir())) == 1
+    assert len(object_keys(store)) == 2 and len(list(copies.iterdir())) == 1
     async with store.reading() as connection:
         kept = (await connection.execute(select(segments.c.object_key).order_by(segments.c.name))).scalars().all()
     assert [key is None for key in kept] == [True, False]
@@ -109,7 +110,7 @@ async def test_an_erased_call_leaves_nothing_and_counters_as_without_it(store: S
     await upsert_calls(store, pbx, [part])
     assert await rows(store) == [3, 2, 3]
     assert len(await erase(store, FIRST)) == 2, "the call and the call that was merged into it"
-    assert (await rows(store), len(files(store))) == ([1, 1, 1], 2)
+    assert (await rows(store), len(object_keys(store))) == ([1, 1, 1], 2)
     assert await counters(store) == before
 
 
@@ -133,7 +134,7 @@ async def test_what_is_held_is_neither_expired_nor_erased(store: Store, pbx: Pbx
             await connection.execute(of_first.values(merged_into=target))
     assert (await mark(store, FIRST)).segments == ()
     assert await erase(store, FIRST) == ()
-    assert ((await rows(store))[0], len(files(store))) == (3, 4)
+    assert ((await rows(store))[0], len(object_keys(store))) == (3, 4)
 
 
 async def test_an_object_that_cannot_be_deleted_keeps_no_other(store: Store, pbx: Pbx) -> None:
@@ -141,26 +142,26 @@ async def test_an_object_that_cannot_be_deleted_keeps_no_other(store: Store, pbx
         await take(store, pbx, call)
     async with store.reading() as connection:
         of_first = select(segments.c.object_key).where(segments.c.call_id.in_(await keys_of(store, FIRST)))
-        audio = store.objects.path((await connection.execute(of_first)).scalar_one())
+        audio = objects_folder(store).path((await connection.execute(of_first)).scalar_one())
     audio.unlink()
     audio.mkdir()
     assert await erase(store, FIRST, SECOND) == (call_id("pbx1", SECOND.linkedid),)
-    assert files(store) == [audio.with_name(peaks_key(audio.name))]
+    assert object_keys(store) == [peaks_key(audio.relative_to(objects_folder(store).root).as_posix())]
     audio.rmdir()
     assert await erase(store, FIRST) == (call_id("pbx1", FIRST.linkedid),)
-    assert (await rows(store), files(store)) == ([0, 0, 0], [])
+    assert (await rows(store), object_keys(store)) == ([0, 0, 0], [])
 
 
 async def test_an_upload_during_the_deletion_leaves_no_object(store: Store, pbx: Pbx) -> None:
     """The upload was checked before the mark and is written between deletion and settlement."""
     await take(store, pbx, FIRST)
     await mark(store, FIRST)
-    await store.objects.delete_all([f"{path.relative_to(store.objects.root)}" for path in files(store)])
+    await store.objects.delete_all(object_keys(store))
     manifest, made = seed.manifest_of(FIRST, FIRST.segments[0]), seed.mixed_of(AUDIO, 5000)
     with pytest.raises(Exception, match="retention ended"):
         await store_recording(store, pbx, manifest, made, seed.peaks(5000), chunks(AUDIO), NOW)
     await delete_marked(store)
-    assert files(store) == []
+    assert object_keys(store) == []
 
 
 async def test_what_is_due_while_the_disk_is_not_mounted_is_deleted_afterwards(
@@ -168,16 +169,16 @@ async def test_what_is_due_while_the_disk_is_not_mounted_is_deleted_afterwards(
 ) -> None:
     await take(store, pbx, FIRST)
     await periods(store, days=1)
-    root = store.objects.root
+    root = objects_folder(store).root
     root.rename(disk := root.with_name("disk"))
     without_disk = await Store.open(section, sweep=True)
     await delete_due(without_disk, BEGIN + 2 * DAY, rest=no_rest)
     await without_disk.close()
     shutil.rmtree(root)
     disk.rename(root)
-    assert len(files(store)) == 2
+    assert len(object_keys(store)) == 2
     await delete_due(store, BEGIN + 2 * DAY, rest=no_rest)
-    assert files(store) == []
+    assert object_keys(store) == []
     async with store.reading() as connection:
         assert (await connection.execute(select(segments.c.object_key))).scalars().all() == [None]
 
@@ -199,9 +200,9 @@ async def no_rest(_: float) -> None:
 
 async def run(store: Store, now: datetime) -> Deleted:
     """Delete what is due; check that the dry run said the same, and left all as it was."""
-    before = (await rows(store), files(store))
+    before = (await rows(store), object_keys(store))
     said = await what_is_due(store, now)
-    assert (await rows(store), files(store)) == before
+    assert (await rows(store), object_keys(store)) == before
     deleted = await delete_due(store, now, rest=no_rest)
     assert deleted == said
     assert await what_is_due(store, now) == {} and await overdue_s(store, now) == 0
@@ -235,7 +236,7 @@ async def test_what_is_due(store: Store, pbx: Pbx) -> None:
         call = {Rule(domain="acme", key="calls_retention_days", days=90): Amount(calls=1)}
         assert await run(store, BEGIN + age) == {"nothing": {}, "audio": audio, "call": audio | call}[goes], name
         shown = await seen(store, made)
-        assert (shown is None, len(files(store))) == (goes == "call", 2 if goes == "nothing" else 0), name
+        assert (shown is None, len(object_keys(store))) == (goes == "call", 2 if goes == "nothing" else 0), name
         if shown is not None and goes == "audio":
             expired = (RecordingState.EXPIRED, Reason.RETENTION, None)
             assert (shown.recording.state, shown.recording.reason, shown.expires_at) == expired, name
@@ -251,7 +252,7 @@ async def test_what_is_held_stays_whatever_its_age(store: Store, pbx: Pbx) -> No
     await run(store, BEGIN + 4000 * DAY)
     shown = await seen(store, FIRST)
     assert shown is not None and (shown.recording.state, shown.expires_at) == (RecordingState.READY, None)
-    assert (await seen(store, SECOND), len(files(store))) == (None, 2)
+    assert (await seen(store, SECOND), len(object_keys(store))) == (None, 2)
 
 
 async def test_a_call_in_progress_stays_unless_its_end_was_lost(store: Store, pbx: Pbx) -> None:
@@ -259,7 +260,7 @@ async def test_a_call_in_progress_stays_unless_its_end_was_lost(store: Store, pb
     await periods(store, days=1, calls_days=1)
     assert await run(store, BEGIN + 20 * DAY - timedelta(milliseconds=1)) == {}
     assert len(await run(store, BEGIN + 20 * DAY)) == 2
-    assert (await rows(store), files(store)) == ([0, 0, 0], [])
+    assert (await rows(store), object_keys(store)) == ([0, 0, 0], [])
 
 
 async def test_of_two_users_of_a_call_each_has_their_own_period(store: Store, pbx: Pbx) -> None:
@@ -346,7 +347,7 @@ async def test_two_processes_at_once_delete_each_call_once(
         await other.close()
     sums = [amount for task in runs for amount in task.result().values()]
     assert sum(amount.recordings for amount in sums) == 8
-    assert (await rows(store), files(store)) == ([0, 0, 0], [])
+    assert (await rows(store), object_keys(store)) == ([0, 0, 0], [])
 
 
 async def test_a_period_that_is_made_longer_during_a_run_counts_at_once(
@@ -362,7 +363,7 @@ async def test_a_period_that_is_made_longer_during_a_run_counts_at_once(
         await periods(store, days=100)
 
     (amount,) = (await delete_due(store, BEGIN + 2 * DAY, rest=mend)).values()
-    assert (amount.recordings, len(files(store))) == (1, 4)
+    assert (amount.recordings, len(object_keys(store))) == (1, 4)
 
 
 @pytest.mark.parametrize("section", ["sqlite"], indirect=True)
@@ -418,4 +419,4 @@ async def test_a_removed_domain_and_a_removed_user_keep_their_periods(store: Sto
     await apply(store, parse_directory("", source="test"), prune=True)
     assert [domain.shortest_days for domain in await retained_domains(store) if domain.name == "acme"] == [7]
     await delete_due(store, BEGIN + 8 * DAY, rest=no_rest)
-    assert files(store) == []
+    assert object_keys(store) == []

@@ -20,8 +20,9 @@ from store.provisioning.directory_file import parse_directory
 from tests.data import seed
 from tests.store.killed_work import assert_completed_after_kills
 from tests.store.retaining import NOW, retain
-from tests.store.test_intake import files, scope_of, take
+from tests.store.test_intake import scope_of, take
 from tests.store.test_retention import hold
+from tests.support.stored_objects import object_keys
 
 AGES = (70, 65, 64, 63, 61, 45, 40, 35, 34, 33, 31, 29, 1)  # days; calls are kept for 60, audio for 30
 SEED = 11
@@ -65,6 +66,6 @@ async def state_of(section: StoreSection) -> Mapping[str, Any]:
             }
             entries = await connection.execute(select(audit.c.action, audit.c.detail).where(audit.c.login == "system"))
             journal = sorted((row.action, name) for row in entries for name in row.detail["ids"])
-        return tables | {"journal": journal, "files": [path.name for path in files(store)]}
+        return tables | {"journal": journal, "files": object_keys(store)}
     finally:
         await store.close()

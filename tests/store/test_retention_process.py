@@ -18,8 +18,9 @@ from store.retention import own_process
 from store.retention.own_process import delete_due_apart
 from store.retention.run import Amount, Rule
 from tests.data import seed
-from tests.store.test_intake import AUDIO, BEGIN, files, take
+from tests.store.test_intake import AUDIO, BEGIN, take
 from tests.store.test_retention import periods
+from tests.support.stored_objects import object_keys
 
 LATER = BEGIN + timedelta(days=2)
 
@@ -32,7 +33,7 @@ async def test_what_is_due_is_deleted_and_told(store: Store, pbx: Pbx, section: 
         section, LATER, domain_ids=[1, 2], notify=lambda rule, amount, _: reported.append((rule, amount))
     )
     rule, amount = Rule(domain="acme", key="retention_days", days=1), Amount(calls=1, recordings=1, size_bytes=len(AUDIO))
-    assert (deleted, reported, files(store)) == ({rule: amount}, [(rule, amount)], [])
+    assert (deleted, reported, object_keys(store)) == ({rule: amount}, [(rule, amount)], [])
 
 
 async def test_errors_of_the_process_are_those_of_the_api(

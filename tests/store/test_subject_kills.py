@@ -20,8 +20,9 @@ from store.retention import removal
 from store.subjects.erasure import erase_subject
 from tests.data import seed
 from tests.store.killed_work import assert_completed_after_kills
-from tests.store.test_intake import NOW, files, scope_of, take
+from tests.store.test_intake import NOW, scope_of, take
 from tests.store.test_retention import hold
+from tests.support.stored_objects import object_keys
 
 NUMBER = "+79131234567"
 CALLS = 7
@@ -69,6 +70,6 @@ async def state_of(section: StoreSection) -> Mapping[str, Any]:
             }
             entries = await connection.execute(select(audit.c.detail).where(audit.c.action == "subject_erased"))
             journal = sorted(name for row in entries for name in row.detail["ids"])
-        return tables | {"journal": journal, "files": [path.name for path in files(store)]}
+        return tables | {"journal": journal, "files": object_keys(store)}
     finally:
         await store.close()

@@ -20,7 +20,8 @@ from store.subjects.calls import find_calls
 from store.subjects.erasure import erase_subject
 from tests.data import seed
 from tests.store.test_counters import counters
-from tests.store.test_intake import BEGIN, NOW, files, take
+from tests.store.test_intake import BEGIN, NOW, take
+from tests.support.stored_objects import object_keys
 
 ACME, OTHER = 1, 2
 BOSS = Actor(login="900", address="127.0.0.1")
@@ -112,12 +113,12 @@ async def entries(store: Store, domain_id: int = ACME) -> list[tuple[str, str, s
 
 async def test_the_calls_of_the_party_are_erased_and_nothing_else(store: Store, filled: Pbx) -> None:
     others_before = [await find_calls(store, domain_id, text, NOW) for domain_id, text in OTHERS_FIND]
-    number_of_files = len(files(store))
+    number_of_files = len(object_keys(store))
     found, erased = await erase_subject(store, ACME, "8 (913) 123-45-67", by=BOSS, now=NOW)
     assert (found.number, len(found.calls), found.recordings, erased) == ("+79131234567", 4, 4, 4)
     assert (await find_calls(store, ACME, "89131234567", NOW)).calls == ()
     assert [await find_calls(store, domain_id, text, NOW) for domain_id, text in OTHERS_FIND] == others_before
-    assert len(files(store)) == number_of_files - 2 * 4  # audio and peaks
+    assert len(object_keys(store)) == number_of_files - 2 * 4  # audio and peaks
     assert await entries(store) == [
         ("900", "subject_erasure", "…67", {"calls": 4}),
         ("900", "subject_erased", "…67", {"calls": 4, "ids": sorted_ids(found.calls)}),

@@ -39,6 +39,7 @@ from store.queries.audio import audio_of
 from store.retention.legal_hold import set_legal_hold
 from store.selection.scope import Scope
 from tests.data import seed
+from tests.support.stored_objects import objects_folder
 
 BEGIN = datetime(2026, 10, 31, 16, 40, tzinfo=UTC)  # the calls of two months, by the domain's clock
 LENGTHS_MS = (900, 1100, 1300, 300, 320, 340, 360)
@@ -63,7 +64,7 @@ ON_SQLITE = pytest.mark.parametrize("section", ["sqlite"], indirect=True)  # the
 def age(store: Store) -> None:
     """Make all files older than any upload."""
     old = time.time() - 7200
-    for path in store.objects.root.rglob("*"):
+    for path in objects_folder(store).root.rglob("*"):
         os.utime(path, (old, old))
 
 
@@ -98,14 +99,14 @@ Damage = Callable[[Store, Sequence[str]], Awaitable[None] | None]
 
 def on_path(place: int, change: Callable[[Path], object], *, peaks: bool = False) -> Damage:
     def damage(store: Store, keys: Sequence[str]) -> None:
-        change(store.objects.path(peaks_key(keys[place]) if peaks else keys[place]))
+        change(objects_folder(store).path(peaks_key(keys[place]) if peaks else keys[place]))
 
     return damage
 
 
 def stray(name: str, *, old: bool = True) -> Damage:
     def damage(store: Store, keys: Sequence[str]) -> None:
-        path = store.objects.path(name)
+        path = objects_folder(store).path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
         if old:
@@ -179,11 +180,11 @@ async def changes(store: Store) -> list[tuple[str, str, dict[str, object]]]:
 
 async def test_the_audit_has_each_thing_that_was_mended(store: Store, keys: list[str]) -> None:
     """A plain file of no segment is of no known domain: the log has it."""
-    store.objects.path(peaks_key(keys[2])).unlink()
-    copied = store.objects.path(keys[3])
+    objects_folder(store).path(peaks_key(keys[2])).unlink()
+    copied = objects_folder(store).path(keys[3])
     old_name = copied.with_name("unknown.opus")
     old_name.write_bytes(copied.read_bytes())
-    of_segment = store.objects.path(keys[4]).with_name(f"{Path(keys[4]).name.partition('.')[0]}.other.opus")
+    of_segment = objects_folder(store).path(keys[4]).with_name(f"{Path(keys[4]).name.partition('.')[0]}.other.opus")
     of_segment.write_bytes(b"plain")
     for path in (old_name, of_segment):
         os.utime(path, (0, 0))
@@ -221,7 +222,7 @@ async def test_what_differs_is_found_and_mended(store: Store, keys: list[str]) -
 
 async def test_a_lost_recording_says_so_and_keeps_its_place(store: Store, pbx: Pbx, keys: list[str]) -> None:
     """Nothing is lost by the mending: the audit has the key, the index the SHA-256."""
-    store.objects.path(keys[1]).unlink()
+    objects_folder(store).path(keys[1]).unlink()
     (finding,) = (await verified(store, make_peaks=peaks_of)).found
     assert finding.mended
     async with store.reading() as connection:
@@ -237,7 +238,7 @@ async def test_a_lost_recording_says_so_and_keeps_its_place(store: Store, pbx: P
     with pytest.raises(AudioStored):
         await seed.ship(store, pbx, call, (5000,))
     await seed.ship(store, pbx, call, (LENGTHS_MS[1],))
-    assert store.objects.path(keys[1]).exists()
+    assert objects_folder(store).path(keys[1]).exists()
     assert (await verified(store)).found == ()
 
 
@@ -245,7 +246,7 @@ async def test_a_lost_recording_says_so_and_keeps_its_place(store: Store, pbx: P
 async def test_a_held_call_is_not_changed(store: Store, keys: list[str]) -> None:
     scope = Scope(domain_id=1, login=None)
     await set_legal_hold(store, scope, public_id(1), legal_hold=True, why="", by=OPERATOR, now=BEGIN)
-    store.objects.path(keys[1]).unlink()
+    objects_folder(store).path(keys[1]).unlink()
     for _ in range(2):
         (finding,) = (await verified(store, make_peaks=peaks_of)).found
         assert (finding.kind, finding.mended) == (Kind.MISSING, None)
@@ -264,17 +265,17 @@ async def test_recordings_of_a_removed_domain_are_not_damaged(store: Store, keys
 @ON_SQLITE
 async def test_orphans_are_set_aside_and_nothing_is_overwritten(store: Store, keys: list[str]) -> None:
     for content in (b"first", b"second"):
-        path = store.objects.path("pbx1/x.opus")
+        path = objects_folder(store).path("pbx1/x.opus")
         path.write_bytes(content)
         os.utime(path, (0, 0))
         assert len((await verified(store, make_peaks=peaks_of)).found) == 1
-    aside = store.objects.root / SET_ASIDE / "pbx1"
+    aside = objects_folder(store).root / SET_ASIDE / "pbx1"
     assert {path.name: path.read_bytes() for path in aside.iterdir()} == {"x.opus": b"first", "x.opus~": b"second"}
 
 
 @ON_SQLITE
 async def test_peaks_made_again_are_like_those_of_the_mixer(store: Store, keys: list[str]) -> None:
-    store.objects.path(peaks_key(keys[2])).unlink()
+    objects_folder(store).path(peaks_key(keys[2])).unlink()
     assert len((await verified(store, make_peaks=peaks_of)).found) == 1
     after = json.loads(await store.objects.read(peaks_key(keys[2])))
     assert (after["per_second"], len(after["left"]), len(after["right"])) == (20, 26, 26)
@@ -284,7 +285,7 @@ async def test_peaks_made_again_are_like_those_of_the_mixer(store: Store, keys: 
 @ON_SQLITE
 async def test_without_the_folder_nothing_is_missing(store: Store, keys: list[str]) -> None:
     """A disk that is not mounted is one error, not thousands of findings, and nothing is mended."""
-    store.objects.root.rename(store.objects.root.with_name("unmounted"))
+    objects_folder(store).root.rename(objects_folder(store).root.with_name("unmounted"))
     with pytest.raises(StoreError, match="is its disk mounted"):
         await verified(store, make_peaks=peaks_of)
 
@@ -336,7 +337,7 @@ async def test_signed_heads_of_the_log(store: Store, keys: list[str], tmp_path: 
 
 @ON_SQLITE
 async def test_the_report_in_words_and_as_json(store: Store, keys: list[str]) -> None:
-    store.objects.path(keys[1]).unlink()
+    objects_folder(store).path(keys[1]).unlink()
     report = await verified(store)
     assert to_text(report).splitlines() == [
         f"missing        acme: {public_id(1)}: object {keys[1]} does not exist",
@@ -349,8 +350,8 @@ async def test_the_report_in_words_and_as_json(store: Store, keys: list[str]) ->
 @ON_SQLITE
 async def test_a_check_that_was_killed_is_continued(store: Store, keys: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that ends at any step is continued there, and finds the same in the end."""
-    store.objects.path(keys[0]).unlink()
-    altered(store.objects.path(keys[2]))
+    objects_folder(store).path(keys[0]).unlink()
+    altered(objects_folder(store).path(keys[2]))
     await execute(store, "DELETE FROM group_counters WHERE kind = 'user'")
     expected = kinds(await verified(store))
     assert len(expected) == 4
@@ -398,9 +399,9 @@ asyncio.run(main())
 
 @ON_SQLITE
 async def test_kill_9_of_a_check_that_mends(store: Store, section: StoreSection, keys: list[str]) -> None:
-    store.objects.path(keys[0]).unlink()
-    store.objects.path(peaks_key(keys[1])).unlink()
-    stray_file = store.objects.path("pbx1/stray")
+    objects_folder(store).path(keys[0]).unlink()
+    objects_folder(store).path(peaks_key(keys[1])).unlink()
+    stray_file = objects_folder(store).path("pbx1/stray")
     stray_file.write_bytes(b"x")
     os.utime(stray_file, (0, 0))
     command = [sys.executable, "-c", VERIFY, section.database, section.objects]
@@ -414,7 +415,7 @@ async def test_kill_9_of_a_check_that_mends(store: Store, section: StoreSection,
     assert b"continued a check" in (await again.communicate())[0]
     report = await verified(store)
     assert report.found == ()
-    assert (store.objects.root / SET_ASIDE / "pbx1/stray").read_bytes() == b"x"
+    assert (objects_folder(store).root / SET_ASIDE / "pbx1/stray").read_bytes() == b"x"
 
 
 async def test_the_check_runs_while_calls_arrive(store: Store, pbx: Pbx, keys: list[str]) -> None:
@@ -456,7 +457,7 @@ async def test_a_verdict_is_remembered_until_the_file_changes(
     for _ in range(3):
         await objects.check(audio)
     assert len(read) == 1
-    altered(store.objects.path(keys[0]))
+    altered(objects_folder(store).path(keys[0]))
     with pytest.raises(StoreError, match="was altered"):
         await objects.check(audio)
 
@@ -474,8 +475,8 @@ async def test_a_file_that_is_there_again_is_not_lost(store: Store, keys: list[s
 @ON_SQLITE
 async def test_a_file_that_has_a_row_or_is_young_is_not_set_aside(store: Store, keys: list[str]) -> None:
     young = f"{keys[0]}.young"
-    store.objects.path(young).write_bytes(b"of an upload")
+    objects_folder(store).path(young).write_bytes(b"of an upload")
     for key in (keys[0], peaks_key(keys[0]), young):
         orphan = Finding(kind=Kind.ORPHANED, domain="", subject=key, detail="", key=(key,))
         assert await mend(store, orphan, peaks_of) is None
-        assert store.objects.path(key).exists()
+        assert objects_folder(store).path(key).exists()

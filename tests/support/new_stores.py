@@ -20,7 +20,9 @@ from fonoteka.core.config import StoreSection
 from store.database.schema import encryption
 from store.database.store import Store
 from tests.data import seed
+from tests.support import radosgw
 from tests.support.postgresql import BINARIES, running
+from tests.support.radosgw import S3Server
 
 
 @pytest.fixture(scope="session")
@@ -71,18 +73,33 @@ async def _execute(server: str, statement: str) -> None:
     await connection.close()
 
 
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A server of S3, for buckets."""
+    with radosgw.running() as server:
+        yield server
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSection]:
-    """The settings of a new store: a seeded one for a test that uses `pbx`, else an empty one."""
+    """The settings of a new store: a seeded one for a test that uses `pbx`, else an empty one.
+
+    Modules that say so have the objects of a SQLite store in S3 (parameter `s3`).
+    """
     template = "seeded" if "pbx" in request.fixturenames else "migrated"
-    if request.param == "sqlite":
+    if request.param in ("sqlite", "s3"):
         shutil.copytree(request.getfixturevalue(template), tmp_path, dirs_exist_ok=True)
-        yield seed.section(tmp_path)
+        yield seed.section(tmp_path) if request.param == "sqlite" else in_bucket(request.getfixturevalue("s3"), tmp_path)
         return
     server, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
     await create_database(server, name, template)
     yield StoreSection(database=f"{server}/{name}", objects=f"file://{tmp_path}/objects")
     await drop_database(server, name)
+
+
+def in_bucket(server: S3Server, folder: Path) -> StoreSection:
+    """Return the settings of the SQLite store in a folder, with objects in a new bucket."""
+    return server.section(seed.section(folder).database, server.new_bucket(), folder / "objects")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from fonoteka.core.config import Configuration
 from fonoteka.core.disk_forecast import DiskState
 from fonoteka.core.disk_watch import DiskWatch, of_objects, of_spool
 from fonoteka.core.errors import ConfigurationError
-from store.objects.folder import folder_of
+from store.objects.places import workspace_of
 
 _SPOOL: Final = "recordings wait here until they are shipped; with less than pbx.least_free_mb no recording begins: free some space"
 _STORE: Final = "without space recordings wait on the PBX: free some, or shorten retention_days"
@@ -19,7 +19,7 @@ def check(configuration: Configuration) -> Iterator[Finding]:
     """Check the disks that are on this machine."""
     yield from _room("spool", of_spool(configuration.pbx), _SPOOL)
     try:
-        objects = folder_of(configuration.store.objects)
+        objects = workspace_of(configuration.store)
     except ConfigurationError:
         return  # the check of the store says so
     yield from _room("store", of_objects(objects, floor_bytes=LEAST_FREE_BYTES), _STORE)

@@ -8,7 +8,7 @@ from fonoteka.core.config import Configuration
 from fonoteka.core.errors import ConfigurationError, StoreError
 from store.database.domain_keys import recorded_state
 from store.encryption.master_key import MasterKeySource
-from store.objects.folder import folder_of
+from store.objects.places import workspace_of
 
 
 async def check(configuration: Configuration) -> AsyncIterator[Finding]:
@@ -17,7 +17,7 @@ async def check(configuration: Configuration) -> AsyncIterator[Finding]:
         state = await recorded_state(configuration.store)
         if state is None:
             return
-        source = MasterKeySource(configuration.store, folder_of(configuration.store.objects))
+        source = MasterKeySource(configuration.store, workspace_of(configuration.store))
         await asyncio.to_thread(source.load, state.master_key_id)
     except (ConfigurationError, StoreError) as error:
         mend = "restore the key from its backup: it is the text that `fonoteka keys show --recovery` printed"

@@ -12,7 +12,6 @@ from fonoteka.core.errors import ConfigurationError, StoreError
 from store.database.dialect import engine_for, index_file
 from store.database.schema import calls
 from store.database.store import Store
-from store.objects.folder import folder_of
 from store.retention.run import overdue_s
 
 _DAY_S: Final = 24 * 3600.0
@@ -23,7 +22,7 @@ async def check(configuration: Configuration) -> AsyncIterator[Finding]:
     """Yield a finding; nothing on a machine without the index, such as a PBX."""
     section = configuration.store
     try:
-        store = Store(engine_for(section.database, create=False), folder_of(section.objects), section)  # migrates nothing
+        store = Store(engine_for(section.database, create=False), section)  # migrates nothing
         try:
             if not await _has_index(store):
                 return

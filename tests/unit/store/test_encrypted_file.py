@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fonoteka.core.errors import ObjectDamaged
+from store.encryption.content import FileBytes
 from store.encryption.data_key import DataKey, MemoryKey
 from store.encryption.encrypted_file import CHUNK_BYTES, HEADER_BYTES, EncryptingWriter, decrypted, parse_header
 
@@ -39,7 +40,7 @@ def read(path: Path, name: str = NAME, key: DataKey = KEY) -> bytes:
     header = parse_header(file.read(HEADER_BYTES))
     assert header is not None and (header.domain_id, header.version) == (key.domain_id, key.version)
     try:
-        with decrypted(file, header, key, name) as plain:
+        with decrypted(FileBytes(file), header, key, name) as plain:
             return plain.read()
     finally:
         file.close()
@@ -78,7 +79,7 @@ def test_any_range_is_that_of_the_plain_content(long_file: Path, first: int, len
     file = long_file.open("rb")
     header = parse_header(file.read(HEADER_BYTES))
     assert header is not None
-    with decrypted(file, header, KEY, NAME) as plain:
+    with decrypted(FileBytes(file), header, KEY, NAME) as plain:
         assert plain.seek(0, 2) == len(content)
         for start in (first, again):
             assert in_blocks(plain, start, length, block) == content[start : start + length]
@@ -94,7 +95,7 @@ def test_a_range_decrypts_the_chunks_that_it_touches(long_file: Path, tmp_path: 
     file = damaged.open("rb")
     header = parse_header(file.read(HEADER_BYTES))
     assert header is not None
-    with decrypted(file, header, KEY, NAME) as plain:
+    with decrypted(FileBytes(file), header, KEY, NAME) as plain:
         plain.seek(CHUNK_BYTES + 10)
         assert plain.read(1000) == content_of(CHUNK_BYTES + 1010)[-1000:]
         plain.seek(0)

@@ -1,0 +1,190 @@
+"""Requests to a bucket of S3, by the minio client. All of them block: call them in a thread.
+
+Each request ends within a minute, with its repetitions. What is uploaded carries its checksum: the
+server compares it (SigV4's SHA-256, or Content-MD5 over TLS), and its ETag is compared here.
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple, TypeVar
+
+from minio import Minio
+from minio.commonconfig import CopySource
+from minio.datatypes import Object
+from minio.deleteobjects import DeleteObject
+from minio.error import S3Error
+from urllib3 import PoolManager, Retry, Timeout
+
+from fonoteka.core.errors import ObjectMissing, StoreError
+from store.objects.bucket_place import BucketPlace
+from store.objects.s3_errors import is_corrupted, s3_errors
+
+T = TypeVar("T")
+
+# What is repeated, and works then, is no event of ours.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
+CONNECTIONS: Final = 16
+PART_BYTES: Final = 5 * 1024**2  # S3's least; larger objects are sent in several parts
+# A part is sent within the first one, so a link of 2 Mbit/s is enough.
+_PATIENT: Final = Timeout(connect=20, read=20)
+_HASTY: Final = Timeout(connect=10, read=10)
+_TIMES: Final = 3
+_BUSY: Final = (500, 502, 503, 504)
+_MD5: Final = re.compile(r"[0-9a-f]{32}(-\d+)?")
+
+
+class Piece(NamedTuple):
+    """Bytes of an object, and what the server says of all of it."""
+
+    content: bytes
+    size: int
+    etag: str
+    modified_at: float
+
+
+class S3Client:
+    """The objects of one bucket. `hasty` requests are not repeated and have half the time."""
+
+    def __init__(self, place: BucketPlace) -> None:
+        self.place = place
+        self._patient = _client(place, _PATIENT, repeated=_TIMES - 1)
+        self._hasty = _client(place, _HASTY, repeated=0)
+
+    def put(self, key: str, path: Path, *, hasty: bool = False) -> None:
+        """Store a file, replacing the object atomically. Raises ObjectsFull and StoreError."""
+        etag, size = _etag(path)
+
+        def upload() -> None:
+            with path.open("rb") as file:
+                self._put(key, file, size, etag, hasty=hasty)
+
+        self._repeated(key, upload, times=1 if hasty else _TIMES)
+
+    def put_bytes(self, key: str, content: bytes) -> None:
+        """Store a few bytes. Raises ObjectsFull and StoreError."""
+        with s3_errors(self.place, key):
+            self._put(key, BytesIO(content), len(content), hashlib.md5(content, usedforsecurity=False).hexdigest(), hasty=True)
+
+    def get(self, key: str, offset: int, size: int, *, etag: str | None = None) -> Piece:
+        """Read bytes of an object, of the version `etag`. Raises ObjectMissing and StoreError."""
+
+        def download() -> Piece:
+            condition = {"If-Match": f'"{etag}"'} if etag else None
+            answer = self._patient.get_object(
+                self.place.bucket,
+                key,
+                offset=offset,
+                length=size,
+                request_headers=condition,  # type: ignore[arg-type]  # invariant there
+            )
+            try:
+                content = answer.read()
+            finally:
+                answer.close()
+                answer.release_conn()
+            total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+            changed = parsedate_to_datetime(answer.headers["Last-Modified"]).timestamp()
+            return Piece(content, int(total or len(content)), answer.headers.get("ETag", "").strip('"'), changed)
+
+        try:
+            return self._repeated(key, download)
+        except StoreError as error:
+            if isinstance(error.__cause__, S3Error) and error.__cause__.code == "InvalidRange":
+                return Piece(b"", 0, "", 0.0)  # an empty object
+            raise
+
+    def copy(self, source: str, key: str, *, hasty: bool = False) -> None:
+        """Copy an object inside the server. Raises ObjectMissing, ObjectsFull and StoreError."""
+        with s3_errors(self.place, key):
+            client = self._hasty if hasty else self._patient
+            client.copy_object(self.place.bucket, key, CopySource(self.place.bucket, source))
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Delete objects with all their versions; missing ones are no error. Raises StoreError."""
+        named = list(keys)
+        wanted = [DeleteObject(key) for key in named]
+        if self.has_versions:
+            wanted = [DeleteObject(key, found.version_id) for key in named for found in self._versions(key)]
+        with s3_errors(self.place, named[0] if named else ""):
+            for refused in list(self._patient.remove_objects(self.place.bucket, wanted)):
+                raise StoreError(
+                    f"{refused.name}: {self.place}: cannot be deleted: {refused.code} {refused.message or ''}".rstrip()
+                )
+
+    def forget_replaced(self, key: str) -> None:
+        """Delete the versions of an object that were replaced. Raises StoreError."""
+        if self.has_versions:
+            with s3_errors(self.place, key):
+                replaced = [DeleteObject(key, found.version_id) for found in self._versions(key) if found.is_latest != "true"]
+                for refused in list(self._patient.remove_objects(self.place.bucket, replaced)):
+                    raise StoreError(f"{refused.name}: {self.place}: an old version cannot be deleted: {refused.code}")
+
+    def listed(self, prefix: str = "", *, after: str = "") -> Iterator[tuple[str, float]]:
+        """Yield keys in order, with the times of their last changes. Raises StoreError."""
+        with s3_errors(self.place, prefix or "list"):
+            for found in self._patient.list_objects(self.place.bucket, prefix=prefix, recursive=True, start_after=after or None):
+                yield str(found.object_name), found.last_modified.timestamp() if found.last_modified else 0.0
+
+    @cached_property
+    def has_versions(self) -> bool:
+        """Whether the bucket keeps what was deleted as versions. Raises StoreError."""
+        with s3_errors(self.place, "versioning"):
+            return self._patient.get_bucket_versioning(self.place.bucket).status in ("Enabled", "Suspended")
+
+    def _versions(self, key: str) -> list[Object]:
+        found = self._patient.list_objects(self.place.bucket, prefix=key, recursive=True, include_version=True)
+        return [version for version in found if version.object_name == key]
+
+    def _put(self, key: str, file: BinaryIO, size: int, etag: str, *, hasty: bool) -> None:
+        client = self._hasty if hasty else self._patient
+        done = client.put_object(self.place.bucket, key, file, size, part_size=PART_BYTES, num_parallel_uploads=1)
+        is_other = done.http_headers.get("x-amz-server-side-encryption", "AES256") != "AES256"  # no MD5 then
+        if _MD5.fullmatch(done.etag or "") and not is_other and done.etag != etag:
+            raise StoreError(f"{key}: {self.place}: what is stored is not what was sent: its ETag differs")
+
+    def _repeated(self, key: str, work: Callable[[], T], *, times: int = _TIMES) -> T:
+        """Do something again if its bytes were damaged on their way, or cut off."""
+        while True:
+            times -= 1
+            try:
+                with s3_errors(self.place, key):
+                    return work()
+            except ObjectMissing:
+                raise
+            except StoreError as error:
+                if not is_corrupted(error) or not times:
+                    raise
+
+
+def _client(place: BucketPlace, timeout: Timeout, *, repeated: int) -> Minio:
+    # The server's own words are wanted after the last time, and its wish to wait is not heard.
+    retries = Retry(
+        total=repeated, backoff_factor=0.2, status_forcelist=_BUSY, raise_on_status=False, respect_retry_after_header=False
+    )
+    pool = PoolManager(timeout=timeout, maxsize=CONNECTIONS, retries=retries)
+    return Minio(
+        endpoint=place.host,
+        access_key=place.access_key,
+        secret_key=place.secret_key,
+        secure=place.is_encrypted,
+        region=place.region,
+        http_client=pool,
+    )
+
+
+def _etag(path: Path) -> tuple[str, int]:
+    """Return what S3 calls the ETag of a file, sent in parts of PART_BYTES, and its size."""
+    with path.open("rb") as file:
+        digests = [hashlib.md5(part, usedforsecurity=False) for part in iter(lambda: file.read(PART_BYTES), b"")]
+    size = path.stat().st_size
+    if len(digests) == 1:
+        return digests[0].hexdigest(), size
+    together = hashlib.md5(b"".join(each.digest() for each in digests), usedforsecurity=False).hexdigest()
+    return (f"{together}-{len(digests)}" if digests else together), size
