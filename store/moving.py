@@ -115,9 +115,9 @@ class _Run:
             total = await _count(self._store)
             async for rows in _pages(self._store):
                 fresh = [row for row in rows if row.object_key not in self._seen]
-                async with asyncio.TaskGroup() as group:
-                    for row in fresh:
-                        group.create_task(self._recording(row))
+                ended = await asyncio.gather(*map(self._recording, fresh), return_exceptions=True)
+                for error in filter(None, ended):
+                    raise error
                 done, new = done + len(rows), new + len(fresh)
                 progress(done, max(done, total))
             if not new:
