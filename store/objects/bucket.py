@@ -15,7 +15,6 @@ from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
-from uuid import uuid4
 
 from fonoteka.core.errors import ConfigurationError, ObjectMissing, StoreError
 from store.encryption.data_key import DataKey, DataKeys
@@ -47,7 +46,7 @@ class ObjectBucket(ObjectStore):
         """Write and delete an object; sweep also the drafts in the bucket."""
         self._drafts.prepare(sweep=sweep)
         try:
-            self._write_probe()
+            self._client.probe()
             if sweep:
                 oldest = time.time() - ORPHANED_AFTER_S
                 self._client.remove([key for key, at in self._client.listed(f"{INCOMING}/") if at < oldest])
@@ -65,14 +64,9 @@ class ObjectBucket(ObjectStore):
         except OSError as error:
             raise StoreError(f"the working folder cannot be written: {error.strerror}") from error
         try:
-            self._write_probe()
+            self._client.probe()
         except StoreError as error:
             raise StoreError("the bucket of recordings cannot be written: the log of the API says why") from error
-
-    def _write_probe(self) -> None:
-        key = f"{INCOMING}/probe-{uuid4().hex}"
-        self._client.put_bytes(key, b"probe")
-        self._client.remove([key])
 
     @asynccontextmanager
     async def draft(

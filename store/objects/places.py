@@ -25,6 +25,6 @@ def objects_at(objects: str, section: StoreSection, keys: DataKeys, workspace: P
     """Return the objects at another place, with the keys of the section."""
     if not is_bucket(objects):
         return ObjectFolder(folder_of(objects), keys)
-    from store.objects.bucket import ObjectBucket  # the S3 client takes a quarter of a second to import
+    from store.objects.bucket import ObjectBucket  # the S3 client takes half a second to import
 
     return ObjectBucket(bucket_place(objects, section), workspace, keys)

@@ -13,6 +13,7 @@ from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeVar
+from uuid import uuid4
 
 from minio import Minio
 from minio.commonconfig import CopySource
@@ -23,6 +24,7 @@ from urllib3 import PoolManager, Retry, Timeout
 
 from fonoteka.core.errors import ObjectMissing, StoreError
 from store.objects.bucket_place import BucketPlace
+from store.objects.drafts import INCOMING
 from store.objects.s3_errors import is_corrupted, s3_errors
 
 T = TypeVar("T")
@@ -71,6 +73,12 @@ class S3Client:
         """Store a few bytes. Raises ObjectsFull and StoreError."""
         with s3_errors(self.place, key):
             self._put(key, BytesIO(content), len(content), hashlib.md5(content, usedforsecurity=False).hexdigest(), hasty=True)
+
+    def probe(self) -> None:
+        """Write and delete an object. Raises ObjectsFull and StoreError."""
+        key = f"{INCOMING}/probe-{uuid4().hex}"
+        self.put_bytes(key, b"probe")
+        self.remove([key])
 
     def get(self, key: str, offset: int, size: int, *, etag: str | None = None) -> Piece:
         """Read bytes of an object, of the version `etag`. Raises ObjectMissing and StoreError."""

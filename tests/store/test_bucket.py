@@ -12,7 +12,8 @@ import time_machine
 from pydantic import SecretStr
 from urllib3 import Timeout
 
-from fonoteka.core.config import StoreSection
+from fonoteka.cli.doctor import bucket as doctor
+from fonoteka.core.config import Configuration, StoreSection
 from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing, StoreError
 from store.encryption.data_key import DataKey, MemoryKey
 from store.objects import s3_client
@@ -268,3 +269,18 @@ async def test_a_server_that_is_too_slow(
     link.hangs = False
     assert await slow.read(KEY) == b"before"
     slow.close()
+
+
+@pytest.mark.parametrize(
+    ("changed", "ok", "words"),
+    [
+        ({}, True, "takes recordings"),
+        ({"s3_secret_key": SecretStr("guessed")}, False, "does not belong to store.s3_access_key"),
+        ({"s3_secret_key": None}, False, "store.s3_secret_key is missing"),
+    ],
+)
+async def test_the_doctor(section: StoreSection, changed: dict[str, object], ok: bool, words: str) -> None:
+    (finding,) = [each async for each in doctor.check(Configuration(store=section.model_copy(update=changed)))]
+    assert (finding.part, finding.check, finding.ok) == ("store", "bucket", ok)
+    assert words in finding.detail and "guessed" not in str(finding)
+    assert [each async for each in doctor.check(Configuration())] == []

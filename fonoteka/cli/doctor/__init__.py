@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fonoteka.cli.doctor import api, asterisk, disks, keys, mail, mixer, retention, spool
+from fonoteka.cli.doctor import api, asterisk, bucket, disks, keys, mail, mixer, retention, spool
 from fonoteka.cli.doctor.finding import Finding, in_order, to_json, to_text
 from fonoteka.core.config import Configuration
 from fonoteka.core.domains import DomainSettings
@@ -24,6 +24,7 @@ async def examine(configuration: Configuration, source: Path | None) -> list[Fin
         *disks.check(configuration),
         *mixer.check(configuration),
         *(answer for answer in answers if isinstance(answer, Finding)),
+        *[finding async for finding in bucket.check(configuration)],
         *[finding async for finding in keys.check(configuration)],
         *[finding async for finding in retention.check(configuration)],
         *[finding async for finding in mail.check(configuration)],
