@@ -16,6 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
+import structlog
+
 from fonoteka.core.errors import ConfigurationError, ObjectMissing, StoreError
 from store.encryption.data_key import DataKey, DataKeys
 from store.encryption.encrypted_file import HEADER_BYTES, decrypted, parse_header
@@ -24,10 +26,13 @@ from store.objects.bucket_place import BucketPlace
 from store.objects.drafts import INCOMING, ORPHANED_AFTER_S, Draft
 from store.objects.object_store import Beginning, ObjectStore
 from store.objects.s3_client import CONNECTIONS, S3Client
+from store.objects.s3_errors import is_away
 from store.objects.set_aside import SET_ASIDE, UPLOADED_WITHIN_S, is_of, names_by_folder
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 _SMALL_BYTES: Final = 256 * 1024
 _LISTED_AT_A_TIME: Final = 1000
@@ -43,7 +48,10 @@ class ObjectBucket(ObjectStore):
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="s3")
 
     def prepare(self, *, sweep: bool) -> None:
-        """Write and delete an object; sweep also the drafts in the bucket."""
+        """Write and delete an object; sweep also the drafts in the bucket.
+
+        A server that gives no answer is logged: it may come back, and recordings wait meanwhile.
+        """
         self._drafts.prepare(sweep=sweep)
         try:
             self._client.probe()
@@ -51,7 +59,9 @@ class ObjectBucket(ObjectStore):
                 oldest = time.time() - ORPHANED_AFTER_S
                 self._client.remove([key for key, at in self._client.listed(f"{INCOMING}/") if at < oldest])
         except StoreError as error:
-            raise ConfigurationError(f"store.objects cannot be used: {error}") from error
+            if not is_away(error):
+                raise ConfigurationError(f"store.objects cannot be used: {error}") from error
+            log.warning("objects.out_of_reach", reason=str(error))
 
     def close(self) -> None:
         """Let the threads end."""

@@ -57,6 +57,12 @@ def is_corrupted(error: StoreError) -> bool:
     return (isinstance(cause, S3Error) and cause.code in CORRUPTED) or isinstance(cause, ProtocolError)
 
 
+def is_away(error: StoreError) -> bool:
+    """Whether the server gave no answer: it may come back by itself."""
+    cause = error.__cause__
+    return isinstance(cause, HTTPError | OSError) and not isinstance(_reason(cause), SSLError)
+
+
 def _said(error: S3Error) -> str:
     code = error.code or "no code"
     if code in CORRUPTED:
@@ -64,8 +70,12 @@ def _said(error: S3Error) -> str:
     return _WORDS.get(code, f"the server refuses: {code} {error.message or ''}".rstrip())
 
 
+def _reason(error: HTTPError | OSError) -> BaseException:
+    return error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
+
+
 def _unreachable(error: HTTPError | OSError) -> str:
-    cause = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
+    cause = _reason(error)
     if isinstance(cause, ReadTimeoutError | TimeoutError):
         return "the server is too slow: no answer in time"
     if isinstance(cause, SSLError):

@@ -1,6 +1,7 @@
 """A TCP proxy before a server of the tests, which breaks what passes on request."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -66,8 +67,8 @@ class FaultyLink:
 
 
 @asynccontextmanager
-async def faulty_link(server_port: int) -> AsyncIterator[FaultyLink]:
-    """Run a proxy before a port of 127.0.0.1."""
+async def faulty_link(server_port: int, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[FaultyLink]:
+    """Run a proxy before a port of 127.0.0.1; with `tls` it speaks TLS to its clients."""
     link = FaultyLink(server_port)
     tasks = set[asyncio.Task[None]]()
 
@@ -75,7 +76,7 @@ async def faulty_link(server_port: int) -> AsyncIterator[FaultyLink]:
         tasks.add(task := asyncio.ensure_future(link.connect(reader, writer)))
         task.add_done_callback(tasks.discard)
 
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     link.port = listening.sockets[0].getsockname()[1]
     try:
         yield link
