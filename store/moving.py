@@ -20,6 +20,7 @@ from fonoteka.core.naming import peaks_key
 from store.database.schema import HAS_AUDIO, calls, domains, segments
 from store.database.store import Store
 from store.integrity.intact import intact_peaks, opened_intact
+from store.moving_journal import MoveJournal
 from store.objects.object_store import ObjectStore
 from store.objects.set_aside import SET_ASIDE
 from store.queries.audio import StoredAudio, stored_audio
@@ -28,8 +29,6 @@ _ROWS_AT_A_TIME: Final = 200
 _AT_ONCE: Final = 4
 _DELETED_AT_A_TIME: Final = 20  # of one transaction, so that no other writer waits long
 _PEAKS: Final = peaks_key("")
-_COPIED: Final = "copied"
-_VERIFIED: Final = "verified"
 
 Progress = Callable[[int, int], None]
 """Called with the recordings that were looked at, and how many there are."""
@@ -59,50 +58,17 @@ async def move(
             stack.enter_context(store.objects.replacing())
         except BlockingIOError as error:
             raise ConfigurationError("`fonoteka keys`, a backup or another move runs: wait for its end") from error
-        run = _Run(store, source, target, stack.enter_context(_Journal(journal)))
+        run = _Run(store, source, target, stack.enter_context(MoveJournal(journal)))
         await run.copy_all(progress)
         await run.copy_set_aside()
         await run.delete_what_has_expired()
         return run.moved
 
 
-class _Journal:
-    """The keys that were copied, and those that were read back, of earlier runs and this one."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.copied, self.verified = set[str](), set[str]()
-
-    def __enter__(self) -> "_Journal":
-        if self._path.exists():
-            for line in self._path.read_text(encoding="utf-8").split("\n")[:-1]:
-                what, _, key = line.partition(" ")
-                (self.verified if what == _VERIFIED else self.copied).add(key)
-        self._file = self._path.open("a", encoding="utf-8")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def note_copied(self, key: str) -> None:
-        """Note a key before it is copied: what is copied is known, whenever the run is killed."""
-        self._note(_COPIED, key, self.copied)
-
-    def note_verified(self, key: str) -> None:
-        """Note a key that was read back."""
-        self._note(_VERIFIED, key, self.verified)
-
-    def _note(self, what: str, key: str, among: set[str]) -> None:
-        if key not in among:
-            among.add(key)
-            self._file.write(f"{what} {key}\n")
-            self._file.flush()
-
-
 class _Run:
     """One run of `move`."""
 
-    def __init__(self, store: Store, source: ObjectStore, target: ObjectStore, journal: _Journal) -> None:
+    def __init__(self, store: Store, source: ObjectStore, target: ObjectStore, journal: MoveJournal) -> None:
         self._store, self._source, self._target, self._journal = store, source, target, journal
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._seen = set[str]()

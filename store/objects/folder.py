@@ -4,10 +4,8 @@ A draft is in the same file system: it gets its name by a rename, and then its f
 """
 
 import asyncio
-import os
-import time
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager
 from io import BufferedReader
 from pathlib import Path
 from typing import Final
@@ -16,12 +14,21 @@ from urllib.parse import unquote, urlsplit
 from fonoteka.core.atomic_file import sync_folder
 from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing, StoreError
 from store.encryption.data_key import DataKey, DataKeys
-from store.encryption.encrypted_file import HEADER_BYTES, parse_header
 from store.objects.drafts import Draft
 from store.objects.exchange import exchange
+from store.objects.folder_files import (
+    beginning_of,
+    delete_files,
+    files_below,
+    folders_below,
+    move_aside,
+    old_files,
+    rename_all,
+    strays_below,
+)
 from store.objects.object_store import Beginning, ObjectStore
 from store.objects.open_file import open_file, open_plain
-from store.objects.set_aside import SET_ASIDE, UPLOADED_WITHIN_S, is_of, names_by_folder
+from store.objects.set_aside import SET_ASIDE, names_by_folder
 
 _GONE: Final = "the folder of recordings is gone: is its disk mounted?"
 
@@ -69,7 +76,7 @@ class ObjectFolder(ObjectStore):
     async def publish(self, *drafts: Draft) -> None:
         """Rename drafts."""
         with self._drafts.write_errors(drafts[0].key):
-            await asyncio.to_thread(_publish, [(draft.path, self.path(draft.key)) for draft in drafts])
+            await asyncio.to_thread(rename_all, [(draft.path, self.path(draft.key)) for draft in drafts])
 
     async def encrypt(self, key: str, data_key: DataKey, *, sha256: str | None) -> None:
         """Exchange the file for an encrypted one; a deleted file does not come back."""
@@ -98,21 +105,21 @@ class ObjectFolder(ObjectStore):
 
     async def beginning(self, key: str) -> Beginning | None:
         """Read the header of a file."""
-        if (begun := await asyncio.to_thread(_beginning, self.path(key))) is None:
+        if (begun := await asyncio.to_thread(beginning_of, self.path(key))) is None:
             await self._require_root()
         return begun
 
     async def delete_all(self, keys: Iterable[str]) -> None:
         """Delete files. A missing folder is an error: the disk may not be mounted."""
         try:
-            await asyncio.to_thread(_delete, [self.path(key) for key in keys])
+            await asyncio.to_thread(delete_files, [self.path(key) for key in keys])
         except OSError as error:
             raise StoreError(f"an object cannot be deleted: {error}") from error
 
     async def set_aside(self, key: str) -> str:
         """Rename a file."""
         try:
-            await asyncio.to_thread(_set_aside, self.path(key), self.root / SET_ASIDE / key)
+            await asyncio.to_thread(move_aside, self.path(key), self.root / SET_ASIDE / key)
         except OSError as error:
             raise StoreError(f"{key} cannot be moved to {SET_ASIDE}: {error.strerror}") from error
         return f"moved to {SET_ASIDE}/"
@@ -120,19 +127,19 @@ class ObjectFolder(ObjectStore):
     async def all_set_aside(self) -> list[str]:
         """List the files below SET_ASIDE."""
         top = self.root / SET_ASIDE
-        return await asyncio.to_thread(lambda: sorted(path.relative_to(top).as_posix() for path in _files_below(top)))
+        return await asyncio.to_thread(lambda: sorted(path.relative_to(top).as_posix() for path in files_below(top)))
 
     async def strays(self, stems: Iterable[str], *, also_in_place: bool) -> list[str]:
         """List the folders of the segments."""
         tops = [f"{SET_ASIDE}/", ""] if also_in_place else [f"{SET_ASIDE}/"]
-        return await asyncio.to_thread(_strays, self.root, names_by_folder(stems), tops)
+        return await asyncio.to_thread(strays_below, self.root, names_by_folder(stems), tops)
 
     async def listing(self, after: str) -> AsyncIterator[tuple[str, list[str]]]:
         """Yield the files of one folder after another."""
-        for folder in await asyncio.to_thread(_folders, self.root):
+        for folder in await asyncio.to_thread(folders_below, self.root):
             name = folder.relative_to(self.root).as_posix()
             if not after or name > after:
-                yield name, [f"{name}/{file}".removeprefix("./") for file in await asyncio.to_thread(_old_files, folder)]
+                yield name, [f"{name}/{file}".removeprefix("./") for file in await asyncio.to_thread(old_files, folder)]
 
     async def _require_root(self) -> None:
         if not await asyncio.to_thread(self.root.is_dir):
@@ -150,99 +157,3 @@ def folder_of(objects: str) -> Path:
             f"store.objects = {objects!r}: must be file:// and a folder, for example file:///var/lib/fonoteka/objects"
         )
     return Path(unquote(parts.netloc + parts.path)).absolute()
-
-
-def _beginning(path: Path) -> Beginning | None:
-    header = None
-    try:
-        found = path.lstat()
-    except OSError:
-        return None
-    with suppress(OSError), path.open("rb") as file:
-        header = parse_header(file.read(HEADER_BYTES))
-    return Beginning(size=found.st_size, modified_at=found.st_mtime, header=header)
-
-
-def _publish(moves: Iterable[tuple[Path, Path]]) -> None:
-    changed = set[Path]()
-    for draft, path in moves:
-        missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.replace(path)
-        # A new folder is durable only when its parent is synced.
-        changed |= {path.parent, *(new.parent for new in missing)}
-    _sync_folders(changed)
-
-
-def _delete(paths: Iterable[Path]) -> None:
-    folders, missing = set[Path](), set[Path]()
-    try:
-        for path in paths:
-            try:
-                path.unlink()
-                folders.add(path.parent)
-            except FileNotFoundError:
-                if not path.parent.is_dir():  # nothing deletes folders
-                    missing.add(path.parent)
-    finally:
-        _sync_folders(folders)  # also of what was deleted before an error
-    if missing:
-        raise StoreError(
-            f"the folder {str(min(missing))!r} of an object is missing: is the disk mounted? "
-            "If the folder is lost for ever, create it empty"
-        )
-
-
-def _sync_folders(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _set_aside(path: Path, target: Path) -> None:
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    while os.path.lexists(target):
-        target = target.with_name(target.name + "~")
-    path.rename(target)
-
-
-def _files_below(top: Path) -> Iterator[Path]:
-    for folder, _, files in os.walk(top):
-        yield from (Path(folder) / file for file in files)
-
-
-def _strays(root: Path, wanted: dict[str, set[str]], tops: Iterable[str]) -> list[str]:
-    return [key for top in tops for folder, names in wanted.items() for key in _files_of(root, f"{top}{folder}", names)]
-
-
-def _files_of(root: Path, folder: str, names: set[str]) -> Iterator[str]:
-    youngest = time.time() - UPLOADED_WITHIN_S
-    with suppress(FileNotFoundError), os.scandir(root / folder) as entries:
-        for entry in entries:
-            is_settled = folder.startswith(SET_ASIDE) or entry.stat(follow_symlinks=False).st_mtime < youngest
-            if is_of(entry.name, names) and is_settled:
-                yield f"{folder}/{entry.name}"
-
-
-def _folders(root: Path) -> list[Path]:
-    """Return the folders with objects, in order; names with a dot are not of objects."""
-    found = []
-    for folder, names, files in os.walk(root):
-        names[:] = [name for name in names if not name.startswith(".")]
-        if files:
-            found.append(Path(folder))
-    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
-
-
-def _old_files(folder: Path) -> list[str]:
-    youngest = time.time() - UPLOADED_WITHIN_S
-    found = []
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):  # deleted meanwhile
-                if not entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < youngest:
-                    found.append(entry.name)
-    return sorted(found)
