@@ -1,5 +1,6 @@
 """Kill work on a store at any of its steps, and compare what the next run leaves."""
 
+import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
+from minio.commonconfig import CopySource
 from sqlalchemy import select
 
 from fonoteka.core.config import StoreSection
@@ -14,10 +16,12 @@ from fonoteka.core.naming import peaks_key
 from store.database.schema import HAS_AUDIO, domains, segments
 from store.database.store import Store
 from store.intake.write_counters import rebuild_counters
+from store.objects.bucket_place import bucket_place, is_bucket
+from store.objects.places import workspace_of
 from tests.store.test_counters import counters
 from tests.support.dying import Work, count_steps, kill_at
 from tests.support.new_stores import create_database, drop_database
-from tests.support.stored_objects import objects_folder
+from tests.support.radosgw import S3Server
 
 State = Mapping[str, Any]
 
@@ -29,7 +33,7 @@ async def check_nothing_is_half_deleted(section: StoreSection) -> None:
         async with store.reading() as connection:
             keys = (await connection.execute(select(segments.c.object_key).where(HAS_AUDIO))).scalars().all()
         for key in keys:
-            assert objects_folder(store).path(key).exists() and objects_folder(store).path(peaks_key(key)).exists(), key
+            assert await store.objects.exists(key) and await store.objects.exists(peaks_key(key)), key
         before = await counters(store)
         async with store.writing() as connection:
             for domain_id in (await connection.execute(select(domains.c.id))).scalars():
@@ -93,11 +97,24 @@ async def copy(section: StoreSection, folder: Path) -> StoreSection:
         await create_database(server, database.rpartition("/")[2], template=name)
     else:
         shutil.copy(section.database.removeprefix("sqlite:///"), folder / "fonoteka.db")
-    objects = Path(section.objects.removeprefix("file://"))
+    objects = workspace_of(section)
     shutil.copytree(objects, folder / "objects")
     if (key := objects.with_name("master.key")).exists():
         shutil.copy(key, folder)
-    return StoreSection(database=database, objects=f"file://{folder}/objects")
+    changed = {"database": database, "objects": f"file://{folder}/objects"}
+    if is_bucket(section.objects):
+        changed["objects"] = await asyncio.to_thread(_copy_bucket, section)
+    return StoreSection.model_validate(dict(section) | changed | ({"workspace": folder / "objects"} if section.workspace else {}))
+
+
+def _copy_bucket(section: StoreSection) -> str:
+    """Copy a bucket; return the place of the copy."""
+    place, name = bucket_place(section.objects, section), f"test-{uuid4().hex}"
+    client = S3Server(port=int(place.host.rpartition(":")[2])).client()
+    client.make_bucket(name)
+    for found in client.list_objects(place.bucket, recursive=True):
+        client.copy_object(name, str(found.object_name), CopySource(place.bucket, str(found.object_name)))
+    return section.objects.replace(place.bucket, name)
 
 
 async def _discard(section: StoreSection, folder: Path) -> None:

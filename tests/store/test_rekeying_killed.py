@@ -17,7 +17,7 @@ from store.encryption.encrypted_file import HEADER_BYTES, parse_header
 from tests.data import seed
 from tests.store.killed_work import assert_completed_after_kills
 from tests.support.dying import Work
-from tests.support.stored_objects import objects_folder
+from tests.support.stored_objects import stored_bytes
 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC)
 RECORDINGS = 4
@@ -71,10 +71,10 @@ async def state_of(section: StoreSection) -> Mapping[str, Any]:
             rows = (await connection.execute(select(segments.c.object_key, segments.c.key_version).order_by(segments.c.id))).all()
             versions = list((await connection.execute(select(domain_keys.c.version))).scalars())
             rotation = (await connection.execute(select(encryption.c.rotation_began_at))).scalars().all()
-        paths = [objects_folder(store).path(key) for row in rows for key in (row.object_key, peaks_key(row.object_key))]
-        headers = [parse_header(path.read_bytes()[:HEADER_BYTES]) for path in paths]
+        named = [key for row in rows for key in (row.object_key, peaks_key(row.object_key))]
+        headers = [parse_header((await stored_bytes(store, key))[:HEADER_BYTES]) for key in named]
         in_use = {header and header.version for header in headers} | {row.key_version for row in rows}
         assert len(versions) == 1 and in_use == set(versions)
-        return {"rotation": rotation, "drafts": list((objects_folder(store).root / ".incoming").glob("replaced-*"))}
+        return {"rotation": rotation, "drafts": list((store.objects.workspace / ".incoming").glob("replaced-*"))}
     finally:
         await store.close()

@@ -1,8 +1,8 @@
 """A child process that works on a store and is killed at a chosen step, as by `kill -9`.
 
-Steps are SQL statements, commits, the release of a connection after its commit, and each time that
-a file is deleted, synced or exchanged with another. `count_steps` runs the work to its end and
-returns their number.
+Steps are SQL statements, commits, the release of a connection after its commit, each time that a
+file is deleted, synced or exchanged with another, and each change of a bucket. `count_steps` runs
+the work to its end and returns their number.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from sqlalchemy import Engine, Pool, event
 from fonoteka.core.config import StoreSection
 from store.database.store import Store
 from store.objects import folder as objects
+from store.objects.s3_client import S3Client
 
 Work = Callable[[Store], Coroutine[Any, Any, None]]
 """A function of a module: the child imports it."""
@@ -67,7 +68,9 @@ def _run(section: StoreSection, work: Work, step: int, counted: Path) -> None:
         event.listen(Engine, "after_cursor_execute", count)
         event.listen(Engine, "commit", count)
         event.listen(Pool, "checkin", count)
-        for module, name in ((os, "unlink"), (os, "fsync"), (objects, "exchange")):
+        changes: list[tuple[Any, str]] = [(os, "unlink"), (os, "fsync"), (objects, "exchange")]
+        changes += [(S3Client, name) for name in ("put", "copy", "remove", "forget_replaced")]
+        for module, name in changes:
             setattr(module, name, counted_after(getattr(module, name)))
         try:
             await work(store)
