@@ -25,6 +25,7 @@ from urllib3 import PoolManager, Retry, Timeout
 from fonoteka.core.errors import ObjectMissing, StoreError
 from store.objects.bucket_place import BucketPlace
 from store.objects.drafts import INCOMING
+from store.objects.etag import etag_of
 from store.objects.s3_errors import is_corrupted, s3_errors
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ class S3Client:
 
     def put(self, key: str, path: Path, *, hasty: bool = False) -> None:
         """Store a file, replacing the object atomically. Raises ObjectsFull and StoreError."""
-        etag, size = _etag(path)
+        etag, size = etag_of(path, PART_BYTES)
 
         def upload() -> None:
             with path.open("rb") as file:
@@ -146,6 +147,16 @@ class S3Client:
         with s3_errors(self.place, "versioning"):
             return self._patient.get_bucket_versioning(self.place.bucket).status in ("Enabled", "Suspended")
 
+    def expiring_prefixes(self) -> list[str]:
+        """Return below which prefixes the server itself deletes, by its lifecycle rules.
+
+        Raises StoreError.
+        """
+        with s3_errors(self.place, "lifecycle"):
+            rules = found.rules if (found := self._patient.get_bucket_lifecycle(self.place.bucket)) else []
+        expiring = [rule.rule_filter for rule in rules if rule.status == "Enabled" and rule.expiration is not None]
+        return [(each.and_operator.prefix if each.and_operator else each.prefix) or "" for each in expiring if each is not None]
+
     def _versions(self, key: str) -> list[Object]:
         found = self._patient.list_objects(self.place.bucket, prefix=key, recursive=True, include_version=True)
         return [version for version in found if version.object_name == key]
@@ -185,14 +196,3 @@ def _client(place: BucketPlace, timeout: Timeout, *, repeated: int) -> Minio:
         region=place.region,
         http_client=pool,
     )
-
-
-def _etag(path: Path) -> tuple[str, int]:
-    """Return what S3 calls the ETag of a file, sent in parts of PART_BYTES, and its size."""
-    with path.open("rb") as file:
-        digests = [hashlib.md5(part, usedforsecurity=False) for part in iter(lambda: file.read(PART_BYTES), b"")]
-    size = path.stat().st_size
-    if len(digests) == 1:
-        return digests[0].hexdigest(), size
-    together = hashlib.md5(b"".join(each.digest() for each in digests), usedforsecurity=False).hexdigest()
-    return (f"{together}-{len(digests)}" if digests else together), size

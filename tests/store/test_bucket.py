@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import time_machine
 import trustme
+from minio.commonconfig import Filter
+from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 from urllib3 import Timeout
@@ -320,7 +322,28 @@ async def test_a_server_that_is_too_slow(
     ],
 )
 async def test_the_doctor(section: StoreSection, changed: dict[str, object], ok: bool, words: str) -> None:
-    (finding,) = [each async for each in doctor.check(Configuration(store=section.model_copy(update=changed)))]
+    *_, finding = [each async for each in doctor.check(Configuration(store=section.model_copy(update=changed)))]
     assert (finding.part, finding.check, finding.ok) == ("store", "bucket", ok)
     assert words in finding.detail and "guessed" not in str(finding)
     assert [each async for each in doctor.check(Configuration())] == []
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "ok", "words"),
+    [
+        ([], True, "no rule lets drafts below .incoming/ expire"),
+        ([".incoming/"], True, "drafts below .incoming/ expire"),
+        ([".incoming/", "pbx1/"], False, "a rule deletes recordings below 'pbx1/'"),
+    ],
+)
+async def test_the_doctor_on_rules_of_the_server(
+    s3: S3Server, section: StoreSection, prefixes: list[str], ok: bool, words: str
+) -> None:
+    name = bucket_place(section.objects, section).bucket
+    rules = [
+        Rule("Enabled", rule_filter=Filter(prefix=prefix), rule_id=prefix, expiration=Expiration(days=2)) for prefix in prefixes
+    ]
+    if rules:
+        s3.client().set_bucket_lifecycle(name, LifecycleConfig(rules))
+    finding, _ = [each async for each in doctor.check(Configuration(store=section))]
+    assert (finding.check, finding.ok) == ("lifecycle of the bucket", ok) and words in finding.detail

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.core.config import Configuration
 from fonoteka.core.errors import ConfigurationError, StoreError
 from store.objects.bucket_place import bucket_place, is_bucket
+from store.objects.drafts import INCOMING
+
+if TYPE_CHECKING:
+    from store.objects.s3_client import S3Client
 
 _MEND: Final = "recordings wait on the PBX meanwhile: mend it on the server, or in store.objects, s3_access_key and s3_secret_key"
 
@@ -26,5 +30,21 @@ async def check(configuration: Configuration) -> AsyncIterator[Finding]:
     except (ConfigurationError, StoreError) as error:
         yield Finding(part="store", check="bucket", ok=False, detail=str(error), mend=_MEND)
         return
+    yield await _lifecycle(client)
     versions = ", which keeps versions: Fonoteka deletes those too" if kept else ""
     yield Finding(part="store", check="bucket", ok=True, detail=f"{client.place} takes recordings{versions}", mend=_MEND)
+
+
+async def _lifecycle(client: "S3Client") -> Finding:
+    """Return a finding on what the server deletes by itself: drafts at most."""
+    check, mend = "lifecycle of the bucket", "delete that rule on the server: it would also delete what is under legal hold"
+    try:
+        prefixes = await asyncio.to_thread(client.expiring_prefixes)
+    except (StoreError, ValueError) as error:
+        detail = f"its rules cannot be read (s3:GetLifecycleConfiguration): {error}"
+        return Finding(part="store", check=check, ok=None, detail=detail, mend="no rule may delete recordings")
+    if others := [prefix for prefix in prefixes if not prefix.startswith(f"{INCOMING}/")]:
+        detail = f"a rule deletes recordings below {others[0]!r} by their age"
+        return Finding(part="store", check=check, ok=False, detail=detail, mend=mend)
+    drafts = f"drafts below {INCOMING}/ expire" if prefixes else f"no rule lets drafts below {INCOMING}/ expire: the guide has one"
+    return Finding(part="store", check=check, ok=True, detail=f"no rule deletes recordings; {drafts}")
