@@ -19,6 +19,7 @@ from tests.api.test_audio import (  # noqa: F401 (these run here once more)
     test_segments_are_joined_in_order_without_a_seam,
 )
 from tests.data import seed
+from tests.support.eventually import eventually
 from tests.support.faulty_link import FaultyLink, faulty_link
 from tests.support.radosgw import S3Server
 from tests.support.stored_objects import object_keys, stored_bytes
@@ -57,9 +58,13 @@ async def test_a_recording_that_s3_does_not_take_is_sent_again(
     answer = await put_recording(agent, manifest, mixed, audio)
     assert (answer.status_code, answer.json()["type"], answer.headers["retry-after"]) == (503, "/problems/store-unavailable", "5")
     assert "127.0.0.1" not in answer.text
-    ready = await agent.get("/readyz")
-    assert ready.status_code == 503 and "the bucket of recordings cannot be written" in ready.text
-    assert str(link.port) not in ready.text
+
+    async def is_not_ready() -> bool:
+        return (await agent.get("/readyz")).status_code == 503
+
+    await eventually(is_not_ready)
+    assert "the bucket of recordings cannot be written" in (said := (await agent.get("/readyz")).text)
+    assert str(link.port) not in said
     assert (await admin.get(f"{of_call(1)}/audio")).status_code == 404
     link.cut_at = None
     assert (await put_recording(agent, manifest, mixed, audio)).status_code == 200
