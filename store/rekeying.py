@@ -230,7 +230,9 @@ async def _encrypt_recording(store: Store, row: Row[Any], key: DataKey) -> bool:
     is_row = (segments.c.id == row.id) & (segments.c.object_key == row.object_key) & HAS_AUDIO
     async with store.writing() as connection:
         done = await connection.execute(update(segments).where(is_row).values(key_version=key.version))
-    if not done.rowcount:  # deleted meanwhile: a bucket may have it again
+        kept = select(segments.c.id).where(segments.c.id == row.id, segments.c.expired_at.is_(None))
+        is_kept = done.rowcount or (await connection.execute(kept)).first() is not None
+    if not is_kept:  # deleted meanwhile: a bucket may have it again
         await store.objects.delete_all([row.object_key, peaks_key(row.object_key)])
     return True
 

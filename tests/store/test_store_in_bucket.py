@@ -113,15 +113,17 @@ async def test_what_was_set_aside_does_not_outlive_its_period(store: Store, pbx:
     assert await store.objects.all_set_aside() == ["pbx1/2026/11/22/plain.opus", "x"]
 
 
+@pytest.mark.parametrize("deletion", [{"expired_at": NOW}, {"expired_at": NOW, "object_key": None}], ids=["begun", "ended"])
 async def test_a_recording_that_is_deleted_while_it_is_encrypted_does_not_come_back(
     older: Store,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
+    deletion: dict[str, object],
 ) -> None:
     encrypt = older.objects.encrypt
 
     async def deleted_before(key: str, *args: object, **options: object) -> None:
         async with older.writing() as connection:
-            await connection.execute(update(segments).values(object_key=None, expired_at=NOW))
+            await connection.execute(update(segments).values(deletion))
         await encrypt(key, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(older.objects, "encrypt", deleted_before)
