@@ -1,7 +1,8 @@
 """Requests to a bucket of S3, by the minio client. All of them block: call them in a thread.
 
-Each request ends within a minute, and is repeated if its bytes were damaged. What is uploaded carries its checksum: the
-server compares it (SigV4's SHA-256, or Content-MD5 over TLS), and its ETag is compared here.
+Each request ends within a minute, and is repeated if its bytes were damaged. What is uploaded
+carries its checksum: the server compares it (SigV4's SHA-256, or Content-MD5 over TLS), and its
+ETag is compared here.
 """
 
 import hashlib

@@ -84,7 +84,7 @@ def s3() -> Iterator[S3Server]:
 async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSection]:
     """The settings of a new store: a seeded one for a test that uses `pbx`, else an empty one.
 
-    Modules that say so have the objects of a SQLite store in S3 (parameter `s3`).
+    Modules that say so have the objects in S3 (parameters `s3`, for SQLite, and `postgresql-s3`).
     """
     template = "seeded" if "pbx" in request.fixturenames else "migrated"
     if request.param in ("sqlite", "s3"):
@@ -93,7 +93,11 @@ async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         return
     server, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
     await create_database(server, name, template)
-    yield StoreSection(database=f"{server}/{name}", objects=f"file://{tmp_path}/objects")
+    if request.param == "postgresql":
+        yield StoreSection(database=f"{server}/{name}", objects=f"file://{tmp_path}/objects")
+    else:
+        bucket: S3Server = request.getfixturevalue("s3")
+        yield bucket.section(f"{server}/{name}", bucket.new_bucket(), tmp_path / "objects")
     await drop_database(server, name)
 
 
