@@ -9,6 +9,7 @@ from api.dependencies.services import opened
 from api.description import DescribedApi
 from api.http import problems
 from api.http.body_limit import BodyLimit
+from api.http.request_metrics import RequestMetrics
 from api.http.security_headers import SecurityHeaders
 from api.routes import (
     agent,
@@ -65,7 +66,8 @@ def create_app(configuration: Configuration) -> FastAPI:
     app.state.configuration = configuration
     app.add_middleware(BodyLimit)
     problems.install(app)
-    app.add_middleware(SecurityHeaders)  # the outermost, so that every answer has the headers
+    app.add_middleware(SecurityHeaders)  # outside of these, so that every answer has the headers
+    app.add_middleware(RequestMetrics)
     app.webhooks.add_api_route("live", _live_message, methods=["POST"], operation_id="liveMessage")
     for part in _ROUTERS:
         app.include_router(part.router)

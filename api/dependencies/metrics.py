@@ -13,6 +13,7 @@ from store.integrity.intact import DamageReason
 from store.retention.run import CALLS, Amount, Rule
 
 _SECONDS: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600)
+_ANSWER_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SCORES: Final = (2.6, 3.1, 3.6, 4.0, 4.2, 4.3, 4.4)  # up to 4.0 after ITU-T G.107, annex B
 _UNSETTLED: Final = frozenset({RecordingState.RECORDING, RecordingState.PROCESSING})
 _AUDIBLE: Final = frozenset({RecordingState.READY, RecordingState.PARTIAL})
@@ -23,8 +24,15 @@ class Metrics:
 
     def __init__(self, *, live_sockets: Callable[[], int] = lambda: 0) -> None:
         self.registry = CollectorRegistry()
-        sockets = Gauge("fonoteka_live_sockets", "Live sockets of open portals", registry=self.registry)
-        sockets.set_function(live_sockets)
+        self._sockets = Gauge("fonoteka_live_sockets", "Live sockets of open portals", registry=self.registry)
+        self._sockets.set_function(live_sockets)
+        self._requests = Histogram(
+            "fonoteka_request_seconds",
+            "From each request to the begin of its answer",
+            ["path", "status"],
+            buckets=_ANSWER_SECONDS,
+            registry=self.registry,
+        )
         self._calls = Counter("fonoteka_calls", "Calls that ended", ["direction", "result"], registry=self.registry)
         self._recordings = Counter(
             "fonoteka_recordings", "Ended calls by what became of the recording", ["state", "reason"], registry=self.registry
@@ -71,6 +79,10 @@ class Metrics:
             ["rate"],
             registry=self.registry,
         )
+
+    def count_request(self, path: str, status: int, seconds: float) -> None:
+        """Count a request by the path of its route and the HTTP status of its answer."""
+        self._requests.labels(path, str(status)).observe(seconds)
 
     def set_disk(self, look: DiskLook) -> None:
         """Set the free space on the disk of the recordings, and its forecast."""

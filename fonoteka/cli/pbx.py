@@ -30,6 +30,14 @@ async def add(configuration: Configuration, name: str, domains: Sequence[str] | 
         return await add_pbx(store, name, domains)
 
 
+async def renew(configuration: Configuration, name: str) -> str:
+    """Give a PBX a new token and return it. Raises ConfigurationError and StoreError."""
+    from store.people.accounts import renew_token
+
+    async with _store(configuration) as store:
+        return await renew_token(store, name)
+
+
 async def set_domains(configuration: Configuration, name: str, domains: Sequence[str] | None) -> None:
     """Replace the domains of a PBX. Raises ConfigurationError and StoreError."""
     from store.people.served_domains import set_served_domains

@@ -192,6 +192,19 @@ async def add_pbx(store: Store, name: str, domain_names: Sequence[str] | None) -
     return token
 
 
+async def renew_token(store: Store, name: str) -> str:
+    """Give a registered PBX a new token and return it; the former one opens nothing any more.
+
+    Raises ConfigurationError if no PBX has this name.
+    """
+    token = new_token()
+    async with store.writing() as connection:
+        renewed = await connection.execute(update(pbxs).where(pbxs.c.name == name).values(token_hash=token_hash(token)))
+        if renewed.rowcount == 0:
+            raise ConfigurationError(f"no PBX {name!r} is registered (see: fonoteka pbx list)")
+    return token
+
+
 async def ensure_pbx(store: Store, name: str, token: str) -> None:
     """Set the token of a PBX, registering the PBX if necessary.
 

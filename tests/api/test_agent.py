@@ -1,6 +1,7 @@
 """The protocol of the agents: settings at once, receipts for calls and recordings."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -206,6 +207,17 @@ async def test_what_cannot_be_taken_says_why(agent: httpx.AsyncClient) -> None:
         (422, "invalid-parameters"),
     ]
     assert "unknown domain 'nobody'" in answers[2].json()["detail"]
+
+
+async def test_requests_are_counted_by_the_path_of_their_route(site: Site) -> None:
+    async with site.client() as anybody:
+        for path in ("/api/calls/secret-1", "/api/calls/secret-2", "/api/nothing-3", "/healthz"):
+            await anybody.get(path)
+        text = (await anybody.get("/metrics")).text
+    counted = dict(re.findall(r"fonoteka_request_seconds_count\{(.*)\} (.*)", text))
+    assert counted['path="/api/calls/{id}",status="401"'] == "2.0"
+    assert counted['path="other",status="404"'] == "1.0"
+    assert "secret" not in text and "nothing" not in text
 
 
 async def test_metrics_count_each_call_and_recording_once(site: Site, agent: httpx.AsyncClient) -> None:

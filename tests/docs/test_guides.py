@@ -105,12 +105,6 @@ def test_every_metric_is_explained(language: str) -> None:
     assert documented == _metrics()
 
 
-def test_alerts_use_metrics_that_exist() -> None:
-    used_by_alerts = set(re.findall(r"fonoteka_\w+", (_ROOT / "deploy/alerts.yml").read_text(encoding="utf-8")))
-    assert used_by_alerts
-    assert {name.removesuffix("_bucket") for name in used_by_alerts} <= _metrics()
-
-
 @_EACH_LANGUAGE
 def test_events_of_the_log_exist(language: str) -> None:
     parts = ("agent", "api", "mixer", "store", "fonoteka")

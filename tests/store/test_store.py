@@ -14,7 +14,7 @@ from fonoteka.core.errors import ChecksumWrong, ConfigurationError
 from store.database.store import Store
 from store.encryption.data_key import MemoryKey
 from store.objects.folder import ObjectFolder, folder_of
-from store.people.accounts import add_pbx, ensure_pbx, pbx_of
+from store.people.accounts import add_pbx, ensure_pbx, pbx_of, renew_token
 from store.provisioning.directory import version_of
 from tests.data import seed
 
@@ -143,3 +143,13 @@ async def test_a_pbx_is_authenticated_by_its_token(store: Store) -> None:
     await ensure_pbx(store, "pbx1", "given")
     assert await pbx_of(store, "given") == pbx
     assert await pbx_of(store, token) is None
+
+
+async def test_a_new_token_of_a_pbx_ends_the_former_one(store: Store) -> None:
+    former, other = await add_pbx(store, "pbx1", None), await add_pbx(store, "pbx2", None)
+    pbx = await pbx_of(store, former)
+    renewed = await renew_token(store, "pbx1")
+    assert await pbx_of(store, renewed) == pbx
+    assert await pbx_of(store, former) is None and await pbx_of(store, other) is not None
+    with pytest.raises(ConfigurationError, match="no PBX 'nobody'"):
+        await renew_token(store, "nobody")

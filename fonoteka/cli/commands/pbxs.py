@@ -35,6 +35,15 @@ def pbx_domains(name: str, domain: Domains = None, all_domains: AllDomains = Fal
     asyncio.run(pbx.set_domains(configuration, name, names))
 
 
+@app.command("token")
+def pbx_token(name: str, config: Config = None) -> None:
+    """Print a new token for a registered PBX. The former one is no longer valid."""
+    from fonoteka.cli import pbx
+
+    configuration, _ = load(config)
+    print(asyncio.run(pbx.renew(configuration, name)))
+
+
 @app.command("list")
 def pbx_list(config: Config = None) -> None:
     """Print the registered PBXs, each with the domains it serves."""
