@@ -26,6 +26,7 @@ _COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     installation.verify,
     installation.backup,
     installation.restore,
+    installation.migrate,
     parts.demo,
 )
 _GROUPS: Final = {

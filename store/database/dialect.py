@@ -59,7 +59,7 @@ def engine_for(database: str, *, create: bool = True, blocking: bool = False) ->
     url = url.set(drivername=driver)
     if driver != _DRIVERS["sqlite"]:
         engine = create_async_engine(url, pool_pre_ping=True)
-        event.listen(engine.sync_engine, "before_cursor_execute", _without_nul, retval=True)
+        event.listen(engine.sync_engine, "before_cursor_execute", _replace_nul, retval=True)
         return engine
     if not url.database or url.database == ":memory:":
         raise ConfigurationError("store.database = 'sqlite://': name a file, for example sqlite:///fonoteka.db")
@@ -119,13 +119,13 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.create_function("lower", 1, _lower, deterministic=True)
 
 
-def _without_nul(_: object, __: object, statement: str, parameters: Any, *___: object) -> tuple[str, Any]:
-    """Replace NUL, which PostgreSQL's text cannot hold: a search for it finds nothing."""
+def _replace_nul(_: object, __: object, statement: str, parameters: Any, *___: object) -> tuple[str, Any]:
     many = bool(parameters) and isinstance(parameters[0], tuple)  # the driver's flag is also set for one long row
-    return statement, [_replaced(row) for row in parameters] if many else _replaced(parameters)
+    return statement, [without_nul(row) for row in parameters] if many else without_nul(parameters)
 
 
-def _replaced(row: Any) -> Any:
+def without_nul(row: Any) -> Any:
+    """Replace NUL, which PostgreSQL's text cannot hold: a search for it finds nothing."""
     if not any(isinstance(value, str) and "\0" in value for value in row):
         return row
     return tuple(value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value for value in row)
@@ -188,6 +188,11 @@ def lock_migrations(connection: Connection) -> None:
     """Let one replica migrate, until its transaction ends. SQLite needs no lock."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+def address_of(engine: AsyncEngine) -> str:
+    """Return the address of a database as `store.database` names it, with `***` for a password."""
+    return engine.url.set(drivername=engine.url.get_backend_name()).render_as_string(hide_password=True)
 
 
 def index_file(engine: AsyncEngine) -> Path | None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError, StoreError
-from store.database import dialect
+from store.database import dialect, moved
 from store.database.domain_keys import DomainKeys
 from store.database.migrations import upgrade
 from store.database.purge import has_any, truncate_journal, vacuum
@@ -38,11 +38,12 @@ class Store:
         self._writer = asyncio.Lock()
 
     @classmethod
-    async def open(cls, section: StoreSection, *, sweep: bool = False, blocking: bool = False) -> "Store":
+    async def open(cls, section: StoreSection, *, sweep: bool = False, blocking: bool = False, moves: bool = False) -> "Store":
         """Connect, migrate, check the master key and the objects.
 
         `sweep` also removes files of unfinished writes, and begins to encrypt in a new index; only
-        the API, the writer of objects, sets it. `blocking` is that of `dialect.engine_for`. Raises
+        the API, the writer of objects, sets it. `blocking` is that of `dialect.engine_for`. `moves`
+        also opens an index that was moved elsewhere, or is not complete yet. Raises
         ConfigurationError; nothing is written if the master key is missing or wrong.
         """
         engine = dialect.engine_for(section.database, blocking=blocking)
@@ -50,7 +51,7 @@ class Store:
         try:
             await store.keys.check()
             await asyncio.to_thread(store.objects.prepare, sweep=sweep)
-            await store._migrate()
+            await store._migrate(moves=moves)
             if sweep:
                 await store.keys.begin_if_new()
         except StoreError as error:
@@ -61,11 +62,13 @@ class Store:
             raise
         return store
 
-    async def _migrate(self) -> None:
+    async def _migrate(self, *, moves: bool) -> None:
         with _database_errors():
             async with self.engine.connect() as connection:
                 await connection.execution_options(**{dialect.WRITES: True, dialect.MIGRATES: True})
                 async with connection.begin():
+                    if not moves:
+                        await connection.run_sync(moved.check)
                     await connection.run_sync(upgrade)
                 await connection.invalidate()  # other connections check foreign keys
 

@@ -104,3 +104,20 @@ def restore(
 
     configuration, _ = load(config)
     return asyncio.run(backup.restored(configuration, directory, without_damaged=without_damaged))
+
+
+def migrate(
+    to: Annotated[
+        str, typer.Option(metavar="URL", envvar="FONOTEKA_MIGRATE_TO", help="The database: postgresql://user@host/name.")
+    ],
+    config: Config = None,
+    finish: Annotated[bool, typer.Option("--finish", help="End the move: copy the rest, compare, close the old index.")] = False,
+) -> None:
+    """Copy the index from SQLite to PostgreSQL; may be interrupted and repeated.
+
+    The service may run. With --finish, restart it after `store.database` names the new database.
+    """
+    from fonoteka.cli import migrate
+
+    configuration, _ = load(config)
+    asyncio.run(migrate.migrated(configuration, to, finish=finish))

@@ -1,0 +1,1 @@
+"""Move an index to another database."""
