@@ -29,6 +29,7 @@ setup-demo: .venv/.ready
 
 setup-test: setup-demo
 	@sh lab/setup.sh chromium postgresql nginx-light fonts-dejavu-core poppler-utils systemd libfaketime
+	@$(BIN)/python -m tests.support.radosgw
 
 demo: setup-demo
 	@$(BIN)/fonoteka demo

@@ -9,9 +9,9 @@ from fonoteka.cli.progress_bar import progress_bar
 from fonoteka.core.config import Configuration
 from fonoteka.core.errors import ConfigurationError
 from store.database.store import Store
-from store.moving import Moved, move
 from store.objects.object_store import ObjectStore
 from store.objects.places import objects_at
+from store.transfer.objects import Moved, move
 
 _SHOWN: Final = 20
 

@@ -1,1 +1,1 @@
-"""Move an index to another database."""
+"""Move an index to another database, and objects to another place."""

@@ -27,13 +27,14 @@ TABLES: Final = tuple(metadata.sorted_tables)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far a table is; `sha256` of its content in both indexes, once it is compared."""
+    """How far a table is; at its end `sha256` of its content, if both indexes were compared."""
 
     table: str
     done: int
     total: int
     written: int
     removed: int
+    ended: bool = False
     sha256: str | None = None
 
 
@@ -127,7 +128,7 @@ async def _copy_table(
         if arrived != total or ours.digest() != theirs.digest():
             raise StoreError(f"{table.name}: {arrived} rows arrived of {total}, or their content is another one")
     sha256 = ours.hexdigest() if compared else None
-    report(Progress(table=table.name, done=done, total=total, written=written, removed=removed, sha256=sha256))
+    report(Progress(table=table.name, done=done, total=total, written=written, removed=removed, ended=True, sha256=sha256))
 
 
 async def _continue_ids(source: AsyncConnection, target: Store) -> None:

@@ -197,3 +197,7 @@ def _free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+if __name__ == "__main__":
+    built(ROOT)  # before the tests, which have a time limit each

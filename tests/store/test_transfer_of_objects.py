@@ -15,10 +15,10 @@ from store import rekeying
 from store.database.schema import segments
 from store.database.store import Store
 from store.integrity.verification import verified
-from store.moving import Moved, move
 from store.objects.object_store import ObjectStore
 from store.people.accounts import Pbx
 from store.retention.expiry import delete_marked
+from store.transfer.objects import Moved, move
 from tests.data import seed
 from tests.store.test_intake import AUDIO, BEGIN, NOW, take
 from tests.store.test_store_in_bucket import keys_of

@@ -20,10 +20,10 @@ from fonoteka.core.naming import peaks_key
 from store.database.schema import HAS_AUDIO, calls, domains, segments
 from store.database.store import Store
 from store.integrity.intact import intact_peaks, opened_intact
-from store.moving_journal import MoveJournal
 from store.objects.object_store import ObjectStore
 from store.objects.set_aside import SET_ASIDE
 from store.queries.audio import StoredAudio, stored_audio
+from store.transfer.journal import MoveJournal
 
 _ROWS_AT_A_TIME: Final = 200
 _AT_ONCE: Final = 4

@@ -1,6 +1,7 @@
 """An index moves from SQLite to PostgreSQL: each row arrives once, while calls come in."""
 
 import asyncio
+import re
 import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import delete, insert, select, text, update
 
-from fonoteka.core.config import StoreSection
+from fonoteka.cli.migrate import migrated
+from fonoteka.core.config import Configuration, StoreSection
 from fonoteka.core.errors import ConfigurationError, StoreError
 from store.database.schema import calls, commands
 from store.database.store import Store
@@ -237,3 +239,16 @@ async def test_json_and_null_stay_what_they_are(store: Store, pbx: Pbx, target: 
             assert [tuple(row) for row in await connection.execute(text(kept))] == ours
     finally:
         await moved.close()
+
+
+async def test_the_command_prints_each_table_and_what_to_do_next(
+    section: StoreSection, target: StoreSection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration = Configuration(store=section)
+    await migrated(configuration, target.database, finish=False)
+    assert "domains: 2 rows, 2 of them written\n" in (text := capsys.readouterr().out)
+    assert text.endswith("the same command with --finish\n")
+    await migrated(configuration, target.database, finish=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert any(re.fullmatch(r"domains: 2 rows, 0 of them written; the same in both, SHA-256 [0-9a-f]{64}", line) for line in lines)
+    assert lines[-1].startswith("the index is moved: set store.database to postgresql://postgres@127.0.0.1:")

@@ -1,4 +1,4 @@
-"""The journal of `store.moving`, which a run that was killed, and the next one, go on with."""
+"""The journal of `store.transfer.objects`: a run that was killed, and the next one, go on with it."""
 
 from pathlib import Path
 from typing import Final
