@@ -18,7 +18,7 @@ from tests.support.eventually import eventually
 from tests.support.radosgw import S3Server
 from tests.support.stored_objects import object_keys
 
-CALLS = [seed.a_call(number, BEGIN + timedelta(minutes=number)) for number in range(24)]
+CALLS = [seed.a_call(number, BEGIN + timedelta(minutes=number)) for number in range(14)]
 LENGTH_MS = 900
 
 
@@ -35,7 +35,7 @@ async def test_calls_go_on_while_an_installation_moves(
 
         async def calls_come_in() -> None:
             nonlocal shipped
-            for call in CALLS[:20]:
+            for call in CALLS[:12]:
                 await ship(agent, call, LENGTH_MS)
                 shipped += 1
 
@@ -49,7 +49,7 @@ async def test_calls_go_on_while_an_installation_moves(
     assert await move_objects(moving, after.objects, None) == 0  # the API is stopped: what came in between
     async with serving(tmp_path, store=after) as site:
         async with site.client(seed.PBX_TOKEN) as agent:
-            for call in CALLS[18:]:  # two of them once more: their receipts were lost
+            for call in CALLS[10:]:  # two of them once more: their receipts were lost
                 await ship(agent, call, LENGTH_MS)
         assert (await verified(site.services.store)).found == ()
         assert len(await asyncio.to_thread(object_keys, site.services.store)) == 2 * len(CALLS)
