@@ -1,4 +1,4 @@
-"""The journal of `store.transfer.objects`: a run that was killed, and the next one, go on with it."""
+"""The journal of `store.transfer.objects`, with which an interrupted run, and the next, go on."""
 
 from pathlib import Path
 from typing import Final
