@@ -75,7 +75,8 @@ async def with_speech(folder: Path, now: datetime, count: int) -> None:
         assert pbx is not None
         for number, (who, silence_ms) in enumerate((("152", 700), ("152", 12_300), ("421", 0), (None, 0))):
             call = seed.a_call(90_000 + number, now - timedelta(minutes=5 + number))
-            call = seed.but(call, employee=who)
+            segment = seed.but(call.segments[0], user=who or "130")
+            call = seed.but(call, employee=who, participants=(segment.user,), segments=(segment,))
             spoken = {"outside_ms": 1_500, "employee_ms": 1_000 * (1 + number), "overlap_ms": 500}
             speech = Speech(**spoken, silence_ms=silence_ms, longest_silence_ms=silence_ms, first_word_ms=0)
             await upsert_calls(store, pbx, [call])

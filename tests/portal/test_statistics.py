@@ -595,7 +595,7 @@ def test_english(report: Page) -> None:
     expect(report.locator("h1")).to_contain_text("Report for a day, from 0:00 to 24:00 on ")
     expect(report.get_by_role("heading", name="Incoming calls", exact=True)).to_be_visible()
     assert not re.search("[а-яё]", " ".join(report.locator("h2, h3, dt, thead th").all_inner_texts()), re.IGNORECASE)
-    report.get_by_role("button", name="RU").click()
+    report.get_by_role("button", name="RU", exact=True).click()
 
 
 def test_charts_come_with_the_report_alone(page: Page, admin_token: str, served: Served) -> None:

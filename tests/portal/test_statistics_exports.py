@@ -36,6 +36,11 @@ BLOCKS = [
     _SHARES,
     "Исходящие. По номерам",
     "Исходящие. По сотрудникам",
+    "Ожидание. Сколько ждали",
+    "Ожидание. По очередям",
+    "Кто говорит. По сотрудникам",
+    "Качество связи. Как было слышно",
+    "Качество связи. По транкам",
     "Дни недели и часы",
     "Пропущенные без перезвона",
 ]
@@ -79,15 +84,18 @@ def plain(text: str) -> str:
 
 
 def on_screen(page: Page, name: str) -> list[list[str]]:
-    """The rows of a block as the reader sees them, each its first words and its figures."""
+    """The rows of a block as the reader sees them, each its first words and its figures.
+
+    A block far outside the screen has no inner text.
+    """
     one: Locator = block(page, name)
     if name == "Итоги":
         cards = one.locator("dl > div").all()
         return [[card.locator("dt").inner_text().strip(), plain(card.locator(".count").inner_text())] for card in cards]
     rows = one.locator("tbody tr").evaluate_all(
         """rows => rows.map(row => [
-            row.querySelector('.name a, .name > span')?.innerText ?? row.querySelector('th').title ?? '',
-            ...[...row.querySelectorAll('td')].map(cell => cell.innerText || '0'),
+            row.querySelector('.name a, .name > span')?.textContent ?? row.querySelector('th').title ?? '',
+            ...[...row.querySelectorAll('td')].map(cell => cell.textContent.trim() || '0'),
         ])"""
     )
     if name in (_HOURLY, _SHARES):

@@ -66,16 +66,23 @@ export function totalRows<C>(counts: C, measures: readonly Measure<C>[]): BarRow
   });
 }
 
+/** The table of an export; `note` is the heading of the groups' notes, if they have any. */
 export function groupTable<C>(
   first: string,
+  note: string | undefined,
   groups: readonly Group<C>[],
   measures: readonly Measure<C>[],
 ): Table {
   return {
-    columns: [{ title: first, kind: "text" }, ...inColumns(measures)],
-    rows: groups.map(({ name, note, counts }) => [
-      note === "" ? name : `${name} ${note}`,
-      ...inColumns(measures).map(({ value }) => value(counts)),
+    columns: [
+      { title: first, kind: "text" },
+      ...(note === undefined ? [] : [{ title: note, kind: "text" } as const]),
+      ...inColumns(measures),
+    ],
+    rows: groups.map((group) => [
+      group.name,
+      ...(note === undefined ? [] : [group.note]),
+      ...inColumns(measures).map(({ value }) => value(group.counts)),
     ]),
     bars: barsOf(
       measures,
