@@ -13,16 +13,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from agent.calls.event_reader import WANTED
-from agent.calls.stream_figures import VARIABLE
+from agent.calls.event_reader import LAYOUTS, WANTED
 
 _CALL: Final = (Path(__file__).parent / "answered_call.txt").read_text(encoding="utf-8")
 EVENTS_OF_A_CALL: Final = Counter(re.findall(r"^Event: (\w+)$", _CALL, re.MULTILINE))
-# Of VarSet the agent reads one variable: the filters let no other pass.
-USED_OF_A_CALL: Final = {
-    **{name: count for name, count in EVENTS_OF_A_CALL.items() if name in WANTED},
-    "VarSet": len(re.findall(f"^Variable: {VARIABLE}$", _CALL, re.MULTILINE)),
-}
+
+
+def _passes(event: str) -> bool:
+    """Whether the agent reads an event: the layouts of some names take only a part of them."""
+    name = event.partition("\n")[0].removeprefix("Event: ")
+    layout = LAYOUTS.get(name)
+    only_with = layout.only_with.decode().replace("\r\n", "\n") if layout else ""
+    return name in WANTED and only_with in event
+
+
+USED_OF_A_CALL: Final = Counter(
+    re.findall(r"^Event: (\w+)$", "\n".join(filter(_passes, re.split(r"\n(?=Event: )", _CALL))), re.MULTILINE)
+)
 
 
 def calls(number: int) -> bytes:
