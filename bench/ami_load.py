@@ -16,20 +16,22 @@ from typing import Final
 from agent.calls.event_reader import LAYOUTS, WANTED
 
 _CALL: Final = (Path(__file__).parent / "answered_call.txt").read_text(encoding="utf-8")
-EVENTS_OF_A_CALL: Final = Counter(re.findall(r"^Event: (\w+)$", _CALL, re.MULTILINE))
+_EVENTS: Final = re.split(r"\n(?=Event: )", _CALL)
 
 
-def _passes(event: str) -> bool:
+def _name(event: str) -> str:
+    return event.partition("\n")[0].removeprefix("Event: ")
+
+
+def _is_read(event: str) -> bool:
     """Whether the agent reads an event: the layouts of some names take only a part of them."""
-    name = event.partition("\n")[0].removeprefix("Event: ")
-    layout = LAYOUTS.get(name)
-    only_with = layout.only_with.decode().replace("\r\n", "\n") if layout else ""
-    return name in WANTED and only_with in event
+    layout = LAYOUTS.get(_name(event))
+    only_with = layout.only_with.decode().replace("\r\n", "\n") if layout is not None else ""
+    return _name(event) in WANTED and only_with in event
 
 
-USED_OF_A_CALL: Final = Counter(
-    re.findall(r"^Event: (\w+)$", "\n".join(filter(_passes, re.split(r"\n(?=Event: )", _CALL))), re.MULTILINE)
-)
+EVENTS_OF_A_CALL: Final = Counter(map(_name, _EVENTS))
+USED_OF_A_CALL: Final = Counter(map(_name, filter(_is_read, _EVENTS)))
 
 
 def calls(number: int) -> bytes:

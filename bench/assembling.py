@@ -46,11 +46,10 @@ def real_call() -> list[Event]:
 
 
 def renamed(events: list[Event], call: int) -> Iterator[Event]:
-    """Yield the events of the call with other ids."""
+    """Yield the events of the call with other ids, also of its bridges, where calls would meet."""
     for event in events:
-        keys: dict[str, Any] = {
-            key: f"{getattr(event, key)}-{call}" for key in ("uniqueid", "caller", "callee") if hasattr(event, key)
-        }
+        ids = ("uniqueid", "caller", "callee", "bridge")
+        keys: dict[str, Any] = {key: f"{getattr(event, key)}-{call}" for key in ids if hasattr(event, key)}
         yield replace(event, linkedid=f"{event.linkedid}-{call}", **keys)
 
 

@@ -130,8 +130,8 @@ def complaints(talks: Sequence[Talk], heard: Sequence[Heard | None], most_off_pc
         if each is None:
             yield f"{talk.number}: no row, or no quality in it"
         elif abs(each.off_pct) > most_off_pct:
-            lost, told = each.traffic.loss_pct, each.quality["loss_pct"]
-            yield f"{talk.number} ({each.direction}): lost {lost:.1f} %, and the row has {told} %"
+            lost, reported = each.traffic.loss_pct, each.quality["loss_pct"]
+            yield f"{talk.number} ({each.direction}): the network lost {lost:.1f} %, the row has {reported} %"
     known = [each for each in heard if each is not None]
     scores = {cell: median(each.quality["mos"] for each in calls) for cell in CELLS if (calls := of_cell(known, *cell))}
     if len(scores) == len(CELLS):

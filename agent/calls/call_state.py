@@ -257,7 +257,11 @@ class Call:
     @property
     def origin(self) -> Channel | None:
         """The channel that began the call, preferably no Local channel."""
-        return next((channel for channel in self.own if not channel.is_local), None) or next(iter(self.own), None)
+        own = (channel for channel in self.channels.values() if not channel.guest)
+        first = next(own, None)
+        if first is None or not first.is_local:
+            return first
+        return next((channel for channel in own if not channel.is_local), first)
 
     @property
     def own(self) -> list[Channel]:

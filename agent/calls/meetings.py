@@ -59,7 +59,7 @@ def keep_apart(here: Call, entering: Channel | None, there: Call, bridge: str, i
     """Return whether two calls that meet in a bridge keep their rows.
 
     An agent on an open line serves one call after the other. Two incoming calls stay two calls,
-    whoever joins them. A call that a user began serves the other call, and becomes a part of it.
+    also where a user joins them. A call that a user began becomes a part of the other call.
     """
     if any(member.agent for member in (*own_members(there, bridge), *filter(None, (entering,)))):
         return True

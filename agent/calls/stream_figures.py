@@ -6,8 +6,8 @@ no figures, and the last seconds of a longer one are in none. In the text, `lp` 
 of what Asterisk received, `rlp` and `rxjitter` of what the party reported; `txmes` and `rxmes` are
 0 where there was no report of that direction (res/res_rtp_asterisk.c, ast_rtp_get_stat).
 
-Sequence numbers begin anew after 65,535. Asterisk counts that twice if packets overtake each other
-just then: it then tells of 65,536 lost packets too many.
+Sequence numbers wrap after 65,535. If packets arrive out of order at the wrap, Asterisk counts the
+wrap twice, and reports 65,536 lost packets too many.
 """
 
 import re

@@ -6,7 +6,6 @@ from agent.calls.call_result import result
 from agent.calls.call_state import Call, RecordingStage
 from agent.calls.talk_groups import talk_groups
 from agent.reporting.timeline import path
-from agent.reporting.voice_quality import legs
 from agent.reporting.waiting import queue, trunk, wait_ms
 from agent.rules.directory import DomainIndex
 from agent.rules.parties import parties_of, party_name
@@ -16,7 +15,7 @@ from fonoteka.core.call_report import CallReport, LiveReport, Party, Reason, Res
 
 def report(call: Call, domain: DomainIndex, pbx: str) -> CallReport:
     """Return the report of a call of this domain at present. The call has at least one channel."""
-    parties, call_result = parties_of(call, domain), result(call)
+    parties, call_result, steps = parties_of(call, domain), result(call), path(call, domain)
     segments = tuple(_segments(call))
     if all(segment.reason is Reason.AGENT_WAS_DOWN for segment in segments):
         segments = ()  # no recorder has run: the call has no recording, rather than a failed one
@@ -40,10 +39,10 @@ def report(call: Call, domain: DomainIndex, pbx: str) -> CallReport:
         talk_ms=call.talk_ms_until(call.moments[-1].at if call.moments else call.started_at),
         segments=segments,
         reason=None if segments else missing_reason(call, call_result),
-        path=path(call, domain),
+        path=steps,
         merged_into=call.merged_into or None,
         live=_live(call, domain) if call.ended_at is None and not call.merged_into else None,
-        quality=next((leg.quality for leg in legs(call)), None),
+        quality=next((step.quality for step in steps if step.quality is not None), None),  # the worst leg comes first
         trunk=trunk(call, domain),
         queue=queue(call, domain, parties.direction),
         wait_ms=wait_ms(call),

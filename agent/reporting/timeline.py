@@ -30,7 +30,7 @@ def path(call: Call, domain: DomainIndex) -> tuple[PathStep, ...]:
 
 
 def _heard(call: Call, domain: DomainIndex) -> Iterator[PathStep]:
-    """Yield how the sound of each leg arrived, before the step that ends the call."""
+    """Yield how the sound of each leg arrived, worst first, before the step that ends the call."""
     at = call.moments[-1].at if call.moments else call.started_at
     for leg in legs(call):
         yield PathStep(

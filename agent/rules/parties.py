@@ -242,10 +242,12 @@ def _users(call: Call, domain: DomainIndex) -> list[tuple[Channel, User]]:
 def _met_in_conference(call: Call, domain: DomainIndex) -> User | None:
     """Return a user that an outside party met in a conference: a recorded one, if there is one.
 
-    Of several users the first one in the settings counts, whoever came first. The recorder runs for
-    the user that came first, so it does not tell.
+    Of several users, the one that the settings name first counts. The order in which users came
+    must not decide, and so the recorder does not either: it runs for the user that came first.
     """
     guests = {user.login for channel in call.channels.values() if channel.guest and (user := domain.user(channel)) is not None}
+    if not guests:
+        return None
     recorded = {recording.user for recording in call.recordings if recording.hears_user and recording.decision.record}
     met = [user for user in domain.settings.users if user.login in guests]
     wanted = (user for user in met if user.record in (RecordRule.ALL, RecordRule.IN) or user.login in recorded)
