@@ -77,6 +77,7 @@ async def _check_index(store: Store) -> None:
         await lock_settings(store)
     except StoreError as error:
         raise StoreError(f"takes no writes: {_reason(error)}") from error
+    await store.check_place()
     if (file := index_file(store.engine)) is not None:
         await asyncio.to_thread(_check_space, file.parent)
 

@@ -72,6 +72,12 @@ class Store:
                     await connection.run_sync(upgrade)
                 await connection.invalidate()  # other connections check foreign keys
 
+    async def check_place(self) -> None:
+        """Raise StoreError if the index was moved to another database since it was opened."""
+        async with self.reading() as connection:
+            if await connection.run_sync(moved.moved_to) is not None:
+                raise StoreError("the index was moved to another database; restart with that one")
+
     async def close(self) -> None:
         """Close all connections."""
         self.objects.close()

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import delete, insert, select, text, update
 
+from api.readiness import readiness_of
 from fonoteka.cli.migrate import migrated
 from fonoteka.core.config import Configuration, StoreSection
 from fonoteka.core.errors import ConfigurationError, StoreError
@@ -112,6 +113,7 @@ async def test_every_row_arrives_once_and_nothing_is_written_here_any_more(
     with pytest.raises(StoreError, match="was moved to another database"):
         await take(store, pbx, 20)
     assert await content(store) == before  # it can still be read
+    assert "store.database: the index was moved" in " ".join(await readiness_of(store).problems())
     with pytest.raises(ConfigurationError, match="was moved to postgresql://postgres@127"):
         await Store.open(section)
     moved = await Store.open(target)
