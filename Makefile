@@ -28,7 +28,7 @@ setup-demo: .venv/.ready
 	@sh lab/setup.sh mmdebstrap sip-tester sox espeak-ng
 
 setup-test: setup-demo
-	@sh lab/setup.sh chromium postgresql nginx-light fonts-dejavu-core poppler-utils systemd libfaketime
+	@sh lab/setup.sh chromium postgresql pgbouncer nginx-light fonts-dejavu-core poppler-utils systemd libfaketime
 	@$(BIN)/python -m tests.support.radosgw
 
 demo: setup-demo

@@ -6,6 +6,9 @@ The code that takes calls from agents fills a store with a million calls of two 
 the biggest has a fifth of them (`--one-domain`: one company has all). Then an administrator and a
 user of the biggest company send requests to the API over HTTP, one after the other. The baseline is
 a naive index of the same calls in the same run: the index (domain, start), COUNT and GROUP BY.
+
+`--database URL`: an empty database of PostgreSQL instead of SQLite; with `--keep`, also a filled
+one. PostgreSQL gets time to collect its statistics: VACUUM (ANALYZE) after filling.
 """
 
 import argparse
@@ -23,15 +26,15 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into bench/ first
 
-import aiosqlite  # noqa: E402
 import httpx  # noqa: E402
-from sqlalchemy import event  # noqa: E402
+from sqlalchemy import event, text  # noqa: E402
 
 from bench.naive_index import QUERIES, count_calls, prepare  # noqa: E402
 from bench.office_history import PASSWORD, History, directory, history, until_now  # noqa: E402
 from bench.report import Result, print_result, quantile  # noqa: E402
 from bench.served_api import served  # noqa: E402
 from fonoteka.core.config import StoreSection  # noqa: E402
+from store.database.dialect import engine_for  # noqa: E402
 from store.database.store import Store  # noqa: E402
 from store.intake.intake import upsert_calls  # noqa: E402
 from store.people.accounts import ensure_pbx, pbx_of  # noqa: E402
@@ -108,9 +111,9 @@ def requests(today: datetime, of: History) -> Iterator[Request]:
         yield Request(name=path.replace("/", "_"), path=f"/api/{path}", parameters={})
 
 
-async def fill(folder: Path, of: History) -> float:
+async def fill(section: StoreSection, of: History) -> float:
     """Fill the store; return the calls written in a second."""
-    store = await Store.open(_section(folder), sweep=True)
+    store = await Store.open(section, sweep=True)
     try:
         await apply(store, parse_directory(directory(of), source="bench"))
         await ensure_pbx(store, "pbx1", "token")
@@ -118,7 +121,7 @@ async def fill(folder: Path, of: History) -> float:
         assert pbx is not None
         # These calls need not survive a power cut: syncing would take most of the time.
         await store.engine.dispose()
-        event.listen(store.engine.sync_engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
+        event.listen(store.engine.sync_engine, "connect", _hurry)
         reports, began, count = of.calls(), time.perf_counter(), 0
         while batch := list(islice(reports, BATCH)):
             await upsert_calls(store, pbx, batch)
@@ -128,6 +131,23 @@ async def fill(folder: Path, of: History) -> float:
         return count / (time.perf_counter() - began)
     finally:
         await store.close()
+
+
+def _hurry(connection: Any, _record: object) -> None:
+    is_sqlite = hasattr(connection.driver_connection, "create_function")
+    connection.cursor().execute("PRAGMA synchronous = OFF" if is_sqlite else "SET synchronous_commit = off")
+    connection.commit()
+
+
+async def collect_statistics(database: str) -> None:
+    """Do at once what PostgreSQL does by itself in time."""
+    engine = engine_for(database)
+    if engine.dialect.name == "postgresql":
+        async with engine.connect() as connection:
+            session = (await connection.get_raw_connection()).driver_connection
+            assert session is not None
+            await session.execute("VACUUM (ANALYZE)")
+    await engine.dispose()
 
 
 async def measure(address: str, of: History, rounds: int, only: str) -> dict[str, list[float]]:
@@ -170,21 +190,19 @@ async def _opened(client: httpx.AsyncClient, of: History) -> AsyncIterator[Reque
     yield Request(name="page_10000_down", path="/api/calls", parameters=half_year | {"limit": 50})
 
 
-async def naive(folder: Path, of: History, rounds: int) -> dict[str, list[float]]:
+async def naive(database: str, of: History, rounds: int) -> dict[str, list[float]]:
     """Measure the milliseconds of the queries of the naive index, without the API."""
     took: dict[str, list[float]] = {name: [] for name in QUERIES}
-    async with aiosqlite.connect(folder / "naive.db") as connection:
+    engine = engine_for(database)
+    async with engine.connect() as connection:
         since = int((of.until - timedelta(days=179)).timestamp() * 1000)
         for _ in range(rounds):
             for name, sql in QUERIES.items():
                 began = time.perf_counter()
-                await connection.execute_fetchall(sql, {"since": since, "who": of.companies[0].users[1]})
+                (await connection.execute(text(sql), {"since": since, "who": of.companies[0].users[1]})).all()
                 took[name].append((time.perf_counter() - began) * 1000)
+    await engine.dispose()
     return took
-
-
-def _section(folder: Path) -> StoreSection:
-    return StoreSection(database=f"sqlite:///{folder}/fonoteka.db", objects=f"file://{folder}/objects")
 
 
 async def main(arguments: argparse.Namespace, folder: Path) -> Result:
@@ -194,18 +212,21 @@ async def main(arguments: argparse.Namespace, folder: Path) -> Result:
     filled_at = folder / "until"
     until = datetime.fromisoformat(filled_at.read_text()) if filled_at.exists() else until_now()
     of = history(calls, until, one_company=arguments.one_domain)
+    section = StoreSection(database=arguments.database or f"sqlite:///{folder}/fonoteka.db", objects=f"file://{folder}/objects")
+    plain = arguments.database or f"sqlite:///{folder}/naive.db"
     figures: dict[str, float] = {}
     if not filled_at.exists():
-        figures["filled_per_second"] = await fill(folder, of)
-        prepare(folder / "fonoteka.db", folder / "naive.db")
+        figures["filled_per_second"] = await fill(section, of)
+        await prepare(section.database, plain)
+        await collect_statistics(section.database)
         filled_at.write_text(until.isoformat())
-    figures["calls"], figures["calls_of_the_company"] = count_calls(folder / "naive.db")
+    figures["calls"], figures["calls_of_the_company"] = await count_calls(plain)
     rounds = arguments.rounds or (5 if quick else 30)
-    async with served(_section(folder)) as address:
+    async with served(section) as address:
         took = await measure(address, of, rounds, arguments.only)
     for name, each in took.items():
         figures[f"{name}_p50_ms"], figures[f"{name}_p99_ms"] = quantile(each, 0.5), quantile(each, 0.99)
-    baseline = await naive(folder, of, 3)
+    baseline = await naive(plain, of, 3)
     ratios = {
         f"{name}_vs_naive": quantile(each, 0.5) / quantile(took[name], 0.5) for name, each in baseline.items() if name in took
     }
@@ -230,6 +251,7 @@ if __name__ == "__main__":
     parser.add_argument("--calls", type=int)
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--only", default="", help="requests with this in their name")
+    parser.add_argument("--database", metavar="URL", help="of PostgreSQL, instead of SQLite")
     parser.add_argument("--keep", type=Path, help="a folder to fill, or that was filled before")
     given = parser.parse_args()
     with ExitStack() as stack:

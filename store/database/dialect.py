@@ -30,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.types import TypeEngine
 
 from fonoteka.core.errors import ConfigurationError
+from store.database.pooler import connect_through_poolers
 
 WRITES: Final = "fonoteka_writes"  # execution option: the transaction will write
 MIGRATES: Final = "fonoteka_migrates"  # execution option: the transaction may copy SQLite's tables
@@ -59,6 +60,7 @@ def engine_for(database: str, *, create: bool = True, blocking: bool = False) ->
     url = url.set(drivername=driver)
     if driver != _DRIVERS["sqlite"]:
         engine = create_async_engine(url, pool_pre_ping=True)
+        connect_through_poolers(engine)
         event.listen(engine.sync_engine, "before_cursor_execute", _replace_nul, retval=True)
         return engine
     if not url.database or url.database == ":memory:":

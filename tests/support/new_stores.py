@@ -20,7 +20,8 @@ from fonoteka.core.config import StoreSection
 from store.database.schema import encryption
 from store.database.store import Store
 from tests.data import seed
-from tests.support import radosgw
+from tests.support import pgbouncer, radosgw
+from tests.support.eventually import eventually
 from tests.support.postgresql import BINARIES, running
 from tests.support.radosgw import S3Server
 
@@ -57,6 +58,26 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def pooler(postgresql: str) -> Iterator[str]:
+    """PgBouncer before the server `postgresql`, in transaction mode."""
+    with pgbouncer.running(postgresql) as address:
+
+        async def answers() -> bool:
+            try:
+                connection = await asyncpg.connect(f"{address}/postgres", statement_cache_size=0)
+            except OSError:
+                return False
+            await connection.close()
+            return True
+
+        async def wait() -> None:
+            await eventually(answers)
+
+        _finish(wait)
+        yield address
+
+
 async def create_database(server: str, name: str, template: str = "template1") -> None:
     """Create a database as a copy of another one, to which nobody is connected."""
     await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
@@ -84,7 +105,8 @@ def s3() -> Iterator[S3Server]:
 async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSection]:
     """The settings of a new store: a seeded one for a test that uses `pbx`, else an empty one.
 
-    Modules that say so have the objects in S3 (parameters `s3`, for SQLite, and `postgresql-s3`).
+    Modules that say so have the objects in S3 (parameters `s3`, for SQLite, and `postgresql-s3`),
+    or PgBouncer before PostgreSQL (`pgbouncer`).
     """
     template = "seeded" if "pbx" in request.fixturenames else "migrated"
     if request.param in ("sqlite", "s3"):
@@ -93,8 +115,9 @@ async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         return
     server, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
     await create_database(server, name, template)
-    if request.param == "postgresql":
-        yield StoreSection(database=f"{server}/{name}", objects=f"file://{tmp_path}/objects")
+    if request.param in ("postgresql", "pgbouncer"):
+        address = server if request.param == "postgresql" else request.getfixturevalue("pooler")
+        yield StoreSection(database=f"{address}/{name}", objects=f"file://{tmp_path}/objects")
     else:
         bucket: S3Server = request.getfixturevalue("s3")
         yield bucket.section(f"{server}/{name}", bucket.new_bucket(), tmp_path / "objects")
