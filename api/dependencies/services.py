@@ -29,6 +29,7 @@ from api.support.desk import SupportDesk
 from fonoteka.core.background_tasks import supervised
 from fonoteka.core.config import Configuration
 from store.audit.signing import AuditKey, key_file
+from store.database.signals import Signal, SignalKind, Subscriber
 from store.database.store import Store
 from store.integrity.intact import IntactObjects
 from store.objects.copies import copies_folder
@@ -86,7 +87,9 @@ async def opened(configuration: Configuration) -> AsyncIterator[Services]:
     store = await Store.open(configuration.store, sweep=True)
     try:
         services = await _services(configuration, store)
+        store.signals.subscribers.append(_subscriber(services))
         async with (
+            supervised("signals", store.signals.run),
             supervised("settings_watch", services.settings.run),
             supervised("commands_watch", services.commands.run),
             supervised("audit", services.audit.run),
@@ -114,13 +117,17 @@ async def _services(configuration: Configuration, store: Store) -> Services:
     audit_key = await asyncio.to_thread(AuditKey.load, key_file(configuration.store.audit_key, objects))
     live_sockets = ConcurrencyLimit[int](_SOCKETS_OF_AN_ACCOUNT)
     metrics = Metrics(live_sockets=lambda: live_sockets.in_use)
+
+    def hears_all() -> bool:
+        return store.signals.hears_others
+
     return Services(
         configuration=configuration,
         store=store,
         readiness=readiness_of(store),
         agent_links=AgentLinks(),
-        settings=ChangeWatch(partial(version_of, store)),
-        commands=ChangeWatch(partial(mark, store)),
+        settings=ChangeWatch(partial(version_of, store), hears_all),
+        commands=ChangeWatch(partial(mark, store), hears_all),
         live=LiveHub(),
         metrics=metrics,
         audio=audio,
@@ -147,6 +154,34 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         ),
         disk=StoreDisk(objects, configuration.mail, measured=metrics.set_disk),
     )
+
+
+def _subscriber(services: Services) -> Subscriber:
+    """Return what passes signals on to those who wait for the change."""
+
+    def take(signal: Signal) -> None:
+        match signal.kind:
+            case SignalKind.CALL | SignalKind.RECORDING:
+                services.live.call_changed(signal.of, signal.what, recording_only=signal.kind is SignalKind.RECORDING)
+            case SignalKind.SESSIONS:
+                services.live.check_sessions(signal.of)
+            case SignalKind.SETTINGS:
+                services.settings.wake()
+                services.retention.look()
+                services.live.check_sessions()  # users may have been removed
+            case SignalKind.COMMANDS:
+                services.commands.wake()
+
+    def look() -> None:
+        services.settings.wake()
+        services.retention.look()
+        services.commands.wake()
+
+    def missed() -> None:
+        look()
+        services.live.missed()
+
+    return Subscriber(take=take, unheard=look, missed=missed)
 
 
 def services_of(connection: HTTPConnection) -> Services:

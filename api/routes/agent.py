@@ -121,7 +121,6 @@ async def get_commands(
         taken = await commands.take(services.store, pbx, after, datetime.now(UTC))
         if taken.refused:
             services.metrics.count_refused(pbx.name, DomainNotServed.counted_as, taken.refused)
-            services.commands.wake()
         return taken.commands or None
 
     return Commands(commands=tuple(await services.commands.first_result(pending, wait_s) or ()))
@@ -145,7 +144,6 @@ async def put_outcome(id: Annotated[int, Path(ge=0, lt=2**63)], pbx: Agent, serv
                 raise refusal
     with _counting(services, pbx):
         await commands.answer(services.store, pbx, id, outcome.refusal or commands.DONE)
-    services.commands.wake()
 
 
 @router.put("/calls", operation_id="agentCalls", openapi_extra={"requestBody": _REPORTS})
@@ -163,7 +161,6 @@ async def _store_calls(services: Services, pbx: Pbx, reports: Sequence[CallRepor
     _count(services, pbx, stored.refusals)
     for change in stored.changes:
         services.metrics.count(change, now)
-        services.live.publish(change, recording_only=False)
     return stored
 
 
@@ -210,9 +207,6 @@ async def put_recording(segment: str, pbx: Agent, services: Shared, request: Req
     _count(services, pbx, stored.refusals)
     if stored.change is not None:
         services.metrics.count(stored.change, now)
-        services.live.publish(stored.change, recording_only=True)
-    for change in stored.others:
-        services.live.publish(change, recording_only=False)
     return stored.receipt
 
 

@@ -89,9 +89,7 @@ def _set_cookies(request: Request, response: Response, session: str, device: str
 async def logout(request: Request, response: Response, services: Shared) -> None:
     """Close the session, if there is one. The device stays known."""
     if token := session_token(request):
-        domain_id = await log_out(services.store, token, datetime.now(UTC), address=address_of(request))
-        if domain_id is not None:
-            services.live.check_sessions(domain_id)
+        await log_out(services.store, token, datetime.now(UTC), address=address_of(request))
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax", secure=request.url.scheme == "https")
 
 
@@ -114,7 +112,6 @@ async def change_own_password(change: models.PasswordChange, account: CurrentAcc
         await services.failed_logins.add(attempt, now)
         raise Problem(403, "wrong-password", "the current password is wrong")
     services.login_throttle.succeeded(attempt)
-    services.live.check_sessions(account.domain_id)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
+from zlib import crc32
 
 import aiosqlite
 from sqlalchemy import (
@@ -38,6 +39,7 @@ _MAPPED_BYTES: Final = 2**30  # of the start of the file, for reads only
 _MIGRATION_LOCK: Final = 0x464F4E4F  # any constant, equal in all replicas
 _AUDIT_LOCK: Final = 0x41554449  # the upper half of the key; the lower one is the domain
 _ENCRYPTION_LOCK: Final = 0x454E4352
+_WORK_LOCK: Final = 0x574F524B  # the upper half of the key; the lower one is of the work's name
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 Insert = sqlite.Insert | postgresql.Insert
@@ -190,6 +192,31 @@ def lock_migrations(connection: Connection) -> None:
     """Let one replica migrate, until its transaction ends. SQLite needs no lock."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+async def try_alone(connection: AsyncConnection, work: str) -> bool:
+    """Lock a piece of work until the transaction ends, however it ends; return False if it is."""
+    await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    key = _WORK_LOCK << 32 | crc32(work.encode())
+    return bool((await connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key})).scalar_one())
+
+
+def has_replicas(engine: AsyncEngine) -> bool:
+    """Return whether several APIs may use the index."""
+    return engine.dialect.name == "postgresql"
+
+
+async def notify(connection: AsyncConnection, channel: str, texts: Sequence[str]) -> None:
+    """Send texts to the processes that listen to a channel, when the transaction is committed."""
+    each = "SELECT pg_notify(:channel, value) FROM json_array_elements_text(CAST(:texts AS json))"
+    await connection.execute(text(each), {"channel": channel, "texts": json.dumps(texts)})
+
+
+def driver_options(database: str) -> dict[str, Any]:
+    """Return what the driver of PostgreSQL takes to connect to a database."""
+    url = make_url(database).set(drivername=_DRIVERS["postgresql"])
+    _, options = url.get_dialect()().create_connect_args(url)
+    return {key: value for key, value in options.items() if not key.startswith("prepared_statement_")}
 
 
 def address_of(engine: AsyncEngine) -> str:

@@ -18,6 +18,7 @@ from store.audit.write import Actor, write_entry
 from store.database.dialect import lock_audit
 from store.database.domain_keys import check_current
 from store.database.schema import LONGEST_LOGIN, audit, segments
+from store.database.signals import publish
 from store.database.store import Store
 from store.encryption.data_key import DataKey
 from store.intake.adoption import within_domains
@@ -79,6 +80,7 @@ async def upsert_calls(store: Store, pbx: Pbx, reports: Sequence[CallReport], *,
         ]
         incoming, strangers = await within_domains(connection, pbx.id, incoming)
         changes = await write_calls(connection, pbx.id, incoming)
+        publish(connection, *(change.signal(recording_only=False) for change in changes))
     receipts = tuple(_call_receipt(report, problem) for report, problem in zip(reports, problems, strict=True))
     refused = (problem for problem in problems if isinstance(problem, IntakeRefused))
     return CallsTaken(receipts=receipts, changes=tuple(changes), refusals=(*refused, *strangers))
@@ -127,6 +129,7 @@ async def store_recording(
             await check_current(connection, place.domain_id, data_key)
             values = _audio_values(place.manifest, mixed, key, data_key, now)
             written, strangers = await _write_recording(connection, pbx, place, mixed, values)
+            publish(connection, *(change.signal(recording_only=change is written[0]) for change in written))
             # Under the lock of the place: no object that a row names is replaced, not even by the
             # same bytes, as a rotation of keys may destroy the key of `drafts`.
             await store.objects.publish(*drafts)
