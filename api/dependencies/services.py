@@ -26,6 +26,7 @@ from api.readiness import Readiness, readiness_of
 from api.retention import RetentionWork
 from api.store_disk import StoreDisk
 from api.support.desk import SupportDesk
+from fonoteka.core.agent_protocol import PbxLink
 from fonoteka.core.background_tasks import supervised
 from fonoteka.core.config import Configuration
 from store.audit.signing import AuditKey, key_file
@@ -44,6 +45,7 @@ _POLLS_OF_A_PBX: Final = 16
 # Each waits up to 8 s, and reads its answer whenever any command is answered.
 _RECORDING_COMMANDS_OF_AN_ACCOUNT: Final = 8
 _QUERIES_OF_AN_ACCOUNT: Final = 4  # the index has sixteen connections for all accounts
+_LINKS: Final = frozenset(PbxLink)
 _LOGINS: Final = 20  # two passwords are checked at a time: the last login waits a third of a second
 
 
@@ -171,6 +173,8 @@ def _subscriber(services: Services) -> Subscriber:
                 services.live.check_sessions()  # users may have been removed
             case SignalKind.COMMANDS:
                 services.commands.wake()
+            case SignalKind.LINK if signal.what in _LINKS:
+                services.agent_links.note(signal.of, PbxLink(signal.what))
 
     def look() -> None:
         services.settings.wake()

@@ -21,6 +21,7 @@ from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import AudioStored, DomainChanged, DomainNotServed, IntakeRefused
 from fonoteka.core.manifest import Manifest, Mixed
 from store import recorder_commands as commands
+from store.database.signals import Signal, SignalKind
 from store.intake.intake import CallsTaken, store_recording, upsert_calls
 from store.people.accounts import Pbx
 from store.provisioning.directory import domain_settings
@@ -113,7 +114,7 @@ async def get_commands(
 
     `link` is the agent's connection to Asterisk, for `/readyz`.
     """
-    services.agent_links.note(pbx.name, link)
+    await services.store.tell(Signal(kind=SignalKind.LINK, of=pbx.id, what=link))
 
     async def pending() -> Sequence[Command] | None:
         if await request.is_disconnected():  # an agent that died must not take commands from the next

@@ -112,7 +112,7 @@ class StoreSection(_Section):
     `audit_key` signs the audit's heads; default: beside the objects. `master_key` (base64), or the
     file `master_key_file`, protects the keys of encrypted recordings; the file is made at the first
     start, by default `master.key` beside the folder of objects. With objects in S3, `workspace` is
-    the folder of unfinished recordings, beside which the keys' files are. With a pool before
+    the folder of unfinished recordings, beside which the keys' files are. With a pooler before
     PostgreSQL, `listen_database` is the address of PostgreSQL itself, by default `database`.
     """
 

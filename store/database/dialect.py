@@ -207,8 +207,14 @@ def has_replicas(engine: AsyncEngine) -> bool:
 
 
 async def notify(connection: AsyncConnection, channel: str, texts: Sequence[str]) -> None:
-    """Send texts to the processes that listen to a channel, when the transaction is committed."""
-    each = "SELECT pg_notify(:channel, value) FROM json_array_elements_text(CAST(:texts AS json))"
+    """Send texts to the processes that listen to a channel, when the transaction is committed.
+
+    Nothing else may be written by it, as its commit does not wait for the disk.
+    """
+    each = (
+        "SELECT set_config('synchronous_commit', 'off', true), pg_notify(:channel, value) "
+        "FROM json_array_elements_text(CAST(:texts AS json))"
+    )
     await connection.execute(text(each), {"channel": channel, "texts": json.dumps(texts)})
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import asyncpg  # type: ignore[import-untyped]
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fonoteka.core.errors import StoreError
 from store.database import dialect
@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 class PostgresSignals(Signals):
     """Signals of a PostgreSQL index: sent by NOTIFY, heard on a connection of its own.
 
-    LISTEN needs a connection to the server itself: a pool in transaction mode drops what it hears.
+    LISTEN needs a connection to the server itself: a pooler in transaction mode drops what it hears.
     `address` is therefore not always that of the engine.
     """
 
@@ -41,16 +41,34 @@ class PostgresSignals(Signals):
         self._engine, self._address = engine, address
         self._test, self._test_heard = "", asyncio.Event()
         self._failed = False
+        self._unsent: list[Signal] = []
+        self._sending = asyncio.Lock()
 
-    async def send(self, connection: AsyncConnection, signals: Sequence[Signal]) -> None:
-        """Send signals to all processes, once the transaction is committed."""
+    async def send(self, signals: Sequence[Signal]) -> None:
+        """Send signals to all processes; this one hears its own too, if it hears any.
+
+        PostgreSQL commits one transaction with NOTIFY at a time: those that write must not wait for
+        each other's disk, so the signals are sent by one of their own, together.
+        """
         if signals:
-            await dialect.notify(connection, _CHANNEL, [str(signal) for signal in signals])
+            self._unsent += signals
+            await asyncio.shield(asyncio.ensure_future(self._send_all()))
 
-    def committed(self, signals: Sequence[Signal]) -> None:
-        """Deliver the signals if they are not heard, as this process hears its own ones too."""
-        if not self.hears_others:
-            self.deliver(signals)
+    async def _send_all(self) -> None:
+        async with self._sending:
+            signals, self._unsent = self._unsent, []
+            if not self.hears_others:
+                self.deliver(signals)
+            if signals:
+                await self._notify([str(signal) for signal in signals])
+
+    async def _notify(self, texts: Sequence[str]) -> None:
+        """Notify all processes; if it fails, only log, as the change itself is committed."""
+        try:
+            async with self._engine.begin() as connection:
+                await dialect.notify(connection, _CHANNEL, texts)
+        except (SQLAlchemyError, OSError) as error:
+            _log.error("signals.not_sent", reason=str(error), number=len(texts))
 
     async def run(self) -> None:
         """Listen until cancelled; connect again whenever the connection is lost."""
@@ -92,14 +110,13 @@ class PostgresSignals(Signals):
         """Check that what the pool sends is heard. Raises StoreError."""
         self._test = f"test {token_hex(8)}"
         self._test_heard.clear()
-        async with self._engine.begin() as sending:
-            await dialect.notify(sending, _CHANNEL, [self._test])
+        await self._notify([self._test])
         try:
             async with asyncio.timeout(_HEARD_WITHIN_S):
                 await self._test_heard.wait()
         except TimeoutError:
             raise StoreError(
-                "NOTIFY is not heard: set store.listen_database to the address of PostgreSQL itself, not of its pool"
+                "NOTIFY is not heard: set store.listen_database to the address of PostgreSQL itself, not of a pooler"
             ) from None
 
     def _hear(self, _connection: Any, _process: int, _channel: str, text: str) -> None:

@@ -1,8 +1,9 @@
 """Signals: what a transaction changed, for every API process of the index.
 
-A transaction publishes signals, which are delivered when it is committed. SQLite has one API: they
-are delivered in this process. PostgreSQL delivers them to each process that listens (LISTEN). They
-hold ids only: a listener reads what it may see.
+A transaction publishes signals, which are delivered once it is committed, before its writer goes
+on: what an agent has a receipt for was told. SQLite has one API: they are delivered in this
+process. PostgreSQL delivers them to each process that listens (LISTEN). They hold ids only: a
+listener reads what it may see.
 """
 
 import asyncio
@@ -86,11 +87,8 @@ class Signals:
         finally:
             del connection.info[_PUBLISHED]
 
-    async def send(self, connection: AsyncConnection, signals: Sequence[Signal]) -> None:
-        """Send signals as the last step of a transaction."""
-
-    def committed(self, signals: Sequence[Signal]) -> None:
-        """Deliver the signals of a committed transaction that the database does not deliver."""
+    async def send(self, signals: Sequence[Signal]) -> None:
+        """Send the signals of a committed transaction to all processes."""
         self.deliver(signals)
 
     async def run(self) -> None:

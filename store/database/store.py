@@ -17,7 +17,7 @@ from store.database import dialect, moved
 from store.database.domain_keys import DomainKeys
 from store.database.migrations import upgrade
 from store.database.purge import has_any, truncate_journal, vacuum
-from store.database.signals import Signals
+from store.database.signals import Signal, Signals
 from store.encryption.master_key import MasterKeySource
 from store.objects.places import objects_of, workspace_of
 
@@ -104,8 +104,11 @@ class Store:
                 with self.signals.collecting(connection) as signals:
                     async with connection.begin():
                         yield connection
-                        await self.signals.send(connection, signals)
-        self.signals.committed(signals)
+        await self.signals.send(signals)
+
+    async def tell(self, signal: Signal) -> None:
+        """Deliver a signal that belongs to no change of the index."""
+        await self.signals.send([signal])
 
     @asynccontextmanager
     async def alone(self, work: str) -> AsyncIterator[bool]:

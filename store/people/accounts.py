@@ -235,6 +235,12 @@ def _check_name(name: str) -> None:
         raise ConfigurationError(f"PBX {name!r}: a name has letters, digits, - and _ only, 1 to {LONGEST_PBX_NAME} of them")
 
 
+async def pbx_names(store: Store) -> dict[int, str]:
+    """Return the names of all PBXs, by key."""
+    async with store.reading() as connection:
+        return {row.id: row.name for row in await connection.execute(select(pbxs.c.id, pbxs.c.name))}
+
+
 async def pbx_of(store: Store, token: str) -> Pbx | None:
     """Return the PBX of a token; None if there is none."""
     async with store.reading() as connection:

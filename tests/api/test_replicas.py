@@ -122,6 +122,22 @@ async def test_changed_settings_reach_an_agent_that_waits_at_another_replica(
             assert (await waiting).json()["version"] == version + 1
 
 
+async def test_what_an_agent_says_to_one_replica_the_other_says_too(replicas: tuple[Replica, Replica]) -> None:
+    one, other = replicas
+    async with one.client(seed.PBX_TOKEN) as agent, other.client() as monitor:
+
+        async def readiness() -> str:
+            return (await monitor.get("/readyz")).text
+
+        for link, says in (("down", "pbx1: its agent has no connection to Asterisk"), ("up", "ready")):
+            assert (await agent.get("/agent/v1/commands", params={"link": link})).status_code == 200
+
+            async def is_said(says: str = says) -> bool:
+                return says in await readiness()
+
+            await eventually(is_said)
+
+
 async def test_an_idle_api_asks_the_index_for_nothing(
     replicas: tuple[Replica, Replica], section: StoreSection, postgresql: str
 ) -> None:

@@ -141,11 +141,11 @@ def little_patience() -> Iterator[None]:
 
 
 async def test_where_nothing_is_heard_it_says_why_and_its_own_signals_still_arrive(
-    on_postgresql: StoreSection, postgresql: str
+    on_postgresql: StoreSection, postgresql: str, pooler: str
 ) -> None:
-    """As behind a pool in transaction mode: here it listens to another database."""
-    wrong = on_postgresql.model_copy(update={"listen_database": f"{postgresql}/postgres"})
-    async with opened(wrong) as store:
+    """As behind a pooler in transaction mode."""
+    behind = on_postgresql.model_copy(update={"database": on_postgresql.database.replace(postgresql, pooler)})
+    async with opened(behind) as store:
         heard = Heard().subscribe(store)
         with little_patience(), capture_logs() as lines:
             task = asyncio.create_task(store.signals.run())
@@ -156,6 +156,16 @@ async def test_where_nothing_is_heard_it_says_why_and_its_own_signals_still_arri
         assert (heard.signals, heard.missed, store.signals.hears_others) == ([CALL], 0, False)
         task.cancel()
         await asyncio.wait([task])
+
+
+async def test_behind_a_pooler_it_listens_to_the_server_itself(on_postgresql: StoreSection, postgresql: str, pooler: str) -> None:
+    database = on_postgresql.database
+    behind = on_postgresql.model_copy(update={"database": database.replace(postgresql, pooler), "listen_database": database})
+    async with opened(behind) as one, opened(behind) as other, listening(one) as heard:
+        await published(other, CALL)
+        await eventually(lambda: heard.signals == [CALL])
+        async with one.alone("work") as first, other.alone("work") as second:
+            assert (first, second) == (True, False)
 
 
 HOLDER = """
