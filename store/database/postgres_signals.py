@@ -32,8 +32,8 @@ _log = structlog.get_logger()
 class PostgresSignals(Signals):
     """Signals of a PostgreSQL index: sent by NOTIFY, heard on a connection of its own.
 
-    LISTEN needs a connection to the server itself: a pooler in transaction mode drops what it hears.
-    `address` is therefore not always that of the engine.
+    LISTEN needs a connection to the server itself: a pooler in transaction mode drops what it
+    hears. `address` is therefore not always that of the engine.
     """
 
     def __init__(self, engine: AsyncEngine, address: str) -> None:
