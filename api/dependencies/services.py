@@ -19,7 +19,7 @@ from api.dependencies.metrics import Metrics
 from api.exports.workspace import ExportWorkspace
 from api.http.uploads import UploadWorkspace
 from api.limits.concurrency_limit import ConcurrencyLimit
-from api.limits.login_throttle import LoginThrottle
+from api.limits.logins import Logins
 from api.live.change_watch import ChangeWatch
 from api.live.hub import LiveHub
 from api.readiness import Readiness, readiness_of
@@ -69,7 +69,7 @@ class Services:
     exports: ExportWorkspace
     uploads: UploadWorkspace
     failed_logins: FailedLogins
-    login_throttle: LoginThrottle
+    login_throttle: Logins
     logins: ConcurrencyLimit[bool]  # strangers cannot take the slots of known devices
     live_sockets: ConcurrencyLimit[int]
     agent_polls: ConcurrencyLimit[int]
@@ -140,13 +140,13 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         exports=exports,
         uploads=uploads,
         failed_logins=FailedLogins(store, audit),
-        login_throttle=LoginThrottle(),
+        login_throttle=Logins(store),
         logins=ConcurrencyLimit(_LOGINS),
         live_sockets=live_sockets,
         agent_polls=ConcurrencyLimit(_POLLS_OF_A_PBX),
         recording_commands=ConcurrencyLimit(_RECORDING_COMMANDS_OF_AN_ACCOUNT),
         account_queries=ConcurrencyLimit(_QUERIES_OF_AN_ACCOUNT),
-        support=SupportDesk(configuration.mail),
+        support=SupportDesk(configuration.mail, store),
         retention=RetentionWork(
             store,
             delete=partial(delete_due_apart, configuration.store),

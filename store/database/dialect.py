@@ -3,9 +3,11 @@
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import datetime
 from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
@@ -192,6 +194,15 @@ def lock_migrations(connection: Connection) -> None:
     """Let one replica migrate, until its transaction ends. SQLite needs no lock."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+async def lock_names(connection: AsyncConnection, names: Collection[str]) -> datetime:
+    """Lock some names until the transaction ends; return the time of PostgreSQL's clock."""
+    keys = sorted(int.from_bytes(sha256(name.encode()).digest()[:8], signed=True) for name in names)  # one order for all
+    lock = "SELECT count(pg_advisory_xact_lock(CAST(value AS bigint))) FROM json_array_elements_text(CAST(:keys AS json))"
+    await connection.execute(text(lock), {"keys": json.dumps(keys)})
+    moment: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    return moment
 
 
 async def try_alone(connection: AsyncConnection, work: str) -> bool:

@@ -106,6 +106,11 @@ class Store:
                         yield connection
         await self.signals.send(signals)
 
+    @property
+    def has_replicas(self) -> bool:
+        """Whether other APIs may use the index, so that what all must know is in it."""
+        return dialect.has_replicas(self.engine)
+
     async def tell(self, signal: Signal) -> None:
         """Deliver a signal that belongs to no change of the index."""
         await self.signals.send([signal])
@@ -116,7 +121,7 @@ class Store:
 
         Nobody else does it until the block or the process ends. Raises StoreError.
         """
-        if not dialect.has_replicas(self.engine):
+        if not self.has_replicas:
             yield True
             return
         async with self.reading() as connection:

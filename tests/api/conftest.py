@@ -96,7 +96,7 @@ def _cheap_passwords() -> Iterator[None]:
 def stopped_login_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no time pass for the login throttle, however long the requests take."""
     stopped = steady_now()
-    monkeypatch.setattr("api.routes.session.steady_now", lambda: stopped)
+    monkeypatch.setattr("api.limits.shared_limiter.steady_now", lambda: stopped)
 
 
 @pytest.fixture

@@ -44,8 +44,7 @@ async def replicas(section: StoreSection) -> AsyncIterator[tuple[Replica, Replic
     """Two API processes."""
     folder = Path(section.objects.removeprefix("file://")).parent
     async with api_process(section, folder) as one, api_process(section, folder) as other:
-        for replica in (one, other):
-            await eventually(lambda log=replica.log: "event=signals.heard" in log.read_text())  # type: ignore[misc]
+        await eventually(lambda: all("event=signals.heard" in replica.log.read_text() for replica in (one, other)))
         yield one, other
 
 
@@ -136,6 +135,15 @@ async def test_what_an_agent_says_to_one_replica_the_other_says_too(replicas: tu
                 return says in await readiness()
 
             await eventually(is_said)
+
+
+async def test_guesses_at_both_replicas_count_together(replicas: tuple[Replica, Replica]) -> None:
+    guess = {"domain": "acme", "login": "777", "password": "a guess"}
+    async with replicas[0].client() as one, replicas[1].client() as other:
+        answers = [await (one, other)[number % 2].post("/api/login", json=guess) for number in range(20)]
+    # Each replica by itself would take ten. The longer the requests take, the fewer must wait.
+    statuses = [answer.status_code for answer in answers]
+    assert statuses[:10] == [401] * 10 and 429 in statuses
 
 
 async def test_an_idle_api_asks_the_index_for_nothing(
