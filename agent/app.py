@@ -8,6 +8,7 @@ AMI ─▶ read_event ─▶ RecordingCoordinator: CallRegistry (fold) ─▶ pl
 import asyncio
 import gc
 from collections.abc import Coroutine
+from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -52,17 +53,20 @@ from agent.shipping.api_client import ApiClient
 from agent.shipping.call_shipper import CallShipper
 from agent.shipping.recording_shipper import RecordingShipper
 from agent.shipping.refused_calls import RefusedCalls
+from agent.standby import Standby
 from fonoteka.core import disk_watch
 from fonoteka.core.agent_protocol import Command, CommandOutcome, PbxLink
 from fonoteka.core.background_tasks import again_and_again
 from fonoteka.core.config import Configuration, require_secret, split_address
 from fonoteka.core.domains import DomainSettings
-from fonoteka.core.errors import AmiError, AmiUnreachable, ConfigurationError
+from fonoteka.core.errors import AmiError, AmiUnreachable, ConfigurationError, SpoolTaken
 from fonoteka.core.spool import Spool, inherited_lock
+from fonoteka.core.spool_lock import SpoolLock
 
 CHECK_SPOOL_EVERY_S: Final = 60.0
 ADOPT_EVERY_S: Final = 60.0
 LINK_DOWN_AFTER_S: Final = 60.0  # a restart of Asterisk takes less
+LOOK_AT_LOCK_EVERY_S: Final = 0.5
 TOUCH_LINK_FILE_EVERY_S: Final = 10.0
 LOG_IN_AGAIN: Final = "another agent was waited for: log in again, and compare the calls as they are now"
 _log = structlog.get_logger()
@@ -71,17 +75,19 @@ _log = structlog.get_logger()
 class Agent:
     """The agent of one PBX. `run()` is active until cancelled."""
 
-    def __init__(self, configuration: Configuration, source: Path | None) -> None:
+    def __init__(self, configuration: Configuration, source: Path | None, lock: SpoolLock | None = None) -> None:
         if (problem := api_address_problem(configuration.agent)) is not None:
             raise ConfigurationError(f"{source or 'environment'}: {problem}")
-        pbx = configuration.pbx
+        pbx, self._lock = configuration.pbx, lock
         self._trunks = frozenset(pbx.trunks)
         self._spool = Spool(pbx.spool.absolute())
         self._spool.prepare()
         secret = require_secret(pbx.ami_secret, "pbx.ami_secret", source)
         self._ami_address = split_address(pbx.ami)
         layouts, tls = {**LAYOUTS, **LISTED}, tls_context(pbx, source)
-        self._ami = AmiClient(self._ami_address, pbx.ami_user, secret, events=WANTED, layouts=layouts, tls=tls)
+        self._ami = AmiClient(
+            self._ami_address, pbx.ami_user, secret, events=WANTED, layouts=layouts, tls=tls, may_act=self._has_spool
+        )
         self._api = ApiClient(configuration.agent.api, require_secret(configuration.agent.token, "agent.token", source))
         self._claim = PbxClaim(self._ami, self._spool, pbx.ami)
         self._spool_in_asterisk = PurePosixPath(pbx.spool_in_asterisk or self._spool.root)
@@ -91,10 +97,10 @@ class Agent:
         self._away = AwayFiles(self._spool, self._heartbeat if pbx.record_when_away else None)
         if pbx.record_when_away:
             self._away.prepare()
-        self._legs = LegWatch()
+        self._legs, floor_bytes = LegWatch(), pbx.least_free_mb * 10**6
         codecs = CodecCheck(self._ami)
-        self._lifecycle = RecordingLifecycle(self._spool, self._legs, codecs, floor_bytes=pbx.least_free_mb * 10**6)
-        journal = Journal(self._spool.calls)
+        self._lifecycle = RecordingLifecycle(self._spool, self._legs, codecs, floor_bytes=floor_bytes, lock=lock)
+        journal = Journal(self._spool.calls, self._has_spool)
         self._registry = CallRegistry(in_journal=journal.call, is_user=lambda channel: self._coordinator.directory.is_user(channel))
         self._settling = CallSettlement(self._registry, journal, pbx.name)
         self._coordinator = RecordingCoordinator(
@@ -134,11 +140,13 @@ class Agent:
     async def run(self) -> None:
         """Run all parts until cancelled.
 
-        Raises AmiRefused if Asterisk refuses the first login, PbxTaken if another agent records.
+        Raises AmiRefused if Asterisk refuses the first login, PbxTaken if another agent records,
+        SpoolTaken if another agent of the spool has taken over.
         """
         metrics.AMI_SILENT.set_function(lambda: float(self._resync.silent))
         try:
             async with asyncio.TaskGroup() as self._tasks:
+                self._spawn(self._watch_lock())
                 self._spawn(self._ami.run())
                 self._spawn(self._legs.run())
                 self._spawn(again_and_again("settings", self._follow_settings))
@@ -159,6 +167,7 @@ class Agent:
                     if self._claim.held and self._ami.connected:  # while the tasks above still run
                         if self._record_when_away:
                             await self._heartbeat.stop()
+                        await self._settling.write_changed()  # a standby reads the journal after the release
                         await self._claim.release()
         finally:
             await self._settling.close()
@@ -187,11 +196,12 @@ class Agent:
     async def _follow(self) -> None:
         """Take the events of Asterisk in order; nothing here waits for anything else.
 
-        Raises PbxTaken.
+        Raises PbxTaken, SpoolTaken.
         """
         while True:
             match await self._ami.next():
                 case AmiEvent() as message if self._alone:
+                    self._check_lock()
                     if self._claim.doubtful:
                         await self._claim.check()
                     self._resync.silent = False
@@ -227,6 +237,19 @@ class Agent:
                     metrics.AMI_CONNECTED.set(0)
                     self._unseen_end.link_down(closed=closed)
                     self._takes_commands.set()
+
+    def _has_spool(self) -> bool:
+        return self._lock is None or self._lock.is_held()
+
+    def _check_lock(self) -> None:
+        if self._lock is not None:
+            self._lock.check()
+
+    async def _watch_lock(self) -> None:
+        """Watch whether a standby takes over. Raises SpoolTaken."""
+        while True:
+            await asyncio.sleep(LOOK_AT_LOCK_EVERY_S)
+            self._check_lock()
 
     async def _is_alone(self) -> bool:
         """Take the claim on this Asterisk. Returns False if the agent must log in again.
@@ -332,6 +355,8 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
     """Run a task of one call; an error in it is logged, and does not end the agent."""
     try:
         await work
+    except SpoolTaken:  # the watch of the lock ends this agent
+        pass
     except Exception:
         metrics.ERRORS.inc()
         _log.exception("task.failed", task=getattr(work, "__qualname__", ""))
@@ -344,5 +369,17 @@ async def run(configuration: Configuration, source: Path | None) -> None:
     # Imported modules stay: scanning them repeatedly took 4 % of a busy agent's time.
     gc.freeze()
     gc.set_threshold(10_000)
-    with Spool(configuration.pbx.spool).alone(inherited_lock()):
-        await Agent(configuration, source).run()
+    if not configuration.agent.standby:
+        with Spool(configuration.pbx.spool).alone(inherited_lock()) as lock:
+            await Agent(configuration, source, lock).run()
+    while configuration.agent.standby:
+        await _work_in_turn(configuration, source)
+
+
+async def _work_in_turn(configuration: Configuration, source: Path | None) -> None:
+    """Wait for the turn of this agent, and work until another agent of the spool takes over."""
+    with closing(await Standby(configuration, source).turn()) as lock:
+        try:
+            await Agent(configuration, source, lock).run()
+        except* SpoolTaken as taken:
+            _log.warning("standby.replaced", reason=str(taken.exceptions[0]))

@@ -11,7 +11,7 @@ import hashlib
 import socket
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -39,7 +39,8 @@ class AmiClient:
     list that has a layout in `layouts`. `queue_size` events or `queue_bytes` bytes may wait for the
     consumer. When more come, LinkDown is delivered, and the client connects again once half of them
     is consumed: no event is lost without a LinkDown. `tls` is the context of a connection by TLS
-    (`agent.ami.tls`), whose certificate must name the host of `address`.
+    (`agent.ami.tls`), whose certificate must name the host of `address`. While `may_act` returns
+    False, no action is sent.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class AmiClient:
         events: frozenset[str],
         layouts: Mapping[str, EventLayout] | None = None,
         tls: ssl.SSLContext | None = None,
+        may_act: Callable[[], bool] = lambda: True,
         queue_size: int = 10_000,
         queue_bytes: int = 64 * 1024 * 1024,
         connect_timeout_s: float = 5.0,
@@ -63,6 +65,7 @@ class AmiClient:
         self._host, self._port = address
         self._user, self._secret = user, SecretStr(secret)  # masked in tracebacks that show variables, too
         self._events, self._layouts, self._tls = events, layouts or {}, tls
+        self._may_act = may_act
         self._queue = EventQueue(queue_size, queue_bytes)
         self._connect_timeout_s, self._login_timeout_s = connect_timeout_s, login_timeout_s
         self._ping_every_s, self._ping_timeout_s = ping_every_s, ping_timeout_s
@@ -153,6 +156,8 @@ class AmiClient:
     def _connected(self) -> AmiSession:
         if self._session is None or not self._session.up:
             raise AmiUnreachable(f"not connected to Asterisk at {self._where}: {self._down_reason or 'not tried yet'}")
+        if not self._may_act():
+            raise AmiUnreachable("this agent may not act on Asterisk any more")
         return self._session
 
     async def _connect_and_stay(self) -> None:
@@ -200,7 +205,7 @@ class AmiClient:
         try:
             challenge = (await session.ask("Challenge", {"AuthType": "MD5"}, self._login_timeout_s))[0].get("Challenge", "")
             key = hashlib.md5((challenge + self._secret.get_secret_value()).encode(), usedforsecurity=False).hexdigest()
-            login = {"AuthType": "MD5", "Username": self._user, "Key": key, "Events": "on"}
+            login = {"AuthType": "MD5", "Username": self._user, "Key": key, "Events": "on" if self._events else "off"}
             await session.ask("Login", login, self._login_timeout_s)
         except AmiActionFailed as error:
             raise AmiRefused(

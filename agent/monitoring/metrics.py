@@ -15,6 +15,7 @@ from fonoteka.core.spool import ItemState, Spool
 
 AMI_CONNECTED = Gauge("fonoteka_ami_connected", "1 while the agent is logged in to Asterisk")
 AMI_SILENT = Gauge("fonoteka_ami_silent", "1 while Asterisk answers, but sends no events of its calls")
+STANDBY = Gauge("fonoteka_agent_standby", "1 while another agent of the same spool works and this one waits")
 EVENT_LAG = Gauge("fonoteka_ami_event_lag_seconds", "Age of the last event when the agent took it")
 EVENT_AGE = Histogram(
     "fonoteka_ami_event_age_seconds",

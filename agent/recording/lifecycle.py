@@ -28,6 +28,7 @@ from fonoteka.core.call_report import CallReport, Reason
 from fonoteka.core.errors import SpoolError
 from fonoteka.core.manifest import Manifest, read_manifest, write_manifest
 from fonoteka.core.spool import ItemState, Spool, share_with_group
+from fonoteka.core.spool_lock import SpoolLock
 
 NO_LEGS_HINT: Final = "Asterisk writes no leg file: is pbx.spool_in_asterisk the folder pbx.spool as Asterisk sees it?"
 _LACKS_MS: Final = 500
@@ -35,10 +36,15 @@ _log = structlog.get_logger()
 
 
 class RecordingLifecycle:
-    """The recordings of one spool. Methods that end a recording return the event that says so."""
+    """The recordings of one spool. Methods that end a recording return the event that says so.
 
-    def __init__(self, spool: Spool, legs: LegWatch, codecs: CodecCheck, *, floor_bytes: int = 0) -> None:
-        self._spool, self._legs, self._codecs = spool, legs, codecs
+    They raise SpoolTaken if another agent has replaced `lock`: the recordings are that agent's.
+    """
+
+    def __init__(
+        self, spool: Spool, legs: LegWatch, codecs: CodecCheck, *, floor_bytes: int = 0, lock: SpoolLock | None = None
+    ) -> None:
+        self._spool, self._legs, self._codecs, self._lock = spool, legs, codecs, lock
         self._floor = DiskFloor(folder=spool.root, floor_bytes=floor_bytes)
         self._of_earlier_run = set[str]()
 
@@ -97,6 +103,7 @@ class RecordingLifecycle:
         await self._legs.complete(recording_folder)
         self._legs.forget(recording_folder)
         self._codecs.finish(segment)
+        self._check_lock()
         await asyncio.to_thread(shutil.rmtree, recording_folder, ignore_errors=True)
         _log.info("recording.discarded", linkedid=call.linkedid, segment=segment)
         return RecordingDone(at=datetime.now(UTC), linkedid=call.linkedid, segment=segment)
@@ -124,6 +131,7 @@ class RecordingLifecycle:
         if self.has_moved_on(segment):
             return RecordingClosed(at=now, linkedid=linkedid, segment=segment, started_at=recording.started_at)
         all_closed = await self._legs.complete(recording_folder)
+        self._check_lock()
         self._legs.forget(recording_folder)
         heard_ms = audio_ms(recording_folder)
         if not heard_ms:
@@ -175,7 +183,9 @@ class RecordingLifecycle:
                 await asyncio.sleep(wait_s)
 
     async def _take_up(self, recording_folder: Path) -> None:
-        if await self._legs.complete(recording_folder):
+        is_closed = await self._legs.complete(recording_folder)
+        self._check_lock()
+        if is_closed:
             self._legs.forget(recording_folder)
         if not audio_ms(recording_folder):
             self._remove(recording_folder.name)
@@ -239,6 +249,10 @@ class RecordingLifecycle:
         if not audio_ms(recording_folder):
             with suppress(FileNotFoundError):
                 shutil.rmtree(recording_folder)
+
+    def _check_lock(self) -> None:
+        if self._lock is not None:
+            self._lock.check()
 
     def _folder(self, segment: str) -> Path:
         return self._spool.folder(ItemState.RECORDING) / segment

@@ -4,7 +4,7 @@
     fonoteka/agent/asked = ID runs HOST:SPOOL    an agent that asks; that of the claim removes it
 
 AstDB cannot compare and write at once. So a claim is read again one second after it was written,
-where the last writer wins, and every three seconds (docs/decisions/0034-one-agent.md).
+where the last writer wins, and every 1.5 seconds (docs/decisions/0034-one-agent.md).
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from fonoteka.core.spool import Spool
 
 TREE: Final = "agent"
 _CLAIM, _ASKED = f"{TREE}/claim", f"{TREE}/asked"
-KEEP_EVERY_S: Final = 3.0
+KEEP_EVERY_S: Final = 1.5
 KEEP_WITHIN_S: Final = 2.0
 # An agent that has lost its connection tries again within 10 s.
 ANSWERS_WITHIN_S: Final = 12.0
@@ -56,9 +56,18 @@ class Claim:
         return f"{self.identity} {'ended' if self.ended else 'runs'} {self.place}"
 
 
-async def read_claim(ami: Ami) -> Claim | None:
-    """Return the claim on an Asterisk. Raises AmiError."""
-    return Claim.read((await _read(ami)).get(_CLAIM, ""))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claims:
+    """What AstDB says: who has the claim, and whether an agent's question is still there."""
+
+    claim: Claim | None
+    asked: bool
+
+
+async def read_claims(ami: Ami, timeout_s: float = 10) -> Claims:
+    """Return the claim on an Asterisk, and whether its agent is asked for. Raises AmiError."""
+    there = await _read(ami, timeout_s)
+    return Claims(claim=Claim.read(there.get(_CLAIM, "")), asked=_ASKED in there)
 
 
 async def _read(ami: Ami, timeout_s: float = 10) -> dict[str, str]:
@@ -92,30 +101,38 @@ class PbxClaim:
         The agent of the same spool has the claim at once, as the spool's lock lets one agent run.
         Raises PbxTaken if another agent has the claim and answers; AmiError.
         """
-        found = Claim.read((await _read(self._ami)).get(_CLAIM, ""))
-        is_of_another = found is not None and found.identity != self._own.identity and not found.ended
+        found = (await read_claims(self._ami)).claim
+        is_of_another = found is not None and self.is_of_other_spool(found) and not found.ended
         if found is not None and is_of_another:
             await self._outwait(found)
         if found != self._own:
             await self._put(_CLAIM, self._own)
-        if found is None or found.identity != self._own.identity:
+        if found is None or self.is_of_other_spool(found):
             await asyncio.sleep(SETTLED_AFTER_S)
         await self.keep()
         return not is_of_another
 
+    def is_of_other_spool(self, claim: Claim) -> bool:
+        """Return whether a claim is of an agent with another spool."""
+        return claim.identity != self._own.identity
+
+    async def ask(self) -> None:
+        """Ask the agent of the claim, which removes the question. Raises AmiError."""
+        await self._put(_ASKED, self._own)
+
     async def _outwait(self, found: Claim) -> None:
         """Ask the agent of a claim, and return if there is no answer. Raises PbxTaken, AmiError."""
         _log.warning("claim.found", agent=found.place, answers_within_s=ANSWERS_WITHIN_S)
-        await self._put(_ASKED, self._own)
+        await self.ask()
         deadline = time.monotonic() + ANSWERS_WITHIN_S
         while time.monotonic() < deadline:
             await asyncio.sleep(LOOK_EVERY_S)
             with suppress(AmiTimeout):
-                there = await _read(self._ami)
-                now = Claim.read(there.get(_CLAIM, ""))
+                claims = await read_claims(self._ami)
+                now = claims.claim
                 if now is None or now.ended:
                     return
-                if _ASKED not in there or now.identity != found.identity:
+                if not claims.asked or now.identity != found.identity:
                     raise self._taken(now)
 
     async def run(self) -> None:
@@ -132,16 +149,16 @@ class PbxClaim:
 
     async def keep(self) -> None:
         """Answer an agent that asks, and write a claim that is gone. Raises PbxTaken, AmiError."""
-        there = await _read(self._ami, KEEP_WITHIN_S)
-        found = Claim.read(there.get(_CLAIM, ""))
-        if found is not None and found.identity != self._own.identity and not found.ended:
+        claims = await read_claims(self._ami, KEEP_WITHIN_S)
+        found = claims.claim
+        if found is not None and self.is_of_other_spool(found) and not found.ended:
             self._held = False
             raise self._taken(found)
         if self._released:
             return
         if found != self._own:
             await self._put(_CLAIM, self._own)
-        if _ASKED in there:
+        if claims.asked:
             await self._ami.action("DBDel", KEEP_WITHIN_S, Family=FAMILY, Key=_ASKED)
         self._held, self._checked_at = True, time.monotonic()
 

@@ -84,10 +84,10 @@ def name_of(linkedid: str) -> str:
 
 
 class Journal:
-    """The folder `calls/` of a spool."""
+    """The folder `calls/` of a spool. While `may_write` returns False, it stays as it is."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, may_write: Callable[[], bool] = lambda: True) -> None:
+        self._folder, self._may_write = folder, may_write
 
     def write(self, call: Call, *, sync: bool = False) -> bool:
         """Replace the file of a call atomically. A failure is logged, and False returned.
@@ -95,6 +95,8 @@ class Journal:
         With `sync` the content is on the disk on return, and the name of the file after the next
         `sync()`.
         """
+        if not self._may_write():
+            return False
         path = self._path(call.linkedid)
         try:
             with drafted(path, path.with_name(f".{path.name}.new"), sync=sync) as file:
@@ -110,7 +112,8 @@ class Journal:
 
     def remove(self, linkedid: str) -> None:
         """Remove the file of a settled call."""
-        self._path(linkedid).unlink(missing_ok=True)
+        if self._may_write():
+            self._path(linkedid).unlink(missing_ok=True)
 
     def read(self) -> Iterator[Call]:
         """Yield the calls of an earlier run."""

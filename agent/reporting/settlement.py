@@ -226,9 +226,13 @@ class CallSettlement:
             self._unwritten.add(current.linkedid)
             self._wakeup.set()
 
-    async def close(self) -> None:
-        """Write the changed calls to the journal."""
+    async def write_changed(self) -> None:
+        """Write the changed calls to the journal now."""
         await self._write(self._changed | self._unwritten)
+
+    async def close(self) -> None:
+        """Write the changed calls to the journal, and write nothing afterwards."""
+        await self.write_changed()
         self._disk.shutdown()
 
     async def _write(self, linkedids: Collection[str]) -> None:

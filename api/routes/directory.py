@@ -35,6 +35,7 @@ async def change_user(
     )
     if user is None:
         raise not_found()
+    services.settings.wake()
     return _user(user)
 
 

@@ -41,7 +41,7 @@ async def run(calls_per_minute: float, duration_s: float | None) -> None:
             calls.add_done_callback(_log_failure)
             try:
                 with suppress(TimeoutError), Spool(configuration.pbx.spool).alone() as lock:
-                    parts = await parts_of_up(configuration, path, lock)
+                    parts = await parts_of_up(configuration, path, lock.descriptor)
                     async with asyncio.timeout(duration_s):
                         await supervise(parts, path, up=lambda: print(_greeting(listen), flush=True))
             finally:

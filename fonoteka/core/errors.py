@@ -10,6 +10,7 @@
     │   ├── AmiTimeout       an action was not answered in time
     │   └── AmiUnsafe        a header could inject another action (CR, LF, NUL, too long)
     ├── PbxTaken             another agent records the calls of this Asterisk   → exit 2
+    ├── SpoolTaken           another agent of the spool has taken over   → exit 2, or waits again
     ├── AudioError           legs cannot be made into a recording; carries a `Reason`
     ├── StoreError           index or objects refuse
     │   ├── ChecksumWrong    the received bytes are not the announced bytes
@@ -84,6 +85,10 @@ class AmiUnsafe(AmiError):
 
 class PbxTaken(FonotekaError):
     """Another agent records the calls of this Asterisk; the text says where it runs."""
+
+
+class SpoolTaken(FonotekaError):
+    """Another agent of the same spool has taken over; nothing more may be done on the spool."""
 
 
 class AudioError(FonotekaError):

@@ -8,6 +8,7 @@
     rejected/   items that were set aside, each with its failure.json
     refused/    reports of calls that the store refused for good, each with the reason
     identity    what distinguishes this spool from others (agent/recording/pbx_claim.py)
+    agent       the lock of the agent that works on the spool (spool_lock.py)
 
 An item is a recording folder. One rename moves it from state to state, so a crash leaves it in
 exactly one state.
@@ -28,6 +29,7 @@ from typing import Final
 from fonoteka.core.atomic_file import write_atomically
 from fonoteka.core.errors import SpoolError
 from fonoteka.core.plain_file import read_plain
+from fonoteka.core.spool_lock import FILE, Holder, SpoolLock
 
 _SHARED: Final = 0o2770
 SPOOL_LOCK: Final = "FONOTEKA_SPOOL_LOCK"  # the descriptor of the lock that `up` passes on
@@ -63,6 +65,7 @@ class Spool:
         self.root = root
         self.calls = root / "calls"
         self.refused = root / "refused"
+        self.lock_file = root / FILE
         self._folders = {state: root / state for state in ItemState}
 
     def prepare(self) -> None:
@@ -76,28 +79,32 @@ class Spool:
             probe.with_suffix(".moved").unlink()
 
     @contextmanager
-    def alone(self, inherited: int | None = None, *, patience_s: float = PATIENCE_S) -> Iterator[int]:
+    def alone(self, inherited: int | None = None, *, patience_s: float = PATIENCE_S) -> Iterator[SpoolLock]:
         """Hold the spool's lock while the block runs: one agent may use a spool.
 
-        Yields the descriptor of the lock, which a child may inherit; it then holds the same lock,
-        with `inherited`. Raises SpoolError if another process holds the lock.
+        A child may inherit the lock's descriptor; it then holds the same lock, with `inherited`.
+        Raises SpoolError if another process holds the lock.
         """
         with self._writing():
             _make(self.root)
-            descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        lock = SpoolLock.inherit(self.lock_file, inherited) if inherited is not None else None
+        if lock is None:
+            lock = self._take(patience_s)
         try:
-            if inherited is None or not _is_same(inherited, descriptor):
-                self._lock(descriptor, patience_s)
-            yield descriptor
+            yield lock
         finally:
-            os.close(descriptor)
+            lock.close()
 
-    def _lock(self, descriptor: int, patience_s: float) -> None:
+    def _take(self, patience_s: float) -> SpoolLock:
         deadline = time.monotonic() + patience_s
-        while not _locked(descriptor):
+        while True:
+            with self._writing():
+                lock = SpoolLock.take(self.lock_file)
+            if lock is not None:
+                return lock
             if time.monotonic() > deadline:
                 raise SpoolError(
-                    f"pbx.spool = {str(self.root)!r} is in use by {_holder(descriptor)}: "
+                    f"pbx.spool = {str(self.root)!r} is in use by {Holder.of(self.lock_file)}: "
                     "only one `fonoteka up` or `fonoteka agent` may use a spool"
                 )
             time.sleep(0.1)
@@ -171,34 +178,10 @@ def held(item: Path) -> Iterator[bool]:
     """Lock an item while the block runs; yields False if another process holds the lock."""
     descriptor = os.open(item, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield _locked(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    """Lock an open folder; return False if another process holds the lock."""
-    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
-    return True
-
-
-def _is_same(inherited: int, descriptor: int) -> bool:
-    """Return whether an inherited descriptor is a lock on the same folder."""
-    try:
-        return os.path.samestat(os.fstat(inherited), os.fstat(descriptor)) and _locked(inherited)
-    except OSError:  # no such descriptor
-        return False
-
-
-def _holder(descriptor: int) -> str:
-    """Return which process holds the lock of an open folder, as far as /proc/locks says."""
-    inode = os.fstat(descriptor).st_ino
-    with suppress(OSError):
-        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
-            _, kind, _, _, pid, place, *_ = line.split()
-            if kind == "FLOCK" and place.endswith(f":{inode}"):
-                return f"process {pid}"
-    return "another process"
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)

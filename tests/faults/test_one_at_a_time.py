@@ -89,10 +89,13 @@ async def test_the_lock_is_passed_to_a_child(tmp_path: Path) -> None:
     )
     with Spool(tmp_path / "spool").alone() as lock:
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", script, str(lock)), cwd=tmp_path, pass_fds=(lock,), stdin=asyncio.subprocess.PIPE
+            *(sys.executable, "-c", script, str(lock.descriptor)),
+            cwd=tmp_path,
+            pass_fds=(lock.descriptor,),
+            stdin=asyncio.subprocess.PIPE,
         )
         stranger = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", script, str(lock)),
+            *(sys.executable, "-c", script, str(lock.descriptor)),
             cwd=tmp_path,
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

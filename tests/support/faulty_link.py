@@ -17,8 +17,8 @@ class FaultyLink:
     times in all. With `hangs` no answer comes back.
     """
 
-    def __init__(self, server_port: int) -> None:
-        self._server_port = server_port
+    def __init__(self, server_port: int, server: str = "127.0.0.1") -> None:
+        self._server, self._server_port = server, server_port
         self.port = 0
         self.sent = self.received = 0
         self.cut_at: int | None = None
@@ -30,7 +30,7 @@ class FaultyLink:
         """Pass a connection on."""
         try:
             with suppress(ConnectionError):
-                server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+                server_reader, server_writer = await asyncio.open_connection(self._server, self._server_port)
                 try:
                     async with asyncio.TaskGroup() as group:
                         group.create_task(self._send(reader, server_writer))
@@ -67,9 +67,11 @@ class FaultyLink:
 
 
 @asynccontextmanager
-async def faulty_link(server_port: int, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[FaultyLink]:
-    """Run a proxy before a port of 127.0.0.1; with `tls` it speaks TLS to its clients."""
-    link = FaultyLink(server_port)
+async def faulty_link(
+    server_port: int, *, server: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[FaultyLink]:
+    """Run a proxy before a port of a server; with `tls` it speaks TLS to its clients."""
+    link = FaultyLink(server_port, server)
     tasks = set[asyncio.Task[None]]()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -18,6 +18,7 @@ from fonoteka.core.errors import ConfigurationError
 from fonoteka.core.unused_settings import unused_settings
 
 _log = structlog.get_logger()
+_STANDBY = "run `fonoteka agent`, `fonoteka mixer` and `fonoteka api` as services of their own"
 _DEMO_IN_CHECKOUT = "demo needs the folder lab/ of a source checkout, which is not installed: run `make demo` there"
 
 
@@ -95,8 +96,10 @@ def up(config: Config = None) -> int:
 
     configuration, source = load(config)
     log.configure("up")
+    if configuration.agent.standby:
+        raise ConfigurationError(f"{source or 'environment'}: agent.standby = true: `fonoteka up` has no standby; {_STANDBY}")
     with Spool(configuration.pbx.spool).alone() as lock:
-        parts = asyncio.run(parts_of_up(configuration, source, lock))
+        parts = asyncio.run(parts_of_up(configuration, source, lock.descriptor))
         return asyncio.run(supervise(parts, source.absolute() if source is not None else None))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from agent.ami.protocol import Ami
-from agent.recording.pbx_claim import read_claim
+from agent.recording.pbx_claim import read_claims
 from fonoteka.cli.doctor.finding import Finding
 from fonoteka.core.errors import AmiActionFailed
 from fonoteka.core.spool import Spool
@@ -12,7 +12,7 @@ from fonoteka.core.spool import Spool
 async def check(ami: Ami, spool: Path) -> list[Finding]:
     """Compare the claim in AstDB with the agent of `spool`; nothing where there is no claim."""
     try:
-        found = await read_claim(ami)
+        found = (await read_claims(ami)).claim
     except AmiActionFailed:  # the checks of the account say so
         return []
     if found is None or found.ended:
