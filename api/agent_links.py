@@ -15,20 +15,23 @@ _PROBLEMS: Final = {
 
 
 class AgentLinks:
-    """The last word of each agent since this process began; `clock` is in seconds."""
+    """The last word of each agent since this process began, whichever replica it was said to.
+
+    A PBX is known by its key; `clock` is in seconds.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._links: dict[str, tuple[PbxLink, float]] = {}
+        self._links: dict[int, tuple[PbxLink, float]] = {}
 
-    def note(self, pbx: str, link: PbxLink) -> None:
+    def note(self, pbx_id: int, link: PbxLink) -> None:
         """Note what the agent of a PBX says."""
-        self._links[pbx] = link, self._clock()
+        self._links[pbx_id] = link, self._clock()
 
-    def problems(self) -> tuple[str, ...]:
-        """Return what is wrong, one line for each PBX; nothing if all is well."""
-        found = ((pbx, self._problem(link, at)) for pbx, (link, at) in sorted(self._links.items()))
-        return tuple(f"{pbx}: {problem}" for pbx, problem in found if problem is not None)
+    def problems(self) -> dict[int, str]:
+        """Return what is wrong, by PBX; nothing if all is well."""
+        found = ((pbx_id, self._problem(link, at)) for pbx_id, (link, at) in self._links.items())
+        return {pbx_id: problem for pbx_id, problem in found if problem is not None}
 
     def _problem(self, link: PbxLink, at: float) -> str | None:
         absent_s = self._clock() - at

@@ -1,7 +1,8 @@
 """Delete what has expired: at the start, each night, and soon after a change of the settings.
 
 The night of a domain is 03:00 of its clock. If something is due, a process of its own deletes it
-(`store.retention.own_process`). Replicas may run it at the same time (`store.retention.run`).
+(`store.retention.own_process`). Of several replicas one does so at a time; if it dies, another one
+goes on.
 """
 
 import asyncio
@@ -40,7 +41,8 @@ class RetentionWork:
     """The nightly work of one API.
 
     `delete` deletes what is due; `notify` is called with each batch, `overdue` with the seconds for
-    which the oldest of what is due has been due, and `clean`, in a thread, after each run.
+    which the oldest of what is due has been due, and `clean`, in a thread, after each run. While
+    signals of changed settings are not heard, they are read every ten seconds.
     """
 
     def __init__(
@@ -57,16 +59,26 @@ class RetentionWork:
         self._notify, self._overdue = notify, overdue
         self._done: dict[int, datetime] = {}  # when the last run of a domain began
         self._version: int | None = None
+        self._looks_at = datetime.min.replace(tzinfo=UTC)  # if nothing changes until then
+        self._may_have_changed = True
         self._counted: datetime | None = None
         self._clock = clock or WallClock()
         self._doubted_until_s = float("-inf")
 
+    def look(self) -> None:
+        """Look soon if something is due: the settings may have changed."""
+        self._may_have_changed = True
+
     async def run(self) -> None:
         """Work until cancelled. Raises StoreError; may then be run again."""
         while True:
-            if self.trusts_clock():
+            if self.trusts_clock() and self._may_be_due(datetime.now(UTC)):
                 await self.work(datetime.now(UTC))
             await asyncio.sleep(_EACH_S)
+
+    def _may_be_due(self, now: datetime) -> bool:
+        until_look = self._looks_at - now  # more than was set: the clock was set back
+        return not self._store.signals.hears_others or self._may_have_changed or not timedelta() < until_look <= _COUNT_EACH
 
     def trusts_clock(self) -> bool:
         """Return whether the wall clock has not jumped ahead by an hour within the last day.
@@ -80,30 +92,43 @@ class RetentionWork:
         return self._clock.steady_s() >= self._doubted_until_s
 
     async def work(self, now: datetime) -> None:
-        """Delete what is due in the domains whose night has come, or whose settings changed."""
+        """Delete what is due in the domains whose night has come, or whose settings changed.
+
+        Does nothing while another replica deletes; this one looks again then.
+        """
+        self._may_have_changed = False
         version = await version_of(self._store)
         if version != self._version:
             self._done = {}
         domains = await retained_domains(self._store)
         due = {domain.id for domain in domains if self._done.get(domain.id, datetime.min.replace(tzinfo=UTC)) < _night(domain, now)}
         if due:
-            await delete_marked(self._store)  # what a run left that was killed
-            await expire_set_aside(self._store, now)
-            deleted = await self._delete(now, domain_ids=due, notify=self._notify) if await self._count(now) else {}
-            for rule, amount in deleted.items():
-                log.info(
-                    "retention.deleted",
-                    domain=rule.domain,
-                    rule=str(rule),
-                    calls=amount.calls,
-                    recordings=amount.recordings,
-                    size_bytes=amount.size_bytes,
-                )
-            await asyncio.to_thread(self._clean)
+            async with self._store.alone("retention") as is_alone:
+                if not is_alone:
+                    self.look()
+                    return
+                await self._delete_due(due, now)
             self._done |= dict.fromkeys(due, now)
         self._version = version
         if due or self._counted is None or now - self._counted >= _COUNT_EACH:
             await self._count(now)
+        # The next night is an hour nearer if clocks are put forward; each hour is looked at anyway.
+        self._looks_at = min([now + _COUNT_EACH, *(_night(domain, now) + timedelta(days=1) for domain in domains)])
+
+    async def _delete_due(self, due: Collection[int], now: datetime) -> None:
+        await delete_marked(self._store)  # what a run left that was killed
+        await expire_set_aside(self._store, now)
+        deleted = await self._delete(now, domain_ids=due, notify=self._notify) if await self._count(now) else {}
+        for rule, amount in deleted.items():
+            log.info(
+                "retention.deleted",
+                domain=rule.domain,
+                rule=str(rule),
+                calls=amount.calls,
+                recordings=amount.recordings,
+                size_bytes=amount.size_bytes,
+            )
+        await asyncio.to_thread(self._clean)
 
     async def _count(self, now: datetime) -> float:
         """Tell, and return, for how many seconds the oldest of what is due has been due."""

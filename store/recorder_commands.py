@@ -16,6 +16,7 @@ from fonoteka.core.agent_protocol import Command, Refusal
 from fonoteka.core.call_report import Action
 from fonoteka.core.errors import DomainNotServed
 from store.database.schema import commands, pbxs
+from store.database.signals import Signal, SignalKind, publish
 from store.database.store import Store
 from store.people.accounts import Pbx
 from store.people.served_domains import served_domains
@@ -26,6 +27,7 @@ DONE: Final = "done"
 WITHDRAWN: Final = "withdrawn"
 NOT_SERVED: Final = Refusal.CALL_IS_OVER.value  # over for the PBX, which no longer serves the domain
 TAKEN: Final = "taken"  # stands for the answer until the agent gives one
+_CHANGED: Final = Signal(kind=SignalKind.COMMANDS)
 
 
 async def mark(store: Store) -> tuple[int, int]:
@@ -48,6 +50,7 @@ async def ask(store: Store, *, pbx: str, linkedid: str, domain_id: int, action: 
         await connection.execute(delete(commands).where(commands.c.asked_at < now - _REMOVED_AFTER))
         pbx_id = (await connection.execute(locked)).scalar_one()
         added = await connection.execute(commands.insert().values(pbx_id=pbx_id, **values).returning(commands.c.id))
+        publish(connection, _CHANGED)
         return int(added.scalar_one())
 
 
@@ -76,6 +79,8 @@ async def take(store: Store, pbx: Pbx, after: int, now: datetime) -> TakenComman
     async with store.writing() as connection:
         taken = await _answer_free(connection, [row.id for row in own], TAKEN)
         refused = await _answer_free(connection, [row.id for row in rows if row.domain_id not in served], NOT_SERVED)
+        if refused:
+            publish(connection, _CHANGED)
     handed = (
         Command(id=row.id, linkedid=row.linkedid, action=Action(row.action), login=row.login, domain=served[row.domain_id])
         for row in own
@@ -109,6 +114,7 @@ async def answer(store: Store, pbx: Pbx, command_id: int, text: str) -> None:
         if asked is not None and asked.domain_id not in await _served_names(connection, pbx):
             raise DomainNotServed(f"command {command_id} is for a call of a domain that PBX {pbx.name!r} does not serve")
         await connection.execute(unanswered.values(answer=text))
+        publish(connection, _CHANGED)
 
 
 async def withdraw(store: Store, command_id: int) -> str:

@@ -19,16 +19,18 @@ from api.dependencies.metrics import Metrics
 from api.exports.workspace import ExportWorkspace
 from api.http.uploads import UploadWorkspace
 from api.limits.concurrency_limit import ConcurrencyLimit
-from api.limits.login_throttle import LoginThrottle
+from api.limits.logins import Logins
 from api.live.change_watch import ChangeWatch
 from api.live.hub import LiveHub
 from api.readiness import Readiness, readiness_of
 from api.retention import RetentionWork
 from api.store_disk import StoreDisk
 from api.support.desk import SupportDesk
+from fonoteka.core.agent_protocol import PbxLink
 from fonoteka.core.background_tasks import supervised
 from fonoteka.core.config import Configuration
 from store.audit.signing import AuditKey, key_file
+from store.database.signals import Signal, SignalKind, Subscriber
 from store.database.store import Store
 from store.integrity.intact import IntactObjects
 from store.objects.copies import copies_folder
@@ -43,6 +45,7 @@ _POLLS_OF_A_PBX: Final = 16
 # Each waits up to 8 s, and reads its answer whenever any command is answered.
 _RECORDING_COMMANDS_OF_AN_ACCOUNT: Final = 8
 _QUERIES_OF_AN_ACCOUNT: Final = 4  # the index has sixteen connections for all accounts
+_LINKS: Final = frozenset(PbxLink)
 _LOGINS: Final = 20  # two passwords are checked at a time: the last login waits a third of a second
 
 
@@ -66,7 +69,7 @@ class Services:
     exports: ExportWorkspace
     uploads: UploadWorkspace
     failed_logins: FailedLogins
-    login_throttle: LoginThrottle
+    login_throttle: Logins
     logins: ConcurrencyLimit[bool]  # strangers cannot take the slots of known devices
     live_sockets: ConcurrencyLimit[int]
     agent_polls: ConcurrencyLimit[int]
@@ -86,7 +89,9 @@ async def opened(configuration: Configuration) -> AsyncIterator[Services]:
     store = await Store.open(configuration.store, sweep=True)
     try:
         services = await _services(configuration, store)
+        store.signals.subscribers.append(_subscriber(services))
         async with (
+            supervised("signals", store.signals.run),
             supervised("settings_watch", services.settings.run),
             supervised("commands_watch", services.commands.run),
             supervised("audit", services.audit.run),
@@ -114,13 +119,17 @@ async def _services(configuration: Configuration, store: Store) -> Services:
     audit_key = await asyncio.to_thread(AuditKey.load, key_file(configuration.store.audit_key, objects))
     live_sockets = ConcurrencyLimit[int](_SOCKETS_OF_AN_ACCOUNT)
     metrics = Metrics(live_sockets=lambda: live_sockets.in_use)
+
+    def hears_all() -> bool:
+        return store.signals.hears_others
+
     return Services(
         configuration=configuration,
         store=store,
         readiness=readiness_of(store),
         agent_links=AgentLinks(),
-        settings=ChangeWatch(partial(version_of, store)),
-        commands=ChangeWatch(partial(mark, store)),
+        settings=ChangeWatch(partial(version_of, store), hears_all),
+        commands=ChangeWatch(partial(mark, store), hears_all),
         live=LiveHub(),
         metrics=metrics,
         audio=audio,
@@ -131,13 +140,13 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         exports=exports,
         uploads=uploads,
         failed_logins=FailedLogins(store, audit),
-        login_throttle=LoginThrottle(),
+        login_throttle=Logins(store),
         logins=ConcurrencyLimit(_LOGINS),
         live_sockets=live_sockets,
         agent_polls=ConcurrencyLimit(_POLLS_OF_A_PBX),
         recording_commands=ConcurrencyLimit(_RECORDING_COMMANDS_OF_AN_ACCOUNT),
         account_queries=ConcurrencyLimit(_QUERIES_OF_AN_ACCOUNT),
-        support=SupportDesk(configuration.mail),
+        support=SupportDesk(configuration.mail, store),
         retention=RetentionWork(
             store,
             delete=partial(delete_due_apart, configuration.store),
@@ -147,6 +156,36 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         ),
         disk=StoreDisk(objects, configuration.mail, measured=metrics.set_disk),
     )
+
+
+def _subscriber(services: Services) -> Subscriber:
+    """Return what passes signals on to those who wait for the change."""
+
+    def take(signal: Signal) -> None:
+        match signal.kind:
+            case SignalKind.CALL | SignalKind.RECORDING:
+                services.live.call_changed(signal.of, signal.what, recording_only=signal.kind is SignalKind.RECORDING)
+            case SignalKind.SESSIONS:
+                services.live.check_sessions(signal.of)
+            case SignalKind.SETTINGS:
+                services.settings.wake()
+                services.retention.look()
+                services.live.check_sessions()  # users may have been removed
+            case SignalKind.COMMANDS:
+                services.commands.wake()
+            case SignalKind.LINK if signal.what in _LINKS:
+                services.agent_links.note(signal.of, PbxLink(signal.what))
+
+    def look() -> None:
+        services.settings.wake()
+        services.retention.look()
+        services.commands.wake()
+
+    def missed() -> None:
+        look()
+        services.live.missed()
+
+    return Subscriber(take=take, unheard=look, missed=missed)
 
 
 def services_of(connection: HTTPConnection) -> Services:

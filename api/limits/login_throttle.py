@@ -11,9 +11,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Generic, TypeVar
 
+from api.limits.entry import Entry, State
 from api.limits.network import network_of
+from store.database.schema import instant, milliseconds
 
 K = TypeVar("K")
+T = TypeVar("T", bound=tuple[str, ...])
 
 _MAX_KEYS: Final = 100_000
 _RESET_AFTER: Final = timedelta(minutes=15)
@@ -66,6 +69,18 @@ class FailureBackoff(Generic[K]):
         """Remove all failures of a key."""
         self._failures.pop(key, None)
 
+    def state(self, key: K) -> State | None:
+        """Return what is remembered of a key."""
+        failures = self._failures.get(key)
+        return None if failures is None else [failures.count, milliseconds(failures.last)]
+
+    def restore(self, key: K, state: State | None) -> None:
+        """Replace what is remembered of a key."""
+        self.forget(key)
+        if state is not None:
+            count, last = state
+            self._failures[key] = _Failures(count=count, last=instant(last))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoginAttempt:
@@ -92,7 +107,7 @@ class LoginThrottle:
         self._by_both = FailureBackoff[tuple[str, str, str]](free_failures=10, max_delay=_MAX_DELAY)
         self._by_login = FailureBackoff[tuple[str, str]](free_failures=100, max_delay=_MAX_DELAY)
         # An office may share one address: the mistakes of one user must not lock out the others.
-        self._by_network = FailureBackoff[str](free_failures=100, max_delay=_MAX_DELAY)
+        self._by_network = FailureBackoff[tuple[str]](free_failures=100, max_delay=_MAX_DELAY)
 
     def begin(self, attempt: LoginAttempt, now: datetime) -> timedelta:
         """Count the attempt and return zero, or return how long it must wait (then not counted)."""
@@ -115,24 +130,29 @@ class LoginThrottle:
         for counter in self._counters(attempt):
             counter.take_back()
 
+    def entries(self, attempt: LoginAttempt) -> list[Entry]:
+        """Return what is remembered about an attempt."""
+        return [counter.entry for counter in self._counters(attempt)]
+
     def _counters(self, attempt: LoginAttempt) -> "list[_Counter]":
         """Return what counts an attempt; the first one counts this login from here alone."""
         domain, login = attempt.domain, attempt.login
         if attempt.known is not None:
-            return [_Counter(self._by_known, (domain, login, attempt.known))]
+            return [_Counter(self._by_known, (domain, login, attempt.known), "known")]
         network = network_of(attempt.address)
         return [
-            _Counter(self._by_both, (domain, login, network)),
-            _Counter(self._by_login, (domain, login)),
-            _Counter(self._by_network, network),
+            _Counter(self._by_both, (domain, login, network), "login and network"),
+            _Counter(self._by_login, (domain, login), "login"),
+            _Counter(self._by_network, (network,), "network"),
         ]
 
 
 class _Counter:
     """The failures of one key."""
 
-    def __init__(self, backoff: FailureBackoff[K], key: K) -> None:
+    def __init__(self, backoff: FailureBackoff[T], key: T, name: str) -> None:
         self.remaining_wait: Callable[[datetime], timedelta] = partial(backoff.remaining_wait, key)
         self.count: Callable[[datetime], None] = partial(backoff.count, key)
         self.take_back: Callable[[], None] = partial(backoff.take_back, key)
         self.forget: Callable[[], None] = partial(backoff.forget, key)
+        self.entry = Entry(key=(name, *key), read=partial(backoff.state, key), replace=partial(backoff.restore, key))

@@ -4,6 +4,9 @@ from collections import OrderedDict, deque
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
+from api.limits.entry import State
+from store.database.schema import instant, milliseconds
+
 K = TypeVar("K")
 
 _MAX_KEYS: Final = 10_000
@@ -34,6 +37,16 @@ class RateLimit(Generic[K]):
         self._hits.move_to_end(key)
         while len(self._hits) > _MAX_KEYS:
             self._hits.popitem(last=False)
+
+    def state(self, key: K) -> State | None:
+        """Return what is remembered of a key."""
+        return [milliseconds(hit) for hit in self._hits[key]] if key in self._hits else None
+
+    def restore(self, key: K, state: State | None) -> None:
+        """Replace what is remembered of a key."""
+        self._hits.pop(key, None)
+        if state:
+            self._hits[key] = deque(map(instant, state))
 
     def take_back(self, key: K) -> None:
         """Remove the last hit of a key: the action failed."""

@@ -1,8 +1,8 @@
 """Wake requests that wait for a change in the index, of agents (settings, commands) and of users.
 
-A change made by this process wakes them at once. A change made elsewhere (by another replica, by
-`fonoteka apply`) is found by reading a version each quarter of a second: one query for all waiting
-requests, and none if no request waits.
+A signal of a change (`store.database.signals`) wakes them at once. While a change made elsewhere
+gives none (with SQLite: by `fonoteka apply`), a version is read each quarter of a second: one query
+for all waiting requests, and none if no request waits.
 """
 
 import asyncio
@@ -18,11 +18,12 @@ _POLL_S: Final = 0.25
 class ChangeWatch(Generic[T]):
     """The version as last read, and the requests that wait for another one.
 
-    `read` returns the version: any value that changes with the watched data.
+    `read` returns the version: any value that changes with the watched data. `hears_all` says
+    whether each change calls `wake`.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[T]]) -> None:
-        self._read = read
+    def __init__(self, read: Callable[[], Awaitable[T]], hears_all: Callable[[], bool]) -> None:
+        self._read, self._hears_all = read, hears_all
         self._version: T | None = None
         self._changed = asyncio.Condition()
         self._wakeup = asyncio.Event()
@@ -30,7 +31,7 @@ class ChangeWatch(Generic[T]):
         self._closing = False
 
     def wake(self) -> None:
-        """Read the version now: this process has changed the data."""
+        """Read the version now if requests wait: the data may have changed."""
         self._wakeup.set()
 
     async def release(self) -> None:
@@ -67,12 +68,13 @@ class ChangeWatch(Generic[T]):
             await self.has_changed(seen, deadline - now())
 
     async def run(self) -> None:
-        """Read the version when woken, and each `_POLL_S` while requests wait, until cancelled."""
+        """Read the version while requests wait, when woken or each `_POLL_S`, until cancelled."""
         while True:
             self._wakeup.clear()
-            await self._update(await self._read())
+            if self._waiting:
+                await self._update(await self._read())
             try:
-                async with asyncio.timeout(_POLL_S if self._waiting else None):
+                async with asyncio.timeout(_POLL_S if self._waiting and not self._hears_all() else None):
                     await self._wakeup.wait()
             except TimeoutError:
                 continue

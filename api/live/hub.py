@@ -7,9 +7,8 @@ which calls are visible, and several changes of a call become one if no change w
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Final
-
-from store.intake.write_calls import CallChange
 
 _MAX_PENDING: Final = 1000
 
@@ -17,7 +16,7 @@ _MAX_PENDING: Final = 1000
 class Listener:
     """The calls of a domain that have changed and were not taken yet.
 
-    `overflowed`: the calls were too many to keep, and some changes are lost.
+    `overflowed`: some changes are lost, as the calls were too many to keep, or were not heard of.
     """
 
     def __init__(self) -> None:
@@ -28,9 +27,14 @@ class Listener:
     def add(self, public_id: str, *, recording_only: bool) -> None:
         """Add a changed call. Never waits."""
         if len(self._pending) >= _MAX_PENDING:
-            self._pending.clear()
-            self._overflowed = True
+            self.lose()
         self._pending[public_id] = recording_only and self._pending.get(public_id, True)
+        self._wakeup.set()
+
+    def lose(self) -> None:
+        """Forget the pending changes; others may have been missed."""
+        self._pending.clear()
+        self._overflowed = True
         self._wakeup.set()
 
     def wake(self) -> None:
@@ -67,17 +71,18 @@ class LiveHub:
             if not self._listeners[domain_id]:
                 del self._listeners[domain_id]
 
-    def check_sessions(self, domain_id: int) -> None:
-        """Make all listeners of a domain check whether their session is still open."""
-        for listener in self._listeners.get(domain_id, ()):
+    def check_sessions(self, domain_id: int | None = None) -> None:
+        """Make all listeners, or those of a domain, check whether their session is still open."""
+        of_domains = self._listeners.values() if domain_id is None else [self._listeners.get(domain_id, ())]
+        for listener in chain.from_iterable(of_domains):
             listener.wake()
 
-    def call_changed(self, domain_id: int, public_id: str) -> None:
-        """Notify the listeners of a domain that a call has changed."""
+    def call_changed(self, domain_id: int, public_id: str, *, recording_only: bool) -> None:
+        """Notify the listeners of a domain that a call, or only its recording, has changed."""
         for listener in self._listeners.get(domain_id, ()):
-            listener.add(public_id, recording_only=False)
+            listener.add(public_id, recording_only=recording_only)
 
-    def publish(self, change: CallChange, *, recording_only: bool) -> None:
-        """Notify the listeners of a change; for a new call `recording_only` is ignored."""
-        for listener in self._listeners.get(change.domain_id, ()):
-            listener.add(change.public_id, recording_only=recording_only and not change.is_new)
+    def missed(self) -> None:
+        """Notify all listeners that changes may have been missed."""
+        for listener in chain.from_iterable(self._listeners.values()):
+            listener.lose()

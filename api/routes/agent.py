@@ -21,6 +21,7 @@ from fonoteka.core.domains import DomainSettings
 from fonoteka.core.errors import AudioStored, DomainChanged, DomainNotServed, IntakeRefused
 from fonoteka.core.manifest import Manifest, Mixed
 from store import recorder_commands as commands
+from store.database.signals import Signal, SignalKind
 from store.intake.intake import CallsTaken, store_recording, upsert_calls
 from store.people.accounts import Pbx
 from store.provisioning.directory import domain_settings
@@ -113,7 +114,7 @@ async def get_commands(
 
     `link` is the agent's connection to Asterisk, for `/readyz`.
     """
-    services.agent_links.note(pbx.name, link)
+    await services.store.tell(Signal(kind=SignalKind.LINK, of=pbx.id, what=link))
 
     async def pending() -> Sequence[Command] | None:
         if await request.is_disconnected():  # an agent that died must not take commands from the next
@@ -121,7 +122,6 @@ async def get_commands(
         taken = await commands.take(services.store, pbx, after, datetime.now(UTC))
         if taken.refused:
             services.metrics.count_refused(pbx.name, DomainNotServed.counted_as, taken.refused)
-            services.commands.wake()
         return taken.commands or None
 
     return Commands(commands=tuple(await services.commands.first_result(pending, wait_s) or ()))
@@ -145,7 +145,6 @@ async def put_outcome(id: Annotated[int, Path(ge=0, lt=2**63)], pbx: Agent, serv
                 raise refusal
     with _counting(services, pbx):
         await commands.answer(services.store, pbx, id, outcome.refusal or commands.DONE)
-    services.commands.wake()
 
 
 @router.put("/calls", operation_id="agentCalls", openapi_extra={"requestBody": _REPORTS})
@@ -163,7 +162,6 @@ async def _store_calls(services: Services, pbx: Pbx, reports: Sequence[CallRepor
     _count(services, pbx, stored.refusals)
     for change in stored.changes:
         services.metrics.count(change, now)
-        services.live.publish(change, recording_only=False)
     return stored
 
 
@@ -210,9 +208,6 @@ async def put_recording(segment: str, pbx: Agent, services: Shared, request: Req
     _count(services, pbx, stored.refusals)
     if stored.change is not None:
         services.metrics.count(stored.change, now)
-        services.live.publish(stored.change, recording_only=True)
-    for change in stored.others:
-        services.live.publish(change, recording_only=False)
     return stored.receipt
 
 

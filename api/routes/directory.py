@@ -35,7 +35,6 @@ async def change_user(
     )
     if user is None:
         raise not_found()
-    services.settings.wake()
     return _user(user)
 
 

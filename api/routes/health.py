@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from api.dependencies.services import Shared
 from api.http.problems import Problem
 from api.schemas import models
+from store.people.accounts import pbx_names
 
 router = APIRouter(tags=["operations"])
 
@@ -25,8 +26,9 @@ async def readyz(services: Shared, agents: bool = True) -> str:
     that hears nothing is no reason to send its calls elsewhere.
     """
     problems = await services.readiness.problems()
-    if agents:
-        problems += services.agent_links.problems()
+    if agents and not problems and (found := services.agent_links.problems()):
+        names = await pbx_names(services.store)
+        problems = tuple(sorted(f"{names[pbx_id]}: {problem}" for pbx_id, problem in found.items()))
     if problems:
         raise Problem(503, "not-ready", "; ".join(problems), headers={"Retry-After": "5"})
     return "ready"

@@ -29,7 +29,6 @@ async def hold_call(
     held = await set_legal_hold(services.store, account.scope, id, legal_hold=change.hold, why=change.note, by=by, now=now)
     if held is None:
         raise not_found()
-    services.live.call_changed(account.domain_id, held)
     seen = await call_of(services.store, account.scope, held, now)
     if seen is None:
         raise not_found()

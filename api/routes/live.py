@@ -34,7 +34,8 @@ log = structlog.get_logger()
 _TAKEN_WITHIN_S: Final = 3.0
 _DONE_WITHIN_S: Final = 5.0  # an agent executes a command soon after it took it, or has died
 _RECORDING_PROBLEMS: Final[Responses] = NOT_FOUND | {status: {"model": models.Problem} for status in (401, 409, 429, 504)}
-_SESSION_CHECKED_EACH_S: Final = 30.0
+_SESSION_CHECKED_EACH_S: Final = 30.0  # `fonoteka apply` may have ended it
+_SESSION_SEEN_EACH_S: Final = 600.0  # a session with an open socket is in use
 _FAILED: Final = 1011
 _TOO_MANY: Final = 4429
 _NOT_LOGGED_IN: Final = 4401  # the private range of RFC 6455, 7.4.2; the last digits as in HTTP
@@ -145,7 +146,6 @@ async def _execute(services: Services, account: Account, seen: SeenCall, request
         login=login,
         now=now,
     )
-    services.commands.wake()
     outcome_of = partial(commands.answer_of, services.store, command)
     outcome = await services.commands.first_result(outcome_of, _TAKEN_WITHIN_S)
     outcome = outcome or await commands.withdraw(services.store, command)
@@ -164,7 +164,8 @@ async def _send_changes(socket: WebSocket, services: Services, token: str | None
     in_progress: set[str] = set()
     while True:
         try:
-            async with asyncio.timeout(_SESSION_CHECKED_EACH_S):
+            hears_of_sessions = services.store.signals.hears_others
+            async with asyncio.timeout(_SESSION_SEEN_EACH_S if hears_of_sessions else _SESSION_CHECKED_EACH_S):
                 changed, overflowed = await listener.take()
         except TimeoutError:
             changed, overflowed = {}, False

@@ -15,7 +15,6 @@ from api.limits.login_throttle import LoginAttempt
 from api.limits.network import network_of
 from api.presenters.call import me as present_me
 from api.schemas import models
-from fonoteka.core.clock import steady_now
 from store.people.accounts import change_password, log_in
 from store.people.origins import KNOWN_FOR, device_origin, is_known_device, known_origin, network_origin
 from store.people.passwords import new_token, token_hash
@@ -58,7 +57,7 @@ async def login(credentials: models.Credentials, request: Request, response: Res
     if session is None:
         await services.failed_logins.add(attempt, now)
         raise Problem(401, "login-failed", "domain, login or password is wrong")
-    services.login_throttle.succeeded(attempt)
+    await services.login_throttle.succeeded(attempt)
     _set_cookies(request, response, session[0], token)
     return models.LoggedIn(token=session[0], me=present_me(session[1], services.disk.state))
 
@@ -89,9 +88,7 @@ def _set_cookies(request: Request, response: Response, session: str, device: str
 async def logout(request: Request, response: Response, services: Shared) -> None:
     """Close the session, if there is one. The device stays known."""
     if token := session_token(request):
-        domain_id = await log_out(services.store, token, datetime.now(UTC), address=address_of(request))
-        if domain_id is not None:
-            services.live.check_sessions(domain_id)
+        await log_out(services.store, token, datetime.now(UTC), address=address_of(request))
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax", secure=request.url.scheme == "https")
 
 
@@ -113,19 +110,18 @@ async def change_own_password(change: models.PasswordChange, account: CurrentAcc
     if not changed:
         await services.failed_logins.add(attempt, now)
         raise Problem(403, "wrong-password", "the current password is wrong")
-    services.login_throttle.succeeded(attempt)
-    services.live.check_sessions(account.domain_id)
+    await services.login_throttle.succeeded(attempt)
 
 
 @asynccontextmanager
 async def _attempt_slot(services: Services, attempt: LoginAttempt) -> AsyncIterator[None]:
     """Count an attempt, and hold a slot while the block checks it. Raises Problem 429, 503."""
-    if wait := services.login_throttle.begin(attempt, steady_now()):
+    if wait := await services.login_throttle.begin(attempt):
         seconds = math.ceil(wait.total_seconds())
         raise Problem(429, "too-many-attempts", f"try again in {seconds} s", headers={"Retry-After": str(seconds)})
     async with services.logins.try_enter(attempt.known is not None) as entered:
         if not entered:
-            services.login_throttle.not_tried(attempt)
+            await services.login_throttle.not_tried(attempt)
             raise Problem(503, "busy", "very many are logging in; try again in a second", headers={"Retry-After": "1"})
         yield
 

@@ -28,7 +28,6 @@ async def end_own_other_sessions(account: CurrentAccount, request: Request, serv
     token, by = session_token(request), actor(request, account)
     assert token is not None
     await end_other_sessions(services.store, account.scope, account.login, token=token, by=by, now=datetime.now(UTC))
-    services.live.check_sessions(account.domain_id)
 
 
 @router.delete("/me/sessions/{session}", operation_id="endOwnSession", status_code=204, responses=NOT_FOUND)
@@ -70,8 +69,7 @@ async def _listed(services: Services, account: Account, login: str, request: Req
 
 
 async def _end(services: Services, account: Account, login: str, session: str, request: Request) -> None:
-    """End a session of a user, and close its live connections. Raises Problem 404."""
+    """End a session of a user; its live connections close. Raises Problem 404."""
     by, now = actor(request, account), datetime.now(UTC)
     if not await end_session(services.store, account.scope, login, session, by=by, now=now):
         raise not_found()
-    services.live.check_sessions(account.domain_id)

@@ -64,7 +64,7 @@ async def send_support_request(message: models.SupportRequest, request: Request,
 
 async def _send(services: Services, help_request: HelpRequest, notify_email: str | None) -> None:
     """Send the e-mail. Raises Problem 429, 502, 503."""
-    if wait := services.support.remaining_wait(help_request):
+    if wait := await services.support.begin(help_request):
         seconds = math.ceil(wait.total_seconds())
         raise Problem(429, "too-many-requests", f"try again in {seconds} s", headers={"Retry-After": str(seconds)})
     try:

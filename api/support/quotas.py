@@ -1,11 +1,15 @@
 """How many requests for help are sent: strangers cannot use up what others may send."""
 
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final, TypeVar
 
+from api.limits.entry import Entry
 from api.limits.network import network_of
 from api.limits.rate_limit import RateLimit
 from api.support.request import HelpRequest
+
+K = TypeVar("K")
 
 _WINDOW: Final = timedelta(hours=1)
 _OF_A_SENDER: Final = 5  # a user who is logged in; else an address
@@ -26,24 +30,33 @@ class SupportQuotas:
         self._many = RateLimit[None](limit=_MANY_OF_STRANGERS, window=_WINDOW)
         self._strangers = RateLimit[None](limit=_OF_STRANGERS, window=_WINDOW)
 
-    def remaining_wait(self, request: HelpRequest) -> timedelta:
+    def remaining_wait(self, request: HelpRequest, at: datetime) -> timedelta:
         """Return how long the sender must wait; zero if the request may be sent."""
-        at, sender = request.counted_at, _sender(request)
+        sender = _sender(request)
         wait = self._senders.remaining_wait(sender, at)
         if request.login is not None:
             return max(wait, self._domains.remaining_wait(request.domain or "", at))
         again_while_many = min(self._firsts.remaining_wait(sender, at), self._many.remaining_wait(None, at))
         return max(wait, self._strangers.remaining_wait(None, at), again_while_many)
 
-    def count(self, request: HelpRequest) -> None:
+    def count(self, request: HelpRequest, at: datetime) -> None:
         """Count a request that is being sent."""
-        self._senders.hit(_sender(request), request.counted_at)
+        self._senders.hit(_sender(request), at)
         if request.login is not None:
-            self._domains.hit(request.domain or "", request.counted_at)
+            self._domains.hit(request.domain or "", at)
             return
-        self._firsts.hit(_sender(request), request.counted_at)
-        self._many.hit(None, request.counted_at)
-        self._strangers.hit(None, request.counted_at)
+        self._firsts.hit(_sender(request), at)
+        self._many.hit(None, at)
+        self._strangers.hit(None, at)
+
+    def entries(self, request: HelpRequest) -> list[Entry]:
+        """Return what is remembered about a request."""
+        sender, domain = _sender(request), request.domain or ""
+        own = _entry("sender", self._senders, sender, *sender)
+        if request.login is not None:
+            return [own, _entry("domain", self._domains, domain, domain)]
+        of_strangers = (_entry("many", self._many, None), _entry("strangers", self._strangers, None))
+        return [own, _entry("first", self._firsts, sender, *sender), *of_strangers]
 
     def take_back(self, request: HelpRequest) -> None:
         """Remove a request that was not sent."""
@@ -54,6 +67,10 @@ class SupportQuotas:
         self._firsts.take_back(_sender(request))
         self._many.take_back(None)
         self._strangers.take_back(None)
+
+
+def _entry(name: str, limit: RateLimit[K], key: K, *texts: str) -> Entry:
+    return Entry(key=("help", name, *texts), read=partial(limit.state, key), replace=partial(limit.restore, key))
 
 
 def _sender(request: HelpRequest) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """«Нужна помощь» as an e-mail (manual, III). Text of a stranger cannot become a header."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -8,7 +8,6 @@ from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
 from typing import Final
 
-from fonoteka.core.clock import steady_now
 from fonoteka.core.email_address import mailbox_or_none
 
 _SEVEN_BIT: Final = SMTP.clone(cte_type="7bit")  # accepted by every mail server
@@ -19,7 +18,7 @@ _MAX_LENGTH_IN_SUBJECT: Final = 80
 class HelpRequest:
     """A request for help; `login` is set, and `domain` verified, only with a session.
 
-    `at` dates the e-mail; the quotas count it by the monotonic clock, at `counted_at`.
+    `at` dates the e-mail; the quotas have a clock of their own.
     """
 
     name: str
@@ -29,7 +28,6 @@ class HelpRequest:
     login: str | None
     address: str
     at: datetime
-    counted_at: datetime = field(default_factory=steady_now)
 
 
 def message_of(request: HelpRequest, *, sender: str, recipients: tuple[str, ...], copy_to: str | None) -> EmailMessage:

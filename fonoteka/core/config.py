@@ -114,10 +114,12 @@ class StoreSection(_Section):
     `audit_key` signs the audit's heads; default: beside the objects. `master_key` (base64), or the
     file `master_key_file`, protects the keys of encrypted recordings; the file is made at the first
     start, by default `master.key` beside the folder of objects. With objects in S3, `workspace` is
-    the folder of unfinished recordings, beside which the keys' files are.
+    the folder of unfinished recordings, beside which the keys' files are. With a pooler before
+    PostgreSQL, `listen_database` is the address of PostgreSQL itself, by default `database`.
     """
 
     database: str = Field(default=f"sqlite:///{DATA_FOLDER}/fonoteka.db", repr=False)  # may hold a password
+    listen_database: str | None = Field(default=None, repr=False)
     objects: str = f"file://{DATA_FOLDER}/objects"
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
@@ -130,6 +132,12 @@ class StoreSection(_Section):
     def _one_master_key(self) -> "StoreSection":
         if self.master_key is not None and self.master_key_file is not None:
             raise ValueError("set master_key or master_key_file, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _listening_to_postgresql(self) -> "StoreSection":
+        if self.listen_database is not None and not self.listen_database.startswith("postgresql:"):
+            raise ValueError("listen_database is the address of a PostgreSQL")
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 A free lock shows that this process has ended, if it ran on the kernel that asks: locks of network
 file systems may expire before. An agent that takes the spool over from a process that seems to live
-replaces the file (docs/decisions/0043-standby.md). The other one finds it replaced as soon as it
+replaces the file (docs/decisions/0044-standby.md). The other one finds it replaced as soon as it
 runs again, and does nothing more.
 """
 

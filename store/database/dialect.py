@@ -3,11 +3,14 @@
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import datetime
 from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
+from zlib import crc32
 
 import aiosqlite
 from sqlalchemy import (
@@ -38,6 +41,7 @@ _MAPPED_BYTES: Final = 2**30  # of the start of the file, for reads only
 _MIGRATION_LOCK: Final = 0x464F4E4F  # any constant, equal in all replicas
 _AUDIT_LOCK: Final = 0x41554449  # the upper half of the key; the lower one is the domain
 _ENCRYPTION_LOCK: Final = 0x454E4352
+_WORK_LOCK: Final = 0x574F524B  # the upper half of the key; the lower one is of the work's name
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 Insert = sqlite.Insert | postgresql.Insert
@@ -190,6 +194,46 @@ def lock_migrations(connection: Connection) -> None:
     """Let one replica migrate, until its transaction ends. SQLite needs no lock."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+async def lock_names(connection: AsyncConnection, names: Collection[str]) -> datetime:
+    """Lock some names until the transaction ends; return the time of PostgreSQL's clock."""
+    keys = sorted(int.from_bytes(sha256(name.encode()).digest()[:8], signed=True) for name in names)  # one order for all
+    lock = "SELECT count(pg_advisory_xact_lock(CAST(value AS bigint))) FROM json_array_elements_text(CAST(:keys AS json))"
+    await connection.execute(text(lock), {"keys": json.dumps(keys)})
+    moment: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    return moment
+
+
+async def try_alone(connection: AsyncConnection, work: str) -> bool:
+    """Lock a piece of work until the transaction ends, however it ends; return False if it is."""
+    await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    key = _WORK_LOCK << 32 | crc32(work.encode())
+    return bool((await connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key})).scalar_one())
+
+
+def has_replicas(engine: AsyncEngine) -> bool:
+    """Return whether several APIs may use the index."""
+    return engine.dialect.name == "postgresql"
+
+
+async def notify(connection: AsyncConnection, channel: str, texts: Sequence[str]) -> None:
+    """Send texts to the processes that listen to a channel, when the transaction is committed.
+
+    Nothing else may be written by it, as its commit does not wait for the disk.
+    """
+    each = (
+        "SELECT set_config('synchronous_commit', 'off', true), pg_notify(:channel, value) "
+        "FROM json_array_elements_text(CAST(:texts AS json))"
+    )
+    await connection.execute(text(each), {"channel": channel, "texts": json.dumps(texts)})
+
+
+def driver_options(database: str) -> dict[str, Any]:
+    """Return what the driver of PostgreSQL takes to connect to a database."""
+    url = make_url(database).set(drivername=_DRIVERS["postgresql"])
+    _, options = url.get_dialect()().create_connect_args(url)
+    return {key: value for key, value in options.items() if not key.startswith("prepared_statement_")}
 
 
 def address_of(engine: AsyncEngine) -> str:

@@ -454,6 +454,16 @@ domain_keys = Table(
     Column("made_at", Instant, nullable=False),
 )
 
+# What the limits of all APIs remember, by a digest of its key (store/limiter_states.py). PostgreSQL
+# writes no log of it; SQLite has one API, which remembers by itself.
+limiter_states = Table(
+    "limiter_states",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("state", JSON, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+)
+
 settings = Table(
     "settings",
     metadata,

@@ -17,6 +17,7 @@ from store.database import dialect, moved
 from store.database.domain_keys import DomainKeys
 from store.database.migrations import upgrade
 from store.database.purge import has_any, truncate_journal, vacuum
+from store.database.signals import Signal, Signals
 from store.encryption.master_key import MasterKeySource
 from store.objects.places import objects_of, workspace_of
 
@@ -35,6 +36,7 @@ class Store:
         self.engine = engine
         self.keys = DomainKeys(self.reading, self.writing, MasterKeySource(section, workspace_of(section)))
         self.objects = objects_of(section, self.keys)
+        self.signals = _signals_of(engine, section)
         self._writer = asyncio.Lock()
 
     @classmethod
@@ -92,12 +94,38 @@ class Store:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction; an exception rolls it back. Raises StoreError."""
+        """Open a transaction; an exception rolls it back. Raises StoreError.
+
+        What it publishes (`store.database.signals`) is delivered when it is committed.
+        """
         with _database_errors():
             async with dialect.one_writer(self.engine, self._writer), self.engine.connect() as connection:
                 await connection.execution_options(**{dialect.WRITES: True})
-                async with connection.begin():
-                    yield connection
+                with self.signals.collecting(connection) as signals:
+                    async with connection.begin():
+                        yield connection
+        await self.signals.send(signals)
+
+    @property
+    def has_replicas(self) -> bool:
+        """Whether other APIs may use the index, so that what all must know is in it."""
+        return dialect.has_replicas(self.engine)
+
+    async def tell(self, signal: Signal) -> None:
+        """Deliver a signal that belongs to no change of the index."""
+        await self.signals.send([signal])
+
+    @asynccontextmanager
+    async def alone(self, work: str) -> AsyncIterator[bool]:
+        """Yield whether this process does a piece of work alone, of all processes of the index.
+
+        Nobody else does it until the block or the process ends. Raises StoreError.
+        """
+        if not self.has_replicas:
+            yield True
+            return
+        async with self.reading() as connection:
+            yield await dialect.try_alone(connection, work)
 
     async def purge(self, erased: Sequence[str] = ()) -> None:
         """Overwrite what was deleted in the files of an SQLite index, such as some erased texts.
@@ -128,6 +156,14 @@ class Store:
         """Run work that other writers of this process wait for."""
         async with self._writer:
             return await asyncio.to_thread(work, index)
+
+
+def _signals_of(engine: AsyncEngine, section: StoreSection) -> Signals:
+    if not dialect.has_replicas(engine):
+        return Signals()
+    from store.database.postgres_signals import PostgresSignals  # the driver takes 60 ms to load
+
+    return PostgresSignals(engine, section.listen_database or section.database)
 
 
 @contextmanager

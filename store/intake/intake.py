@@ -18,6 +18,7 @@ from store.audit.write import Actor, write_entry
 from store.database.dialect import lock_audit
 from store.database.domain_keys import check_current
 from store.database.schema import LONGEST_LOGIN, audit, segments
+from store.database.signals import Signal, SignalKind, publish
 from store.database.store import Store
 from store.encryption.data_key import DataKey
 from store.intake.adoption import within_domains
@@ -79,6 +80,9 @@ async def upsert_calls(store: Store, pbx: Pbx, reports: Sequence[CallReport], *,
         ]
         incoming, strangers = await within_domains(connection, pbx.id, incoming)
         changes = await write_calls(connection, pbx.id, incoming)
+        # A report that comes again changes nothing; its first writer may have died before it told.
+        taken = (Signal(kind=SignalKind.CALL, of=item.domain_id, what=item.public_id) for item in incoming)
+        publish(connection, *dict.fromkeys([*taken, *(change.signal(recording_only=False) for change in changes)]))
     receipts = tuple(_call_receipt(report, problem) for report, problem in zip(reports, problems, strict=True))
     refused = (problem for problem in problems if isinstance(problem, IntakeRefused))
     return CallsTaken(receipts=receipts, changes=tuple(changes), refusals=(*refused, *strangers))
@@ -127,6 +131,7 @@ async def store_recording(
             await check_current(connection, place.domain_id, data_key)
             values = _audio_values(place.manifest, mixed, key, data_key, now)
             written, strangers = await _write_recording(connection, pbx, place, mixed, values)
+            publish(connection, *(change.signal(recording_only=change is written[0]) for change in written))
             # Under the lock of the place: no object that a row names is replaced, not even by the
             # same bytes, as a rotation of keys may destroy the key of `drafts`.
             await store.objects.publish(*drafts)
@@ -158,6 +163,7 @@ async def _answer_stored(store: Store, place: Place, audio: StoredAudio, mixed: 
     a stolen token cannot fill it.
     """
     if audio.sha256 == mixed.sha256:
+        await store.tell(Signal(kind=SignalKind.RECORDING, of=place.domain_id, what=place.public_id))
         return RecordingTaken(receipt=_receipt(place, audio), change=None)
     segment = place.manifest.name
     scope, detail = Scope(domain_id=place.domain_id, login=None), {"segment": segment, "sha256": storable(mixed.sha256)[:64]}

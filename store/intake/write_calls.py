@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fonoteka.core.call_report import Direction, Reason, RecordingState, Result
 from store.database.dialect import insert
 from store.database.schema import call_paths, calls, domains, participants, segments
+from store.database.signals import Signal, SignalKind
 from store.intake.call_backs import WrittenCall, update_call_backs
 from store.intake.facts import facts_of_row, outside_number_of
 from store.intake.merge import StoredCall, is_newer, merge
@@ -43,6 +44,11 @@ class CallChange:
     recording: RecordingState
     reason: Reason | None
     mos: float | None = None
+
+    def signal(self, *, recording_only: bool) -> Signal:
+        """Return the signal of the change; a new call is never a change of its recording only."""
+        kind = SignalKind.RECORDING if recording_only and not self.is_new else SignalKind.CALL
+        return Signal(kind=kind, of=self.domain_id, what=self.public_id)
 
 
 async def write_calls(connection: AsyncConnection, pbx_id: int, incoming: Sequence[IncomingReport]) -> list[CallChange]:

@@ -14,12 +14,13 @@ from fonoteka.core.errors import ConfigurationError
 from store.audit.write import OPERATOR, Actor, write_entry
 from store.database.dialect import insert
 from store.database.schema import EPOCH, LONGEST_PBX_NAME, domains, pbxs, sessions, users
+from store.database.signals import publish
 from store.database.store import Store
 from store.people.origins import remember_origins
 from store.people.password_rule import broken_rule
 from store.people.passwords import hash_new, hash_password, new_token, token_hash, verify_login
 from store.people.served_domains import Serves, write_served_domains
-from store.people.sessions import begin_session, close_sessions, is_open, mark_seen
+from store.people.sessions import begin_session, close_sessions, is_open, mark_seen, sessions_ended
 from store.selection.scope import Scope
 
 
@@ -149,6 +150,7 @@ async def set_password(store: Store, domain: str, login: str, password: str) -> 
             raise ConfigurationError(f"no user {login!r} in domain {domain!r}: name them in the file that `fonoteka apply` takes")
         await connection.execute(update(users).where(users.c.id == user.id).values(password_hash=hashed))
         await close_sessions(connection, users.c.id == user.id)
+        publish(connection, sessions_ended(user.domain_id))
         within, now = Scope(domain_id=user.domain_id, login=None), datetime.now(UTC)
         await write_entry(connection, within, OPERATOR, action="password_changed", subject=login, detail={}, now=now)
 
@@ -172,6 +174,7 @@ async def change_password(store: Store, account: Account, current: str, new: str
             return False
         others = (sessions.c.user_id == account.user_id) & (sessions.c.token_hash != token_hash(token))
         await connection.execute(delete(sessions).where(others))
+        publish(connection, sessions_ended(account.domain_id))
         await write_entry(connection, account.scope, by, action="password_changed", subject=account.login, detail={}, now=now)
     return True
 
@@ -230,6 +233,12 @@ def _check_name(name: str) -> None:
         is_valid = len(name) <= LONGEST_PBX_NAME
     if not is_valid:
         raise ConfigurationError(f"PBX {name!r}: a name has letters, digits, - and _ only, 1 to {LONGEST_PBX_NAME} of them")
+
+
+async def pbx_names(store: Store) -> dict[int, str]:
+    """Return the names of all PBXs, by key."""
+    async with store.reading() as connection:
+        return {row.id: row.name for row in await connection.execute(select(pbxs.c.id, pbxs.c.name))}
 
 
 async def pbx_of(store: Store, token: str) -> Pbx | None:

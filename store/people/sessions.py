@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audit.write import Actor, NewEntry, write_entries, write_entry
 from store.database.schema import LONGEST_ADDRESS, LONGEST_DEVICE, sessions, users
+from store.database.signals import Signal, SignalKind, publish
 from store.database.store import Store
 from store.people.passwords import new_session_id, new_token, token_hash
 from store.selection.scope import Scope
@@ -89,17 +90,22 @@ async def end_other_sessions(store: Store, scope: Scope, login: str, *, token: s
     await _end(store, scope, login, sessions.c.token_hash != token_hash(token), by=by, now=now)
 
 
-async def log_out(store: Store, token: str, now: datetime, *, address: str = "") -> int | None:
-    """Close a session; return the key of its domain. An unknown token is no error: None."""
+async def log_out(store: Store, token: str, now: datetime, *, address: str = "") -> None:
+    """Close a session. An unknown token is no error."""
     query = select(users.c.domain_id, users.c.login).join(sessions, sessions.c.user_id == users.c.id)
     async with store.writing() as connection:
         user = (await connection.execute(query.where(sessions.c.token_hash == token_hash(token)))).first()
         if user is None:
-            return None
+            return
         await connection.execute(delete(sessions).where(sessions.c.token_hash == token_hash(token)))
+        publish(connection, sessions_ended(user.domain_id))
         scope, by = Scope(domain_id=user.domain_id, login=None), Actor(login=user.login, address=address)
         await write_entry(connection, scope, by, action="logged_out", subject=user.login, detail={}, now=now)
-    return int(user.domain_id)
+
+
+def sessions_ended(domain_id: int) -> Signal:
+    """Return the signal that sessions of a domain ended."""
+    return Signal(kind=SignalKind.SESSIONS, of=domain_id)
 
 
 async def close_sessions(connection: AsyncConnection, of_users: ColumnElement[bool]) -> None:
@@ -120,6 +126,7 @@ async def _end(store: Store, scope: Scope, login: str, which: ColumnElement[bool
         details = ({"device": row.device, "from_address": row.address} for row in rows)
         entry = NewEntry(domain_id=scope.domain_id, at=now, by=by, action="session_ended", subject=login, detail={})
         await write_entries(connection, [replace(entry, detail=detail) for detail in details])
+        publish(connection, sessions_ended(scope.domain_id))
     return len(rows)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fonoteka.core.domains import Domain, DomainSettings, RecordRule, Role, User
 from store.audit.write import Actor, write_entry
 from store.database.schema import domains, numbers, settings, users
+from store.database.signals import Signal, SignalKind, publish
 from store.database.store import Store
 from store.people.accounts import Pbx
 from store.people.served_domains import Serves, served_domains
@@ -51,6 +52,7 @@ async def lock_settings(store: Store) -> None:
 async def bump_version(connection: AsyncConnection) -> None:
     """Increment the version: agents then fetch the settings."""
     await connection.execute(update(settings).values(version=settings.c.version + 1))
+    publish(connection, Signal(kind=SignalKind.SETTINGS))
 
 
 async def domain_settings(store: Store, pbx: Pbx) -> DomainSettings:

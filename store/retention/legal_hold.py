@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audit.write import Actor, write_entry
 from store.database.schema import calls, domains, pbxs
+from store.database.signals import Signal, SignalKind, publish
 from store.database.store import Store
 from store.retention.merged_calls import MERGE_COLUMNS, merge_chains
 from store.selection.scope import Scope, visible_calls
@@ -37,6 +38,7 @@ async def set_legal_hold(
             return None
         if call.legal_hold != legal_hold:
             await connection.execute(update(calls).where(calls.c.id == call.id).values(legal_hold=legal_hold))
+            publish(connection, Signal(kind=SignalKind.CALL, of=scope.domain_id, what=public_id))
         if call.legal_hold != legal_hold or why:
             action, detail = "held" if legal_hold else "released", {"note": why} if why else {}
             await write_entry(connection, scope, by, action=action, subject=public_id, detail=detail, now=now)

@@ -27,6 +27,7 @@ from fonoteka.core.manifest import Manifest, Mixed
 from tests.data import seed
 from tests.support.cheap_passwords import cheap_passwords
 from tests.support.eventually import eventually
+from tests.support.served import Served
 
 # Used again, because an application builds its routes at its first request (a tenth of a second).
 _IDLE_APPS: defaultdict[Path, list[FastAPI]] = defaultdict(list)  # by the folder of the portal
@@ -40,24 +41,11 @@ def free_port() -> int:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Site:
-    """A running API."""
+class Site(Served):
+    """An API that runs in this process."""
 
-    address: str
     configuration: Configuration
     services: Services
-
-    def client(self, token: str | None = None, **headers: str) -> httpx.AsyncClient:
-        """Return the client of a program; it keeps no cookies of its own."""
-        authorization = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.AsyncClient(base_url=self.address, headers=authorization | headers, timeout=60)
-
-    async def log_in(self, login: str, domain: str = "acme", password: str = seed.PASSWORD) -> httpx.AsyncClient:
-        """Return the client of a program that has logged in."""
-        async with self.client() as client:
-            answer = await client.post("/api/login", json={"domain": domain, "login": login, "password": password})
-        assert answer.status_code == 200, answer.text
-        return self.client(answer.json()["token"])
 
 
 @asynccontextmanager
@@ -108,7 +96,7 @@ def _cheap_passwords() -> Iterator[None]:
 def stopped_login_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no time pass for the login throttle, however long the requests take."""
     stopped = steady_now()
-    monkeypatch.setattr("api.routes.session.steady_now", lambda: stopped)
+    monkeypatch.setattr("api.limits.shared_limiter.steady_now", lambda: stopped)
 
 
 @pytest.fixture

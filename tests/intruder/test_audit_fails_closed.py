@@ -1,16 +1,13 @@
 """No audio, waveform or export leaves without its entry; nobody changes an entry unnoticed."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
-import tomlkit
 from sqlalchemy import event, text
 
 from api.audit import trail
@@ -23,9 +20,10 @@ from store.database.dialect import WRITES, engine_for
 from store.database.store import Store
 from store.people.accounts import Pbx
 from store.selection.scope import Scope
-from tests.api.conftest import Site, free_port
+from tests.api.conftest import Site
 from tests.data import seed
 from tests.intruder.on_both_databases import AUDIO, BEGIN, audio_path, journal, shipped, site
+from tests.support.served import api_process
 
 __all__ = ["audio_path", "site"]
 
@@ -101,31 +99,11 @@ async def test_with_the_disk_full_nothing_is_given_without_its_entry(site: Site,
     assert given == (len(entry.detail["heard_ms"]) if entry else 0)
 
 
-@asynccontextmanager
-async def api_process(section: StoreSection, folder: Path) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    """Run the API as a process of its own."""
-    address, config = f"127.0.0.1:{free_port()}", folder / "fonoteka.toml"
-    settings = {"store": {"database": section.database, "objects": section.objects}, "api": {"listen": address}}
-    config.write_text(tomlkit.dumps(settings), encoding="utf-8")
-    command = (sys.executable, "-m", "fonoteka", "api", "--config", str(config))
-    process = await asyncio.create_subprocess_exec(*command, cwd=Path(__file__).parents[2], stderr=asyncio.subprocess.PIPE)
-    assert process.stderr is not None
-    try:
-        while b"event=api.listens" not in (line := await process.stderr.readline()):
-            assert line, "the API has ended"
-        yield f"http://{address}", process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 @pytest.mark.parametrize(("template", "headers", "action"), [ASKED[place] for place in (0, 2, 5, 6, 7, 8)])
 async def test_killed_at_its_first_byte_the_entry_is_there(
     store: Store, pbx: Pbx, section: StoreSection, tmp_path: Path, template: str, headers: dict[str, str], action: str
 ) -> None:
-    async with api_process(section, tmp_path) as (address, process), httpx.AsyncClient(base_url=address, timeout=60) as client:
-        client.headers["Authorization"] = f"Bearer {seed.PBX_TOKEN}"
+    async with api_process(section, tmp_path) as api, api.client(seed.PBX_TOKEN) as client:
         path = await shipped(client, 1)
         answer = await client.post("/api/login", json={"domain": "acme", "login": "152", "password": seed.PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
@@ -133,9 +111,9 @@ async def test_killed_at_its_first_byte_the_entry_is_there(
             assert answer.status_code in (200, 206)
             async for piece in answer.aiter_raw():
                 assert piece
-                process.kill()
+                api.process.kill()
                 break
-        await process.wait()
+        await api.process.wait()
     (entry,) = await journal(store, action)
     assert entry.login == "152"
 

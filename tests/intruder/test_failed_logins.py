@@ -5,15 +5,14 @@ from configparser import RawConfigParser
 from ipaddress import ip_address
 from pathlib import Path
 
-import httpx
 import pytest
 
 from fonoteka.core.config import StoreSection
 from store.database.store import Store
 from store.people.accounts import Pbx
 from tests.intruder.on_both_databases import journal
-from tests.intruder.test_audit_fails_closed import api_process
 from tests.support.eventually import eventually
+from tests.support.served import api_process
 
 FILTER = Path(__file__).parents[2] / "deploy" / "fail2ban" / "filter.d" / "fonoteka.conf"
 LINE = "timestamp=2026-11-29T04:10:00.123456Z level=warning part=api event=login.failed address={}"
@@ -39,14 +38,11 @@ TRIED = [
 @pytest.mark.parametrize("section", ["sqlite"], indirect=True)
 async def test_the_filter_reads_what_the_program_logs(store: Store, pbx: Pbx, section: StoreSection, tmp_path: Path) -> None:
     expected = []
-    async with api_process(section, tmp_path) as (address, process), httpx.AsyncClient(base_url=address) as client:
-        assert process.stderr is not None
+    async with api_process(section, tmp_path) as api, api.client() as client:
         for domain, login, account, entries in TRIED:
             answer = await client.post("/api/login", json={"domain": domain, "login": login, "password": "wrong"})
             assert answer.status_code == 401
-            while b"login.failed" not in (line := await process.stderr.readline()):
-                assert line, "the API has ended"
-            text = line.decode().rstrip("\n")
+            text = [line for line in api.log.read_text(encoding="utf-8").splitlines() if "login.failed" in line][-1]
             assert text.endswith(f" event=login.failed address=127.0.0.1{account}")
             without_time = text.replace(text.split(" ")[0], "", 1)  # as fail2ban cuts it out of a file
             for form in (text, without_time, f"pbx1 fonoteka[4711]: {text}"):

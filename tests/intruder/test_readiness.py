@@ -140,11 +140,11 @@ async def test_an_agent_that_hears_nothing_is_told_of_but_not_to_a_load_balancer
 def test_an_agent_that_no_longer_asks_is_told_of() -> None:
     now = 0.0
     links = AgentLinks(lambda: now)
-    links.note("pbx1", PbxLink.UP)
+    links.note(1, PbxLink.UP)
     now = ABSENT_AFTER_S
-    assert links.problems() == ()
+    assert links.problems() == {}
     now += 1
-    assert links.problems() == ("pbx1: its agent has not asked for 121 s: is it running?",)
+    assert links.problems() == {1: "its agent has not asked for 121 s: is it running?"}
 
 
 def _configured(site: Site) -> Configuration:

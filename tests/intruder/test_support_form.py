@@ -85,10 +85,10 @@ async def test_strangers_do_not_use_up_what_others_may_send(folder: Path) -> Non
 AT: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def request(address: str = "192.0.2.1", *, user: str | None = None, at: datetime = AT) -> HelpRequest:
+def request(address: str = "192.0.2.1", *, user: str | None = None) -> HelpRequest:
     """A request of an address, or of `domain/login`."""
     domain, _, login = (user or "").partition("/")
-    return HelpRequest(**ASKED, domain=domain or "acme", login=login or None, address=address, at=AT, counted_at=at)
+    return HelpRequest(**ASKED, domain=domain or "acme", login=login or None, address=address, at=AT)
 
 
 # Requests in an hour, how many of them are sent, and whether a stranger and a user may then ask.
@@ -108,21 +108,22 @@ QUOTAS: Final[dict[str, tuple[list[Mapping[str, Any]], int, bool, bool]]] = {
 def test_quotas(asked: list[Mapping[str, Any]], sent: int, stranger: bool, user: bool) -> None:
     quotas, count = SupportQuotas(), 0
     for one in asked:
-        if not quotas.remaining_wait(request(**one)):
-            quotas.count(request(**one))
+        if not quotas.remaining_wait(request(**one), AT):
+            quotas.count(request(**one), AT)
             count += 1
     assert count == sent
-    assert (not quotas.remaining_wait(request()), not quotas.remaining_wait(request(user="acme/152"))) == (stranger, user)
+    free = [not quotas.remaining_wait(sender, AT) for sender in (request(), request(user="acme/152"))]
+    assert free == [stranger, user]
     later = AT + timedelta(hours=1)
-    assert not any(quotas.remaining_wait(request(**one, at=later)) for one in asked)
+    assert not any(quotas.remaining_wait(request(**one), later) for one in asked)
 
 
 def test_what_was_not_sent_is_not_counted() -> None:
     quotas = SupportQuotas()
     for sender in (request(), request(user="acme/152")):
         for _ in range(200):
-            assert not quotas.remaining_wait(sender)
-            quotas.count(sender)
+            assert not quotas.remaining_wait(sender, AT)
+            quotas.count(sender, AT)
             quotas.take_back(sender)
 
 
