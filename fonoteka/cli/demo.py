@@ -16,7 +16,7 @@ from fonoteka.core.spool import Spool
 from lab.asterisk.rootfs import find_or_build
 from lab.asterisk.server import LabAsterisk
 from lab.base import company
-from lab.demo.demo_traffic import keep_calling
+from lab.demo.demo_traffic import keep_calling_when_recorded
 from lab.tools.installation import configuration_text
 
 PREFERRED_PORT = 8080
@@ -37,7 +37,7 @@ async def run(calls_per_minute: float, duration_s: float | None) -> None:
             configuration = config.load(path)
             os.chdir(folder)
             await _fill(configuration, Path(folder))
-            calls = asyncio.create_task(_calls(pbx, calls_per_minute))
+            calls = asyncio.create_task(keep_calling_when_recorded(pbx, calls_per_minute=calls_per_minute))
             calls.add_done_callback(_log_failure)
             try:
                 with suppress(TimeoutError), Spool(configuration.pbx.spool).alone() as lock:
@@ -47,13 +47,6 @@ async def run(calls_per_minute: float, duration_s: float | None) -> None:
             finally:
                 calls.cancel()
                 await asyncio.gather(calls, return_exceptions=True)
-
-
-async def _calls(pbx: LabAsterisk, calls_per_minute: float) -> None:
-    # The agent writes the file when it has the settings; before, it would miss the first word.
-    while not (pbx.spool / "settings.json").exists():  # noqa: ASYNC110
-        await asyncio.sleep(0.1)
-    await keep_calling(pbx, calls_per_minute=calls_per_minute)
 
 
 async def _fill(configuration: config.Configuration, folder: Path) -> None:

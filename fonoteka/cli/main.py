@@ -7,10 +7,11 @@ is reported in one line on stderr.
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
+from fonoteka import __version__
 from fonoteka.cli.commands import evidence, installation, keys, objects, parts, pbxs, spool, subjects, users
 from fonoteka.core.errors import FonotekaError
 
@@ -38,6 +39,21 @@ _GROUPS: Final = {
     "evidence": evidence,
     "spool": spool,
 }
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"fonoteka {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Call recording for Asterisk, for whole companies."""
+
+
 for command in _COMMANDS:
     app.command()(command)
 for name, group in _GROUPS.items():

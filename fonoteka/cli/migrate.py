@@ -1,4 +1,4 @@
-"""`fonoteka migrate`: move the index from SQLite to PostgreSQL."""
+"""`fonoteka migrate`: bring the index to this version, or move it from SQLite to PostgreSQL."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,21 @@ from fonoteka.core.config import Configuration
 
 if TYPE_CHECKING:
     from store.transfer.index import Progress
+
+
+async def upgraded(configuration: Configuration) -> str:
+    """Run the migrations that are missing, and return a line. Raises ConfigurationError.
+
+    The parts do it at their start too; here it is a step of its own, before they start.
+    """
+    from store.database.dialect import address_of
+    from store.database.store import Store
+
+    store = await Store.open(configuration.store)
+    try:
+        return f"the index has the schema of this version: {address_of(store.engine)}"
+    finally:
+        await store.close()
 
 
 async def migrated(configuration: Configuration, to: str, *, finish: bool) -> None:

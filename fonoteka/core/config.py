@@ -10,6 +10,7 @@ from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -44,6 +45,14 @@ def _checked_network(text: str) -> str:
     if text != "*":
         ip_network(text, strict=False)
     return text
+
+
+def _with_password(key: str, address: str, password: str) -> str:
+    scheme, _, rest = address.partition("://")
+    user, at, place = rest.rpartition("@")
+    if scheme != "postgresql" or not user or not at or ":" in user:
+        raise ValueError(f"database_password needs {key} = postgresql://USER@HOST/NAME, without a password")
+    return f"{scheme}://{user}:{quote(password, safe='')}@{place}"
 
 
 Address = Annotated[str, AfterValidator(_checked_address)]
@@ -111,8 +120,9 @@ class MixerSection(_Section):
 class StoreSection(_Section):
     """The index and the objects.
 
-    `audit_key` signs the audit's heads; default: beside the objects. `master_key` (base64), or the
-    file `master_key_file`, protects the keys of encrypted recordings; the file is made at the first
+    `database_password` becomes part of the addresses `database` and `listen_database`. `audit_key`
+    signs the audit's heads; default: beside the objects. `master_key` (base64), or the file
+    `master_key_file`, protects the keys of encrypted recordings; the file is made at the first
     start, by default `master.key` beside the folder of objects. With objects in S3, `workspace` is
     the folder of unfinished recordings, beside which the keys' files are. With a pooler before
     PostgreSQL, `listen_database` is the address of PostgreSQL itself, by default `database`.
@@ -120,6 +130,7 @@ class StoreSection(_Section):
 
     database: str = Field(default=f"sqlite:///{DATA_FOLDER}/fonoteka.db", repr=False)  # may hold a password
     listen_database: str | None = Field(default=None, repr=False)
+    database_password: SecretStr | None = None
     objects: str = f"file://{DATA_FOLDER}/objects"
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
@@ -127,6 +138,18 @@ class StoreSection(_Section):
     audit_key: Path | None = None
     master_key: SecretStr | None = None
     master_key_file: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _password_of_database(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Put `database_password` into the addresses, which are all that the store reads."""
+        if (secret := given.get("database_password")) is None:
+            return given
+        password = secret.get_secret_value() if isinstance(secret, SecretStr) else str(secret)
+        addresses = {"database": given.get("database") or "", "listen_database": given.get("listen_database")}
+        completed = {key: _with_password(key, str(address), password) for key, address in addresses.items() if address is not None}
+        others = {key: value for key, value in given.items() if key != "database_password"}
+        return {**others, **completed}
 
     @model_validator(mode="after")
     def _one_master_key(self) -> "StoreSection":

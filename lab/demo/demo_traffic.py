@@ -72,6 +72,16 @@ async def keep_calling(pbx: LabAsterisk, *, calls_per_minute: float = 6.0, seed:
             plan = next_plan(pbx.company, chance, frozenset(busy))
 
 
+async def keep_calling_when_recorded(pbx: LabAsterisk, *, calls_per_minute: float = 6.0) -> None:
+    """Wait until the agent has its settings, then keep calling.
+
+    The agent writes the file when it has them; before, it would miss the first word.
+    """
+    while not (pbx.spool / "settings.json").exists():  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    await keep_calling(pbx, calls_per_minute=calls_per_minute)
+
+
 def first_plan(company: LabCompany) -> Plan:
     """A short call that is recorded, so that there is something to hear soon."""
     (hours,) = (dialogue for dialogue in DIALOGUES if dialogue.name == "hours")

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -20,25 +19,15 @@ from lab.asterisk import addresses
 from lab.asterisk.server import LabAsterisk
 from lab.base.company import LabCompany, apply_text
 from lab.base.eventually import LIMIT_S, eventually
+from lab.tools.pbx_section import pbx_section
 
 Call = dict[str, Any]
 
 
 def configuration_text(pbx: LabAsterisk, folder: Path, listen: str) -> str:
     """The configuration of a Fonoteka beside a lab's Asterisk; its data is below `folder`."""
-    host, port = pbx.ami
     return f"""\
-[pbx]
-name = "lab"
-ami = "{host}:{port}"
-ami_user = "{pbx.ami_user}"
-ami_secret = "{pbx.ami_secret}"
-agi = "{pbx.agi[0]}:{pbx.agi[1]}"
-spool = "{pbx.spool}"
-spool_in_asterisk = "{pbx.spool_in_asterisk}"
-cel_journal = "{pbx.cel_journal}"
-trunks = {json.dumps([f"PJSIP/{company.trunk}" for company in pbx.companies])}
-
+{pbx_section(pbx)}
 [store]
 database = "sqlite:///{folder}/fonoteka.db"
 objects = "file://{folder}/objects"

@@ -108,16 +108,23 @@ def restore(
 
 def migrate(
     to: Annotated[
-        str, typer.Option(metavar="URL", envvar="FONOTEKA_MIGRATE_TO", help="The database: postgresql://user@host/name.")
-    ],
+        str | None,
+        typer.Option(metavar="URL", envvar="FONOTEKA_MIGRATE_TO", help="Move to this database: postgresql://user@host/name."),
+    ] = None,
     config: Config = None,
     finish: Annotated[bool, typer.Option("--finish", help="End the move: copy the rest, compare, close the old index.")] = False,
 ) -> None:
-    """Copy the index from SQLite to PostgreSQL; may be interrupted and repeated.
+    """Bring the index to this version; with --to, copy it from SQLite to PostgreSQL.
 
-    The service may run. With --finish, restart it after `store.database` names the new database.
+    A copy may be interrupted and repeated, and the service may run. With --finish, restart it after
+    `store.database` names the new database.
     """
     from fonoteka.cli import migrate
 
     configuration, _ = load(config)
-    asyncio.run(migrate.migrated(configuration, to, finish=finish))
+    if to is not None:
+        asyncio.run(migrate.migrated(configuration, to, finish=finish))
+    elif finish:
+        raise ConfigurationError("--finish ends a move: name the database with --to")
+    else:
+        print(asyncio.run(migrate.upgraded(configuration)))

@@ -41,6 +41,8 @@ def test_defaults_hold_without_a_file() -> None:
             {},
             ("[mail]: user and password must be set together",),
         ),
+        ("[store]\ndatabase_password = '12345'", {}, ("[store]: database_password needs database = postgresql://",)),
+        ("[store]\ndatabase = 'postgresql://a:b@c/d'\ndatabase_password = '12345'", {}, ("without a password",)),
         ("[mail]\nsupport = ['nobody']", {}, ("mail.support.0 = 'nobody'", "must be an e-mail address")),
         ('[mail]\nfrom_address = "a@b.c\\r\\nBcc: x@y.z"', {}, ("mail.from_address", "must be an e-mail address")),
         ("[mail]\nsecurity = 'ssl'", {}, ("mail.security = 'ssl'", "starttls")),
@@ -55,6 +57,15 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, environmen
     assert "12345" not in line
     for part in said:
         assert part in line
+
+
+def test_the_password_of_the_database_can_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("p@ss/w:rd\n")
+    text = "[store]\ndatabase = 'postgresql://fonoteka@pooler/calls'\nlisten_database = 'postgresql://fonoteka@db/calls'\n"
+    store = load(written(tmp_path, f"{text}database_password_file = 'password'"), {}).store
+    assert store.database == "postgresql://fonoteka:p%40ss%2Fw%3Ard@pooler/calls"
+    assert store.listen_database == "postgresql://fonoteka:p%40ss%2Fw%3Ard@db/calls"
+    assert "p%40ss" not in repr(store)
 
 
 def test_environment_wins_over_file(tmp_path: Path) -> None:
