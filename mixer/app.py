@@ -1,9 +1,10 @@
 """`fonoteka mixer`: mix the closed recordings of the spool and make them ready to be shipped.
 
 Each of `mixer.workers` loops works independently: claim a recording folder, mix the recording in a
-worker process, publish the result or set the folder aside. A claim is a lock on the folder, so the
-loops, and mixers on other machines that share the spool, need no other coordination. One more loop
-takes the long recordings, so that no short one waits for them; its worker runs only meanwhile.
+worker process, publish the result or set the folder aside. A claim is a lock on the manifest and a
+rename, so the loops, and mixers on other machines that share the spool, need no other coordination.
+One more loop takes the long recordings, so that no short one waits for them; its worker runs only
+meanwhile.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Claim recording folders with a lock on the folder and a rename, among any number of mixers."""
+"""Claim recording folders with a lock and a rename, among any number of mixers."""
 
 import os
 from collections import deque

@@ -24,16 +24,16 @@ class NotAFile(OSError):
     """Something else than a regular file is under the name of a file."""
 
 
-def open_plain(path: Path) -> BinaryIO:
-    """Open a regular file for reading. Raises NotAFile, and OSError."""
+def open_plain(path: Path, *, writable: bool = False) -> BinaryIO:
+    """Open a regular file for reading, or for both. Raises NotAFile, and OSError."""
     _require_regular(path, path.lstat())  # before it is opened
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _require_regular(path, os.fstat(descriptor))  # it may have been replaced meanwhile
     except OSError:
         os.close(descriptor)
         raise
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(descriptor, "r+b" if writable else "rb")
 
 
 def read_plain(path: Path, most_bytes: int = MOST_BYTES) -> bytes:

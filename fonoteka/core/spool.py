@@ -3,7 +3,7 @@
     calls/      one file per call whose end the store has not received
     recording/  items whose legs Asterisk is writing
     closed/     items with both legs complete, to be mixed
-    mixing/     items that a mixer holds (by a lock on the folder)
+    mixing/     items that a mixer holds (by a lock on the manifest)
     mixed/      items with their encoded file, to be shipped
     rejected/   items that were set aside, each with its failure.json
     refused/    reports of calls that the store refused for good, each with the reason
@@ -21,15 +21,16 @@ import secrets
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from fonoteka.core.atomic_file import write_atomically
 from fonoteka.core.errors import SpoolError
-from fonoteka.core.plain_file import read_plain
-from fonoteka.core.spool_lock import FILE, Holder, SpoolLock
+from fonoteka.core.manifest import MANIFEST_FILE
+from fonoteka.core.plain_file import open_plain, read_plain
+from fonoteka.core.spool_lock import FILE, Holder, SpoolLock, locked
 
 _SHARED: Final = 0o2770
 SPOOL_LOCK: Final = "FONOTEKA_SPOOL_LOCK"  # the descriptor of the lock that `up` passes on
@@ -175,13 +176,27 @@ def _make(folder: Path) -> None:
 
 @contextmanager
 def held(item: Path) -> Iterator[bool]:
-    """Lock an item while the block runs; yields False if another process holds the lock."""
-    descriptor = os.open(item, os.O_RDONLY | os.O_DIRECTORY)
+    """Lock an item while the block runs; yields False if another process holds the lock.
+
+    The manifest is locked: over NFS a folder cannot be, and a mixer of another machine would not
+    see the lock. An item without one, which is set aside, has the lock of its folder. Raises
+    FileNotFoundError if the item is gone.
+    """
+    with ExitStack() as opened:
+        try:
+            manifest = opened.enter_context(open_plain(item / MANIFEST_FILE, writable=True))
+            is_ours = locked(manifest.fileno())
+        except OSError:
+            folder = os.open(item, os.O_RDONLY | os.O_DIRECTORY)
+            opened.callback(os.close, folder)
+            is_ours = _folder_locked(folder)
+        yield is_ours
+
+
+def _folder_locked(descriptor: int) -> bool:
+    """Lock an open folder; return False if another process of this machine holds the lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(descriptor)
+        return False
+    return True
