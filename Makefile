@@ -1,6 +1,6 @@
 # Every target sets up what it needs; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage docs bench fuzz kills faults lock setup-demo setup-test clean
+.PHONY: help demo test check coverage docs bench fuzz kills faults lock deb try-deb setup-demo setup-test clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -14,6 +14,8 @@ help:
 	@echo "make fuzz      a hundred times as many generated API requests as make test"
 	@echo "make kills     what must survive kill -9, killed fifty times at each kind of step"
 	@echo "make faults    parts killed 200 times at random while real calls go on; links and clocks that fail"
+	@echo "make deb       a Debian package for the release of this machine, in build/"
+	@echo "make try-deb   that package in a clean Debian: installed, run, removed, purged"
 	@echo "make lock      write requirements.lock and requirements-dev.lock from pyproject.toml"
 
 # Every version and its hash are in the lock file: the same environment on every machine.
@@ -67,6 +69,13 @@ faults: setup-test
 bench: setup-test
 	@sh lab/setup.sh ffmpeg lame
 	@for script in bench/mixer.py bench/agent.py bench/ready.py bench/load.py bench/portal_queries.py; do $(BIN)/python $$script || exit 1; done
+
+deb: .venv/.ready
+	@sh deploy/debian/build.sh
+
+try-deb: deb
+	@sh lab/setup.sh mmdebstrap
+	$(BIN)/python -m pytest -m long -s tests/debian
 
 # Newer versions within the bounds of pyproject.toml: pass UPGRADE=--upgrade.
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
