@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     FromClause,
+    Select,
     Table,
     Text,
     bindparam,
@@ -182,6 +183,34 @@ def parameter_rows(
     return source, columns, {"parameter_rows": json.dumps(rows)}
 
 
+def few_groups(
+    dialect: Dialect, source: FromClause, value: ColumnElement[int], count: int
+) -> tuple[FromClause, ColumnElement[int]]:
+    """Return a source, and its column to group by instead of a value from 0 to before `count`.
+
+    PostgreSQL takes a value that is computed from each call for as many groups as there are calls,
+    and sorts them all in one process; by a column of few rows it groups in several, by hashing.
+    """
+    if dialect.name == "sqlite":
+        return source, value
+    series = func.generate_series(0, count - 1).table_valued("value", name="groups").render_derived()
+    return source.join(series, series.c.value == value), series.c.value
+
+
+def computed_once(dialect: Dialect, query: Select[Any]) -> Select[Any]:
+    """Let SQLite compute the columns of a subquery before it groups by them.
+
+    Grouping sorts there, and would compute them in each comparison. PostgreSQL would not divide
+    such a query between several processes.
+    """
+    return query.offset(0) if dialect.name == "sqlite" else query
+
+
+def sorts_by_index(dialect: Dialect) -> bool:
+    """Whether the list sorted by length has an index (`store.database.later_indexes`)."""
+    return dialect.name == "postgresql"
+
+
 def one_writer(engine: AsyncEngine, lock: AbstractAsyncContextManager[Any]) -> AbstractAsyncContextManager[Any]:
     """Return a lock that queues writers: SQLite has one, and its driver would sleep.
 
@@ -190,10 +219,10 @@ def one_writer(engine: AsyncEngine, lock: AbstractAsyncContextManager[Any]) -> A
     return lock if engine.dialect.name == "sqlite" else nullcontext()
 
 
-def lock_migrations(connection: Connection) -> None:
-    """Let one replica migrate, until its transaction ends. SQLite needs no lock."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+def try_lock_migrations(connection: Connection) -> bool:
+    """Let one process migrate PostgreSQL until its transaction ends; False if another one does."""
+    locked: bool = connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}).scalar_one()
+    return locked
 
 
 async def lock_names(connection: AsyncConnection, names: Collection[str]) -> datetime:

@@ -15,7 +15,7 @@ from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError, StoreError
 from store.database import dialect, moved
 from store.database.domain_keys import DomainKeys
-from store.database.migrations import upgrade
+from store.database.migrating import migrate
 from store.database.purge import has_any, truncate_journal, vacuum
 from store.database.signals import Signal, Signals
 from store.encryption.master_key import MasterKeySource
@@ -53,7 +53,8 @@ class Store:
         try:
             await store.keys.check()
             await asyncio.to_thread(store.objects.prepare, sweep=sweep)
-            await store._migrate(moves=moves)
+            with _database_errors():
+                await migrate(engine, moves=moves)
             if sweep:
                 await store.keys.begin_if_new()
         except StoreError as error:
@@ -63,16 +64,6 @@ class Store:
             await store.close()
             raise
         return store
-
-    async def _migrate(self, *, moves: bool) -> None:
-        with _database_errors():
-            async with self.engine.connect() as connection:
-                await connection.execution_options(**{dialect.WRITES: True, dialect.MIGRATES: True})
-                async with connection.begin():
-                    if not moves:
-                        await connection.run_sync(moved.check)
-                    await connection.run_sync(upgrade)
-                await connection.invalidate()  # other connections check foreign keys
 
     async def check_place(self) -> None:
         """Raise StoreError if the index was moved to another database since it was opened."""

@@ -94,7 +94,7 @@ async def page_of_calls(
         if total is None and after is None:
             keys, number = await first_page(connection, visible, wanted, sort=sort, limit=limit + 1, now=now)
         else:
-            keys = read_keys(await connection.execute(keys_query(visible, wanted, sort, after, now, limit + 1)))
+            keys = read_keys(await connection.execute(keys_query(connection.dialect, visible, wanted, sort, after, now, limit + 1)))
             number = await bounded_count(connection, visible.source, wanted) if total is None else 0
         items = await _calls(connection, scope, visible, keys[:limit], now)
     shown, is_exact = shown_total(number) if total is None else (total, True)
@@ -109,7 +109,7 @@ async def calls_after(
     now = after.now if after else now
     async with store.reading() as connection:
         wanted = conditions(await resolve_employee_filter(connection, scope, selection), visible, now)
-        keys = read_keys(await connection.execute(keys_query(visible, wanted, sort, after, now, limit + 1)))
+        keys = read_keys(await connection.execute(keys_query(connection.dialect, visible, wanted, sort, after, now, limit + 1)))
         items = await _calls(connection, scope, visible, keys[:limit], now)
     return items, place_after(keys, sort, limit, now)
 

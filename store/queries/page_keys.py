@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, func, literal, select, tuple_, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Dialect, Row, Select, func, literal, select, tuple_, type_coerce, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.database.dialect import sorts_by_index
+from store.database.schema import calls
 from store.selection.bounded_count import COUNTED_UP_TO, bounded_count
 from store.selection.scope import VisibleCalls
 from store.selection.selection import Sort, duration_s
@@ -38,9 +40,9 @@ async def first_page(
 ) -> tuple[list[Key], int]:
     """Return the first keys and the number of all calls, counted up to COUNTED_UP_TO + 1."""
     if sort in _BY_START:
-        rows = (await connection.execute(_keys_and_number(visible, wanted, sort, now, limit))).all()
+        rows = (await connection.execute(_keys_and_number(connection.dialect, visible, wanted, sort, now, limit))).all()
         return read_keys(rows), rows[0].number if rows else 0
-    keys = read_keys(await connection.execute(keys_query(visible, wanted, sort, None, now, limit)))
+    keys = read_keys(await connection.execute(keys_query(connection.dialect, visible, wanted, sort, None, now, limit)))
     if len(keys) < limit:
         return keys, len(keys)
     return keys, await bounded_count(connection, visible.source, wanted)
@@ -57,10 +59,23 @@ def place_after(keys: Sequence[Key], sort: Sort, limit: int, now: datetime) -> P
 
 
 def keys_query(
-    visible: VisibleCalls, wanted: ColumnElement[bool], sort: Sort, after: Place | None, now: datetime, limit: int
+    dialect: Dialect, visible: VisibleCalls, wanted: ColumnElement[bool], sort: Sort, after: Place | None, now: datetime, limit: int
 ) -> Select[Any]:
     """Select the first visible calls after a place that fulfil a condition."""
-    value = _sort_value(visible, sort, now)
+    if sort in _BY_START:
+        return _ordered(visible, wanted, sort, after, type_coerce(visible.started_at, BigInteger), limit)
+    if visible.source is not calls or not sorts_by_index(dialect):
+        return _ordered(visible, wanted, sort, after, duration_s(now), limit)
+    # Ended calls in the order of an index; the length of the few in progress is in none.
+    ended = _ordered(visible, wanted & calls.c.duration_s.is_not(None), sort, after, calls.c.duration_s, limit)
+    in_progress = wanted & calls.c.ended_at.is_(None)
+    both = union_all(ended, _ordered(visible, in_progress, sort, after, duration_s(now), limit)).subquery()
+    return select(both).order_by(*_order(sort, both.c.value, both.c.call_id)).limit(limit)
+
+
+def _ordered(
+    visible: VisibleCalls, wanted: ColumnElement[bool], sort: Sort, after: Place | None, value: ColumnElement[int], limit: int
+) -> Select[Any]:
     chosen = select(value.label("value"), visible.call_id.label("call_id")).select_from(visible.source).where(wanted)
     if after is not None:
         key, place = tuple_(value, visible.call_id), tuple_(literal(after.value), literal(after.call_id))
@@ -68,15 +83,13 @@ def keys_query(
     return chosen.order_by(*_order(sort, value, visible.call_id)).limit(limit)
 
 
-def _keys_and_number(visible: VisibleCalls, wanted: ColumnElement[bool], sort: Sort, now: datetime, limit: int) -> Select[Any]:
+def _keys_and_number(
+    dialect: Dialect, visible: VisibleCalls, wanted: ColumnElement[bool], sort: Sort, now: datetime, limit: int
+) -> Select[Any]:
     """Select both in one pass over the index, in its order."""
-    chosen = keys_query(visible, wanted, sort, None, now, COUNTED_UP_TO + 1).cte("chosen")
+    chosen = keys_query(dialect, visible, wanted, sort, None, now, COUNTED_UP_TO + 1).cte("chosen")
     number = select(func.count()).select_from(chosen).scalar_subquery()
     return select(chosen, number.label("number")).order_by(*_order(sort, chosen.c.value, chosen.c.call_id)).limit(limit)
-
-
-def _sort_value(visible: VisibleCalls, sort: Sort, now: datetime) -> ColumnElement[int]:
-    return type_coerce(visible.started_at, BigInteger) if sort in _BY_START else duration_s(now)
 
 
 def _order(sort: Sort, value: ColumnElement[Any], call_id: ColumnElement[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Dialect, Row, Select, func, select
 
+from store.database.dialect import computed_once, few_groups
 from store.database.schema import calls
 from store.selection.period import week_hour
 from store.selection.scope import Scope, visible_calls
@@ -13,14 +14,15 @@ from store.selection.selection import Selection, conditions
 from store.statistics.report_types import Qualities, QualityCounts
 
 
-def qualities_query(scope: Scope, selection: Selection, bad_below: float, now: datetime) -> Select[Any]:
+def qualities_query(dialect: Dialect, scope: Scope, selection: Selection, bad_below: float, now: datetime) -> Select[Any]:
     """Select the calls whose quality is known by trunk, employee and hour of the day."""
     visible, c = visible_calls(scope), calls.c
-    hour = week_hour(visible.started_at, selection.period, selection.zone) % 24
+    of_day = week_hour(visible.started_at, selection.period, selection.zone) % 24
+    source, hour = few_groups(dialect, visible.source, of_day, 24)
     wanted = conditions(selection, visible, now) & c.quality_mos.is_not(None)
     # Sorting the parts of each call costs most: see store.statistics.from_calls.hours.
     columns = (hour.label("hour"), c.trunk, c.employee, c.quality_mos, c.quality_loss_pct)
-    each = select(*columns).select_from(visible.source).where(wanted).offset(0).subquery()
+    each = computed_once(dialect, select(*columns).select_from(source).where(wanted)).subquery()
     return select(
         each.c.trunk,
         each.c.employee,

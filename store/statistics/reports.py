@@ -43,7 +43,7 @@ async def by_hour(store: Store, scope: Scope, selection: Selection, now: datetim
         selection = await resolve_employee_filter(connection, scope, selection)
         hours = await from_counters.hours(connection, scope, selection)
         if hours is None:
-            hours = from_calls.read_hours(await connection.execute(from_calls.hours(scope, selection, now)))
+            hours = from_calls.read_hours(await connection.execute(from_calls.hours(connection.dialect, scope, selection, now)))
     return tuple(
         Hour(weekday=week_hour // 24 + 1, hour=week_hour % 24, counts=counts) for week_hour, counts in sorted(hours.items())
     )
@@ -104,7 +104,7 @@ async def waits(store: Store, scope: Scope, selection: Selection, within_s: int,
     async with store.reading() as connection:
         selection = await resolve_employee_filter(connection, scope, selection)
         labels = await _names(connection, scope, GroupKind.NUMBER)
-        rows = (await connection.execute(waits_query(scope, selection, within_s, now))).all()
+        rows = (await connection.execute(waits_query(connection.dialect, scope, selection, within_s, now))).all()
     return read_waits(rows, labels)
 
 
@@ -113,7 +113,7 @@ async def qualities(store: Store, scope: Scope, selection: Selection, bad_below:
     async with store.reading() as connection:
         selection = await resolve_employee_filter(connection, scope, selection)
         names = await _names(connection, scope, GroupKind.USER)
-        rows = (await connection.execute(qualities_query(scope, selection, bad_below, now))).all()
+        rows = (await connection.execute(qualities_query(connection.dialect, scope, selection, bad_below, now))).all()
     return read_qualities(rows, names)
 
 

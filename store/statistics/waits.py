@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, Select, cast, func, select
+from sqlalchemy import BigInteger, Dialect, Row, Select, cast, func, select
 
 from fonoteka.core.call_report import Direction, Result
+from store.database.dialect import computed_once, few_groups
 from store.database.schema import calls
 from store.selection.period import week_hour
 from store.selection.scope import Scope, visible_calls
@@ -14,10 +15,11 @@ from store.selection.selection import Selection, conditions, shortest_ms
 from store.statistics.report_types import WaitCounts, Waits
 
 
-def waits_query(scope: Scope, selection: Selection, within_s: int, now: datetime) -> Select[Any]:
+def waits_query(dialect: Dialect, scope: Scope, selection: Selection, within_s: int, now: datetime) -> Select[Any]:
     """Select the incoming calls with a wait by queue, number and hour of the day."""
     visible, c = visible_calls(scope), calls.c
-    hour = week_hour(visible.started_at, selection.period, selection.zone) % 24
+    of_day = week_hour(visible.started_at, selection.period, selection.zone) % 24
+    source, hour = few_groups(dialect, visible.source, of_day, 24)
     wanted = conditions(selection, visible, now) & (c.direction == Direction.IN) & c.wait_ms.is_not(None)
     answered = c.result == Result.ANSWERED
     # Sorting the parts of each call costs most: see store.statistics.from_calls.hours. They are
@@ -30,7 +32,7 @@ def waits_query(scope: Scope, selection: Selection, within_s: int, now: datetime
         (answered & (c.wait_ms < shortest_ms(within_s + 1))).label("in_time"),
         c.wait_ms,
     )
-    each = select(*columns).select_from(visible.source).where(wanted).offset(0).subquery()
+    each = computed_once(dialect, select(*columns).select_from(source).where(wanted)).subquery()
     return select(
         each.c.queue,
         each.c.number,

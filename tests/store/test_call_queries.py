@@ -294,7 +294,7 @@ def statements(store: Store) -> Iterator[list[tuple[str, Any]]]:
 async def plan_of_first_page(store: Store, scope: Scope) -> list[str]:
     visible = visible_calls(scope)
     selection = Selection(period=period(None, None, ZONE, NOW), zone=ZONE)
-    query = keys_query(visible, conditions(selection, visible, NOW), Sort.STARTED_DOWN, None, NOW, 50)
+    query = keys_query(store.engine.dialect, visible, conditions(selection, visible, NOW), Sort.STARTED_DOWN, None, NOW, 50)
     sql = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
     async with store.reading() as connection:
         return [row.detail for row in await connection.execute(text(f"EXPLAIN QUERY PLAN {sql}".replace(":", "\\:")))]

@@ -1,14 +1,17 @@
 """Migrations of the index, in `versions`. The tests upgrade from each version."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from fonoteka.core.errors import ConfigurationError
-from store.database.dialect import lock_migrations
 
 
 def upgrade(connection: Connection, to: str = "head") -> None:
@@ -16,12 +19,33 @@ def upgrade(connection: Connection, to: str = "head") -> None:
 
     Raises ConfigurationError if the index is of a newer version.
     """
-    lock_migrations(connection)
+    config = _config()
+    config.attributes["connection"] = connection
+    with _newer_is_refused():
+        command.upgrade(config, to)
+
+
+def pending(connection: Connection) -> list[str]:
+    """Return the versions to which an index is still to be upgraded, in order.
+
+    Raises ConfigurationError if the index is of a newer version.
+    """
+    current = MigrationContext.configure(connection).get_current_revision()
+    with _newer_is_refused():
+        scripts = ScriptDirectory.from_config(_config()).iterate_revisions("head", current or "base")
+        return [script.revision for script in scripts][::-1]
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _newer_is_refused() -> Iterator[None]:
     try:
-        command.upgrade(config, to)
+        yield
     except CommandError as error:
         raise ConfigurationError(
             f"store.database was made by a newer Fonoteka than this one; install that one ({error})"

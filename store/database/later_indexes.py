@@ -1,0 +1,46 @@
+"""Indexes that PostgreSQL builds after the migrations, while others read and write the table.
+
+SQLite has none of them: its planner knows no statistics, and would take them for the wrong query.
+"""
+
+from typing import Final
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+LATER_INDEXES: Final = {
+    # Pieces of numbers of three digits and more.
+    "ix_calls_parties": "calls USING gin (src gin_trgm_ops, dst gin_trgm_ops, answered_by gin_trgm_ops) WHERE merged_into IS NULL",
+    # Calls with audio, if few have some.
+    "ix_calls_recorded": "calls (domain_id, started_at, id) WHERE recording_state IN ('ready', 'partial') AND merged_into IS NULL",
+    # The list sorted by length.
+    "ix_calls_length": "calls (domain_id, duration_s, id, started_at) WHERE duration_s IS NOT NULL AND merged_into IS NULL",
+}
+"""Definitions by name."""
+_FOUND: Final = text(
+    "SELECT name.relname, indisvalid FROM pg_index JOIN pg_class AS name ON name.oid = indexrelid "
+    "WHERE pg_table_is_visible(indexrelid) AND name.relname = ANY(:names)"
+)
+
+log = structlog.get_logger()
+
+
+async def build_later_indexes(engine: AsyncEngine) -> None:
+    """Build the indexes that are missing, and those whose building was interrupted.
+
+    The caller lets nobody else do the same.
+    """
+    async with engine.connect() as connection:
+        found = {row.relname: row.indisvalid for row in await connection.execute(_FOUND, {"names": list(LATER_INDEXES)})}
+    missing = [name for name in LATER_INDEXES if not found.get(name)]
+    if not missing:
+        return
+    async with engine.connect() as connection:
+        # PostgreSQL refuses both statements in a transaction.
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for name in missing:
+            log.info("index.building", name=name)
+            await connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+            await connection.exec_driver_sql(f"CREATE INDEX CONCURRENTLY {name} ON {LATER_INDEXES[name]}")
+        await connection.exec_driver_sql("ANALYZE calls")
