@@ -8,6 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
@@ -46,7 +47,7 @@ def _config() -> Config:
 def _newer_is_refused() -> Iterator[None]:
     try:
         yield
-    except CommandError as error:
+    except (CommandError, RevisionError) as error:
         raise ConfigurationError(
             f"store.database was made by a newer Fonoteka than this one; install that one ({error})"
         ) from error
