@@ -289,7 +289,7 @@ class Agent:
 
     async def _follow_commands(self) -> None:
         await self._takes_commands.wait()  # another agent may have the claim, and the calls
-        await commands.follow(self._api, self._handle_command, self._spawn, self._link)
+        await commands.follow(self._api, self._handle_command, self._spawn, self._link, self._clock.now_s)
 
     def _link(self) -> PbxLink:
         if self._resync.silent:

@@ -43,9 +43,14 @@ class ClockFollower:
         for call in move_calls(self._registry, timedelta(seconds=by_s)) if shared else ():
             self._changed(call)
 
+    async def now_s(self) -> float | None:
+        """Return the time of Asterisk's clock, which dates the calls; None if it is not known."""
+        try:
+            return float((await self._ami.action("Ping"))["Timestamp"])
+        except (AmiError, KeyError, ValueError):
+            return None
+
     async def lag_s(self) -> float:
         """Return by how many seconds Asterisk's clock is behind; the last value if not known."""
-        try:
-            return time.time() - float((await self._ami.action("Ping"))["Timestamp"])
-        except (AmiError, KeyError, ValueError):
-            return self._lag_s
+        here_s, there_s = time.time(), await self.now_s()
+        return here_s - there_s if there_s is not None else self._lag_s

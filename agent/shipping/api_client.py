@@ -58,12 +58,16 @@ class ApiClient:
         )
         return None if response.status_code == httpx.codes.NO_CONTENT else self._read(response, _SETTINGS)
 
-    async def commands(self, after: int, wait_s: int, link: PbxLink) -> Sequence[Command]:
-        """Return the commands with an id above `after`, or none after `wait_s` seconds."""
+    async def commands(self, after: int, wait_s: int, link: PbxLink, clock_s: float | None) -> Sequence[Command]:
+        """Return the commands with an id above `after`, or none after `wait_s` seconds.
+
+        `clock_s` is the time of Asterisk's clock, if that is known.
+        """
+        clock = {} if clock_s is None else {"clock_s": round(clock_s, 3)}
         response = await self._ask(
             "GET",
             "/agent/v1/commands",
-            params={"after": after, "wait_s": wait_s, "link": link},
+            params={"after": after, "wait_s": wait_s, "link": link, **clock},
             timeout=httpx.Timeout(10, read=wait_s + 10),
         )
         return self._read(response, _COMMANDS).commands

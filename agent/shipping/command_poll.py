@@ -20,15 +20,17 @@ async def follow(
     carry_out: Callable[[Command], Awaitable[CommandOutcome]],
     spawn: Callable[[Coroutine[Any, Any, None]], None],
     link: Callable[[], PbxLink],
+    clock_s: Callable[[], Awaitable[float | None]],
 ) -> None:
     """Carry out commands as they come, concurrently, until cancelled.
 
-    `link` returns the agent's connection to Asterisk, which each poll reports.
+    `link` returns the agent's connection to Asterisk, and `clock_s` the time of Asterisk's clock,
+    which each poll reports.
     """
     backoff, last = Backoff(most_s=5), 0
     while True:
         try:
-            commands = await api.commands(last, POLL_S, link())
+            commands = await api.commands(last, POLL_S, link(), await clock_s())
         except ShipError as error:
             wait_s = backoff.next_s()
             _log.warning("commands.poll_failed", reason=str(error), retry_in_s=round(wait_s, 1))

@@ -40,6 +40,12 @@ class Metrics:
         self._refused = Counter(
             "fonoteka_agent_refused", "What agents sent and the store refused", ["pbx", "reason"], registry=self.registry
         )
+        self._clock_ahead = Gauge(
+            "fonoteka_pbx_clock_ahead_seconds",
+            "By how much the clock of a PBX is ahead of the clock of this API",
+            ["pbx"],
+            registry=self.registry,
+        )
         self._damaged = Counter(
             "fonoteka_objects_damaged", "Requests for recordings that are missing or altered", ["reason"], registry=self.registry
         )
@@ -109,6 +115,10 @@ class Metrics:
     def count_refused(self, pbx: str, reason: str, number: int = 1) -> None:
         """Count reports, recordings and commands of a PBX that were refused."""
         self._refused.labels(pbx, reason).inc(number)
+
+    def set_clock_ahead(self, pbx: str, seconds: float) -> None:
+        """Set by how much the clock of a PBX is ahead."""
+        self._clock_ahead.labels(pbx).set(round(seconds, 1))
 
     def count_deleted(self, rule: Rule, amount: Amount, lock_s: float) -> None:
         """Count what a transaction of retention deleted, and for how long it held the lock."""

@@ -1,6 +1,7 @@
 """Services that requests share: opened when the application starts, closed when it ends."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ _POLLS_OF_A_PBX: Final = 16
 _RECORDING_COMMANDS_OF_AN_ACCOUNT: Final = 8
 _QUERIES_OF_AN_ACCOUNT: Final = 4  # the index has sixteen connections for all accounts
 _LINKS: Final = frozenset(PbxLink)
+_SECONDS: Final = re.compile(r"-?[0-9]{1,12}")
 _LOGINS: Final = 20  # two passwords are checked at a time: the last login waits a third of a second
 
 
@@ -175,6 +177,8 @@ def _subscriber(services: Services) -> Subscriber:
                 services.commands.wake()
             case SignalKind.LINK if signal.what in _LINKS:
                 services.agent_links.note(signal.of, PbxLink(signal.what))
+            case SignalKind.CLOCK if _SECONDS.fullmatch(signal.what):
+                services.agent_links.note_clock(signal.of, float(signal.what))
 
     def look() -> None:
         services.settings.wake()

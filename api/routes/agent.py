@@ -1,5 +1,6 @@
 """`/agent/v1`: the protocol between agents and the store (`fonoteka.core.agent_protocol`)."""
 
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -109,12 +110,18 @@ async def get_commands(
     after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     wait_s: Annotated[float, Query(ge=0, le=60)] = 0,
     link: PbxLink = PbxLink.UP,
+    clock_s: Annotated[float | None, Query(ge=0, lt=1e11, allow_inf_nan=False)] = None,
 ) -> Commands:
     """Return commands for recorders of the PBX, as soon as there are any or after `wait_s` s.
 
-    `link` is the agent's connection to Asterisk, for `/readyz`.
+    `link` is the agent's connection to Asterisk, and `clock_s` the time of Asterisk's clock, in
+    seconds since 1970, for `/readyz`.
     """
     await services.store.tell(Signal(kind=SignalKind.LINK, of=pbx.id, what=link))
+    if clock_s is not None:
+        ahead_s = clock_s - time.time()
+        services.metrics.set_clock_ahead(pbx.name, ahead_s)
+        await services.store.tell(Signal(kind=SignalKind.CLOCK, of=pbx.id, what=f"{ahead_s:.0f}"))
 
     async def pending() -> Sequence[Command] | None:
         if await request.is_disconnected():  # an agent that died must not take commands from the next

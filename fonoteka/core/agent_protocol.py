@@ -5,7 +5,7 @@ JSON over HTTP, with `Authorization: Bearer <token of the PBX>`:
     GET  /agent/v1/settings?known=VERSION&wait_s=25   → DomainSettings; 204 if the version is still
                                                         VERSION after wait_s
     GET  /agent/v1/commands?after=ID&wait_s=25        → Commands for this PBX, at most 10 s old
-         &link=up|down|silent (PbxLink)
+         &link=up|down|silent (PbxLink)&clock_s=SECONDS (Asterisk's clock, since 1970)
     POST /agent/v1/commands/{id}    CommandOutcome    → 204, also if nobody waits for it any more
     PUT  /agent/v1/calls            [CallReport, …]   → CallReceipts, one per call; at most 200
     PUT  /agent/v1/recordings/{segment name}          → RecordingReceipt

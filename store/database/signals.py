@@ -27,6 +27,7 @@ class SignalKind(StrEnum):
     SETTINGS = "settings"
     COMMANDS = "commands"  # one was asked, or answered
     LINK = "link"  # what an agent says of its Asterisk (PBX, PbxLink)
+    CLOCK = "clock"  # by how many seconds the clock of a PBX is ahead (PBX, whole seconds)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,8 @@
 """Check the API: it is ready and knows this PBX. Yields the settings of the domains too."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import httpx
@@ -13,6 +15,7 @@ from fonoteka.core.config import AgentSection, Configuration
 from fonoteka.core.domains import DomainSettings
 
 PATIENCE_S: Final = 6.0
+CLOCKS_DIFFER_S: Final = 10.0
 _SETTINGS: Final = TypeAdapter(DomainSettings)
 
 
@@ -25,6 +28,7 @@ async def check(configuration: Configuration) -> AsyncIterator[Finding | DomainS
     try:
         async with httpx.AsyncClient(base_url=base, timeout=PATIENCE_S, trust_env=False) as http:
             yield await _ready(http, base)
+            yield await _same_time(http, base)
             answer = await http.get(
                 "/agent/v1/settings",
                 params={"known": 0, "wait_s": 0},
@@ -56,6 +60,22 @@ async def _ready(http: httpx.AsyncClient, base: str) -> Finding:
         ok=ready.is_success,
         detail=f"{base}: {ready.status_code} {_said(ready)}",
         mend="the API runs, but its index or objects take nothing, or an agent hears nothing: see the log of that part",
+    )
+
+
+async def _same_time(http: httpx.AsyncClient, base: str) -> Finding:
+    """Compare the clock of this machine with that of the API, as HTTP gives it: whole seconds."""
+    answer, here = await http.get("/healthz"), datetime.now(UTC)
+    try:
+        ahead_s = (here - parsedate_to_datetime(answer.headers["Date"])).total_seconds()
+    except (KeyError, ValueError):
+        ahead_s = 0.0
+    return Finding(
+        part="api",
+        check="same time",
+        ok=abs(ahead_s) < CLOCKS_DIFFER_S,
+        detail=f"the clock of this machine is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} that of {base}",
+        mend="set both by NTP (chrony or systemd-timesyncd): the clock of the PBX dates its calls",
     )
 
 

@@ -35,7 +35,8 @@ export interface paths {
          * Get Commands
          * @description Return commands for recorders of the PBX, as soon as there are any or after `wait_s` s.
          *
-         *     `link` is the agent's connection to Asterisk, for `/readyz`.
+         *     `link` is the agent's connection to Asterisk, and `clock_s` the time of Asterisk's clock, in
+         *     seconds since 1970, for `/readyz`.
          */
         get: operations["agentCommands"];
         put?: never;
@@ -2552,6 +2553,7 @@ export interface operations {
                 after?: number;
                 wait_s?: number;
                 link?: components["schemas"]["PbxLink"];
+                clock_s?: number | null;
             };
             header?: never;
             path?: never;

@@ -59,6 +59,15 @@ async def test_a_jump_of_the_agents_clock_alone_moves_nothing(clocks: Clocks) ->
     assert await clocks.began_after_login() == 0
 
 
+async def test_the_clock_that_is_told_to_the_api_is_that_of_asterisk(clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks.behind_s = 3600.0
+    told = await clocks.agent._clock.now_s()
+    assert told is not None
+    assert told == pytest.approx(time.time() - 3600, abs=60)
+    monkeypatch.undo()  # the agent has no link
+    assert await clocks.agent._clock.now_s() is None
+
+
 async def test_an_error_in_a_task_of_a_call_does_not_end_the_agent(clocks: Clocks) -> None:
     async def fail() -> None:
         raise KeyError("p")
