@@ -2,7 +2,8 @@
 
 The cache is a bounded folder beside the objects: any file in it may be deleted at any time, and is
 made again on request. Its files are encrypted under a key that only this process has: plain copies
-of encrypted recordings must not stay on the disk.
+of encrypted recordings must not stay on the disk. Replicas that share the folder have files of
+their own in it.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
+from secrets import token_hex
 from threading import Event
 from typing import Final
 from uuid import uuid4
@@ -27,6 +29,7 @@ from store.objects.open_file import open_plain
 _BLOCK_BYTES: Final = 1024 * 1024
 _CONVERSIONS: Final = 2
 _CONVERSIONS_OF_AN_OWNER: Final = 2
+_ORPHANED_AFTER_S: Final = 24 * 3600
 
 Make = Callable[[Path, Callable[[], bool]], None]
 """Write the given draft, in a thread; raise anything once the given function returns True.
@@ -53,30 +56,38 @@ class _Conversion:
 class AudioCache:
     """Files by key; beyond `limit_bytes` the least recently used are deleted."""
 
-    def __init__(self, root: Path, *, limit_bytes: int) -> None:
-        self._root = root
+    def __init__(self, root: Path, *, limit_bytes: int, is_shared: bool = False) -> None:
+        self._root, self._is_shared = root, is_shared
+        self._suffix = f".{token_hex(4)}" if is_shared else ""
         self._limit = limit_bytes
         self._conversions: dict[str, _Conversion] = {}
         self._memory_key = MemoryKey()
         self._running = ConcurrencyLimit[None](_CONVERSIONS)
 
     def prepare(self) -> None:
-        """Make the folder, and empty it: nobody can read the files. Raises ConfigurationError."""
+        """Make the folder, and delete files that nobody can read. Raises ConfigurationError.
+
+        Of a shared folder only old files are deleted: others may be of another replica.
+        """
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for path in self._root.iterdir():
-                path.unlink()
+                if not self._is_shared or time.time() - path.stat().st_mtime > _ORPHANED_AFTER_S:
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise ConfigurationError(f"the cache folder {str(self._root)!r} cannot be written: {error.strerror}") from error
 
+    def _path(self, key: str) -> Path:
+        return self._root / f"{key}{self._suffix}"
+
     async def find(self, key: str) -> BufferedReader | None:
         """Open the file of a key; None if it is not cached. The caller closes it."""
-        path = self._root / key
+        path = self._path(key)
         try:
-            file = await open_plain(path, key, self._memory_key)
+            file = await open_plain(path, path.name, self._memory_key)
         except ObjectMissing:
             return None
-        except ObjectDamaged:  # of another replica, say
+        except ObjectDamaged:
             await asyncio.to_thread(path.unlink, missing_ok=True)
             return None
         await asyncio.to_thread(_use, path)
@@ -102,7 +113,7 @@ class AudioCache:
             raise TooManyConversions
         if conversion is None:
             abandoned = Event()
-            task = asyncio.create_task(self._make(self._root / key, make, abandoned, check), name=f"audio {key}")
+            task = asyncio.create_task(self._make(self._path(key), make, abandoned, check), name=f"audio {key}")
             conversion = self._conversions[key] = _Conversion(task=task, abandoned=abandoned)
         conversion.waiting.append(owner)
         try:
@@ -153,7 +164,11 @@ def _private(path: str, flags: int) -> int:
 
 
 def _trim(root: Path, limit_bytes: int, *, keep: Path) -> None:
-    files = [(entry.stat(), Path(entry.path)) for entry in os.scandir(root) if not entry.name.startswith(".")]
+    files = []
+    for entry in os.scandir(root):
+        with suppress(FileNotFoundError):  # a replica deletes too
+            if not entry.name.startswith("."):
+                files.append((entry.stat(), Path(entry.path)))
     total = sum(stat.st_size for stat, _ in files)
     for stat, path in sorted(files, key=lambda file: file[0].st_mtime_ns):
         if total <= limit_bytes:

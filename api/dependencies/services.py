@@ -111,7 +111,7 @@ async def opened(configuration: Configuration) -> AsyncIterator[Services]:
 
 async def _services(configuration: Configuration, store: Store) -> Services:
     objects = store.objects.workspace
-    audio = AudioCache(copies_folder(store.objects), limit_bytes=_CACHE_BYTES)
+    audio = AudioCache(copies_folder(store.objects), limit_bytes=_CACHE_BYTES, is_shared=store.has_replicas)
     await asyncio.to_thread(audio.prepare)
     exports = ExportWorkspace(objects.with_name(objects.name + "-exports"))
     await asyncio.to_thread(exports.prepare)

@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 from tests.api.conftest import Site, free_port
 from tests.portal.test_behind_nginx import _GIVEN, _adapted, _certificate
 from tests.support.eventually import LIMIT_S, eventually
+from tests.support.nginx import nginx
 
 UNVERIFIED: Final = ssl._create_unverified_context()  # noqa: S323
 # The limits of the file, made short enough for a test; each must be there.
@@ -45,24 +46,8 @@ async def proxy(site_behind_proxy: Site, tmp_path: Path) -> AsyncIterator[Proxy]
     for given, shorter in SHORTER.items():
         assert given in ours
         ours = ours.replace(given, shorter)
-    paths = "".join(f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    main = f"daemon off; user root; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
-    whole = f"{main}http {{ access_log off; {paths}\n{ours} }}\n"
-    (folder / "nginx.conf").write_text(whole, encoding="utf-8")
-    nginx = await asyncio.create_subprocess_exec("nginx", "-c", folder / "nginx.conf", "-p", folder)
-    try:
-        await eventually(lambda: _answers(plain))
+    async with nginx(folder, ours, plain):
         yield Proxy(port=tls, site=site_behind_proxy)
-    finally:
-        nginx.terminate()
-        await asyncio.wait_for(nginx.wait(), LIMIT_S)
-
-
-async def _answers(port: int) -> bool:
-    async with httpx.AsyncClient() as client:
-        with suppress(httpx.TransportError):
-            return (await client.get(f"http://127.0.0.1:{port}/")).status_code == 301
-    return False
 
 
 @asynccontextmanager

@@ -70,7 +70,7 @@ def _adapted(text: str, behind: str, plain: int, tls: int, chain: Path, key: Pat
     text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.M)
     text = re.sub(r"/etc/letsencrypt/\S+fullchain.pem", str(chain), text)
     text = re.sub(r"/etc/letsencrypt/\S+privkey.pem", str(key), text)
-    return text.replace("calls.example.com", "localhost").replace("http://127.0.0.1:8080", behind)
+    return text.replace("calls.example.com", "localhost").replace("127.0.0.1:8080", behind.removeprefix("http://"))
 
 
 @pytest.fixture(scope="module")
