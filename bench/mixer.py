@@ -42,6 +42,7 @@ FFMPEG = (
 SOX = ("sox", "-m", OUTSIDE, EMPLOYEE, "sum.wav")
 LAME = ("lame", "--quiet", "-b", "16", "-m", "m", "sum.wav", "peer.mp3")
 SHORT_S = 10
+WHO_SPOKE_S = (10, 20, 30, 60)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,7 +162,8 @@ async def measure(folder: Path, scale: Scale) -> Result:
         figures[f"short_call_cpu_ms_{name}"] = 1000 * median(spent.cpu_s for spent in short[name])
         figures[f"short_call_wall_ms_{name}"] = 1000 * median(spent.wall_s for spent in short[name])
         figures[f"long_call_cpu_s_{name}"] = median(spent.cpu_s for spent in long[name])
-    figures |= {f"who_spoke_adds_pct_{name}": who_spoke_pct(items[name]) for name in ("short", "long")}
+    for seconds in WHO_SPOKE_S:
+        figures[f"who_spoke_adds_pct_{seconds}_s"] = who_spoke_pct(write_call(folder / f"who_spoke_{seconds}_s", seconds))
     figures |= {"peak_rss_mb": max(rss_mb.values())} | {f"peak_rss_mb_after_{length_s}_s": mb for length_s, mb in rss_mb.items()}
     ratios: dict[str, float] = {}
     for name in peers:

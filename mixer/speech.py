@@ -93,9 +93,10 @@ class SpeechMeter:
         self._context, self._waiting = end - begin, self._waiting - frames
 
     def _tally(self, speakers: NDArray[np.uint8]) -> None:
-        seen = int(self._frames.sum())
-        points = (seen + np.arange(len(speakers))) // self._frames_per_point
-        np.bitwise_or.at(self._track, points, speakers)
+        seen = int(self._frames.sum())  # whole seconds, so a point begins here
+        points = np.bitwise_or.reduceat(speakers, np.arange(0, len(speakers), self._frames_per_point))
+        first = seen // self._frames_per_point
+        self._track[first : first + len(points)] = points
         self._frames += np.bincount(speakers, minlength=_BOTH + 1)
         words = np.flatnonzero(speakers)
         if not len(words):

@@ -133,8 +133,7 @@ def _means(frames: int, *values: Frames) -> Frames:
 
 def _with_edges(rows: Frames, before: int, after: int) -> Frames:
     # A tenth of the time that np.pad takes for short recordings.
-    first, last = np.repeat(rows[:, :1], before, axis=1), np.repeat(rows[:, -1:], after, axis=1)
-    return np.concatenate((first, rows, last), axis=1)
+    return rows.take(np.arange(-before, rows.shape[1] + after), axis=1, mode="clip")
 
 
 def _change(values: Frames) -> Frames:
