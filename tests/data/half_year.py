@@ -23,14 +23,14 @@ from store.database.schema import segments as segment_table
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.intake.recording_state import Arrival, Segment
-from store.intake.row_mapping import IncomingReport
+from store.intake.row_mapping import IncomingReport, speech_value
 from store.intake.write_calls import write_calls
 from store.people.accounts import Pbx, ensure_pbx, pbx_of
 from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
 from tests.data.office import Office, office
 from tests.data.office_calls import DAYS, calls_of, lengths_ms
-from tests.data.seed import PBX_TOKEN, mixed_of, peaks, say_how_to_look, section, tone
+from tests.data.seed import PBX_TOKEN, mixed_of, peaks, say_how_to_look, section, speech_in_tone, tone
 from tests.support.stored_objects import objects_folder
 
 _AT_ONCE: Final = 200  # as an agent ships them
@@ -95,7 +95,8 @@ async def _hear(store: Store, pbx: Pbx, batch: Sequence[CallReport]) -> None:
 
 
 def _arrival(audio: _SegmentAudio, domain_id: int) -> IncomingReport:
-    arrival = Arrival(duration_ms=audio.length_ms, talk_ms=audio.length_ms, muted=(), salvaged=False)
+    speech = speech_in_tone(audio.length_ms)
+    arrival = Arrival(duration_ms=audio.length_ms, talk_ms=audio.length_ms, muted=(), salvaged=False, speech=speech)
     report = audio.segment
     segment = Segment(name=report.name, user=report.user, started_at=report.started_at, reason=report.reason, arrival=arrival)
     public_id = call_id(audio.call.pbx, audio.call.linkedid)
@@ -114,6 +115,7 @@ def _values(audio: _SegmentAudio, object_key: str, mixed: Mixed) -> dict[str, ob
         "talk_ms": audio.length_ms,
         "muted": [],
         "salvaged": False,
+        "speech": speech_value(mixed.speech),
         "arrived_at": audio.call.ended_at,
     }
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from fonoteka.core.call_report import CallReport, Direction, PathStep, Reason, Result, SegmentReport
+from fonoteka.core.call_report import CallReport, Direction, PathStep, Quality, Reason, Result, SegmentReport
 from fonoteka.core.domains import RecordRule
 from tests.data.office import Office, OfficeUser, moments
 from tests.data.seed import but, unanswered
@@ -125,6 +125,10 @@ class _Drawing:
             segments=(),
             reason=None,
             path=path,
+            trunk=None if direction is Direction.INTERNAL else "PJSIP/trunk",
+            queue="sales" if direction is Direction.IN and number % 3 == 0 else None,
+            wait_ms=ring_ms,
+            quality=_quality(number, direction),
         )
         return self._recorded(call, user)
 
@@ -176,6 +180,15 @@ class _Drawing:
         if self._chance.random() < 0.02:
             return "anonymous"
         return self._chance.choices(self._customers, self._often)[0]
+
+
+def _quality(number: int, direction: Direction) -> Quality | None:
+    """Return how well the parties heard each other: badly in one call of 40; unknown of one in 25."""
+    if number % 25 == 0:
+        return None
+    if number % 40 == 1 and direction is not Direction.INTERNAL:
+        return Quality(mos=3.1, loss_pct=7.2, jitter_ms=41, rtt_ms=180)
+    return Quality(mos=4.4 - number % 4 / 20, loss_pct=number % 3 / 10, jitter_ms=2 + number % 7, rtt_ms=20 + number % 30)
 
 
 def _refusal(rule: RecordRule, direction: Direction) -> Reason | None:

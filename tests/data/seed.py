@@ -191,7 +191,14 @@ def but(value: V, /, **fields: Any) -> V:
 def unanswered(call: CallReport, result: Result = Result.NO_ANSWER) -> CallReport:
     """Return a copy of a call without an answer."""
     path = (*call.path[:2], PathStep(at=call.path[-1].at, what="end", who=""))
-    fields = {"answered_by": None, "answered_at": None, "talk_ms": 0, "segments": (), "reason": Reason.NOT_ANSWERED}
+    fields = {
+        "answered_by": None,
+        "answered_at": None,
+        "talk_ms": 0,
+        "segments": (),
+        "reason": Reason.NOT_ANSWERED,
+        "quality": None,
+    }
     return but(call, result=result, path=path, **fields)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, get_args
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
 from tests.portal.browser import CHROMIUM, FLAGS
 from tests.portal.guide.office import MOMENT, open_office
@@ -75,6 +75,7 @@ def _doors(context: BrowserContext, language: Language, names: list[str]) -> Non
 
 def main(*names: str) -> None:
     """Take them all, or those named; says each with its size."""
+    expect.set_options(timeout=60_000)  # on a busy machine too
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for language in get_args(Language):

@@ -126,8 +126,7 @@ def _nothing(stage: Stage) -> Shot:
 
 def _pager(stage: Stage) -> Shot:
     stage.calls("?from=2026-11-01&to=2026-11-24")
-    pager = stage.page.locator("nav.not-printed .turn button").last
-    pager.click()
+    stage.page.get_by_role("navigation", name=stage.said("Страницы", "Pages")).get_by_role("button").last.click()
     settled(stage.page)
     stage.page.mouse.move(2, 2)
     foot = stage.page.locator("section.calls > *:last-child")
@@ -247,7 +246,9 @@ def _outgoing(stage: Stage) -> Shot:
 
 def _heat(stage: Stage) -> Shot:
     _report(stage, "?from=2026-11-01&to=2026-11-24")
-    return stage.page.locator("main .two").last
+    heat, call_backs = (stage.page.locator("section.block").nth(place) for place in (-2, -1))
+    call_backs.scroll_into_view_if_needed()
+    return _from_to(stage.page, heat, call_backs)
 
 
 def _block_export(stage: Stage) -> Shot:
