@@ -1,5 +1,7 @@
 """Delete what has expired: at the start, each night, and soon after a change of the settings.
 
+What domains have beyond their quotas is deleted each hour.
+
 The night of a domain is 03:00 of its clock. If something is due, a process of its own deletes it
 (`store.retention.own_process`). Of several replicas one does so at a time; if it dies, another one
 goes on.
@@ -13,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from api.quota_watch import QuotaWatch
 from fonoteka.core.clock import WallClock
 from store.database.store import Store
 from store.provisioning.directory import version_of
@@ -53,10 +56,11 @@ class RetentionWork:
         notify: Notify,
         overdue: Callable[[float], None],
         clean: Callable[[], None],
+        quotas: QuotaWatch,
         clock: WallClock | None = None,
     ) -> None:
         self._store, self._delete, self._clean = store, delete, clean
-        self._notify, self._overdue = notify, overdue
+        self._notify, self._overdue, self._quotas = notify, overdue, quotas
         self._done: dict[int, datetime] = {}  # when the last run of a domain began
         self._version: int | None = None
         self._looks_at = datetime.min.replace(tzinfo=UTC)  # if nothing changes until then
@@ -94,31 +98,38 @@ class RetentionWork:
     async def work(self, now: datetime) -> None:
         """Delete what is due in the domains whose night has come, or whose settings changed.
 
-        Does nothing while another replica deletes; this one looks again then.
+        Each hour also what domains have beyond their quotas. Does nothing while another replica
+        deletes; this one looks again then.
         """
         self._may_have_changed = False
         version = await version_of(self._store)
         if version != self._version:
             self._done = {}
         domains = await retained_domains(self._store)
-        due = {domain.id for domain in domains if self._done.get(domain.id, datetime.min.replace(tzinfo=UTC)) < _night(domain, now)}
+        is_hourly = version != self._version or self._counted is None or now - self._counted >= _COUNT_EACH
+        beyond = await self._quotas.look(domains, now) if is_hourly else set()
+        due = beyond | {
+            domain.id for domain in domains if self._done.get(domain.id, datetime.min.replace(tzinfo=UTC)) < _night(domain, now)
+        }
         if due:
             async with self._store.alone("retention") as is_alone:
                 if not is_alone:
                     self.look()
                     return
-                await self._delete_due(due, now)
+                await self._delete_due(due, now, beyond)
             self._done |= dict.fromkeys(due, now)
         self._version = version
-        if due or self._counted is None or now - self._counted >= _COUNT_EACH:
+        if beyond:
+            await self._quotas.look(domains, now)
+        if due or is_hourly:
             await self._count(now)
         # The next night is an hour nearer if clocks are put forward; each hour is looked at anyway.
         self._looks_at = min([now + _COUNT_EACH, *(_night(domain, now) + timedelta(days=1) for domain in domains)])
 
-    async def _delete_due(self, due: Collection[int], now: datetime) -> None:
+    async def _delete_due(self, due: Collection[int], now: datetime, beyond: Collection[int]) -> None:
         await delete_marked(self._store)  # what a run left that was killed
         await expire_set_aside(self._store, now)
-        deleted = await self._delete(now, domain_ids=due, notify=self._notify) if await self._count(now) else {}
+        deleted = await self._delete(now, domain_ids=due, notify=self._notify) if beyond or await self._count(now) else {}
         for rule, amount in deleted.items():
             log.info(
                 "retention.deleted",

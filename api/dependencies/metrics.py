@@ -10,7 +10,7 @@ from fonoteka.core.call_report import RecordingState
 from fonoteka.core.disk_watch import DiskLook
 from store.intake.write_calls import CallChange
 from store.integrity.intact import DamageReason
-from store.retention.run import CALLS, Amount, Rule
+from store.retention.run import Amount, Rule
 
 _SECONDS: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600)
 _ANSWER_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -62,7 +62,7 @@ class Metrics:
         )
 
         self._deleted_recordings = Counter(
-            "fonoteka_retention_recordings", "Recordings that were deleted by their age", registry=self.registry
+            "fonoteka_retention_recordings", "Recordings that were deleted by their age or a quota", registry=self.registry
         )
         self._deleted_bytes = Counter("fonoteka_retention_bytes", "Size of these recordings", registry=self.registry)
         self._deleted_calls = Counter("fonoteka_retention_calls", "Calls that were deleted by their age", registry=self.registry)
@@ -74,6 +74,9 @@ class Metrics:
         )
         self._overdue = Gauge(
             "fonoteka_retention_overdue_seconds", "For how long the oldest of what is due has been due", registry=self.registry
+        )
+        self._quota = Gauge(
+            "fonoteka_quota_used_ratio", "Used share of the quota of recordings, 1 is all of it", ["domain"], registry=self.registry
         )
 
         self._disk_free = Gauge(
@@ -125,12 +128,16 @@ class Metrics:
         self._retention_lock.observe(lock_s)
         self._deleted_recordings.inc(amount.recordings)
         self._deleted_bytes.inc(amount.size_bytes)
-        if rule.key == CALLS:
+        if rule.is_of_calls:
             self._deleted_calls.inc(amount.calls)
 
     def set_overdue(self, seconds: float) -> None:
         """Set for how long the oldest of what is due has been due."""
         self._overdue.set(seconds)
+
+    def set_quota(self, domain: str, used: float) -> None:
+        """Set the used share of a domain's quota."""
+        self._quota.labels(domain).set(used)
 
     def count_damaged(self, reason: DamageReason) -> None:
         """Count a request for a recording that is not what was stored."""

@@ -23,6 +23,7 @@ from api.limits.concurrency_limit import ConcurrencyLimit
 from api.limits.logins import Logins
 from api.live.change_watch import ChangeWatch
 from api.live.hub import LiveHub
+from api.quota_watch import QuotaWatch
 from api.readiness import Readiness, readiness_of
 from api.retention import RetentionWork
 from api.store_disk import StoreDisk
@@ -155,6 +156,7 @@ async def _services(configuration: Configuration, store: Store) -> Services:
             notify=metrics.count_deleted,
             overdue=metrics.set_overdue,
             clean=exports.prepare,
+            quotas=QuotaWatch(store, configuration.mail, metrics.set_quota),
         ),
         disk=StoreDisk(objects, configuration.mail, measured=metrics.set_disk),
     )

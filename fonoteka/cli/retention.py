@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from fonoteka.core.config import Configuration
 from store.database.store import Store
-from store.retention.run import AUDIO, Amount, Deleted, delete_due, what_is_due
+from store.retention.run import Amount, Deleted, delete_due, what_is_due
 
 
 async def expired(configuration: Configuration, *, dry_run: bool) -> list[str]:
@@ -24,12 +24,12 @@ async def expired(configuration: Configuration, *, dry_run: bool) -> list[str]:
 def _lines(deleted: Deleted, *, dry_run: bool) -> Iterator[str]:
     done = "would be deleted" if dry_run else "deleted"
     for rule, amount in deleted.items():
-        yield f"{rule.domain}: {rule}: {_words(rule.key == AUDIO, amount)} {done}"
+        yield f"{rule.domain}: {rule}: {_words(amount, of_calls=rule.is_of_calls)} {done}"
     if not deleted:
         yield "nothing is due"
 
 
-def _words(is_audio: bool, amount: Amount) -> str:
-    if not is_audio:
+def _words(amount: Amount, *, of_calls: bool) -> str:
+    if of_calls:
         return f"{amount.calls} calls"
     return f"{amount.recordings} recordings of {amount.calls} calls, {amount.size_bytes / 1e6:.1f} MB,"

@@ -56,6 +56,7 @@ class Reason(StrEnum):
     DISK_FULL = "disk_full"
     AUDIO_DAMAGED = "audio_damaged"
     RETENTION = "retention"
+    QUOTA = "quota"
     STOPPED_BY_USER = "stopped_by_user"
 
 

@@ -103,6 +103,9 @@ domains = Table(
     Column("notice_in", String(200)),
     Column("notice_out", String(200)),
     Column("beep_every_s", Integer, nullable=False, server_default="0"),
+    Column("quota_gb", Float),  # of audio; null: no limit
+    Column("quota_recordings", BigInteger),
+    Column("quota_warned_at", Instant),  # null once enough was deleted
     Column("removed_at", Instant),  # a removed row is never revived: store/selection/identity.py
     Column("valid_from", Instant, nullable=False, server_default="0"),  # of calls, by their start
     Column("valid_until", Instant),

@@ -16,6 +16,7 @@ UNDAMAGED_SHORTER_MS: Final = 10_000
 
 # Reports of a PBX that had set the legs aside; it has mixed and sent them since.
 _REFUTED: Final = (Reason.NO_AUDIO, Reason.AUDIO_DAMAGED)
+_DELETED: Final = frozenset({Reason.RETENTION, Reason.QUOTA})
 _FAILURES: Final = frozenset({Reason.ASTERISK_FAILED, Reason.NO_AUDIO, Reason.DISK_FULL, Reason.AUDIO_DAMAGED})
 
 
@@ -104,7 +105,7 @@ def assess_for(login: str, segments: Sequence[Segment], *, reason: Reason | None
 def _without_segments(reason: Reason | None) -> Recording:
     reason = reason or Reason.NOT_ANSWERED
     state = RecordingState.NONE
-    if reason is Reason.RETENTION:
+    if reason in _DELETED:
         state = RecordingState.EXPIRED
     elif reason in _FAILURES:
         state = RecordingState.FAILED
@@ -117,8 +118,9 @@ def _state(segments: list[Segment], ended: bool) -> tuple[RecordingState, Reason
         return (RecordingState.PROCESSING if ended else RecordingState.RECORDING), None
     shortfalls = list(filter(None, map(_shortfall, segments)))
     if all(segment.arrival is None for segment in segments):
-        if Reason.RETENTION in shortfalls:
-            return RecordingState.EXPIRED, Reason.RETENTION
+        deleted = [shortfall for shortfall in shortfalls if shortfall in _DELETED]
+        if deleted:
+            return RecordingState.EXPIRED, deleted[0]
         return RecordingState.FAILED, shortfalls[0]
     shortfall = shortfalls[0] if shortfalls else None
     return (RecordingState.PARTIAL, shortfall) if shortfall else (RecordingState.READY, None)

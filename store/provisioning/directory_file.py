@@ -96,6 +96,8 @@ class WantedDomain(_Table):
     notice_in: _Sound | None = None
     notice_out: _Sound | None = None
     beep_every_s: Annotated[int, Field(ge=0, le=3600)] = 0
+    quota_gb: Annotated[float, Field(gt=0, le=10**6)] | None = None
+    quota_recordings: Annotated[int, Field(ge=1, le=10**12)] | None = None
     user: tuple[WantedUser, ...] = ()
     number: tuple[WantedNumber, ...] = ()
 

@@ -1,4 +1,4 @@
-"""What is due for deletion: audio and calls of a domain, in batches, the oldest first.
+"""What is due for deletion, by age and by quota: in batches, the oldest first.
 
 Never due is what is under legal hold, or of a call in progress.
 """
@@ -31,6 +31,7 @@ from store.database.store import Store
 from store.intake.report_limits import LONGEST_CALL
 from store.retention.expiry import HELD_COLUMNS, SEGMENTS_AT_A_TIME, without_held
 from store.retention.merged_calls import is_visible, merge_chains
+from store.retention.quota import Quota, Usage, usage_of
 from store.retention.removal import CALLS_AT_A_TIME
 from store.selection.retention_rule import audio_days, expired_before, has_expired, with_recorded_users
 
@@ -47,7 +48,7 @@ def _no_limit() -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetainedDomain:
-    """A domain and its periods. `shortest_days` is the shortest period of audio of any user."""
+    """A domain, its periods and its quota. `shortest_days` is the shortest period of any user."""
 
     id: int
     name: str
@@ -55,13 +56,13 @@ class RetainedDomain:
     retention_days: int
     calls_retention_days: int | None
     shortest_days: int
+    quota: Quota
 
 
 async def retained_domains(store: Store) -> list[RetainedDomain]:
     """Return all domains, removed ones too: their calls expire like others."""
     shortest = func.coalesce(func.min(users.c.retention_days), domains.c.retention_days)
-    columns = (domains.c.id, domains.c.name, domains.c.timezone, domains.c.retention_days, domains.c.calls_retention_days)
-    query = select(*columns, shortest.label("shortest")).outerjoin_from(domains, users, users.c.domain_id == domains.c.id)
+    query = select(domains, shortest.label("shortest")).outerjoin_from(domains, users, users.c.domain_id == domains.c.id)
     async with store.reading() as connection:
         rows = (await connection.execute(query.group_by(domains.c.id).order_by(domains.c.id))).all()
     return [
@@ -72,6 +73,7 @@ async def retained_domains(store: Store) -> list[RetainedDomain]:
             retention_days=row.retention_days,
             calls_retention_days=row.calls_retention_days,
             shortest_days=min(row.shortest, row.retention_days),
+            quota=Quota(gb=row.quota_gb, recordings=row.quota_recordings),
         )
         for row in rows
     ]
@@ -102,6 +104,38 @@ async def due_audio(
     query = select(*columns).select_from(source).where(_may_go(domain, now), candidates, HAS_AUDIO, has_expired(days, now))
     async for batch in _batches(store, query, segments.c.id, lambda: min(most(), SEGMENTS_AT_A_TIME)):
         yield batch
+
+
+async def beyond_quota(
+    store: Store, domain: RetainedDomain, now: datetime, most: Most = _no_limit
+) -> AsyncIterator[Sequence[Row[Any]]]:
+    """Yield batches of the oldest segments that a domain has beyond its quota.
+
+    A row has `id`, `size_bytes`, `public_id` and `started_at`.
+    """
+    usage = await usage_of(store, domain.id)
+    if domain.quota.exceeded(usage) is None:
+        return
+    columns = (
+        segments.c.id,
+        segments.c.size_bytes,
+        calls.c.started_at,
+        _rows_of_call().label("rows"),
+        *_key(segments.c.id),
+        *HELD_COLUMNS,
+    )
+    source = calls.join(segments, segments.c.call_id == calls.c.id).join(pbxs, pbxs.c.id == calls.c.pbx_id)
+    query = select(*columns).select_from(source).where(_may_go(domain, now), calls.c.recording_ms.is_not(None), HAS_AUDIO)
+    async for batch in _batches(store, query, segments.c.id, lambda: min(most(), SEGMENTS_AT_A_TIME)):
+        chosen = []
+        for row in batch:
+            if domain.quota.exceeded(usage) is None:
+                break
+            chosen.append(row)
+            usage = Usage(recordings=usage.recordings - 1, size_bytes=usage.size_bytes - row.size_bytes)
+        if not chosen:
+            return
+        yield chosen
 
 
 async def due_calls(

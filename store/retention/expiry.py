@@ -1,8 +1,8 @@
 """Deletion of audio for good, in three steps, so that a kill at any point leaves nothing half done.
 
-1. `mark_expired`, in a transaction of the caller: segments get `expired_at` and the reason
-   `retention`; calls, participants and counters follow. From now on the audio is neither seen nor
-   taken again. The caller writes its audit entry last in the same transaction.
+1. `mark_expired`, in a transaction of the caller: segments get `expired_at` and a reason
+   (`retention`, `quota`); calls, participants and counters follow. From now on the audio is neither
+   seen nor taken again. The caller writes its audit entry last in the same transaction.
 2. `delete_marked` deletes the objects (audio and peaks) and the copies of the API's cache.
 3. Then it clears `object_key`. A row that still has it was interrupted: the next `delete_marked`,
    of any process, goes on with it. All steps may be repeated, and run twice at the same time.
@@ -84,7 +84,9 @@ class Expired:
         return tuple(dict.fromkeys(segment.call for segment in self.segments))
 
 
-async def mark_expired(connection: AsyncConnection, domain_id: int, segment_ids: Sequence[int], now: datetime) -> Expired:
+async def mark_expired(
+    connection: AsyncConnection, domain_id: int, segment_ids: Sequence[int], now: datetime, reason: Reason = Reason.RETENTION
+) -> Expired:
     """Mark the audio of segments of a domain as expired, and return what was marked.
 
     Left out are segments without audio, those of other domains, and those of a call under legal
@@ -98,7 +100,7 @@ async def mark_expired(connection: AsyncConnection, domain_id: int, segment_ids:
     if not rows:
         return Expired(segments=())
     marked = update(segments).where(segments.c.id.in_([row.id for row in rows]))
-    await connection.execute(marked.values(expired_at=now, reason=Reason.RETENTION))
+    await connection.execute(marked.values(expired_at=now, reason=reason))
     await _update_recordings(connection, domain_id, list({row.public_id for row in rows}), zone)
     return Expired(segments=tuple(ExpiredSegment(id=row.id, call=row.public_id, size_bytes=row.size_bytes) for row in rows))
 

@@ -11,18 +11,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fonoteka.core.call_report import Reason
 from store.audit.write import SYSTEM, AuditWriter, NewEntry
 from store.database.schema import settings
 from store.database.store import Store
 from store.provisioning.directory import version_of
-from store.retention.due import RetainedDomain, due_audio, due_calls, retained_domains
+from store.retention.due import RetainedDomain, beyond_quota, due_audio, due_calls, retained_domains
 from store.retention.expiry import MARKED_AT_A_TIME, Expired, delete_marked, lock_domain, mark_expired
+from store.retention.quota import usage_of
 from store.retention.removal import remove_calls
 from store.retention.set_aside import expire_set_aside
 from store.selection.retention_rule import expires_at
@@ -37,15 +40,20 @@ _FEWEST, _MOST = 10, 50  # of each batch; fewer would cost more in all than they
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """A rule of a domain. `user` is the login if the rule is that user's own."""
+    """A rule of a domain, by its key and value. `user` is the login if it is that user's own."""
 
     domain: str
     key: str
-    days: int
+    value: float
     user: str | None = None
 
+    @property
+    def is_of_calls(self) -> bool:
+        """Whether it deletes calls with all their data, not only their audio."""
+        return self.key == CALLS
+
     def __str__(self) -> str:
-        return f"{self.key} = {self.days}" + (f" of user {self.user}" if self.user is not None else "")
+        return f"{self.key} = {self.value:.15g}" + (f" of user {self.user}" if self.user is not None else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +96,12 @@ async def what_is_due(store: Store, now: datetime) -> Deleted:
                 calls = last.get(rule) != row.public_id  # the segments of a call follow each other
                 due[rule] = due.get(rule, Amount()) + Amount(calls=calls, recordings=1, size_bytes=row.size_bytes)
                 last[rule] = row.public_id
+        if (quota := await _rule_of_quota(store, domain)) is not None:
+            async for rows in beyond_quota(store, domain, now):
+                amount = Amount(
+                    calls=len({row.public_id for row in rows}), recordings=len(rows), size_bytes=sum(row.size_bytes for row in rows)
+                )
+                due[quota] = due.get(quota, Amount()) + amount
         async for rows in due_calls(store, domain, now):
             rule = _rule_of_calls(domain)
             due[rule] = due.get(rule, Amount()) + Amount(calls=len(rows))
@@ -132,6 +146,7 @@ async def delete_due(
             run = _Run(store=store, domain=domain, version=version, now=now, notify=notify, rest=rest)
             try:
                 await run.delete_audio()
+                await run.delete_beyond_quota()
                 await run.delete_calls()
             except _SettingsChanged:
                 break  # the periods are read again: they may be longer now
@@ -173,13 +188,27 @@ class _Run:
     most: int = _FEWEST
 
     async def delete_audio(self) -> None:
-        """Delete the audio that is due. The objects of several batches are deleted together."""
+        """Delete the audio that is due by its age."""
+        rows = due_audio(self.store, self.domain, self.now, lambda: self.most)
+        await self._delete_audio(rows, partial(_rule_of, self.domain), Reason.RETENTION)
+
+    async def delete_beyond_quota(self) -> None:
+        """Delete the oldest audio that the domain has beyond its quota."""
+        rule = await _rule_of_quota(self.store, self.domain)
+        if rule is not None:
+            rows = beyond_quota(self.store, self.domain, self.now, lambda: self.most)
+            await self._delete_audio(rows, lambda _: rule, Reason.QUOTA)
+
+    async def _delete_audio(
+        self, batches: AsyncIterator[Sequence[Row[Any]]], rule_of: Callable[[Row[Any]], Rule], reason: Reason
+    ) -> None:
+        """Delete batches of audio. The objects of several batches are deleted together."""
         marked = 0
-        async for rows in due_audio(self.store, self.domain, self.now, lambda: self.most):
+        async for rows in batches:
             begun = perf_counter()
-            rules = {row.id: _rule_of(self.domain, row) for row in rows}
+            rules = {row.id: rule_of(row) for row in rows}
             async with self._writing() as connection:
-                expired = await mark_expired(connection, self.domain.id, list(rules), self.now)
+                expired = await mark_expired(connection, self.domain.id, list(rules), self.now, reason)
                 writer = await AuditWriter.begin(connection, [self.domain.id])
                 for rule in dict.fromkeys(rules.values()):
                     of_rule = Expired(segments=tuple(segment for segment in expired.segments if rules[segment.id] == rule))
@@ -229,13 +258,13 @@ class _Run:
         if not ids:
             return
         total = self.deleted[rule] = self.deleted.get(rule, Amount()) + amount
-        audio = {"recordings": total.recordings, "size_bytes": total.size_bytes} if rule.key == AUDIO else {}
-        detail = {rule.key: rule.days, "calls": total.calls, **audio, "ids": list(ids)}
+        audio = {} if rule.is_of_calls else {"recordings": total.recordings, "size_bytes": total.size_bytes}
+        detail = {rule.key: rule.value, "calls": total.calls, **audio, "ids": list(ids)}
         entry = NewEntry(
             domain_id=self.domain.id,
             at=self.now,
             by=SYSTEM,
-            action="recordings_expired" if rule.key == AUDIO else "calls_expired",
+            action="calls_expired" if rule.is_of_calls else "recordings_expired",
             subject=rule.user or "",
             detail=detail,
             continues=self.entries.get(rule),
@@ -256,8 +285,14 @@ def _next_batch(most: int, lock_s: float) -> int:
 
 def _rule_of(domain: RetainedDomain, row: Row[Any]) -> Rule:
     """Return the rule by which the audio of a segment is due."""
-    return Rule(domain=domain.name, key=AUDIO, days=row.days, user=row.user if row.of_user else None)
+    return Rule(domain=domain.name, key=AUDIO, value=row.days, user=row.user if row.of_user else None)
 
 
 def _rule_of_calls(domain: RetainedDomain) -> Rule:
-    return Rule(domain=domain.name, key=CALLS, days=domain.calls_retention_days or 0)
+    return Rule(domain=domain.name, key=CALLS, value=domain.calls_retention_days or 0)
+
+
+async def _rule_of_quota(store: Store, domain: RetainedDomain) -> Rule | None:
+    """Return the limit of its quota that a domain exceeds; None if it exceeds none."""
+    exceeded = domain.quota.exceeded(await usage_of(store, domain.id)) if domain.quota else None
+    return Rule(domain=domain.name, key=exceeded[0], value=exceeded[1]) if exceeded is not None else None

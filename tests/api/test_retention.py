@@ -13,10 +13,11 @@ from structlog.testing import capture_logs
 from agent.shipping.api_client import ApiClient
 from agent.shipping.recording_shipper import RecordingShipper
 from api.dependencies.metrics import Metrics
+from api.quota_watch import QuotaWatch
 from api.retention import RetentionWork
 from fonoteka.cli.retention import expired
 from fonoteka.core.clock import WallClock
-from fonoteka.core.config import Configuration
+from fonoteka.core.config import Configuration, MailSection
 from fonoteka.core.manifest import read_mixed, write_manifest, write_mixed
 from fonoteka.core.spool import ItemState, Spool
 from store.database.store import Store
@@ -28,6 +29,7 @@ from tests.api.conftest import Site
 from tests.data import seed
 from tests.store.test_intake import AUDIO, BEGIN, take
 from tests.store.test_retention import no_rest
+from tests.support.mail_server import mail_server
 from tests.support.stored_objects import object_keys, objects_folder
 
 NOON = datetime.fromisoformat("2026-11-29T12:00:00+07:00")  # acme's clock: Krasnoyarsk
@@ -56,6 +58,7 @@ async def test_it_works_at_the_start_at_night_and_after_a_change(store: Store) -
         notify=metrics.count_deleted,
         overdue=metrics.set_overdue,
         clean=lambda: cleaned.append(1),
+        quotas=QuotaWatch(store, MailSection(), metrics.set_quota),
     )
     with capture_logs() as lines:
         await work.work(NOON)
@@ -78,12 +81,48 @@ async def test_it_works_at_the_start_at_night_and_after_a_change(store: Store) -
     assert f"fonoteka_retention_bytes_total {float(2 * len(AUDIO))}" in text
 
 
+async def test_what_is_beyond_a_quota_goes_each_hour_after_one_letter(store: Store, tmp_path: Path) -> None:
+    metrics, noon = Metrics(), NOON
+    with mail_server(tmp_path) as (server, section), capture_logs() as lines:
+        mail = section.model_copy(update={"operator": ("operator@host.example",)})
+        work = RetentionWork(
+            store,
+            delete=partial(delete_due, store, rest=no_rest),
+            notify=metrics.count_deleted,
+            overdue=metrics.set_overdue,
+            clean=lambda: None,
+            quotas=QuotaWatch(store, mail, metrics.set_quota),
+        )
+        await work.work(noon)
+        assert "fonoteka_quota_used_ratio{" not in metrics.text().decode()
+        directory = seed.DIRECTORY.replace('name = "acme"', 'name = "acme"\nquota_recordings = 2', 1)
+        await apply(store, parse_directory(directory, source="test"))
+        server.full = True
+        await work.work(noon + SECOND)
+        assert [line["event"] for line in lines] == ["quota.nearly_used", "quota.letter_not_sent"], "all is used, nothing beyond"
+        server.full = False
+        await work.work(noon + 2 * SECOND)
+        assert server.taken == [], "not within the hour"
+        pbx = await pbx_of(store, seed.PBX_TOKEN)
+        assert pbx is not None
+        await take(store, pbx, seed.a_call(7, BEGIN + SECOND))
+        await work.work(noon + timedelta(hours=1, seconds=2))
+        await work.work(noon + timedelta(hours=2, seconds=4))
+    [letter] = server.taken
+    assert letter.recipients == ("operator@host.example", "boss@acme.example")
+    assert "acme: квота записей использована на 150 %" in letter.message["Subject"]
+    assert len(object_keys(store)) == 4, "two recordings with their peaks"
+    assert 'fonoteka_quota_used_ratio{domain="acme"} 1.0' in metrics.text().decode()
+    deleted = [(line["rule"], line["recordings"]) for line in lines if line["event"] == "retention.deleted"]
+    assert deleted == [("quota_recordings = 2", 1)]
+
+
 def test_a_clock_that_jumps_ahead_deletes_nothing_for_a_day() -> None:
     """Unless it jumps back: an operator or NTP has corrected it."""
     wall, steady = 1000.0, 0.0
     clock = WallClock(lambda: wall, lambda: steady)
     nothing: Any = None
-    work = RetentionWork(nothing, delete=nothing, notify=nothing, overdue=nothing, clean=nothing, clock=clock)
+    work = RetentionWork(nothing, delete=nothing, notify=nothing, overdue=nothing, clean=nothing, quotas=nothing, clock=clock)
     trusted = [work.trusts_clock()]
     for wall_s, steady_s in ((172_800, 0), (86_399, 86_399), (1, 1), (172_800, 0), (-172_800, 0), (60, 60)):
         wall, steady = wall + wall_s, steady + steady_s

@@ -183,7 +183,7 @@ class _Drawing:
 
 
 def _quality(number: int, direction: Direction) -> Quality | None:
-    """Return how well the parties heard each other: badly in one call of 40; unknown of one in 25."""
+    """Return how well the parties heard each other: badly in one of 40, unknown in one of 25."""
     if number % 25 == 0:
         return None
     if number % 40 == 1 and direction is not Direction.INTERNAL:

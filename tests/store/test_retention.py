@@ -231,9 +231,9 @@ async def test_what_is_due(store: Store, pbx: Pbx) -> None:
         await periods(store, **wanted)
         shown, audio_days = await seen(store, made), wanted.get("of_152", 30)
         assert shown is not None and shown.expires_at == BEGIN + audio_days * DAY, name
-        rule = Rule(domain="acme", key="retention_days", days=audio_days, user="152" if "of_152" in wanted else None)
+        rule = Rule(domain="acme", key="retention_days", value=audio_days, user="152" if "of_152" in wanted else None)
         audio = {rule: Amount(calls=1, recordings=1, size_bytes=len(AUDIO))}
-        call = {Rule(domain="acme", key="calls_retention_days", days=90): Amount(calls=1)}
+        call = {Rule(domain="acme", key="calls_retention_days", value=90): Amount(calls=1)}
         assert await run(store, BEGIN + age) == {"nothing": {}, "audio": audio, "call": audio | call}[goes], name
         shown = await seen(store, made)
         assert (shown is None, len(object_keys(store))) == (goes == "call", 2 if goes == "nothing" else 0), name

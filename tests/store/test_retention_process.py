@@ -32,7 +32,7 @@ async def test_what_is_due_is_deleted_and_told(store: Store, pbx: Pbx, section: 
     deleted = await delete_due_apart(
         section, LATER, domain_ids=[1, 2], notify=lambda rule, amount, _: reported.append((rule, amount))
     )
-    rule, amount = Rule(domain="acme", key="retention_days", days=1), Amount(calls=1, recordings=1, size_bytes=len(AUDIO))
+    rule, amount = Rule(domain="acme", key="retention_days", value=1), Amount(calls=1, recordings=1, size_bytes=len(AUDIO))
     assert (deleted, reported, object_keys(store)) == ({rule: amount}, [(rule, amount)], [])
 
 

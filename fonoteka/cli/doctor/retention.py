@@ -1,4 +1,4 @@
-"""Check that what has expired is deleted, where the index is within reach."""
+"""Check what retention deletes and the quotas of domains, where the index is within reach."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -12,6 +12,8 @@ from fonoteka.core.errors import ConfigurationError, StoreError
 from store.database.dialect import engine_for, index_file
 from store.database.schema import calls
 from store.database.store import Store
+from store.retention.due import RetainedDomain, retained_domains
+from store.retention.quota import WARNS_AT, usage_of
 from store.retention.run import overdue_s
 
 _DAY_S: Final = 24 * 3600.0
@@ -27,6 +29,7 @@ async def check(configuration: Configuration) -> AsyncIterator[Finding]:
             if not await _has_index(store):
                 return
             overdue = await overdue_s(store, datetime.now(UTC))
+            quotas = [(domain.name, domain.quota.used(await usage_of(store, domain.id))) for domain in await _with_quota(store)]
         finally:
             await store.close()
     except (ConfigurationError, StoreError) as error:
@@ -41,6 +44,18 @@ async def check(configuration: Configuration) -> AsyncIterator[Finding]:
         detail=late if overdue > _LATE_S else "what has expired was deleted",
         mend="does `fonoteka api` (or `up`) run? Look for `retention.` in its log; `fonoteka retention` deletes now",
     )
+    for name, used in quotas:
+        yield Finding(
+            part="store",
+            check=f"quota of {name}",
+            ok=used < WARNS_AT,
+            detail=f"{used:.0%} is used",
+            mend="raise quota_gb or quota_recordings, or shorten retention_days: beyond the quota the oldest recordings go",
+        )
+
+
+async def _with_quota(store: Store) -> list[RetainedDomain]:
+    return [domain for domain in await retained_domains(store) if domain.quota]
 
 
 async def _has_index(store: Store) -> bool:

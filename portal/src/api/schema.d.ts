@@ -2001,7 +2001,7 @@ export interface components {
          * @description Why a call has no recording or an incomplete one; the portal has a text for each.
          * @enum {string}
          */
-        Reason: "not_answered" | "user_off" | "direction_off" | "on_demand_not_asked" | "forwarded_long_distance" | "forwarded_international" | "agent_was_down" | "asterisk_failed" | "no_audio" | "disk_full" | "audio_damaged" | "retention" | "stopped_by_user";
+        Reason: "not_answered" | "user_off" | "direction_off" | "on_demand_not_asked" | "forwarded_long_distance" | "forwarded_international" | "agent_was_down" | "asterisk_failed" | "no_audio" | "disk_full" | "audio_damaged" | "retention" | "quota" | "stopped_by_user";
         /**
          * RecordRule
          * @description Which talks of a user are recorded.

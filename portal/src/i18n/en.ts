@@ -111,6 +111,7 @@ export const en: Words = {
       disk_full: "Disk was full",
       audio_damaged: "Sound is damaged",
       retention: "Expired",
+      quota: "Deleted by quota",
       stopped_by_user: "Stopped by the employee",
     },
   },

@@ -111,6 +111,7 @@ export const ru = {
       disk_full: "Не хватило места на диске",
       audio_damaged: "Звук повреждён",
       retention: "Срок хранения истёк",
+      quota: "Удалена по квоте",
       stopped_by_user: "Остановлена сотрудником",
     },
   },
