@@ -239,12 +239,15 @@ async def victim(site: Site, store: Store, pbx: Pbx) -> AsyncIterator[Victim]:
 
 
 async def kept(store: Store) -> dict[str, Any]:
-    """Return all that is kept of the victim, but for the audit and where its users log in."""
+    """Return all that is kept of the victim.
+
+    Left out are the audit, where its users log in, and what the limits count of all who ask.
+    """
     own = {}
     async with store.reading() as connection:
         user_ids = (await connection.execute(select(users.c.id).where(users.c.domain_id == DOMAIN_ID))).scalars().all()
         for table in metadata.sorted_tables:
-            if table.name in ("audit", "login_origins", "settings"):
+            if table.name in ("audit", "limiter_states", "login_origins", "settings"):
                 continue
             query = select(table)
             if "domain_id" in table.c:

@@ -28,7 +28,6 @@ from tests.support.eventually import eventually
 from tests.support.faulty_link import faulty_link
 from tests.support.scenario import Row, Scenario, assert_as_expected, part, scenario
 
-WITHIN_S: Final = 10.0
 Fault = Callable[[], Awaitable[None]]
 
 
@@ -107,8 +106,7 @@ async def test_a_call_goes_on_as_if_nothing_had_been(
         await pair.fonoteka.call(lambda call: call["id"] not in before and call["recording"]["state"] == "recording")
         began = time.monotonic()
         first.send(number)
-        taken_over_s = await pair.taken_over_from(first, began)
-        assert taken_over_s < WITHIN_S + lateness.total_s(began)
+        await pair.taken_over_from(first, began)
 
     async def mended() -> None:
         """Let the agent that stood still go on: it has heard nothing of what happened since."""
@@ -133,7 +131,7 @@ async def test_what_waits_in_the_spool_is_sent_by_the_second(pair: TwoAgents, la
     await eventually(lambda: list(pair.pbx.spool.glob("mixed/*/mixed.json")))
     began = time.monotonic()
     await first.end(signal.SIGKILL)
-    assert await pair.taken_over_from(first, began) < WITHIN_S + lateness.total_s(began)
+    await pair.taken_over_from(first, began)
     async with customer_with(pair.pbx) as (customer, employee, _):
         assert await pair.recorders() == 1
         await talk_and_leave(customer, employee)
@@ -167,7 +165,7 @@ async def test_an_agent_that_lost_asterisk_is_replaced_and_waits(
         async def fault() -> None:
             await pair.fonoteka.call(lambda call: call["id"] not in before and call["recording"]["state"] == "recording")
             began, link.hangs = time.monotonic(), True
-            assert await pair.taken_over_from(first, began) < WITHIN_S + lateness.total_s(began)
+            await pair.taken_over_from(first, began)
             await eventually(lambda: "event=standby.replaced" in first.log)
 
         async def mended() -> None:
