@@ -178,7 +178,7 @@ async def test_an_idle_api_asks_the_index_for_nothing(
             await asyncio.sleep(IDLE_S)
             return await statements() == before
 
-        await eventually(is_quiet, within_s=3 * IDLE_S)
+        await eventually(is_quiet, within_s=10 * IDLE_S)
         assert not any(poll.done() for poll in polls)
 
 
