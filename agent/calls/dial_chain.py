@@ -47,6 +47,16 @@ def ringer(call: Call, dial: Dial) -> Channel | None:
     return next((member for member in members if not member.is_local), None) or _clicking(call, caller)
 
 
+def rings_itself(call: Call, dial: Dial) -> bool:
+    """Return whether the party that rings does so on a channel of its own.
+
+    A party that rings through a Local channel is in a bridge with the other half of it, or enters
+    one: the events of two channels can arrive in either order.
+    """
+    caller = call.channels.get(dial_chain(call, dial)[-1].caller)
+    return caller is not None and not caller.is_local
+
+
 def _clicking(call: Call, local: Channel) -> Channel | None:
     """Return the party for which the PBX rang a Local channel, once that party has answered."""
     rings, half = origin_rings(call), _other_half(call, local)

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 
 from agent.calls.call_state import Call, Channel, Dial, PendingDecision, Recording, RecordingStage
-from agent.calls.dial_chain import dial_chain, is_awaited, origin_rings, ringer
+from agent.calls.dial_chain import dial_chain, is_awaited, origin_rings, ringer, rings_itself
 from agent.calls.talk_groups import heard_by, talk_groups
 from agent.rules.directory import DomainIndex
 from agent.rules.forwarding import forwarding_user, never_recorded
@@ -168,7 +168,7 @@ def _ringing(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
     """Yield the parties of dials that ring.
 
     The party that the PBX rings first (click to call, a callback) talks with nobody yet. A caller
-    that already is in a bridge, there with a Local channel, gets a recorder when the talk begins:
+    that is in a bridge with a Local channel, or enters one, gets a recorder when the talk begins:
     until then it would record the ringing tone and what the caller says to it.
     """
     call_direction, first = direction(call, domain), {dial.callee for dial in origin_rings(call)}
@@ -183,7 +183,8 @@ def _ringing(call: Call, domain: DomainIndex) -> Iterator[_Candidate]:
             continue  # a transfer by keys: the user may have a recorder already
         both = frozenset({callee.uniqueid, caller.uniqueid if caller is not None else callee.uniqueid})
         user = domain.user(caller)
-        if caller is not None and user is not None and caller.ended_at is None and caller.bridge is None:
+        waits = caller is not None and caller.ended_at is None and caller.bridge is None and rings_itself(call, dial)
+        if caller is not None and user is not None and waits:
             called = was_called(call, caller)
             judge = partial(decide, user, call_direction, called=called)
             yield _Candidate(channel=caller, user=user, talk=both, judge=judge)

@@ -142,7 +142,7 @@ class _Drawing:
         if wrong is Reason.AGENT_WAS_DOWN:
             return but(call, reason=wrong)
         if call.started_at < self._expired_before:
-            wrong = Reason.RETENTION
+            wrong = Reason.RETENTION if call.talk_ms % 20_000 else Reason.QUOTA
         return but(call, segments=(replace(segment, reason=wrong),))
 
     def _wrong(self) -> Reason | None:

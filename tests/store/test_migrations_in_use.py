@@ -48,6 +48,8 @@ async def older(postgresql: str, tmp_path: Path) -> AsyncIterator[StoreSection]:
             await connection.execute(text(f"DROP INDEX {index}"))
         await connection.execute(text("DROP STATISTICS st_calls_kinds"))
         await connection.execute(text("DROP EXTENSION pg_trgm"))
+        for column in ("quota_gb", "quota_recordings", "quota_warned_at"):  # of the version after it
+            await connection.execute(text(f"ALTER TABLE domains DROP COLUMN {column}"))
         await connection.execute(text("UPDATE alembic_version SET version_num = :last"), {"last": LAST_WITHOUT})
     await store.close()
     yield section
@@ -113,7 +115,7 @@ async def test_an_exclusive_lock_is_tried_again_and_stops_nobody(older: StoreSec
 
     def alter(connection: Connection, revision: str) -> None:
         attempts.append(revision)
-        connection.execute(text("ALTER TABLE calls ADD COLUMN another integer"))
+        connection.execute(text("ALTER TABLE calls ADD COLUMN IF NOT EXISTS another integer"))
         upgrade(connection, revision)
 
     monkeypatch.setattr(migrating, "upgrade", alter)

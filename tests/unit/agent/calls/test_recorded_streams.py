@@ -11,7 +11,7 @@ from agent.ami.framing import Framing
 from agent.calls.call_registry import CallRegistry
 from agent.calls.decision_events import decision_event
 from agent.calls.event_reader import LAYOUTS, read_event
-from agent.calls.events import Event, HoldingEntered
+from agent.calls.events import BridgeEntered, DialBegan, Event, HoldingEntered
 from agent.recording.effects import ReportCall, StopRecorder
 from agent.recording.plan import plan
 from agent.rules.parties import domain_of
@@ -295,6 +295,16 @@ def test_parties_with_calls_of_their_own_keep_their_rows(name: str, expected: li
     for row in shown:
         assert row.ended_at is not None
         assert row.talk_ms <= (row.ended_at - row.started_at) / timedelta(milliseconds=1)
+
+
+def test_a_click_is_recorded_from_the_talk_on_whatever_comes_first() -> None:
+    """The telephone that answers enters its bridge before the number is dialled, or afterwards."""
+    stream = read_stream("click_by_kept_local")
+    entered, dialled = 7, 10
+    assert isinstance(stream[entered], BridgeEntered) and isinstance(stream[dialled], DialBegan)
+    late = [*stream[:entered], *stream[entered + 1 : dialled + 1], stream[entered], *stream[dialled + 1 :]]
+    first, second = (play(order).calls.popitem()[1].recordings for order in (stream, late))
+    assert [recording.started_at for recording in first] == [recording.started_at for recording in second] != []
 
 
 def test_talks_at_the_same_time_count_once() -> None:
