@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -102,11 +103,11 @@ def _require_audio(timeline: Timeline) -> None:
 
 
 def _draft(path: Path) -> AbstractContextManager[BinaryIO]:
-    """Open the draft of a file under a name of this process.
+    """Open the draft of a file under a name that no other draft has.
 
     A worker that is about to be killed must not publish what its successor writes. Files of an
     interrupted try are deleted first, as they take up room.
     """
     for earlier in (path, *path.parent.glob(f".{path.name}.*.new")):
         earlier.unlink(missing_ok=True)
-    return drafted(path, path.with_name(f".{path.name}.{os.getpid()}.new"), sync=True)
+    return drafted(path, path.with_name(f".{path.name}.{secrets.token_hex(8)}.new"), sync=True)

@@ -74,7 +74,7 @@ class Spool:
         with self._writing():
             for folder in (self.root, self.calls, self.refused, *self._folders.values()):
                 _make(folder)
-            probe = self.root / f".probe-{os.getpid()}"
+            probe = self.root / f".probe-{secrets.token_hex(8)}"  # several containers may have the same pid
             probe.write_bytes(b"")
             probe.rename(probe.with_suffix(".moved"))
             probe.with_suffix(".moved").unlink()

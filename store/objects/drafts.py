@@ -56,9 +56,8 @@ class Drafts:
                 if self._replaced():  # plain ones may be among them
                     with suppress(BlockingIOError), self.replacing():
                         pass
-            probe = self._folder / f"probe-{os.getpid()}"
-            probe.write_bytes(b"")
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=self._folder):
+                pass
         except OSError as error:
             raise ConfigurationError(
                 f"{self._setting} cannot be written: {error.strerror}; "

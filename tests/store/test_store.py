@@ -1,5 +1,6 @@
 """Opening a store; its objects and PBXs."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
@@ -86,6 +87,14 @@ async def test_unfinished_writes_are_swept_at_start_and_whole_objects_stay(tmp_p
     folder.prepare(sweep=True)
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == {tmp_path / "pbx1/2026/11/22/x.opus", on_its_way}
     assert await folder.read("pbx1/2026/11/22/x.opus") == b"whole"
+
+
+async def test_replicas_that_start_at_once_check_the_same_folder(tmp_path: Path) -> None:
+    """In containers, all of them are process 1."""
+    folders = [ObjectFolder(tmp_path, MemoryKey()) for _ in range(8)]
+    for _ in range(25):
+        await asyncio.gather(*(asyncio.to_thread(one.prepare, sweep=True) for one in folders))
+    assert list((tmp_path / ".incoming").iterdir()) == []
 
 
 async def test_a_transfer_that_breaks_off_leaves_the_old_object(tmp_path: Path) -> None:
