@@ -29,7 +29,9 @@ from tests.portal.test_looks import COLOURS, assert_suits_everybody, violations
 __all__ = ["admin_token", "context", "report", "served"]
 
 SERIES = {"out": "Исходящие", "out_failed": "Неуспешные исходящие", "in": "Входящие", "in_missed": "Неотвеченные входящие"}
-_PLACE_OF_BLOCK = "link => link.closest('section').getBoundingClientRect().top"  # on the screen
+_TOP = "closest('section').getBoundingClientRect().top"  # of a block, on the screen
+_KEEP_TOP = f"() => addEventListener('click', event => (window.topOfBlock = event.target.{_TOP}), {{capture: true, once: true}})"
+_SAME_TOP = f"block => Math.abs(block.{_TOP} - window.topOfBlock) < 2"
 _CHART = "() => document.querySelector('.chart-box .chart').chart"
 
 
@@ -50,14 +52,12 @@ def told(page: Page, name: str, query: str = "") -> dict[str, Any]:
 def follow(page: Page, link: Locator) -> None:
     """Click a figure, see as many calls, and come back to the same report."""
     address, text = page.url, link.text_content() or ""
-    link.scroll_into_view_if_needed()
-    place = link.evaluate(_PLACE_OF_BLOCK)
+    page.evaluate(_KEEP_TOP)
     link.click()
     assert opened(page) == figure(text), (text, page.url)
     page.go_back()
     counted(page)
-    same = f"([link, place]) => Math.abs(({_PLACE_OF_BLOCK})(link) - place) < 2"
-    page.wait_for_function(same, arg=[link.element_handle(), place])
+    page.wait_for_function(_SAME_TOP, arg=link.locator("xpath=ancestor::section[1]").element_handle())
     assert page.url == address
 
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { emptySelection } from "../../app/selection";
-import { callsHref, openCalls, reportSelection, savedScroll } from "./drillDown";
+import { callsHref, openCalls, reportSelection } from "./drillDown";
 
 const navigate = vi.hoisted(() => vi.fn());
 vi.mock("../../app/navigation.svelte", () => ({ navigate }));
@@ -39,7 +39,7 @@ it("adds the filter of a figure to the filters of the report", () => {
 });
 
 describe("openCalls", () => {
-  const click = { ctrlKey: false, metaKey: false, shiftKey: false } as MouseEvent;
+  const click = { target: null, ctrlKey: false, metaKey: false, shiftKey: false } as MouseEvent;
   const history = { state: null as unknown, replaceState: (state: unknown) => save(state) };
   const open = vi.fn();
   const save = (state: unknown): void => {
@@ -60,16 +60,12 @@ describe("openCalls", () => {
     openCalls(click, report, { kind: "missed" });
     const selection = { ...report, kind: "missed" };
     expect(navigate).toHaveBeenCalledWith({ page: "calls", call: null, selection });
-    expect(savedScroll()).toBe(840);
+    expect(history.state).toEqual({ scrolled: 840, block: null, top: 0 });
   });
 
   it("opens a new tab for a modifier key", () => {
     openCalls({ ...click, ctrlKey: true }, report, { kind: "missed" });
     expect(open).toHaveBeenCalledWith(callsHref(report, { kind: "missed" }), "_blank", "noopener");
     expect(navigate).not.toHaveBeenCalled();
-  });
-
-  it("has no scroll position at first", () => {
-    expect(savedScroll()).toBe(0);
   });
 });

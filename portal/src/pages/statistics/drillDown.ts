@@ -1,6 +1,7 @@
 import { navigate } from "../../app/navigation.svelte";
 import { pageHref } from "../../app/route";
 import { emptySelection, type Selection } from "../../app/selection";
+import { saveScroll } from "./scrollPosition";
 
 /** The filters that lead from a report to the calls of one figure; null if no filters can. */
 export type CallFilter = Partial<Selection> | null;
@@ -29,15 +30,8 @@ export function openCalls(
     open(callsHref(selection, filter), "_blank", "noopener");
     return;
   }
-  history.replaceState({ scrolled: scrollY }, "");
+  saveScroll(event);
   const calls = { ...emptySelection, ...selection, ...filter };
   navigate({ page: "calls", call: null, selection: calls });
   scrollTo({ top: 0 });
-}
-
-/** The scroll position of the report before its calls were opened, in pixels. */
-export function savedScroll(): number {
-  const state: unknown = history.state;
-  const isSaved = typeof state === "object" && state !== null && "scrolled" in state;
-  return isSaved ? Number(state.scrolled) : 0;
 }
