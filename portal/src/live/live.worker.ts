@@ -19,6 +19,7 @@ function sendToAll(message: FromWorker): void {
 
 function join(port: MessagePort): void {
   ports.add(port);
+  send(port, { type: "joined" });
   if (connection !== null) {
     if (connection.connected) send(port, { type: "connected", connected: true });
     return;

@@ -4,9 +4,13 @@ import type { ConnectionListener } from "./connection";
 export type ToWorker = { type: "join"; lock: string | null } | { type: "leave" } | { type: "open" };
 /** The worker's messages to a page. */
 export type FromWorker =
+  | { type: "joined" }
   | { type: "message"; message: string }
   | { type: "connected"; connected: boolean }
   | { type: "end" };
+
+/** How long a worker may take to answer a page. A browser does not report every failure to start. */
+const longestStartMs = 20_000;
 
 /** A connection that other pages may use too. */
 export interface SharedConnection {
@@ -17,7 +21,7 @@ export interface SharedConnection {
 
 /**
  * Join the connection of all pages that pass the same `name`. Returns null in a browser without
- * SharedWorker. `onWorkerError` is called if the worker does not start.
+ * SharedWorker. `onWorkerError` is called if the worker does not start, or not in time.
  */
 export function joinSharedConnection(
   name: string,
@@ -36,18 +40,22 @@ export function joinSharedConnection(
   const close = (): void => {
     if (!joined) return;
     joined = false;
+    clearTimeout(startTimer);
     send({ type: "leave" });
     releaseLock();
     removeEventListener("pagehide", close);
   };
-  worker.onerror = () => {
+  const fail = (): void => {
     if (!joined) return;
     close();
     onWorkerError();
   };
+  worker.onerror = fail;
+  const startTimer = setTimeout(fail, longestStartMs);
   port.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     if (!joined) return;
-    if (data.type === "message") listener.onMessage(data.message);
+    if (data.type === "joined") clearTimeout(startTimer);
+    else if (data.type === "message") listener.onMessage(data.message);
     else if (data.type === "connected") listener.onConnected(data.connected);
     else {
       close();
