@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import httpx
@@ -95,19 +95,23 @@ ORDERS = [
 @pytest.mark.parametrize("at_once", [True, False], ids=["in one request", "one by one"])
 async def test_each_company_has_one_row_in_any_order(store: Store, pbx: Pbx, at_once: bool) -> None:
     """The first report of a company decides which id its row has, and no later one doubles it."""
-    for number, order in enumerate(ORDERS, 1):
-        linkedid = f"{number}.9"
-        sent = [seed.but(REPORTS[name], linkedid=linkedid, segments=(), reason=Reason.USER_OFF) for name in order]
-        for batch in [sent] if at_once else [[one] for one in sent]:
-            await upsert_calls(store, pbx, batch)
-        async with store.reading() as connection:
-            query = select(calls.c.public_id, calls.c.domain_id, calls.c.src).where(calls.c.linkedid == linkedid)
-            found = (await connection.execute(query.order_by(calls.c.domain_id))).all()
-        assert [row.domain_id for row in found] == [1, 2], order
-        assert [row.src for row in found] == ["152", ASKED], order
+    sent = {
+        f"{number}.9": [seed.but(REPORTS[name], linkedid=f"{number}.9", segments=(), reason=Reason.USER_OFF) for name in order]
+        for number, order in enumerate(ORDERS, 1)
+    }
+    linkedids, steps = list(sent), [slice(None)] if at_once else [slice(place, place + 1) for place in range(5)]
+    for first, step in product(range(0, len(sent), 36), steps):  # 36 calls, each in its own order, share a request
+        await upsert_calls(store, pbx, [report for call in linkedids[first : first + 36] for report in sent[call][step]])
+    async with store.reading() as connection:
+        query = select(calls.c.linkedid, calls.c.public_id, calls.c.domain_id, calls.c.src).order_by(calls.c.domain_id)
+        found = (await connection.execute(query)).all()
+    for linkedid, order in zip(sent, ORDERS, strict=True):
+        rows_of_call = [row for row in found if row.linkedid == linkedid]
+        assert [row.domain_id for row in rows_of_call] == [1, 2], order
+        assert [row.src for row in rows_of_call] == ["152", ASKED], order
         if not any("as if" in name for name in order):
-            assert found[0].public_id == call_id("pbx1", linkedid), order
-            assert found[1].public_id == call_id("pbx1", linkedid, "other"), order
+            assert rows_of_call[0].public_id == call_id("pbx1", linkedid), order
+            assert rows_of_call[1].public_id == call_id("pbx1", linkedid, "other"), order
 
 
 async def test_a_company_sees_its_own_row_alone(store: Store, pbx: Pbx) -> None:
