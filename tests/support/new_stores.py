@@ -8,6 +8,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -109,18 +110,25 @@ async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     or PgBouncer before PostgreSQL (`pgbouncer`).
     """
     template = "seeded" if "pbx" in request.fixturenames else "migrated"
-    if request.param in ("sqlite", "s3"):
-        shutil.copytree(request.getfixturevalue(template), tmp_path, dirs_exist_ok=True)
-        yield seed.section(tmp_path) if request.param == "sqlite" else in_bucket(request.getfixturevalue("s3"), tmp_path)
+    async with new_section(request, request.param, template, tmp_path) as settings:
+        yield settings
+
+
+@asynccontextmanager
+async def new_section(request: pytest.FixtureRequest, kind: str, template: str, folder: Path) -> AsyncIterator[StoreSection]:
+    """Make a copy of `migrated` or `seeded` of one of the kinds that `section` names."""
+    if kind in ("sqlite", "s3"):
+        shutil.copytree(request.getfixturevalue(template), folder, dirs_exist_ok=True)
+        yield seed.section(folder) if kind == "sqlite" else in_bucket(request.getfixturevalue("s3"), folder)
         return
     server, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
     await create_database(server, name, template)
-    if request.param in ("postgresql", "pgbouncer"):
-        address = server if request.param == "postgresql" else request.getfixturevalue("pooler")
-        yield StoreSection(database=f"{address}/{name}", objects=f"file://{tmp_path}/objects")
+    if kind in ("postgresql", "pgbouncer"):
+        address = server if kind == "postgresql" else request.getfixturevalue("pooler")
+        yield StoreSection(database=f"{address}/{name}", objects=f"file://{folder}/objects")
     else:
         bucket: S3Server = request.getfixturevalue("s3")
-        yield bucket.section(f"{server}/{name}", bucket.new_bucket(), tmp_path / "objects")
+        yield bucket.section(f"{server}/{name}", bucket.new_bucket(), folder / "objects")
     await drop_database(server, name)
 
 

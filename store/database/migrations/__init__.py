@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -16,10 +17,13 @@ from fonoteka.core.errors import ConfigurationError
 
 
 def upgrade(connection: Connection, to: str = "head") -> None:
-    """Upgrade in the caller's transaction.
+    """Upgrade in the caller's transaction; an index of this version is left as it is.
 
     Raises ConfigurationError if the index is of a newer version.
     """
+    current = MigrationContext.configure(connection).get_current_revision()
+    if to == "head" and current == _scripts().get_current_head():
+        return
     config = _config()
     config.attributes["connection"] = connection
     with _newer_is_refused():
@@ -33,8 +37,14 @@ def pending(connection: Connection) -> list[str]:
     """
     current = MigrationContext.configure(connection).get_current_revision()
     with _newer_is_refused():
-        scripts = ScriptDirectory.from_config(_config()).iterate_revisions("head", current or "base")
+        scripts = _scripts().iterate_revisions("head", current or "base")
         return [script.revision for script in scripts][::-1]
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """Read the migrations once: a process may open many stores."""
+    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:
