@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 (a folder of its own is made there)
+_MEMORY: Final = Path("/dev/shm")
 _ROOM_BYTES: Final = 4 * 2**30
 BINARIES: Final = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/lib/postgresql/none/bin"))
 
