@@ -113,7 +113,7 @@ async def test_killed_at_its_first_byte_the_entry_is_there(
                 assert piece
                 api.process.kill()
                 break
-        await api.process.wait()
+        await api.kill()
     (entry,) = await journal(store, action)
     assert entry.login == "152"
 

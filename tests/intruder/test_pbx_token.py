@@ -1,8 +1,6 @@
 """Who holds the token of a PBX, asks what, and gets what: the domains of that PBX, no others."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +26,7 @@ from tests.api.conftest import Site, put_recording, report
 from tests.data import seed
 from tests.store.test_intake import BEGIN, seen, take
 from tests.support.eventually import eventually
+from tests.support.forked import start_command
 
 EAST, WEST, BOTH = ("acme",), ("other",), None
 
@@ -264,14 +263,11 @@ TYPED: list[tuple[list[str], int, str]] = [
 
 def test_no_pbx_is_registered_without_its_domains(tmp_path: Path) -> None:
     for arguments, code, words in TYPED:
-        command = [sys.executable, "-m", "fonoteka", "pbx", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
-        assert (done.returncode, len(done.stderr.splitlines())) == (code, 1 if code else 0), done
-        assert words in done.stdout + done.stderr, done
-
-
-def environment() -> dict[str, str]:
-    return {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"}
+        process = start_command(["pbx", *arguments], tmp_path, tmp_path / "printed")
+        process.join()
+        printed = (tmp_path / "printed").read_text(encoding="utf-8")
+        assert (process.exitcode, words in printed) == (code, True), printed
+        assert not code or len(printed.splitlines()) == 1, printed
 
 
 @pytest.fixture

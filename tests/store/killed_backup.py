@@ -12,7 +12,7 @@ from typing import Final
 
 from fonoteka.core.config import StoreSection
 from store.backup.backup import make_backup
-from tests.support.dying import CONTEXT
+from tests.support.forked import CONTEXT
 
 _STEPS: Final = {"open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "sqlite3.connect"}
 

@@ -6,7 +6,6 @@ the work to its end and returns their number.
 """
 
 import asyncio
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Coroutine
@@ -19,12 +18,10 @@ from fonoteka.core.config import StoreSection
 from store.database.store import Store
 from store.objects import folder as objects
 from store.objects.s3_client import S3Client
+from tests.support.forked import CONTEXT
 
 Work = Callable[[Store], Coroutine[Any, Any, None]]
 """A function of a module: the child imports it."""
-
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.support.dying", "store.retention.run", "store.backup.backup", "store.rekeying"])
 
 
 async def count_steps(section: StoreSection, work: Work, folder: Path) -> int:

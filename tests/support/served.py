@@ -1,10 +1,10 @@
 """An API that is served, in this process or in one of its own."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fonoteka.core.config import StoreSection
 from lab.tools.installation import free_port
 from tests.data import seed
 from tests.support.eventually import eventually
+from tests.support.forked import start_command
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,38 +42,37 @@ class Served:
 class Replica(Served):
     """An API in a process of its own, with its log."""
 
-    process: asyncio.subprocess.Process
+    process: ForkServerProcess
     log: Path
 
     async def kill(self) -> None:
         """Kill the process."""
         self.process.kill()
-        await self.process.wait()
+        await asyncio.to_thread(self.process.join)
 
 
 @asynccontextmanager
 async def api_process(section: StoreSection, folder: Path, **api: Any) -> AsyncIterator[Replica]:
-    """Run the API as a process of its own; `api` are keys of its section of the configuration."""
+    """Run `fonoteka api` as a process of its own; `api` are keys of its configuration."""
     listen = f"127.0.0.1:{free_port()}"
     name = listen.rpartition(":")[2]
     config, log = folder / f"api-{name}.toml", folder / f"api-{name}.log"
     store = {key: _plain(value) for key, value in section.model_dump(exclude_none=True).items()}
     config.write_text(tomlkit.dumps({"store": store, "api": {"listen": listen} | api}), encoding="utf-8")
-    command = (sys.executable, "-m", "fonoteka", "api", "--config", str(config))
-    with log.open("wb") as written:
-        process = await asyncio.create_subprocess_exec(*command, cwd=Path(__file__).parents[2], stderr=written)
+    replica = Replica(
+        address=f"http://{listen}", process=start_command(["api", "--config", str(config)], Path(__file__).parents[2], log), log=log
+    )
 
     def listens() -> bool:
-        assert process.returncode is None, log.read_text()
-        return "event=api.listens" in log.read_text()
+        text = log.read_text() if log.exists() else ""
+        assert replica.process.exitcode is None, text
+        return "event=api.listens" in text
 
     try:
         await eventually(listens)
-        yield Replica(address=f"http://{listen}", process=process, log=log)
+        yield replica
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await replica.kill()
 
 
 def _plain(value: Any) -> str:
