@@ -21,7 +21,7 @@ os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "certificate_
 settings.register_profile("at any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("at any speed")
 
-pytest_plugins = ["tests.support.new_stores", "tests.support.standing_still"]
+pytest_plugins = ["tests.support.compiled_once", "tests.support.new_stores", "tests.support.standing_still"]
 NEIGHBOURS = tuple(map(neighbour, range(1, 9)))
 # How long the dialplan of the shared PBX rings: a busy machine may be seconds late to pick a call
 # up.
