@@ -1,6 +1,6 @@
 """The domain of the scenarios, and calls written as short tables of events."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -114,13 +114,20 @@ def play(stream: list[Event], directory: Directory = DIRECTORY) -> CallRegistry:
     Recorders are not restarted, as if the ids of the recorders were not known.
     """
     registry = CallRegistry(is_user=directory.is_user)
+    for _ in played_on(registry, stream, directory):
+        pass
+    return registry
+
+
+def played_on(registry: CallRegistry, stream: list[Event], directory: Directory = DIRECTORY) -> Iterator[Event]:
+    """Yield each event after it and the decisions that it leads to are in the registry."""
     for happened in stream:
         before, after = registry.fold(happened)
         for was, now, event_of_call in ((before, after, happened), *registry.take_visits()):
             effects = plan(was, now, event_of_call, directory)
             for caused in (caused for effect in effects if not isinstance(effect, RestartRecorder) for caused in effect.events):
                 registry.take(caused)
-    return registry
+        yield happened
 
 
 def played(table: str, directory: Directory = DIRECTORY) -> Call:

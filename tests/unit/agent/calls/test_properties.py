@@ -33,7 +33,7 @@ from agent.rules.recording_rules import pending_decisions
 from fonoteka.core.call_report import CallReport
 from tests.unit.agent.calls.test_fold import CALLS
 from tests.unit.agent.calls.test_recorded_streams import STREAMS, read_stream
-from tests.unit.agent.fixtures import DIRECTORY, RULES, at, event, events, play, report_of
+from tests.unit.agent.fixtures import DIRECTORY, RULES, at, event, events, play, played_on, report_of
 
 TABLES: Final = tuple(CALLS)
 REAL: Final = tuple(sorted(path.stem for path in STREAMS.glob("*.txt")))
@@ -257,12 +257,12 @@ def test_calls_that_meet_keep_their_talks_apart(
         conference = {"conference": ids.get("bridge") == "R"} if kind is BridgeEntered else {}
         received.append(kind(at=at(seconds), linkedid="1", **ids, **conference))
     received += [ChannelEnded(at=at(40), linkedid="1", uniqueid=str(place), cause=16) for place in range(5)]
-    for stop in range(len(received) + 1):
-        registry = play(received[:stop])
+    registry = CallRegistry(is_user=DIRECTORY.is_user)
+    for happened in played_on(registry, received):
         for call in registry.calls.values():
             for group in talk_groups(call) if not call.merged_into else ():
                 running = [each for each in call.recordings if each.stage is RecordingStage.RUNNING and each.uniqueid in group]
-                started_here = [each for each in running if each.started_at == received[stop - 1].at]
+                started_here = [each for each in running if each.started_at == happened.at]
                 assert len(started_here) <= 1
     assert_over(registry)
     for call in registry.calls.values():
