@@ -26,11 +26,13 @@ class QuotaWatch:
 
     `measured` is called with the name of a domain and the used share of its quota. One letter is
     sent for each time that a quota is nearly used up: to `mail.operator`, with a copy to the
-    domain's `notify_email`.
+    domain's `notify_email`. A letter that the mail server refuses is sent with a later look of this
+    process.
     """
 
     def __init__(self, store: Store, mail: MailSection, measured: Callable[[str, float], None]) -> None:
         self._store, self._mail, self._measured = store, mail, measured
+        self._letters: set[int] = set()  # to be sent, by domain
 
     async def look(self, domains: Sequence[RetainedDomain], now: datetime) -> set[int]:
         """Return the domains that have more than their quota. Raises StoreError."""
@@ -43,15 +45,23 @@ class QuotaWatch:
             self._measured(domain.name, used)
             if domain.quota.exceeded(usage) is not None:
                 beyond.add(domain.id)
-            if used >= WARNS_AT and await note_warning(self._store, domain.id, now):
-                log.warning("quota.nearly_used", domain=domain.name, used_pct=round(100 * used))
-                await self._write_letter(domain, used)
+            if used >= WARNS_AT:
+                await self._warn(domain, used, now)
             elif used < CALM_AT:
+                self._letters.discard(domain.id)
                 await note_warning(self._store, domain.id, None)
         return beyond
 
+    async def _warn(self, domain: RetainedDomain, used: float, now: datetime) -> None:
+        if await note_warning(self._store, domain.id, now):
+            log.warning("quota.nearly_used", domain=domain.name, used_pct=round(100 * used))
+            self._letters.add(domain.id)
+        if domain.id in self._letters:
+            await self._write_letter(domain, used)
+
     async def _write_letter(self, domain: RetainedDomain, used: float) -> None:
         if self._mail.smtp is None or not self._mail.operator:
+            self._letters.discard(domain.id)
             return
         assert self._mail.from_address is not None
         copy_to = mailbox_or_none(await notify_email_of(self._store, domain.name))
@@ -59,9 +69,9 @@ class QuotaWatch:
             async with connected(self._mail) as client:
                 message = _letter(self._mail.from_address, self._mail.operator, domain.name, round(100 * used))
                 await send(client, message, self._mail.from_address, self._mail.operator, copy_to)
+            self._letters.discard(domain.id)
         except MailError as error:
             log.error("quota.letter_not_sent", domain=domain.name, reason=str(error))
-            await note_warning(self._store, domain.id, None)  # tried again with the next look
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError  # asyncio.wait_for of Python 3.11, in aiosmtplib, may swallow it
 

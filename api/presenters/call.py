@@ -80,8 +80,15 @@ def _quality(seen: Quality | None) -> models.Quality | None:
 def me(account: Account, disk: DiskState) -> models.Me:
     """Return the account that is logged in; `disk` is that of the recordings."""
     domain = models.DomainOfMe(name=account.domain, title=account.domain_title, timezone=account.timezone)
-    store_disk = disk if account.role is Role.ADMIN else None
-    return models.Me(login=account.login, name=account.name, role=account.role, domain=domain, store_disk=store_disk)
+    is_admin = account.role is Role.ADMIN
+    return models.Me(
+        login=account.login,
+        name=account.name,
+        role=account.role,
+        domain=domain,
+        store_disk=disk if is_admin else None,
+        quota_nearly_used=account.quota_warned if is_admin else None,
+    )
 
 
 def _fields(seen: SeenCall, zone: ZoneInfo) -> dict[str, object]:

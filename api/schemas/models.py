@@ -301,8 +301,10 @@ class DomainOfMe(_Model):
 class Me(_Model):
     """The account that is logged in.
 
-    `store_disk` is for administrators, null for others: the disk of the recordings is filling up
-    (`low`), or recordings wait on the PBX until there is space (`full`).
+    Two fields are for administrators, null for others. `store_disk`: the disk of the recordings is
+    filling up (`low`), or recordings wait on the PBX until there is space (`full`).
+    `quota_nearly_used`: the domain has used 90 % of its quota; beyond it the oldest recordings are
+    deleted.
     """
 
     login: str
@@ -310,6 +312,7 @@ class Me(_Model):
     role: Role
     domain: DomainOfMe
     store_disk: DiskState | None
+    quota_nearly_used: bool | None
 
 
 class Session(_Model):

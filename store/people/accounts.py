@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import ValidationError
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, and_, delete, or_, select, update
 
 from fonoteka.core.config import PbxSection
 from fonoteka.core.domains import Role
@@ -26,7 +26,10 @@ from store.selection.scope import Scope
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """A user who is logged in, and the domain; `since` as in `store.selection.identity`."""
+    """A user who is logged in, and the domain; `since` as in `store.selection.identity`.
+
+    `quota_warned` says that the domain has nearly used up its quota (`store/retention/quota.py`).
+    """
 
     user_id: int
     login: str
@@ -37,6 +40,7 @@ class Account:
     domain_title: str
     timezone: str
     since: datetime
+    quota_warned: bool
 
     @property
     def scope(self) -> Scope:
@@ -54,6 +58,7 @@ class Pbx:
     name: str
 
 
+_HAS_QUOTA: Final = or_(domains.c.quota_gb.is_not(None), domains.c.quota_recordings.is_not(None))
 _ACCOUNT: Final = (
     users.c.id.label("user_id"),
     users.c.login,
@@ -64,6 +69,7 @@ _ACCOUNT: Final = (
     domains.c.title.label("domain_title"),
     domains.c.timezone,
     users.c.valid_from.label("since"),
+    and_(domains.c.quota_warned_at.is_not(None), _HAS_QUOTA).label("quota_warned"),
 )
 
 

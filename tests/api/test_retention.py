@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -24,8 +25,9 @@ from store.database.store import Store
 from store.people.accounts import pbx_of
 from store.provisioning.apply import apply
 from store.provisioning.directory_file import parse_directory
+from store.retention.due import retained_domains
 from store.retention.run import delete_due
-from tests.api.conftest import Site
+from tests.api.conftest import Site, ship
 from tests.data import seed
 from tests.store.test_intake import AUDIO, BEGIN, take
 from tests.store.test_retention import no_rest
@@ -115,6 +117,29 @@ async def test_what_is_beyond_a_quota_goes_each_hour_after_one_letter(store: Sto
     assert 'fonoteka_quota_used_ratio{domain="acme"} 1.0' in metrics.text().decode()
     deleted = [(line["rule"], line["recordings"]) for line in lines if line["event"] == "retention.deleted"]
     assert deleted == [("quota_recordings = 2", 1)]
+
+
+async def test_administrators_see_that_a_quota_is_nearly_used(site: Site, agent: httpx.AsyncClient) -> None:
+    """Until there is space again, or no quota."""
+    store = site.services.store
+    watch = QuotaWatch(store, MailSection(), lambda _name, _used: None)
+
+    async def shown(line: str = "quota_recordings = 1") -> list[bool | None]:
+        directory = seed.DIRECTORY.replace('name = "acme"', f'name = "acme"\n{line}', 1)
+        await apply(store, parse_directory(directory, source="test"))
+        await watch.look(await retained_domains(store), NOON)
+        seen = []
+        for login, domain in (("900", "acme"), ("152", "acme"), ("900", "other")):
+            async with await site.log_in(login, domain) as client:
+                seen.append((await client.get("/api/me")).json()["quota_nearly_used"])
+        return seen
+
+    assert await shown() == [False, None, False]
+    await ship(agent, seed.a_call(7, BEGIN), 900)
+    assert await shown() == [True, None, False]
+    assert await shown("") == [False, None, False]
+    assert await shown() == [True, None, False]
+    assert await shown("quota_recordings = 5") == [False, None, False]
 
 
 def test_a_clock_that_jumps_ahead_deletes_nothing_for_a_day() -> None:

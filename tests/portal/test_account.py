@@ -105,18 +105,25 @@ def test_an_administrator_ends_a_users_session(admin: Page, served: Served) -> N
     assert status(served, session) == 401
 
 
-def test_an_administrator_sees_that_the_disk_of_the_recordings_is_full(page: Page) -> None:
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"store_disk": "full"}, "Диск с записями заполнен: новые записи ждут на АТС"),
+        ({"quota_nearly_used": True}, "Квота записей почти исчерпана"),
+    ],
+)
+def test_an_administrator_sees_that_there_is_no_space(page: Page, said: dict[str, object], words: str) -> None:
     """Also after the login, when the portal asks again; other users do not."""
     page.clock.install()
     log_in(page, "900", PASSWORD)
-    banner = page.get_by_text("Диск с записями заполнен: новые записи ждут на АТС")
+    banner = page.get_by_text(words)
     expect(banner).to_have_count(0)
 
-    def with_full_disk(route: Route) -> None:
+    def without_space(route: Route) -> None:
         answer = route.fetch()
-        route.fulfill(response=answer, json={**answer.json(), "store_disk": "full"})
+        route.fulfill(response=answer, json={**answer.json(), **said})
 
-    page.route("**/api/me", with_full_disk)
+    page.route("**/api/me", without_space)
     page.clock.fast_forward("01:05")
     expect(banner).to_be_visible()
     assert violations(page) == []

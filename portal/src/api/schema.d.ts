@@ -1691,8 +1691,10 @@ export interface components {
          * Me
          * @description The account that is logged in.
          *
-         *     `store_disk` is for administrators, null for others: the disk of the recordings is filling up
-         *     (`low`), or recordings wait on the PBX until there is space (`full`).
+         *     Two fields are for administrators, null for others. `store_disk`: the disk of the recordings is
+         *     filling up (`low`), or recordings wait on the PBX until there is space (`full`).
+         *     `quota_nearly_used`: the domain has used 90 % of its quota; beyond it the oldest recordings are
+         *     deleted.
          */
         Me: {
             domain: components["schemas"]["DomainOfMe"];
@@ -1700,6 +1702,8 @@ export interface components {
             login: string;
             /** Name */
             name: string;
+            /** Quota Nearly Used */
+            quota_nearly_used: boolean | null;
             role: components["schemas"]["Role"];
             store_disk: components["schemas"]["DiskState"] | null;
         };

@@ -6,19 +6,21 @@ import { close as closeLive, open as openLive, resetConnection } from "../live/l
 import { getStored, setStored } from "./localStorage";
 import { announceSession, onOtherTabSession } from "./tabChannel";
 
+/** The disk of the recordings is filling up or full; the quota of the domain is nearly used up. */
+export type StoreNotice = "low" | "full" | "quota";
 type Phase = "loading" | "out" | "in" | "offline";
 
 let user = $state.raw<Me | null>(null);
 let phase = $state<Phase>("loading");
 let expired = $state(false);
-let disk = $state<Me["store_disk"]>(null);
+let notices = $state.raw<StoreNotice[]>([]);
 
 const ACCOUNT_EACH_MS = 60_000;
 
 function setUser(next: Me | null): void {
   if (next !== null) setTimeZone(next.domain.timezone);
   user = next;
-  disk = next?.store_disk ?? null;
+  notices = noticesOf(next);
   phase = next === null ? "out" : "in";
   setStored("session", next === null ? null : "open");
 }
@@ -46,22 +48,28 @@ export function sessionPhase(): Phase {
   return phase;
 }
 
-/** The state of the disk of the recordings; null for users who are not administrators. */
-export function storeDisk(): Me["store_disk"] {
-  return disk;
+/** What an administrator should know of the store. */
+export function storeNotices(): StoreNotice[] {
+  return notices;
 }
 
-/** Ask each minute for the state of the disk, if an administrator looks at the page. */
-export function followStoreDisk(): () => void {
+function noticesOf(next: Me | null): StoreNotice[] {
+  const disk = next?.store_disk;
+  const found: StoreNotice[] = disk === "low" || disk === "full" ? [disk] : [];
+  return next?.quota_nearly_used === true ? [...found, "quota"] : found;
+}
+
+/** Ask each minute for the notices, if an administrator looks at the page. */
+export function followStoreNotices(): () => void {
   const timer = setInterval(() => {
-    if (user?.role === "admin" && !document.hidden) void api.me().then(setDisk, () => undefined);
+    if (user?.role === "admin" && !document.hidden) void api.me().then(setNotices, () => undefined);
   }, ACCOUNT_EACH_MS);
   return () => clearInterval(timer);
 }
 
-function setDisk(next: Me | null): void {
+function setNotices(next: Me | null): void {
   if (next !== null && user !== null && accountName(next) === accountName(user))
-    disk = next.store_disk;
+    notices = noticesOf(next);
 }
 
 /** Whether the login page is shown because the session expired. */
