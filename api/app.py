@@ -32,6 +32,7 @@ from api.routes import (
 from api.schemas import models
 from fonoteka import __version__
 from fonoteka.core.config import Configuration
+from store.objects.bucket_place import redirect_of
 
 _ROUTERS = (
     session,
@@ -66,7 +67,8 @@ def create_app(configuration: Configuration) -> FastAPI:
     app.state.configuration = configuration
     app.add_middleware(BodyLimit)
     problems.install(app)
-    app.add_middleware(SecurityHeaders)  # outside of these, so that every answer has the headers
+    # Outside of these, so that every answer has the headers.
+    app.add_middleware(SecurityHeaders, media=redirect_of(configuration.store.objects))
     app.add_middleware(RequestMetrics)
     app.webhooks.add_api_route("live", _live_message, methods=["POST"], operation_id="liveMessage")
     for part in _ROUTERS:

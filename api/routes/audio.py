@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from api.audio.conversion import EXTENSIONS, Conversion, conversion
 from api.audio.heard_file import Announce, HeardFile, size_of
@@ -21,7 +21,7 @@ from api.dependencies.services import Services, Shared
 from api.http.client_disconnect import cancel_on_disconnect
 from api.http.problems import NOT_FOUND, Problem, Responses, not_found
 from api.schemas import models
-from fonoteka.core.errors import TooManyConversions
+from fonoteka.core.errors import ObjectMissing, TooManyConversions
 from fonoteka.core.manifest import AudioFormat
 from fonoteka.core.naming import safe
 from store.audit.write import NewEntry
@@ -50,6 +50,7 @@ class TargetFormat(StrEnum):
 _RESPONSES: Final[Responses] = NOT_FOUND | {
     200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}, "description": "the complete file"},
     206: {"description": "the range of the Range header"},
+    307: {"description": "the same file at the S3 server, for an hour"},
     416: {"model": models.Problem},
     429: {"model": models.Problem},
     502: {"model": models.Problem},
@@ -70,34 +71,65 @@ async def get_audio(
     """Send the segments that the account may hear as one file, each moment once, without pauses.
 
     Range is supported. The audit has the part that is sent before its first byte; 503 if it cannot
-    be written. 502 if a stored file is missing or altered.
+    be written. 502 if a stored file is missing or altered. If the operator lets browsers fetch
+    recordings from S3, a stored file that is not encrypted is a redirect, and the audit has all of
+    it.
     """
     parts = await audio_of(services.store, account.scope, id)
     seen = await call_of(services.store, account.scope, id, now := datetime.now(UTC))
     if seen is None or not parts:
         raise not_found()
     damage = DamageReports(request=request, account=account, services=services)
-    await damage.check(id, parts)
     target = AudioFormat(format) if format else parts[0].format
     plan = conversion(id, services.intact, parts, target)
-    tag = f'"{plan.key}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    name = file_name(seen, ZoneInfo(account.timezone), target) if download else None
     detail = {"of_ms": sound_of(parts).duration_ms} | ({"format": str(target)} if format else {})
     action = "downloaded" if download else "listened"
     announce = _announcement(services, listening_event(request, account, id, action=action, detail=detail, now=now))
-    if request.headers.get("if-none-match") == tag:
+    if (address := _address(request, services, plan, name)) is not None:
+        return await _redirect(damage, plan, announce, address)
+    await damage.check(id, parts)
+    return await _send(damage, plan, announce, MEDIA_TYPES[target], name)
+
+
+def _address(request: Request, services: Services, plan: Conversion, name: str | None) -> str | None:
+    """Return an address of the file outside of the API, or None if the API sends it.
+
+    An address is signed for GET. `name` is the file's name for a download.
+    """
+    if plan.make is not None or plan.stored.encrypted or request.method != "GET":
+        return None
+    disposition = f'attachment; filename="{name}"' if name is not None else None
+    return services.store.objects.address(
+        plan.stored.object_key, media_type=MEDIA_TYPES[plan.stored.format], disposition=disposition
+    )
+
+
+async def _redirect(damage: DamageReports, plan: Conversion, announce: Announce, address: str) -> Response:
+    """Redirect to a file. Raises Problem 502 if it is missing; its content is not checked."""
+    async with damage.refusing(plan.call):
+        if not await damage.services.store.objects.exists(plan.stored.object_key):
+            raise ObjectMissing(f"{plan.stored.object_key} does not exist")
+    await announce(0, 1, 1)
+    return RedirectResponse(address, status_code=307)
+
+
+async def _send(damage: DamageReports, plan: Conversion, announce: Announce, media_type: str, name: str | None) -> Response:
+    """Send a file, made of stored ones that were checked."""
+    tag = f'"{plan.key}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if damage.request.headers.get("if-none-match") == tag:
         await announce(0, 1, 1)  # played again from the browser's cache
         return Response(status_code=304, headers=headers)
     file = await _file(damage, plan)
     if file is None:
-        return _length_unknown(headers, MEDIA_TYPES[target])
+        return _length_unknown(headers, media_type)
     try:
-        _check_range(request, size_of(file))
+        _check_range(damage.request, size_of(file))
     except Problem:
         file.close()
         raise
-    name = file_name(seen, ZoneInfo(account.timezone), target) if download else None
-    return HeardFile(file, announce, headers=headers, media_type=MEDIA_TYPES[target], filename=name)
+    return HeardFile(file, announce, headers=headers, media_type=media_type, filename=name)
 
 
 def _announcement(services: Services, event: NewEntry) -> Announce:

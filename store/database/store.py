@@ -19,6 +19,7 @@ from store.database.migrating import migrate
 from store.database.purge import has_any, truncate_journal, vacuum
 from store.database.signals import Signal, Signals
 from store.encryption.master_key import MasterKeySource
+from store.objects.bucket_place import redirect_of
 from store.objects.places import objects_of, workspace_of
 
 T = TypeVar("T")
@@ -43,10 +44,11 @@ class Store:
     async def open(cls, section: StoreSection, *, sweep: bool = False, blocking: bool = False, moves: bool = False) -> "Store":
         """Connect, migrate, check the master key and the objects.
 
-        `sweep` also removes files of unfinished writes, and begins to encrypt in a new index; only
-        the API, the writer of objects, sets it. `blocking` is that of `dialect.engine_for`. `moves`
-        also opens an index that was moved elsewhere, or is not complete yet. Raises
-        ConfigurationError; nothing is written if the master key is missing or wrong.
+        `sweep` also removes files of unfinished writes, and begins to encrypt in a new index,
+        unless browsers are to read the objects from S3; only the API, the writer of objects, sets
+        it. `blocking` is that of `dialect.engine_for`. `moves` also opens an index that was moved
+        elsewhere, or is not complete yet. Raises ConfigurationError; nothing is written if the
+        master key is missing or wrong.
         """
         engine = dialect.engine_for(section.database, blocking=blocking)
         store = cls(engine, section)
@@ -55,7 +57,7 @@ class Store:
             await asyncio.to_thread(store.objects.prepare, sweep=sweep)
             with _database_errors():
                 await migrate(engine, moves=moves)
-            if sweep:
+            if sweep and redirect_of(section.objects) is None:
                 await store.keys.begin_if_new()
         except StoreError as error:
             await store.close()

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from io import BufferedReader
 from itertools import islice
@@ -35,6 +36,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 _SMALL_BYTES: Final = 256 * 1024
+_ADDRESS_LASTS: Final = timedelta(hours=1)  # a player asks again and again while it plays
 _LISTED_AT_A_TIME: Final = 1000
 
 
@@ -141,6 +143,10 @@ class ObjectBucket(ObjectStore):
         except ObjectMissing:
             return None
         return Beginning(size=piece.size, modified_at=piece.modified_at, header=parse_header(piece.content))
+
+    def address(self, key: str, *, media_type: str, disposition: str | None) -> str | None:
+        """Return a signed address."""
+        return self._client.address(key, lasts=_ADDRESS_LASTS, media_type=media_type, disposition=disposition)
 
     async def delete_all(self, keys: Iterable[str]) -> None:
         """Delete objects with all their versions."""

@@ -1,21 +1,25 @@
-"""The setting `store.objects = "s3://bucket?endpoint=http://host:9000&region=…"`."""
+"""The setting `store.objects = "s3://bucket?endpoint=http://host:9000&region=…&redirect=…"`."""
 
 import re
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from fonoteka.core.config import StoreSection, require_secret
 from fonoteka.core.errors import ConfigurationError
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_PARAMETERS: Final = ("endpoint", "region")
+_PARAMETERS: Final = ("endpoint", "region", "redirect")
+_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]+")
 _REGION: Final = "us-east-1"  # what most servers of their own call themselves
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BucketPlace:
-    """A bucket, its server, and the keys with which it is asked."""
+    """A bucket, its server, and the keys with which it is asked.
+
+    `redirect` is the address of the server for browsers; None: they get recordings from the API.
+    """
 
     bucket: str
     host: str
@@ -23,6 +27,7 @@ class BucketPlace:
     region: str
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
+    redirect: str | None = None
 
     @property
     def endpoint(self) -> str:
@@ -43,7 +48,7 @@ def bucket_place(objects: str, section: StoreSection) -> BucketPlace:
     parts = urlsplit(objects)
     given = parse_qsl(parts.query, keep_blank_values=True)
     named = dict(given)
-    endpoint = urlsplit(named.get("endpoint", ""))
+    endpoint, redirect = urlsplit(named.get("endpoint", "")), named.get("redirect")
     problem = None
     if unknown := [name for name in named if name not in _PARAMETERS]:
         problem = f"unknown parameter {unknown[0]!r}; known: {', '.join(_PARAMETERS)}"
@@ -51,10 +56,12 @@ def bucket_place(objects: str, section: StoreSection) -> BucketPlace:
         problem = "a parameter is given twice"
     elif parts.path.strip("/") or parts.fragment or not _BUCKET.fullmatch(parts.netloc):
         problem = "after s3:// comes the name of a bucket (3 to 63 of a-z, 0-9, '.', '-') and nothing else"
-    elif endpoint.scheme not in ("http", "https") or not endpoint.hostname or endpoint.path.strip("/") or endpoint.query:
+    elif not _is_server(endpoint):
         problem = "endpoint must be http:// or https://, a host and perhaps a port"
     elif endpoint.username is not None:
         problem = "the keys belong into store.s3_access_key and store.s3_secret_key"
+    elif redirect is not None and (not _is_server(urlsplit(redirect)) or not _HOST.fullmatch(urlsplit(redirect).netloc)):
+        problem = "redirect must be http:// or https://, a host and perhaps a port"
     if problem is not None:
         shown = objects if "@" not in objects else "s3://…"
         raise ConfigurationError(
@@ -67,4 +74,15 @@ def bucket_place(objects: str, section: StoreSection) -> BucketPlace:
         region=named.get("region") or _REGION,
         access_key=require_secret(section.s3_access_key, "store.s3_access_key", None),
         secret_key=require_secret(section.s3_secret_key, "store.s3_secret_key", None),
+        redirect=redirect_of(objects),
     )
+
+
+def redirect_of(objects: str) -> str | None:
+    """Return the address to which browsers are sent for recordings, from a valid setting."""
+    given = dict(parse_qsl(urlsplit(objects).query)).get("redirect") if is_bucket(objects) else None
+    return given.rstrip("/") if given is not None else None
+
+
+def _is_server(address: SplitResult) -> bool:
+    return address.scheme in ("http", "https") and bool(address.hostname) and not address.path.strip("/") and not address.query

@@ -9,11 +9,12 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, TypeVar
+from typing import Any, BinaryIO, Final, NamedTuple, TypeVar
 from uuid import uuid4
 
 from minio import Minio
@@ -60,6 +61,7 @@ class S3Client:
         self.place = place
         self._patient = _client(place, _PATIENT, repeated=_TIMES - 1)
         self._hasty = _client(place, _HASTY, repeated=0)
+        self._signing = _signing_client(place)
 
     def put(self, key: str, path: Path, *, hasty: bool = False) -> None:
         """Store a file, replacing the object atomically. Raises ObjectsFull and StoreError."""
@@ -109,6 +111,18 @@ class S3Client:
             if isinstance(error.__cause__, S3Error) and error.__cause__.code == "InvalidRange":
                 return Piece(b"", 0, "", 0.0)  # an empty object
             raise
+
+    def address(self, key: str, *, lasts: timedelta, media_type: str, disposition: str | None) -> str | None:
+        """Return a signed address of an object for browsers; None if the API sends it.
+
+        No request is made: whether the object exists is not known.
+        """
+        if self._signing is None:
+            return None
+        headers: dict[str, Any] = {"response-content-type": media_type, "response-cache-control": "private, no-cache"}
+        if disposition is not None:
+            headers["response-content-disposition"] = disposition
+        return str(self._signing.presigned_get_object(self.place.bucket, key, expires=lasts, response_headers=headers))
 
     def copy(self, source: str, key: str, *, hasty: bool = False) -> None:
         """Copy an object inside the server. Raises ObjectMissing, ObjectsFull and StoreError."""
@@ -181,6 +195,16 @@ class S3Client:
             except StoreError as error:
                 if not is_corrupted(error) or not times:
                     raise
+
+
+def _signing_client(place: BucketPlace) -> Minio | None:
+    """Return a client that signs addresses of the server as browsers reach it, and asks nothing."""
+    if place.redirect is None:
+        return None
+    scheme, _, host = place.redirect.partition("://")
+    return Minio(
+        endpoint=host, access_key=place.access_key, secret_key=place.secret_key, secure=scheme == "https", region=place.region
+    )
 
 
 def _client(place: BucketPlace, timeout: Timeout, *, repeated: int) -> Minio:

@@ -26,6 +26,7 @@ ME = {
     "role": "user",
     "domain": {"name": "acme", "title": "ООО «Акме»", "timezone": "Asia/Krasnoyarsk"},
     "store_disk": None,
+    "quota_nearly_used": None,
 }
 
 

@@ -277,7 +277,9 @@ export interface paths {
          * @description Send the segments that the account may hear as one file, each moment once, without pauses.
          *
          *     Range is supported. The audit has the part that is sent before its first byte; 503 if it cannot
-         *     be written. 502 if a stored file is missing or altered.
+         *     be written. 502 if a stored file is missing or altered. If the operator lets browsers fetch
+         *     recordings from S3, a stored file that is not encrypted is a redirect, and the audit has all of
+         *     it.
          */
         get: operations["getAudio"];
         put?: never;
@@ -3567,6 +3569,13 @@ export interface operations {
             };
             /** @description the range of the Range header */
             206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description the same file at the S3 server, for an hour */
+            307: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -6,7 +6,7 @@ import pytest
 
 from fonoteka.core.config import StoreSection, load
 from fonoteka.core.errors import ConfigurationError
-from store.objects.bucket_place import bucket_place, is_bucket
+from store.objects.bucket_place import bucket_place, is_bucket, redirect_of
 from store.objects.places import workspace_of
 
 KEYS = {"s3_access_key": "who", "s3_secret_key": "s3cr3t"}
@@ -36,8 +36,12 @@ REFUSED = [
     ("s3://recordings", "endpoint must be http:// or https://"),
     ("s3://recordings?endpoint=host:9000", "endpoint must be"),
     ("s3://recordings?endpoint=http://host/path", "endpoint must be"),
-    (f"{GOOD}&regoin=x", "unknown parameter 'regoin'; known: endpoint, region"),
+    (f"{GOOD}&regoin=x", "unknown parameter 'regoin'; known: endpoint, region, redirect"),
     (f"{GOOD}&region=a&region=b", "given twice"),
+    (f"{GOOD}&redirect=s3.example.com", "redirect must be http:// or https://"),
+    (f"{GOOD}&redirect=https://who:s3cr3t@host", "redirect must be"),
+    (f"{GOOD}&redirect=https://host/x", "redirect must be"),
+    (f"{GOOD}&redirect=https://host;script-src", "redirect must be"),
     (GOOD.replace("recordings", "Recordings"), "the name of a bucket"),
     (GOOD.replace("recordings", "recordings/below"), "the name of a bucket"),
     (GOOD.replace("recordings", ""), "the name of a bucket"),
@@ -51,6 +55,18 @@ def test_what_is_refused(objects: str, words: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         place(objects)
     assert words in str(error.value) and "\n" not in str(error.value) and "s3cr3t" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("objects", "address"),
+    [
+        ("file:///srv/objects?redirect=https://host", None),
+        (GOOD, None),
+        (f"{GOOD}&redirect=https://s3.example.com:9000/", "https://s3.example.com:9000"),
+    ],
+)
+def test_where_browsers_are_sent(objects: str, address: str | None) -> None:
+    assert redirect_of(objects) == address
 
 
 @pytest.mark.parametrize("missing", KEYS)
