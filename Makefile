@@ -1,12 +1,13 @@
 # Every target sets up what it needs; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage docs bench fuzz kills faults lock deb try-deb setup-demo setup-test clean
+.PHONY: help demo test test-scale check coverage docs bench fuzz kills faults lock deb try-deb setup-demo setup-test clean
 PYTHON ?= python3
 BIN := .venv/bin
 
 help:
 	@echo "make demo      a throw-away Asterisk whose telephones call each other, with Fonoteka beside it"
 	@echo "make test      every test: unit, store, API, real Asterisk, portal in Chromium"
+	@echo "make test-scale store, API and faults on PostgreSQL and S3"
 	@echo "make check     format, lint, imports, types, the portal's checks, unit tests"
 	@echo "make coverage  branch coverage of the layers that run in one process"
 	@echo "make docs      check the documents, take the guides' pictures again"
@@ -39,6 +40,12 @@ demo: setup-demo
 # All of it runs, whatever fails; times of all tests: build/junit-*.xml.
 test: setup-test
 	@$(BIN)/python -m tests.run
+
+# The store, the API and the faults on PostgreSQL and S3 (Ceph's radosgw): 25 minutes.
+SCALE := FONOTEKA_TEST_STORES=postgresql-s3 $(BIN)/python -m pytest -q -m "not long and not one_machine"
+test-scale: setup-test
+	$(SCALE) --numprocesses 2 --dist loadfile tests/store tests/api
+	$(SCALE) tests/faults
 
 check: .venv/.ready
 	$(BIN)/ruff format --check .

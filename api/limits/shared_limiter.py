@@ -1,8 +1,9 @@
 """Limits that count over all replicas: those that guard passwords, and other people's mailboxes.
 
-A limiter is pure and remembers in memory. Where there may be several APIs, it is made anew for each
-use, with the states of the subject's keys from the index, which are locked until they are written
-back. Limits that protect one process (connections, concurrency, conversions) are its own.
+A limiter is pure and remembers in memory. Where there may be several APIs, a new limiter is created
+for each use and filled with its states of the subject, which the index holds. Their rows are locked
+until the states are written back. Limits that protect one process (connections, concurrency,
+conversions) are its own.
 """
 
 import hashlib

@@ -24,14 +24,20 @@ from lab.tools.pbx_section import pbx_section
 Call = dict[str, Any]
 
 
+def store_section(folder: Path) -> str:
+    """The settings of a store below a folder. `make test-scale` puts others in their place."""
+    return f"""\
+[store]
+database = "sqlite:///{folder}/fonoteka.db"
+objects = "file://{folder}/objects"
+"""
+
+
 def configuration_text(pbx: LabAsterisk, folder: Path, listen: str) -> str:
     """The configuration of a Fonoteka beside a lab's Asterisk; its data is below `folder`."""
     return f"""\
 {pbx_section(pbx)}
-[store]
-database = "sqlite:///{folder}/fonoteka.db"
-objects = "file://{folder}/objects"
-
+{store_section(folder)}
 [agent]
 api = "http://{listen}"
 

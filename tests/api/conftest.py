@@ -1,8 +1,7 @@
-"""A real server with a seeded SQLite store, and clients that are logged in."""
+"""A real server with a seeded store, and clients that are logged in."""
 
 import asyncio
 import json
-import shutil
 import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +26,7 @@ from fonoteka.core.manifest import Manifest, Mixed
 from tests.data import seed
 from tests.support.cheap_passwords import cheap_passwords
 from tests.support.eventually import eventually
+from tests.support.new_stores import STORES, new_section
 from tests.support.served import Served
 
 # Used again, because an application builds its routes at its first request (a tenth of a second).
@@ -100,18 +100,23 @@ def stopped_login_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def site(seeded: Path, tmp_path: Path) -> AsyncIterator[Site]:
-    """The API with a store without calls, one for each test."""
-    shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
-    async with serving(tmp_path) as running:
+async def site_section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSection]:
+    """A store without calls, one for each test."""
+    async with new_section(request, STORES[0], "seeded", tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def site(site_section: StoreSection, tmp_path: Path) -> AsyncIterator[Site]:
+    """The API with a store without calls."""
+    async with serving(tmp_path, store=site_section) as running:
         yield running
 
 
 @pytest.fixture
-async def site_behind_proxy(seeded: Path, tmp_path: Path) -> AsyncIterator[Site]:
+async def site_behind_proxy(site_section: StoreSection, tmp_path: Path) -> AsyncIterator[Site]:
     """The same, behind a proxy on this machine."""
-    shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
-    async with serving(tmp_path, behind=("127.0.0.1",)) as running:
+    async with serving(tmp_path, behind=("127.0.0.1",), store=site_section) as running:
         yield running
 
 

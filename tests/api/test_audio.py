@@ -429,6 +429,7 @@ async def test_head_converts_nothing(admin: httpx.AsyncClient, call: str, monkey
     assert (after.headers["content-length"], after.headers["accept-ranges"]) == (str(SIZE), "bytes")
 
 
+@pytest.mark.one_machine
 async def test_entries_that_could_not_be_written_are_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     store = await Store.open(site.configuration.store)
     try:

@@ -54,6 +54,7 @@ DAMAGED: list[tuple[str, str, Callable[[Path], object], str, str]] = [
 ]
 
 
+@pytest.mark.one_machine
 async def test_damaged_recordings_are_not_sent(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     await ship(agent, seed.a_call(1, BEGIN), 900)
     root = Path(site.configuration.store.objects.removeprefix("file://"))
@@ -82,6 +83,7 @@ async def test_damaged_recordings_are_not_sent(site: Site, agent: httpx.AsyncCli
     )
 
 
+@pytest.mark.one_machine
 async def test_a_damaged_recording_in_an_archive_is_counted(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     await ship(agent, seed.a_call(1, BEGIN), 900)
     (path,) = Path(site.configuration.store.objects.removeprefix("file://")).rglob(AUDIO)
@@ -93,6 +95,7 @@ async def test_a_damaged_recording_in_an_archive_is_counted(site: Site, agent: h
     assert await counted(site, "altered") == 1
 
 
+@pytest.mark.one_machine
 @pytest.mark.parametrize("format_", ["mp3", "wav"])
 async def test_a_cached_conversion_of_a_damaged_recording_is_not_sent(
     site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient, format_: str
@@ -104,6 +107,7 @@ async def test_a_cached_conversion_of_a_damaged_recording_is_not_sent(
     assert (await admin.get(f"{CALL}/audio?format={format_}")).status_code == 502
 
 
+@pytest.mark.one_machine
 @pytest.mark.parametrize("asked", ["/audio", "/audio?format=wav"])
 async def test_a_recording_that_is_swapped_after_the_check_is_not_sent(
     site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, asked: str
@@ -127,6 +131,7 @@ async def test_a_recording_that_is_swapped_after_the_check_is_not_sent(
         assert len(answer.content) < 3000 * 16, "no conversion of the other recording is in the cache"
 
 
+@pytest.mark.one_machine
 async def test_plain_audio_in_the_place_of_an_encrypted_recording_is_not_sent(
     site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
@@ -136,6 +141,7 @@ async def test_plain_audio_in_the_place_of_an_encrypted_recording_is_not_sent(
     assert (await admin.get(f"{CALL}/audio")).status_code == 502
 
 
+@pytest.mark.one_machine
 async def test_without_the_folder_the_store_is_unavailable(site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     await ship(agent, seed.a_call(1, BEGIN), 900)
     root = Path(site.configuration.store.objects.removeprefix("file://"))

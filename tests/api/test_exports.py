@@ -364,6 +364,7 @@ async def test_file_names_are_unique_and_safe(agent: httpx.AsyncClient, admin: h
     assert [row[-2] for row in rows] == list(files)
 
 
+@pytest.mark.one_machine
 async def test_damaged_and_missing_recordings_are_listed_in_the_index(
     site: Site, filled: dict[str, CallReport], agent: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
@@ -490,6 +491,7 @@ class Slow:
         return self._work(*given, **named)
 
 
+@pytest.mark.one_machine
 async def test_a_client_that_disconnects_leaves_no_file_and_frees_its_slot(
     site: Site, filled: object, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -532,6 +534,7 @@ async def long_history(site: Site, agent: httpx.AsyncClient, request: pytest.Fix
 LONG = "from=2026-11-01&to=2026-11-22"
 
 
+@pytest.mark.one_machine
 @pytest.mark.parametrize("long_history", [4_000], indirect=True)  # tracemalloc is slow
 async def test_a_long_history_needs_no_more_memory_than_a_short_one(
     long_history: int, site: Site, admin: httpx.AsyncClient
@@ -557,6 +560,7 @@ async def test_a_long_history_needs_no_more_memory_than_a_short_one(
     assert left(site) == []
 
 
+@pytest.mark.one_machine
 async def test_a_client_that_disconnects_ends_the_export(long_history: int, site: Site, admin: httpx.AsyncClient) -> None:
     for kind in ("csv", "zip"):
         async with admin.stream("GET", f"/api/calls.{kind}?{LONG}") as answer:
@@ -574,6 +578,7 @@ async def test_a_client_that_disconnects_ends_the_export(long_history: int, site
     assert (await admin.get(f"/api/calls.csv?{DAY}&src=nobody")).status_code == 200
 
 
+@pytest.mark.one_machine
 async def test_a_full_disk_is_answered_with_507(
     site: Site, filled: object, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

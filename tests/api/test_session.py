@@ -124,6 +124,7 @@ def test_each_further_failure_doubles_the_wait() -> None:
     assert throttle.remaining_wait("x", now) == timedelta()
 
 
+@pytest.mark.one_machine
 @pytest.mark.usefixtures("stopped_login_clock")
 async def test_attempts_sent_at_once_are_counted_before_any_is_looked_at(site: Site) -> None:
     wrong = RIGHT | {"password": "wrong"}

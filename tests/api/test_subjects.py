@@ -85,6 +85,7 @@ async def test_the_export_has_calls_audio_and_journal(boss: httpx.AsyncClient) -
         assert "subject_exported" in [row["action"] for row in await entries(boss, call=call)]
 
 
+@pytest.mark.one_machine
 async def test_a_recording_that_is_damaged_or_gone_is_said_in_the_export(site: Site, boss: httpx.AsyncClient) -> None:
     first, second = sorted(
         (path for path in objects_folder(site.services.store).root.rglob("*.opus")), key=lambda path: path.stat().st_size

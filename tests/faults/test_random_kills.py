@@ -100,7 +100,7 @@ class Round:
         verdict = Verdict(starts=starts_of_agent(log))
         for office, calls, rows in zip(self.offices, self.played, await self.rows() or [[]] * len(self.offices), strict=True):
             verdict.judge_calls(calls, rows, office.recorded, office.pbx.company.own, self.late_s, self.killed_at)
-        stored = stored_ms(self.offices[0].seen).items()
+        stored = (await stored_ms(self.offices[0].seen)).items()
         written_ms = without_discarded(self.legs.written_ms(), log, verdict.unrecorded)
         verdict.judge_audio(written_ms, {name: ms for name, ms in stored if name not in self.stored_before})
         verdict.complaints += self.left()
@@ -113,7 +113,7 @@ async def one_round(
     """Play the calls of all offices, kill parts meanwhile, and judge when all is settled."""
     pbx, installation, began = offices[0].pbx, offices[0].seen, time.monotonic()
     legs = KeptLegs(pbx.spool, Path(mkdtemp(dir=pbx.folder)))
-    before = [await office.seen.ids() for office in offices], stored_ms(installation), files_in(pbx)
+    before = [await office.seen.ids() for office in offices], await stored_ms(installation), files_in(pbx)
     keeping = asyncio.create_task(legs.keep())
 
     async def kill(asterisk: Callable[[], Coroutine[Any, Any, None]] | None) -> Counter[str]:

@@ -74,6 +74,7 @@ async def keys(store: Store) -> list[tuple[int, int]]:
         return [(row.domain_id, row.version) for row in rows]
 
 
+@pytest.mark.one_machine
 async def test_a_new_store_encrypts(store: Store, pbx: Pbx) -> None:
     await take(store, pbx, CALLS[0])
     assert await versions(store) == [1, 1]
@@ -133,6 +134,7 @@ async def test_keys_are_rotated_while_the_service_runs(store: Store, pbx: Pbx, s
         await operator.close()
 
 
+@pytest.mark.one_machine
 async def test_a_recording_that_cannot_be_read_keeps_its_key(store: Store, pbx: Pbx) -> None:
     for call in CALLS:
         await take(store, pbx, call)
@@ -153,6 +155,7 @@ async def test_a_recording_that_cannot_be_read_keeps_its_key(store: Store, pbx: 
     assert await store.objects.read(intact) == AUDIO
 
 
+@pytest.mark.one_machine
 async def test_a_plain_recording_that_was_altered_is_not_encrypted(older: Store) -> None:
     path = objects_folder(older).path((await stored(older))[0].object_key)
     path.write_bytes(b"OggS" + bytes(100))
@@ -161,6 +164,7 @@ async def test_a_plain_recording_that_was_altered_is_not_encrypted(older: Store)
     assert [row.key_version for row in await stored(older)] == [None, 1, 1]
 
 
+@pytest.mark.one_machine
 async def test_what_is_deleted_meanwhile_does_not_come_back(older: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     row = (await stored(older))[0]
     exchange = folder.__dict__["exchange"]
@@ -262,6 +266,7 @@ async def test_what_a_killed_encryption_has_replaced_is_deleted_at_the_next_star
     assert replaced.exists() is runs
 
 
+@pytest.mark.one_machine
 async def test_a_file_that_the_disk_cannot_read_stops_no_rotation(store: Store, pbx: Pbx, monkeypatch: pytest.MonkeyPatch) -> None:
     for call in CALLS:
         await take(store, pbx, call)
@@ -299,6 +304,7 @@ async def test_a_recording_that_comes_late_keeps_its_key_and_the_rotation_is_run
     assert (await keys(store), await versions(store)) == ([(1, 2)], [2, 2])
 
 
+@pytest.mark.one_machine
 async def test_without_its_row_encryption_is_not_switched_off(store: Store, pbx: Pbx, section: StoreSection) -> None:
     """Somebody deletes the row by SQL."""
     await take(store, pbx, CALLS[0])
@@ -372,6 +378,7 @@ WRONG = {
 }
 
 
+@pytest.mark.one_machine
 @pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG)
 async def test_without_the_right_master_key_nothing_starts(
     store: Store, section: StoreSection, tmp_path: Path, text: str | None, words: str

@@ -43,6 +43,7 @@ def test_a_company_is_as_large_as_it_is_asked_to_be(people: int, numbers: int) -
     assert len({number for number, _ in of.numbers}) == numbers
 
 
+@pytest.mark.one_machine
 async def test_there_is_something_of_everything_and_it_can_be_heard(store: Store) -> None:
     await fill(store, 2500, until=_UNTIL)
     columns = schema.calls.c

@@ -104,6 +104,7 @@ async def _empty(section: StoreSection, version: str, folder: Path) -> StoreSect
     return StoreSection(database=database, objects=section.objects)
 
 
+@pytest.mark.one_machine
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_an_index_with_calls_is_upgraded_from_each_version(with_calls: WithCalls, version: str, tmp_path: Path) -> None:
     """The upgraded index holds what the store holds. From the newest version nothing changes."""
@@ -127,6 +128,7 @@ async def test_an_index_with_calls_is_upgraded_from_each_version(with_calls: Wit
             await upgraded.close()
 
 
+@pytest.mark.one_machine
 async def test_removed_names_and_sessions_of_the_first_version_are_upgraded(section: StoreSection, tmp_path: Path) -> None:
     """Rows that were removed before stay removed; an open session stays open and gets a name."""
     older = await _empty(section, "0001", tmp_path)

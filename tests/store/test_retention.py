@@ -137,6 +137,7 @@ async def test_what_is_held_is_neither_expired_nor_erased(store: Store, pbx: Pbx
     assert ((await rows(store))[0], len(object_keys(store))) == (3, 4)
 
 
+@pytest.mark.one_machine
 async def test_an_object_that_cannot_be_deleted_keeps_no_other(store: Store, pbx: Pbx) -> None:
     for call in (FIRST, SECOND):
         await take(store, pbx, call)
@@ -164,6 +165,7 @@ async def test_an_upload_during_the_deletion_leaves_no_object(store: Store, pbx:
     assert object_keys(store) == []
 
 
+@pytest.mark.one_machine
 async def test_what_is_due_while_the_disk_is_not_mounted_is_deleted_afterwards(
     store: Store, pbx: Pbx, section: StoreSection
 ) -> None:

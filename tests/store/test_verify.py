@@ -178,6 +178,7 @@ async def changes(store: Store) -> list[tuple[str, str, dict[str, object]]]:
         return [(row.action, row.subject, row.detail) for row in await connection.execute(query)]
 
 
+@pytest.mark.one_machine
 async def test_the_audit_has_each_thing_that_was_mended(store: Store, keys: list[str]) -> None:
     """A plain file of no segment is of no known domain: the log has it."""
     objects_folder(store).path(peaks_key(keys[2])).unlink()
@@ -208,6 +209,7 @@ async def test_the_audit_has_each_thing_that_was_mended(store: Store, keys: list
     assert await verified(store, make_peaks=peaks_of) and len(await changes(store)) == 4, "nothing is left to mend"
 
 
+@pytest.mark.one_machine
 async def test_what_differs_is_found_and_mended(store: Store, keys: list[str]) -> None:
     for name, damage, found in (*MENDED, *UNMENDED):
         if (done := damage(store, keys)) is not None:
@@ -220,6 +222,7 @@ async def test_what_differs_is_found_and_mended(store: Store, keys: list[str]) -
         assert kinds(await verified(store)) == left, name
 
 
+@pytest.mark.one_machine
 async def test_a_lost_recording_says_so_and_keeps_its_place(store: Store, pbx: Pbx, keys: list[str]) -> None:
     """Nothing is lost by the mending: the audit has the key, the index the SHA-256."""
     objects_folder(store).path(keys[1]).unlink()
@@ -418,6 +421,7 @@ async def test_kill_9_of_a_check_that_mends(store: Store, section: StoreSection,
     assert (objects_folder(store).root / SET_ASIDE / "pbx1/stray").read_bytes() == b"x"
 
 
+@pytest.mark.one_machine
 async def test_the_check_runs_while_calls_arrive(store: Store, pbx: Pbx, keys: list[str]) -> None:
     """No counter and no object of a call that arrives meanwhile is reported."""
     stop = asyncio.Event()

@@ -5,12 +5,13 @@ time of the migrations and of the seed.
 """
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import asyncpg  # type: ignore[import-untyped]
@@ -26,12 +27,15 @@ from tests.support.eventually import eventually
 from tests.support.postgresql import BINARIES, running
 from tests.support.radosgw import S3Server
 
+# The kinds of stores that tests run on. `make test-scale` names another.
+STORES: Final = tuple(os.environ.get("FONOTEKA_TEST_STORES", "sqlite postgresql").split())
+
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an empty SQLite store."""
     folder = tmp_path_factory.mktemp("migrated")
-    _finish(lambda: _prepare(seed.section(folder), seeded=False))
+    finish(lambda: _prepare(seed.section(folder), seeded=False))
     return folder
 
 
@@ -39,7 +43,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a SQLite store with the seed's domains, users and PBX, without calls."""
     folder = tmp_path_factory.mktemp("seeded")
-    _finish(lambda: _prepare(seed.section(folder), seeded=True))
+    finish(lambda: _prepare(seed.section(folder), seeded=True))
     return folder
 
 
@@ -55,7 +59,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 section = StoreSection(database=f"{server}/{name}", objects=objects)
                 await _prepare(section, seeded=name == "seeded")
 
-        _finish(fill)
+        finish(fill)
         yield server
 
 
@@ -75,7 +79,7 @@ def pooler(postgresql: str) -> Iterator[str]:
         async def wait() -> None:
             await eventually(answers)
 
-        _finish(wait)
+        finish(wait)
         yield address
 
 
@@ -102,7 +106,7 @@ def s3() -> Iterator[S3Server]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=STORES)
 async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSection]:
     """The settings of a new store: a seeded one for a test that uses `pbx`, else an empty one.
 
@@ -110,13 +114,13 @@ async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     or PgBouncer before PostgreSQL (`pgbouncer`).
     """
     template = "seeded" if "pbx" in request.fixturenames else "migrated"
-    async with new_section(request, request.param, template, tmp_path) as settings:
-        yield settings
+    async with new_section(request, request.param, template, tmp_path) as made:
+        yield made
 
 
 @asynccontextmanager
 async def new_section(request: pytest.FixtureRequest, kind: str, template: str, folder: Path) -> AsyncIterator[StoreSection]:
-    """Make a copy of `migrated` or `seeded` of one of the kinds that `section` names."""
+    """Yield the settings of a new store of a kind, a copy of `migrated` or `seeded`."""
     if kind in ("sqlite", "s3"):
         shutil.copytree(request.getfixturevalue(template), folder, dirs_exist_ok=True)
         yield seed.section(folder) if kind == "sqlite" else in_bucket(request.getfixturevalue("s3"), folder)
@@ -158,7 +162,7 @@ async def _prepare(section: StoreSection, *, seeded: bool) -> None:
     store.keys.source.file.unlink()
 
 
-def _finish(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def finish(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine in an event loop of its own, as fixtures of a session have none."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(lambda: asyncio.run(work())).result()

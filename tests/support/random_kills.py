@@ -9,11 +9,10 @@ import math
 import os
 import re
 import signal
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,14 +20,18 @@ from random import Random
 from typing import Any, Final
 
 import psutil
+from sqlalchemy import select
 
 from agent.recording.leg_files import audio_ms_of
 from bench.load_truth import NEAR_S, row_of, stretches_of
 from fonoteka.core.call_report import Direction, Result
+from fonoteka.core.config import load
 from lab.scenarios.load_plan import Kind
 from lab.scenarios.load_run import Played
 from lab.sip.sipp_phones import OUTSIDE
 from lab.tools.installation import Call, Fonoteka
+from store.database.schema import segments
+from store.database.store import Store
 
 # How often a part is killed, against the others that run then. A worker that was killed is back
 # with the next recording, the API last.
@@ -96,11 +99,15 @@ def starts_of_agent(log: str) -> list[float]:
     return [datetime.fromisoformat(moment).timestamp() for moment in moments]
 
 
-def stored_ms(installation: Fonoteka) -> dict[str, int]:
+async def stored_ms(installation: Fonoteka) -> dict[str, int]:
     """Return the length of each stored segment, by name."""
-    with closing(sqlite3.connect(f"file:{installation.folder}/fonoteka.db?mode=ro", uri=True)) as index:
-        rows = index.execute("SELECT name, duration_ms FROM segments WHERE object_key IS NOT NULL")
-        return {str(name): int(length_ms) for name, length_ms in rows}
+    store = await Store.open(load(installation.folder / "fonoteka.toml").store)
+    try:
+        async with store.reading() as connection:
+            query = select(segments.c.name, segments.c.duration_ms).where(segments.c.object_key.is_not(None))
+            return {row.name: row.duration_ms for row in await connection.execute(query)}
+    finally:
+        await store.close()
 
 
 async def kill_parts(
