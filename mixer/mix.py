@@ -110,4 +110,4 @@ def _draft(path: Path) -> AbstractContextManager[BinaryIO]:
     """
     for earlier in (path, *path.parent.glob(f".{path.name}.*.new")):
         earlier.unlink(missing_ok=True)
-    return drafted(path, path.with_name(f".{path.name}.{secrets.token_hex(8)}.new"), sync=True)
+    return drafted(path, path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(8)}.new"), sync=True)

@@ -17,8 +17,10 @@ from tests.support.call_flows import PlayedFlows, flows_of, play_all
 # A client of httpx loads 140 certificate authorities when it is made, in 15 ms; no test asks them.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "certificate_authority.pem")
 
-# A property is judged by what it says, not by the speed of the machine.
-settings.register_profile("at any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A property is judged by what it says, not by the speed of the machine. Each run of a commit checks
+# the same examples; `--hypothesis-profile=new` looks for new ones.
+settings.register_profile("at any speed", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("new", settings.get_profile("at any speed"), derandomize=False)
 settings.load_profile("at any speed")
 
 pytest_plugins = ["tests.support.compiled_once", "tests.support.new_stores", "tests.support.standing_still"]

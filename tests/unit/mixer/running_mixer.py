@@ -62,7 +62,7 @@ def names(spool: Spool, state: ItemState) -> set[str]:
 def midway(spool: Spool) -> int | None:
     """Return the worker that is writing audio now; None if none is."""
     drafts = spool.folder(ItemState.MIXING).glob("*/.audio.*.new")
-    return next((int(draft.name.split(".")[-2]) for draft in drafts), None)
+    return next((int(draft.name.split(".")[-3]) for draft in drafts), None)
 
 
 def worker_pids(parent: int | None = None) -> set[int]:
