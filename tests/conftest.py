@@ -23,7 +23,7 @@ settings.register_profile("at any speed", deadline=None, derandomize=True, suppr
 settings.register_profile("new", settings.get_profile("at any speed"), derandomize=False)
 settings.load_profile("at any speed")
 
-pytest_plugins = ["tests.support.compiled_once", "tests.support.new_stores", "tests.support.standing_still"]
+pytest_plugins = ["tests.support.new_stores", "tests.support.standing_still"]
 NEIGHBOURS = tuple(map(neighbour, range(1, 9)))
 # How long the dialplan of the shared PBX rings: a busy machine may be seconds late to pick a call
 # up.
