@@ -23,11 +23,17 @@ async def again_and_again(name: str, work: Callable[[], Awaitable[None]], pause_
 
 @asynccontextmanager
 async def supervised(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Run `work` as `again_and_again` does, while the block runs."""
+    """Run `work` as `again_and_again` does, while the block runs.
+
+    `work` is cancelled again if it goes on: libraries may lose a cancellation, as
+    `asyncio.wait_for` of Python 3.11 does.
+    """
     task = asyncio.create_task(again_and_again(name, work), name=name)
     try:
         yield
     finally:
-        task.cancel()
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=PAUSE_S)
         with suppress(asyncio.CancelledError):
             await task

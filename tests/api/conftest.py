@@ -25,7 +25,7 @@ from fonoteka.core.config import ApiSection, Configuration, MailSection, StoreSe
 from fonoteka.core.manifest import Manifest, Mixed
 from tests.data import seed
 from tests.support.cheap_passwords import cheap_passwords
-from tests.support.eventually import eventually
+from tests.support.eventually import LIMIT_S, eventually
 from tests.support.new_stores import STORES, new_section
 from tests.support.served import Served
 
@@ -73,7 +73,8 @@ async def serving(
             yield Site(address=f"http://{listen}", configuration=configuration, services=apps[0].state.services)
         finally:
             server.cancel()
-            await asyncio.wait([server])
+            await asyncio.wait([server], timeout=LIMIT_S)
+            assert server.done(), f"the API does not end: {server.get_stack()}; {asyncio.all_tasks()}"
     assert server.cancelled()
     idle.append(apps[0])
 
