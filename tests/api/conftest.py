@@ -23,6 +23,7 @@ from fonoteka.core.call_report import CallReport
 from fonoteka.core.clock import steady_now
 from fonoteka.core.config import ApiSection, Configuration, MailSection, StoreSection
 from fonoteka.core.manifest import Manifest, Mixed
+from store.objects.bucket_place import redirect_of
 from tests.data import seed
 from tests.support.cheap_passwords import cheap_passwords
 from tests.support.eventually import LIMIT_S, eventually
@@ -30,7 +31,7 @@ from tests.support.new_stores import STORES, new_section
 from tests.support.served import Served
 
 # Used again, because an application builds its routes at its first request (a tenth of a second).
-_IDLE_APPS: defaultdict[Path, list[FastAPI]] = defaultdict(list)  # by the folder of the portal
+_IDLE_APPS: defaultdict[tuple[Path, str | None], list[FastAPI]] = defaultdict(list)  # by what they were built with
 
 
 def free_port() -> int:
@@ -57,7 +58,7 @@ async def serving(
     api = ApiSection(listen=listen, forwarded_allow_ips=behind, support_phone="8-800-77-55-117")
     configuration = Configuration(store=store or seed.section(folder), api=api, mail=mail or MailSection())
     apps: list[FastAPI] = []
-    idle = _IDLE_APPS[portal.STATIC]
+    idle = _IDLE_APPS[portal.STATIC, redirect_of(configuration.store.objects)]
 
     def create_app(given: Configuration) -> FastAPI:
         apps.append(application := idle.pop() if idle else create_api(given))
