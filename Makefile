@@ -41,7 +41,7 @@ demo: setup-demo
 test: setup-test
 	@$(BIN)/python -m tests.run
 
-# The store, the API and the faults on PostgreSQL and S3 (Ceph's radosgw): 25 minutes.
+# The store, the API and the faults on PostgreSQL and S3 (Ceph's radosgw): 21 minutes.
 SCALE := FONOTEKA_TEST_STORES=postgresql-s3 $(BIN)/python -m pytest -q -m "not long and not one_machine"
 test-scale: setup-test
 	$(SCALE) --numprocesses 2 --dist loadfile tests/store tests/api

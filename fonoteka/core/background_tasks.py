@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 PAUSE_S: Final = 1.0
+CLEANUP_S: Final = 10.0  # what cancelled work may take to clean up
 _log = structlog.get_logger()
 
 
@@ -25,7 +26,7 @@ async def again_and_again(name: str, work: Callable[[], Awaitable[None]], pause_
 async def supervised(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     """Run `work` as `again_and_again` does, while the block runs.
 
-    `work` is cancelled again if it goes on: libraries may lose a cancellation, as
+    `work` that goes on after CLEANUP_S is cancelled again: libraries may lose a cancellation, as
     `asyncio.wait_for` of Python 3.11 does.
     """
     task = asyncio.create_task(again_and_again(name, work), name=name)
@@ -34,6 +35,6 @@ async def supervised(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIte
     finally:
         while not task.done():
             task.cancel()
-            await asyncio.wait([task], timeout=PAUSE_S)
+            await asyncio.wait([task], timeout=CLEANUP_S)
         with suppress(asyncio.CancelledError):
             await task

@@ -1,7 +1,6 @@
 """Browsers that fetch recordings from S3: the API journals it, and sends them there."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from fonoteka.core.naming import call_id
 from store.rekeying import encrypt_existing
 from tests.api.conftest import Site, serving, ship
 from tests.data import seed
+from tests.support.new_stores import new_section
 from tests.support.radosgw import S3Server
 from tests.support.stored_objects import object_keys
 
@@ -23,13 +23,12 @@ PATH = f"/api/calls/{call_id('pbx1', CALL.linkedid)}/audio"
 
 
 @pytest.fixture
-async def site(seeded: Path, tmp_path: Path, s3: S3Server) -> AsyncIterator[Site]:
+async def site(request: pytest.FixtureRequest, tmp_path: Path, s3: S3Server) -> AsyncIterator[Site]:
     """A new installation; browsers reach the server by another name than the API."""
-    shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
-    section = s3.section(seed.section(tmp_path).database, s3.new_bucket(), tmp_path / "objects")
-    section = section.model_copy(update={"objects": f"{section.objects}&redirect=http://localhost:{s3.port}"})
-    async with serving(tmp_path, store=section) as running:
-        yield running
+    async with new_section(request, "s3", "seeded", tmp_path) as section:
+        redirecting = section.model_copy(update={"objects": f"{section.objects}&redirect=http://localhost:{s3.port}"})
+        async with serving(tmp_path, store=redirecting) as running:
+            yield running
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ export type FromWorker =
   | { type: "connected"; connected: boolean }
   | { type: "end" };
 
-/** How long a worker may take to answer a page. A browser does not report every failure to start. */
+/** How long a worker may take to answer a page. A failed start may give no `error` event. */
 const longestStartMs = 20_000;
 
 /** A connection that other pages may use too. */

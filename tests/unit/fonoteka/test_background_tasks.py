@@ -1,4 +1,4 @@
-"""Background tasks end with their block, whatever their work does with a cancellation."""
+"""A background task ends with its block, also if its work loses a cancellation."""
 
 import asyncio
 from contextlib import suppress
@@ -10,7 +10,7 @@ from fonoteka.core.background_tasks import supervised
 
 
 async def test_a_lost_cancellation_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background_tasks, "PAUSE_S", 0.01)
+    monkeypatch.setattr(background_tasks, "CLEANUP_S", 0.01)
     began = 0
 
     async def work() -> None:
