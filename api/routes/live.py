@@ -54,19 +54,23 @@ async def live(socket: WebSocket) -> None:
     except Problem:
         token = None
     account = await account_by(services, token)
-    await socket.accept()
     if account is None:
+        await socket.accept()
         await socket.close(_NOT_LOGGED_IN)
         return
     async with services.live_sockets.try_enter(account.user_id) as entered:
         if entered:
             await _serve(socket, services, token, account)
         else:
+            await socket.accept()
             await socket.close(_TOO_MANY)
 
 
 async def _serve(socket: WebSocket, services: Services, token: str | None, account: Account) -> None:
     with services.live.listening(account.domain_id) as listener:
+        # Listening comes first: the page loads its calls as soon as the socket is open, and no
+        # change may be lost in between.
+        await socket.accept()
         sending = asyncio.create_task(_send_changes(socket, services, token, listener), name="live: sending")
         receiving = asyncio.create_task(_wait_for_disconnect(socket), name="live: receiving")
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import WebSocket
 from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
@@ -104,6 +105,21 @@ async def test_a_user_who_was_only_rung_gets_gone(site: Site, agent: httpx.Async
         assert (await next_message(mine))["type"] == "call"
         await report(agent, seed.but(seed.a_call(1, BEGIN), revision=2, ended_at=None, segments=()))
         assert await next_message(mine) == {"type": "gone", "id": call_id("pbx1", rings.linkedid)}
+
+
+async def test_a_change_in_the_moment_of_opening_is_sent(
+    site: Site, agent: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page loads its calls as soon as it has the answer; what changes after that it must hear."""
+    call, accept = seed.but(seed.a_call(1, BEGIN), segments=()), WebSocket.accept
+
+    async def accept_and_change(socket: WebSocket) -> None:
+        await accept(socket)
+        await report(agent, call)
+
+    monkeypatch.setattr(WebSocket, "accept", accept_and_change)
+    async with listening(site, admin) as socket:
+        assert (await next_message(socket))["call"]["linkedid"] == call.linkedid
 
 
 @pytest.mark.parametrize(
