@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 
 _EVERY_S: Final = 0.02  # a packet
+_WAKE_UPS: Final = 4  # Asterisk says it, the agent hears and decides, Asterisk is asked, the recorder begins
 
 
 class Lateness:
@@ -32,12 +33,15 @@ class Lateness:
         """The longest delay since then (seconds of `time.monotonic`)."""
         return max((late_s for at, late_s in self._late if at >= since), default=0.0)
 
-    def total_s(self, since: float) -> float:
-        """The sum of the delays of more than two packets since then.
+    def late_s(self, since: float) -> float:
+        """How late a recording may be because of this machine, since then.
 
-        Each may leave a gap in a recording.
+        Each delay of more than two packets may leave a gap in it. Between an answer and the begin
+        of its recording, some processes wake up one after the other, each perhaps as late as the
+        latest one here.
         """
-        return sum(late_s for at, late_s in self._late if at >= since and late_s > 2 * _EVERY_S)
+        gaps_s = sum(late_s for at, late_s in self._late if at >= since and late_s > 2 * _EVERY_S)
+        return gaps_s + _WAKE_UPS * self.worst_s(since)
 
     def _watch(self) -> None:
         while not self._over.is_set():
