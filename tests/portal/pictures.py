@@ -1,6 +1,6 @@
 """Pictures of every page, to be looked at: `python -m tests.portal.pictures FOLDER [SCENE …]`.
 
-Both themes, 1440 and 390 px wide; with no rows, one, fifty and long names; both languages.
+Both themes, 390 to 1920 px wide; with no rows, one, fifty and long names; both languages.
 """
 
 import json
@@ -24,7 +24,9 @@ from tests.portal.served import Served, serving, with_half_a_year
 from tests.portal.test_path import queue_of, the_call_of
 
 Scenes = Mapping[str, Callable[[Page], object]]
-_SIZES: tuple[ViewportSize, ...] = ({"width": 1440, "height": 900}, {"width": 390, "height": 844})
+_SIZES: tuple[ViewportSize, ...] = tuple(
+    {"width": width, "height": height} for width, height in ((390, 844), (1280, 800), (1440, 900), (1920, 1080))
+)
 _LAID_OUT = """() => new MutationObserver(() => {
     for (const body of document.querySelectorAll(".body")) body.style.contentVisibility = "visible";
 }).observe(document.body, { childList: true, subtree: true })"""
