@@ -16,7 +16,7 @@ export interface BarRow {
   name: string;
   note: string;
   total: Figure;
-  /** A part without a `length` is as long as its number of calls. */
+  /** A part without a `length` is as long as its number of calls; without parts there is no bar. */
   bar: readonly (Figure & { tone: Tone; length?: number })[];
   figures: readonly (Figure | string)[];
 }
