@@ -327,6 +327,8 @@ def test_the_figures_of_waiting_open_their_calls(report: Page) -> None:
     soon, answered = totals["answered_within"], totals["answered"]
     assert [figure(text) for text in shown] == [totals["calls"], soon, answered - soon, totals["abandoned"]]
     lead_to_their_calls(report, block(report, "Ожидание. Сколько ждали").locator("tbody tr:nth-child(-n+4) td a"))
+    bars = [block(report, "Ожидание. Сколько ждали").locator(f"tbody tr:nth-child({row}) .bar").count() for row in range(1, 7)]
+    assert bars == [0, 1, 1, 1, 0, 0], "a bar only where it has a part"
     for name in ("По очередям", "По номерам", "По часам"):
         lead_to_their_calls(report, block(report, f"Ожидание. {name}").locator("tbody td:nth-of-type(-n+3) a"))
     queue = block(report, "Ожидание. По очередям").locator("tbody td a").first
