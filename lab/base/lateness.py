@@ -33,7 +33,7 @@ class Lateness:
         """The longest delay since then (seconds of `time.monotonic`)."""
         return max((late_s for at, late_s in self._late if at >= since), default=0.0)
 
-    def late_s(self, since: float) -> float:
+    def allowance_s(self, since: float) -> float:
         """How late a recording may be because of this machine, since then.
 
         Each delay of more than two packets may leave a gap in it. Between an answer and the begin

@@ -33,7 +33,7 @@ async def test_nothing_is_lost_and_nothing_is_twice(pbx: LabAsterisk, fonoteka: 
         agent = fonoteka.part("agent")
         os.kill(agent, signal.SIGKILL if stage == "talking" else signal.SIGSTOP)
         await talk_and_leave(customer, employee)
-        late_s = lateness.late_s(began)
+        late_s = lateness.allowance_s(began)
         if stage == "hung up":
             os.kill(agent, signal.SIGKILL)
     call = await fonoteka.settled(before)
@@ -81,7 +81,7 @@ async def test_a_pause_outlives_the_agent_and_the_next_one_resumes_and_stops_it(
         await talk()
         assert (await ask("stop"))["recorder"] == "off"
         await talk_and_leave(customer, employee)
-        late_s = lateness.late_s(begun_at)
+        late_s = lateness.allowance_s(begun_at)
     call = await fonoteka.settled(before)
 
     (segment,) = call["recording"]["segments"]

@@ -89,7 +89,7 @@ async def test_a_reload_and_a_dropped_link_cost_no_second(machine: Machine, late
         await machine.pbx.cli(f"manager kick session {descriptor}")
         await eventually(lambda: machine.fonoteka.log().count("event=ami.up") > ups)
         await talk_and_leave(customer, employee)
-    call, late_s = await machine.fonoteka.settled(before), lateness.late_s(began)
+    call, late_s = await machine.fonoteka.settled(before), lateness.allowance_s(began)
     assert (call["recording"]["state"], len(call["recording"]["segments"])) == ("ready", 1)
     assert call["recording"]["duration_ms"] == pytest.approx(1000 * employee.sip_call.talk_s, abs=250 + 1000 * late_s)
     assert length_s(call) == pytest.approx(employee.sip_call.talk_s, abs=0.2 + late_s)
@@ -112,7 +112,7 @@ async def test_the_wall_clock_jumps(machine: Machine, lateness: Lateness, days: 
         machine.file.write_text(f"{days:+}d", encoding="ascii")
         await talk()
         await talk_and_leave(customer, employee)
-    call, late_s = await machine.fonoteka.settled(before), lateness.late_s(began)
+    call, late_s = await machine.fonoteka.settled(before), lateness.allowance_s(began)
     new = await machine.fonoteka.ids() - before
     machine.file.write_text("+0", encoding="ascii")
     await asyncio.sleep(1.1)  # until every process reads the file again: the next call begins on one clock

@@ -126,7 +126,7 @@ async def one_round(
             people = await asyncio.gather(*switching_on)
             killing = asyncio.create_task(kill(people[0].restart_killed_pbx if kill_asterisk else None))
             played = await asyncio.gather(*(each.play_all(office.calls) for each, office in zip(people, offices, strict=True)))
-            late_s, calls_s = lateness.late_s(began), seconds_since(began)
+            late_s, calls_s = lateness.allowance_s(began), seconds_since(began)
             killed = await killing
     this = Round(offices, *before, legs, played, min(each.pbx_killed_at for each in people), late_s)
     with suppress(AssertionError):  # the verdict says more

@@ -47,7 +47,7 @@ async def test_a_call_from_outside_is_answered_and_heard(pbx: LabAsterisk, laten
         calling = asyncio.create_task(call_from_trunk(pbx, dialled="2458152", talk_s=2.0))
         said, heard = await _record_at_dial_begin(tap, pbx, channel="DestChannel", name="in")
         outcome = await calling
-    (taken,), late_s = phone.calls, lateness.late_s(began)
+    (taken,), late_s = phone.calls, lateness.allowance_s(began)
     assert outcome.answered
     assert outcome.talk_s == pytest.approx(2.0, abs=NEAR_S + late_s)
     assert taken.talk_s == pytest.approx(outcome.talk_s, abs=NEAR_S + late_s)
@@ -67,7 +67,7 @@ async def test_a_call_to_outside_is_answered_and_heard(pbx: LabAsterisk, latenes
         said, heard = await _record_at_dial_begin(tap, pbx, channel="Channel", name="out")
         outcome = await calling
     assert (tone_of(said), tone_of(heard)) == (CALLER_HZ, OUTSIDE_HZ)
-    late_s = lateness.late_s(began)
+    late_s = lateness.allowance_s(began)
     assert length_s(said) == pytest.approx(phone.calls[0].talk_s, abs=NEAR_S + late_s)
     assert outcome.talk_s == pytest.approx(2.0, abs=NEAR_S + late_s)
 
@@ -76,7 +76,7 @@ async def test_the_called_party_hangs_up(pbx: LabAsterisk, lateness: Lateness) -
     began = time.monotonic()
     async with answering(pbx, "421", talk_s=1.0) as phone:
         outcome = await call_from_user(pbx, "152", dialled="421", hang_up_by="callee")
-    near_s = NEAR_S + lateness.late_s(began)
+    near_s = NEAR_S + lateness.allowance_s(began)
     assert outcome.talk_s == pytest.approx(1.0, abs=near_s)
     assert phone.calls[0].talk_s == pytest.approx(1.0, abs=near_s)
 
@@ -104,7 +104,7 @@ async def test_pickup_and_parking(pbx: LabAsterisk, lateness: Lateness) -> None:
         parked = await tap.wait_for(lambda m: m.get("Event") == "ParkedCall")
         began = time.monotonic()
         fetched = await call_from_user(pbx, "421", dialled=parked["ParkingSpace"], talk_s=1.0)
-        assert fetched.talk_s == pytest.approx(1.0, abs=NEAR_S + lateness.late_s(began))
+        assert fetched.talk_s == pytest.approx(1.0, abs=NEAR_S + lateness.allowance_s(began))
         assert (await calling).answered
 
 
@@ -117,7 +117,7 @@ async def test_many_calls_at_once(pbx: LabAsterisk, lateness: Lateness) -> None:
     assert max(outcome.invited_at for outcome in outcomes) < min(outcome.ended_at or 0.0 for outcome in outcomes)
     for call in (*outcomes, *taken):
         # SIPp may be late with the goodbye.
-        assert 1.98 < call.talk_s < 2.5 + lateness.late_s(began)
+        assert 1.98 < call.talk_s < 2.5 + lateness.allowance_s(began)
 
 
 async def test_a_name_arrives_whatever_is_in_it(pbx: LabAsterisk) -> None:

@@ -87,7 +87,7 @@ async def test_an_office_plays_its_plan(program: AsteriskProgram, tmp_path: Path
         played = await run(pbx, made)
     assert [call.failure for call in played] == [""] * len(made)
     for call in played:
-        _assert_as_planned(call, 1.0 + lateness.late_s(began))
+        _assert_as_planned(call, 1.0 + lateness.allowance_s(began))
 
 
 def _assert_as_planned(call: Played, near_s: float) -> None:

@@ -70,7 +70,7 @@ async def side_by_side(
             before, began = await there.ids(), time.monotonic()
             async with asyncio.timeout(_PLAYED_WITHIN_S):
                 await flow(pbx.seen_by(company))
-            late_s = lateness.late_s(began)
+            late_s = lateness.allowance_s(began)
             call = await there.settled(before)
             assert await there.ids() - before == {call["id"]}, "one call, one row"
             audio = await there.audio(call) if call["recording"]["segments"] else b""
@@ -80,4 +80,4 @@ async def side_by_side(
 
     with Lateness() as lateness:
         played = await asyncio.gather(*map(play, pbx.companies, flows.values()), return_exceptions=True)
-        return LeftBy(zip(flows, played, strict=True), lateness.late_s(since=0.0))
+        return LeftBy(zip(flows, played, strict=True), lateness.allowance_s(since=0.0))

@@ -114,7 +114,7 @@ async def test_an_incoming_call_goes_on_when_the_agent_is_back(
             assert [LEG.fullmatch(name) is not None for name in names] == [True] * 4, names
         await running.call(lambda call: call["id"] not in before and call["recording"]["state"] == "recording")
         await talk_and_leave(customer, employee)
-    call, late_s = await recorded(running, before), lateness.late_s(began)
+    call, late_s = await recorded(running, before), lateness.allowance_s(began)
 
     assert (call["direction"], call["answered_by"]) == ("in", "152")
     await assert_whole(running, call, CALLER_HZ, tone_hz_of(spare_pbx, "152"), employee.sip_call.talk_s, late_s)
@@ -171,7 +171,7 @@ async def test_an_outgoing_call_that_rings_when_the_agent_is_back(
         await there.answer()
         await here.up()
         await talk_and_leave(there, here)
-    late_s = lateness.late_s(began)
+    late_s = lateness.allowance_s(began)
     call = await recorded(running, before)
 
     assert call["direction"] == "out"
@@ -186,7 +186,7 @@ async def test_a_call_that_the_agent_never_saw(spare_pbx: LabAsterisk, running: 
     async with away(spare_pbx, running), handset(spare_pbx, TRUNK) as outside, handset(spare_pbx, "152") as desk:
         customer, employee = await answered(outside, "2458152", desk, user=CALLER)
         await talk_and_leave(customer, employee)
-        late_s = lateness.late_s(began)
+        late_s = lateness.allowance_s(began)
     call = await recorded(running, before)
 
     assert (call["direction"], call["answered_by"], call["src"]) == ("in", "152", CALLER)
@@ -225,6 +225,6 @@ async def test_a_second_recorder_is_stopped_and_the_agents_own_goes_on(
             await talk_and_leave(customer, employee)
         break
     being_old.cancel()
-    call, late_s = await recorded(running, before), lateness.late_s(began)
+    call, late_s = await recorded(running, before), lateness.allowance_s(began)
     assert call["recording"]["duration_ms"] == pytest.approx(1000 * employee.sip_call.talk_s, abs=250 + 1000 * late_s)
     assert {step["what"] for step in call["path"]} >= {"record"}

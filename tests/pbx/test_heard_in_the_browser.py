@@ -66,7 +66,7 @@ async def test_a_call_just_made_is_found_and_heard(pbx: LabAsterisk, fonoteka: F
             await row.locator("td.rec button").click()  # and the button once the recording is
             await page.wait_for_function("() => document.querySelector('audio')?.currentTime > 0.5")
             length_s = await page.locator("audio").evaluate("audio => audio.duration")
-        assert length_s == pytest.approx(employee.sip_call.talk_s, abs=0.2 + lateness.late_s(since=0.0))
+        assert length_s == pytest.approx(employee.sip_call.talk_s, abs=0.2 + lateness.allowance_s(since=0.0))
 
 
 async def test_a_talk_is_watched_and_its_recording_paused(pbx: LabAsterisk, fonoteka: Fonoteka) -> None:

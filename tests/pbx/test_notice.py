@@ -127,7 +127,7 @@ async def test_the_caller_hears_all_of_it_before_anybody_is_rung(
         CALLER_HZ,
         tone_hz_of(spare_pbx, "152"),
         here.sip_call.talk_s,
-        lateness.late_s(began),
+        lateness.allowance_s(began),
     )
 
 
@@ -146,7 +146,7 @@ async def test_who_is_called_hears_all_of_it_before_the_talk(
             assert share > 0.7, "both hear the whole notice, so that neither speaks into nothing"
             assert_tone(heard[round((end_s + 0.7) * RATE_HZ) :], RATE_HZ, peer_hz)
     call = await noticing.settled(before)
-    talk_s, late_s = there.sip_call.talk_s - NOTICE_S, lateness.late_s(began)
+    talk_s, late_s = there.sip_call.talk_s - NOTICE_S, lateness.allowance_s(began)
     audio = await noticing.audio(call, format="wav")
     assert_recording(call, audio, OUTSIDE_HZ, tone_hz_of(spare_pbx, "152"), talk_s, late_s)
 
@@ -211,7 +211,7 @@ async def test_both_hear_the_beep_and_the_recording_does_not(
         await eventually(lambda: all(len(beeps(listened(line))) >= 2 for line in (there, here)))
         for line in (there, here):
             first_s, second_s, *_ = beeps(listened(line))
-            assert second_s - first_s == pytest.approx(2, abs=0.3 + lateness.late_s(began))
+            assert second_s - first_s == pytest.approx(2, abs=0.3 + lateness.allowance_s(began))
         await there.hang_up()
         await here.over()
     call = await noticing.settled(before)

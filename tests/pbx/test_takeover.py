@@ -83,7 +83,7 @@ async def played(pair: TwoAgents, lateness: Lateness, scenario: Scenario, fault:
     """Play a scenario with a fault in its middle, and return it with its row and its recording."""
     before, began = await pair.fonoteka.ids(), time.monotonic()
     phone_calls = await PLAYS[scenario.flow](pair.pbx, fault, mended)
-    late_s = lateness.late_s(began)
+    late_s = lateness.allowance_s(began)
     row = await pair.fonoteka.settled(before)
     assert await pair.fonoteka.ids() == before | {row["id"]}, "no row twice"
     audio, flows = await pair.fonoteka.audio(row), PlayedFlows()

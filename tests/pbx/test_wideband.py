@@ -150,7 +150,7 @@ async def test_a_telephone_that_talks_opus(pbx: LabAsterisk, fonoteka: Fonoteka,
     assert (call["recording"]["state"], rate_hz) == ("ready", 16000)
     for side, hz in zip(samples, (tone_hz_of(pbx, TRUNK), 6000), strict=True):
         assert_tone(side, rate_hz, hz)
-        assert np.argmax(np.abs(side) > 0.1) / rate_hz < 0.1 + lateness.late_s(began), "the first word is missing"
+        assert np.argmax(np.abs(side) > 0.1) / rate_hz < 0.1 + lateness.allowance_s(began), "the first word is missing"
 
 
 @pytest.mark.parametrize("audio_format", [{}, {"format": "mp3"}, {"format": "wav"}], ids=str)

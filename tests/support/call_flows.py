@@ -139,7 +139,7 @@ class _Player:
         began, first = time.monotonic(), len(self._witness.messages)
         try:
             phone_calls = await ALL_FLOWS[name](self._pbx)
-            late_s = self._lateness.late_s(began)
+            late_s = self._lateness.allowance_s(began)
             await eventually(lambda: _are_over(self._witness.messages[first:], company))
             last = len(self._witness.messages)
             rows = await self._rows(before, ROWS.get(name, 1), _has_ended)
@@ -192,7 +192,7 @@ async def play_all(names: Collection[str], pbx: LabAsterisk, fonoteka: Fonoteka,
             on.push_async_callback(seen.http.aclose)
             players.append(_Player(pbx.seen_by(company), seen, witness, lateness))
         await asyncio.gather(*(player.play(waiting, flows) for player in players))
-        flows.late_s = lateness.late_s(began)
+        flows.late_s = lateness.allowance_s(began)
     flows.left = await _left(pbx, already)
     flows.log = fonoteka.log()[logged:]
     return flows

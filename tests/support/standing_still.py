@@ -59,7 +59,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     for attempt in range(1, MOST_TRIES + 1):
         began = time.monotonic()
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
-        late_s = max(lateness.late_s(began), item.stash.get(_EVIDENCE_LATE_S, 0.0))
+        late_s = max(lateness.allowance_s(began), item.stash.get(_EVIDENCE_LATE_S, 0.0))
         if late_s < TOO_LATE_S or attempt == MOST_TRIES or not any(report.failed for report in reports):
             break
         item.config.stash[_REPEATED].append(f"{item.nodeid}: the machine was {late_s:.2f} s late")

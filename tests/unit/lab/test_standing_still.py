@@ -58,7 +58,7 @@ def run(pytester: pytest.Pytester, folder: str, text: str) -> pytest.RunResult:
 def test_runs(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, folder: str, late_s: float, passes: bool, runs: int
 ) -> None:
-    monkeypatch.setattr("lab.base.lateness.Lateness.late_s", lambda *_: late_s)
+    monkeypatch.setattr("lab.base.lateness.Lateness.allowance_s", lambda *_: late_s)
     result = run(pytester, folder, COUNTS.format(passes=passes))
     result.assert_outcomes(**{"passed" if passes else "failed": 1})
     assert len((pytester.path / "runs").read_text()) == runs
@@ -66,11 +66,11 @@ def test_runs(
 
 
 def test_a_fixture_that_failed_is_made_again(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.base.lateness.Lateness.late_s", lambda *_: 5.0)
+    monkeypatch.setattr("lab.base.lateness.Lateness.allowance_s", lambda *_: 5.0)
     run(pytester, "tests/pbx", FAILS_ONCE).assert_outcomes(passed=1)
 
 
 def test_evidence_of_a_late_machine_is_made_again(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test itself ran on time; the call flows that it judges had not."""
-    monkeypatch.setattr("lab.base.lateness.Lateness.late_s", lambda *_: 0.0)
+    monkeypatch.setattr("lab.base.lateness.Lateness.allowance_s", lambda *_: 0.0)
     run(pytester, "tests/pbx", SPOILED_ONCE).assert_outcomes(passed=1)
