@@ -36,7 +36,7 @@ from lab.asterisk.server import LabAsterisk  # noqa: E402
 from lab.base.lateness import Lateness  # noqa: E402
 from lab.scenarios.load_plan import load_company, most_at_once, plan  # noqa: E402
 from lab.scenarios.load_run import Played, run  # noqa: E402
-from lab.tools.installation import Call, Fonoteka, beside, free_port  # noqa: E402
+from lab.tools.installation import ALWAYS, Call, Fonoteka, beside, free_port  # noqa: E402
 
 SETTLED_WITHIN_S: Final = 90.0
 MOST_LAG_S: Final = 0.5
@@ -128,7 +128,7 @@ async def every_row(running: Fonoteka) -> list[Call]:
     rows: list[Call] = []
     cursor: dict[str, Any] = {}
     while True:
-        page = (await running.http.get("/api/calls", params={"limit": 500, **cursor})).raise_for_status().json()
+        page = (await running.http.get("/api/calls", params={**ALWAYS, "limit": 500, **cursor})).raise_for_status().json()
         rows += page["items"]
         if page["next"] is None:
             return rows

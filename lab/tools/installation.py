@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -22,6 +22,8 @@ from lab.base.eventually import LIMIT_S, eventually
 from lab.tools.pbx_section import pbx_section
 
 Call = dict[str, Any]
+ALWAYS: Final = {"from": "2020-01-01", "to": "2100-01-01"}
+"""The days of every call. Without days the API lists today's, and midnight may pass meanwhile."""
 
 
 def store_section(folder: Path) -> str:
@@ -62,8 +64,8 @@ class Fonoteka:
         return there
 
     async def calls(self, **parameters: Any) -> list[Call]:
-        """The newest calls first."""
-        answer = await self.http.get("/api/calls", params=parameters)
+        """The newest calls first, of any day."""
+        answer = await self.http.get("/api/calls", params={**ALWAYS, **parameters})
         answer.raise_for_status()
         return list(answer.json()["items"])
 

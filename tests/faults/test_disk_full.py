@@ -19,6 +19,7 @@ from lab.asterisk.server import LabAsterisk
 from lab.base.company import ACME, apply_text
 from lab.scenarios.steps import answered, talk, talk_and_leave
 from lab.sip.handset import TRUNK, Handset, handset
+from lab.tools.installation import ALWAYS
 from store.database.store import Store
 from store.people.accounts import ensure_pbx
 from store.provisioning.apply import apply
@@ -47,7 +48,7 @@ class Installation:
         """Return the calls, oldest first, as soon as so many have ended and are decided."""
 
         async def settled() -> list[dict[str, Any]] | None:
-            items = (await self.http.get("/api/calls", params={"sort": "started_at"})).raise_for_status().json()["items"]
+            items = (await self.http.get("/api/calls", params={**ALWAYS, "sort": "started_at"})).raise_for_status().json()["items"]
             states = [call["recording"]["state"] for call in items if call["ended_at"] is not None]
             return items if len(states) == count and not {"recording", "processing"} & set(states) else None
 

@@ -28,6 +28,7 @@ from fonoteka.core.agent_protocol import CallReceipts
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.config import StoreSection
 from fonoteka.core.naming import call_id
+from lab.tools.installation import ALWAYS
 from tests.api.conftest import free_port, put_recording
 from tests.data import seed
 from tests.portal.test_behind_nginx import _GIVEN, _adapted, _certificate
@@ -43,11 +44,7 @@ KILLED_AFTER: Final = 6  # calls that are stored
 LENGTH_MS: Final = 60_000
 MORE_THAN_BUFFERS: Final = 16 * 1024**2  # of all sockets between an API and a player
 BEGIN: Final = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
-ALL: Final[dict[str, str | int]] = {
-    "limit": 500,
-    "from": "2020-01-01",
-    "to": "2100-01-01",
-}  # not of today: midnight in the domain may have passed
+ALL: Final = {**ALWAYS, "limit": "500"}
 TRIES: Final = 5  # of the time until an event is told
 
 
