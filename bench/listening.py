@@ -72,10 +72,10 @@ def processor_s() -> float:
     return float(times.user + times.system)
 
 
-async def log_in(address: str) -> str:
-    """Return the token of a new session."""
+async def log_in(address: str, login: str = "152") -> str:
+    """Return the token of a new session of a user of the seed's first domain."""
     async with httpx.AsyncClient(base_url=address, timeout=60) as client:
-        answer = await client.post("/api/login", json={"domain": "acme", "login": "152", "password": seed.PASSWORD})
+        answer = await client.post("/api/login", json={"domain": "acme", "login": login, "password": seed.PASSWORD})
         token: str = answer.json()["token"]
         return token
 

@@ -1,12 +1,12 @@
-"""Calls come in at a steady rate for ten minutes: does the API keep up, and does its memory stay?
+"""Calls come in at a steady rate for ten minutes: the API must keep up, and its memory stay.
 
 Usage: `python bench/sustained.py [--per-s N] [--minutes N] [--store NAME] [--json] [--quick]`.
 
-Each call is reported twice to a real API, as agents do it: when it is answered, and when it has
-ended ten seconds later. Twenty connections send what has come up since their last request. Beside
-them a portal loads the first page of calls each second. Printed: how late the store had a report,
-the page's time, the CPU of API and database, and their memory after a tenth of the time and at the
-end. Fails (exit 1) if a report is refused or a call is missing.
+Each call is reported twice to a real API, as agents do it: when the call is answered, and when it
+has ended ten seconds later. Twenty connections send the reports; a connection waits a second
+between its requests. A portal loads the first page of calls each second. Printed: how late the
+store had a report, the time of the page, the CPU of the API and of the database, and the memory of
+the API ten times. Fails (exit 1) if a report is refused or a call is missing.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ import psutil  # noqa: E402
 from pydantic import TypeAdapter  # noqa: E402
 from sqlalchemy import func, make_url, select  # noqa: E402
 
+from bench.listening import log_in  # noqa: E402
 from bench.report import Result, print_result, quantile  # noqa: E402
 from bench.served_api import served  # noqa: E402
 from fonoteka.core.agent_protocol import CallReceipts  # noqa: E402
@@ -42,9 +43,10 @@ from tests.support.postgresql import BINARIES, running  # noqa: E402
 CONNECTIONS: Final = 20
 MOST_IN_A_REQUEST: Final = 200
 ENDS_AFTER_S: Final = 10
-TENTHS: Final = 10  # of the time, after each of which the memory is noted
+MEASUREMENTS: Final = 10  # of CPU and memory, evenly over the time
 EMPLOYEES: Final = ("130", "152", "421")
 _REPORTS: Final = TypeAdapter(list[CallReport])
+_DATABASES: Final = {"postgresql": "postgres", "sqlite": "index.db"}
 
 
 @dataclass
@@ -120,8 +122,7 @@ async def look(office: Office, address: str) -> list[float]:
     """Load the first page of calls each second, as a portal; returns the seconds that it took."""
     took: list[float] = []
     async with httpx.AsyncClient(base_url=address, timeout=60) as client:
-        answer = await client.post("/api/login", json={"domain": "acme", "login": "900", "password": seed.PASSWORD})
-        client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['token']}"
+        client.headers["Authorization"] = f"Bearer {await log_in(address, '900')}"
         while not office.over:
             began = time.monotonic()
             (await client.get("/api/calls", params={"limit": 50})).raise_for_status()
@@ -151,24 +152,14 @@ def _cpu_s(process: psutil.Process) -> float:
 @asynccontextmanager
 async def seeded(kind: str, folder: Path) -> AsyncIterator[StoreSection]:
     """Make a store with the seed's people and without calls."""
-    objects = f"file://{folder}/objects"
-    if kind == "sqlite":
-        section = StoreSection(database=f"sqlite:///{folder}/index.db", objects=objects)
-        await _seed(section)
+    with running(BINARIES) if kind == "postgresql" else nullcontext(f"sqlite:///{folder}") as server:
+        section = StoreSection(database=f"{server}/{_DATABASES[kind]}", objects=f"file://{folder}/objects")
+        store = await Store.open(section)
+        try:
+            await seed.seed(store, count=0)
+        finally:
+            await store.close()
         yield section
-    else:
-        with running(BINARIES) as server:
-            section = StoreSection(database=f"{server}/postgres", objects=objects)
-            await _seed(section)
-            yield section
-
-
-async def _seed(section: StoreSection) -> None:
-    store = await Store.open(section)
-    try:
-        await seed.seed(store, count=0)
-    finally:
-        await store.close()
 
 
 async def _stored(section: StoreSection) -> int:
@@ -192,8 +183,8 @@ async def measure(kind: str, per_s: float, seconds: float) -> tuple[Result, bool
                     looking = group.create_task(look(office, address))
                     senders = [group.create_task(send(office, address)) for _ in range(CONNECTIONS)]
                     seen = []
-                    for _ in range(TENTHS):
-                        await asyncio.sleep(seconds / TENTHS)
+                    for _ in range(MEASUREMENTS):
+                        await asyncio.sleep(seconds / MEASUREMENTS)
                         seen.append(usage(section.database))
                     await asyncio.wait(senders)
                     seen.append(usage(section.database))
@@ -213,16 +204,16 @@ async def measure(kind: str, per_s: float, seconds: float) -> tuple[Result, bool
         "api_share_of_a_core": (seen[-1].api_cpu_s - begin.api_cpu_s) / took_s,
         "database_share_of_a_core": (seen[-1].database_cpu_s - begin.database_cpu_s) / took_s,
         "api_mb_after_a_tenth": seen[0].api_mb,
-        "api_mb_after_a_half": seen[TENTHS // 2 - 1].api_mb,
+        "api_mb_after_a_half": seen[MEASUREMENTS // 2 - 1].api_mb,
         "api_mb_at_the_end": seen[-1].api_mb,
     }
     complete = stored == coming.result() and not office.refused
     notes = [
         f"{kind}; {per_s:g} calls a second for {seconds:g} s, two reports each",
-        "MB of the API after each tenth: " + ", ".join(f"{used.api_mb:.0f}" for used in seen),
+        "MB of the API after each tenth of the time, and at the end: " + ", ".join(f"{used.api_mb:.0f}" for used in seen),
         *office.refused[:3],
     ]
-    ratios = {"memory_of_the_last_half": seen[-1].api_mb / seen[TENTHS // 2 - 1].api_mb}
+    ratios = {"memory_of_the_last_half": seen[-1].api_mb / seen[MEASUREMENTS // 2 - 1].api_mb}
     return Result(name="sustained", figures=figures, ratios=ratios, notes=notes), complete
 
 
@@ -231,7 +222,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--per-s", type=float, default=300, help="calls a second")
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--store", choices=("postgresql", "sqlite"), default="postgresql")
+    parser.add_argument("--store", choices=tuple(_DATABASES), default="postgresql")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON in the last line")
     parser.add_argument("--quick", action="store_true", help="50 calls a second for 20 s")
     options = parser.parse_args()
