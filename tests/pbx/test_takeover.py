@@ -7,7 +7,6 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Final
 
 import httpx
@@ -25,7 +24,6 @@ from tests.pbx.test_scenarios_transferred import BY_152, BY_421, HZ_152, with_15
 from tests.pbx.two_agents import TwoAgents, two_agents
 from tests.support.call_flows import PlayedFlow, PlayedFlows, files_in
 from tests.support.eventually import eventually
-from tests.support.faulty_link import faulty_link
 from tests.support.scenario import Row, Scenario, assert_as_expected, part, scenario
 
 Fault = Callable[[], Awaitable[None]]
@@ -147,30 +145,3 @@ async def test_what_waits_in_the_spool_is_sent_by_the_second(pair: TwoAgents, la
 
     await eventually(settled)
     await eventually(lambda: not files_in(pair.pbx))
-
-
-async def test_an_agent_that_lost_asterisk_is_replaced_and_waits(
-    spare_pbx: LabAsterisk, tmp_path: Path, lateness: Lateness
-) -> None:
-    """Its link hangs: both processes live, and only the other one reaches Asterisk."""
-    host, port = spare_pbx.ami
-    async with faulty_link(port, server=host) as link, two_agents(spare_pbx, tmp_path, link.port) as pair:
-        if pair.working is not pair.agents[0]:
-            await pair.working.end(signal.SIGTERM)
-            await pair.taken_over_from(pair.agents[1], time.monotonic())
-            await pair.agents[1].start()
-            await pair.both_there()
-        first, before = pair.working, await pair.fonoteka.ids()
-
-        async def fault() -> None:
-            await pair.fonoteka.call(lambda call: call["id"] not in before and call["recording"]["state"] == "recording")
-            began, link.hangs = time.monotonic(), True
-            await pair.taken_over_from(first, began)
-            await eventually(lambda: "event=standby.replaced" in first.log)
-
-        async def mended() -> None:
-            link.hangs = False
-            await pair.both_there()
-            assert await pair.recorders() == 1
-
-        assert_as_expected(SCENARIOS[2], await played(pair, lateness, SCENARIOS[2], fault, mended))
