@@ -143,6 +143,15 @@ async def fonoteka(*arguments: str, folder: Path, **environment: str) -> tuple[i
     return process.returncode or 0, out.decode(), err.decode()
 
 
+def forget_other_installations(spool: Path) -> None:
+    """Remove what the agent of another installation has left: settings of the same version, gaps.
+
+    With its gaps, this agent would report the calls of the other one as missed.
+    """
+    for name in ("settings.json", "heard", "heard_until", "gaps.json"):
+        (spool / name).unlink(missing_ok=True)
+
+
 @asynccontextmanager
 async def beside(pbx: LabAsterisk, folder: Path, **environment: str) -> AsyncIterator[Fonoteka]:
     """Run `fonoteka apply` and `fonoteka up` in `folder` until the block ends.
@@ -154,8 +163,7 @@ async def beside(pbx: LabAsterisk, folder: Path, **environment: str) -> AsyncIte
     (folder / "company.toml").write_text(apply_text(*pbx.companies), encoding="utf-8")
     code, _, err = await fonoteka("apply", "company.toml", folder=folder)
     assert code == 0, err
-    # Another installation beside this PBX may have left settings of the same version.
-    (pbx.spool / "settings.json").unlink(missing_ok=True)
+    forget_other_installations(pbx.spool)
     with (folder / "up.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "fonoteka", "up"), cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log

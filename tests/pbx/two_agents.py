@@ -16,7 +16,7 @@ from fonoteka.core.spool_lock import FILE, Holder
 from lab.asterisk.server import LabAsterisk
 from lab.base.company import apply_text
 from lab.base.eventually import LIMIT_S, eventually
-from lab.tools.installation import Fonoteka, configuration_text, fonoteka, free_port, log_in
+from lab.tools.installation import Fonoteka, configuration_text, fonoteka, forget_other_installations, free_port, log_in
 
 _WORKS: Final = "event=ami.up"
 _WAITS: Final = "event=standby.waiting"
@@ -107,7 +107,7 @@ async def two_agents(pbx: LabAsterisk, folder: Path, first_ami: int | None = Non
     (folder / "company.toml").write_text(apply_text(*pbx.companies), encoding="utf-8")
     assert (await fonoteka("apply", "company.toml", folder=folder))[0] == 0
     _, token, _ = await fonoteka("pbx", "add", "lab", "--all-domains", folder=folder)
-    (pbx.spool / "settings.json").unlink(missing_ok=True)
+    forget_other_installations(pbx.spool)
     standby = {"FONOTEKA_AGENT__TOKEN": token.strip(), "FONOTEKA_AGENT__STANDBY": "true"}
     cut = {"FONOTEKA_PBX__AMI": f"127.0.0.1:{first_ami}"} if first_ami is not None else {}
     api, mixer = Process(folder, "api", "api"), Process(folder, "mixer", "mixer", FONOTEKA_MIXER_URGENT="1")
