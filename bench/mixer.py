@@ -3,8 +3,8 @@
 Short and long calls: Opus by a warm worker against one process per call of `ffmpeg` (amerge to
 libopus, 24 kbit/s, voip, its default complexity) and of `sox -m` + `lame`, in turns in one run. The
 figures are CPU time, which a busy machine disturbs least: throughput is calls per core-second. The
-worker runs at normal priority, as the peers do. What measuring who spoke adds is taken in this
-process, in turns with whole mixings of the same call.
+worker runs at normal priority, as the peers do. Measuring who spoke is timed inside whole mixings,
+in this process, in turns with mixings without it.
 """
 
 import argparse
@@ -20,18 +20,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from unittest.mock import patch
 
 sys.path[0] = str(Path(__file__).parents[1])  # in bench/, `mixer` is this file
 
 from bench.report import Result, print_result  # noqa: E402
-from bench.speech import write_leg  # noqa: E402
-from fonoteka.core.manifest import AudioFormat, Layout  # noqa: E402
+from bench.speech import RATE_HZ, write_leg  # noqa: E402
+from fonoteka.core.manifest import AudioFormat, Layout, Speech  # noqa: E402
 from mixer.job import MixJob  # noqa: E402
-from mixer.legs import open_leg  # noqa: E402
+from mixer.legs import Samples  # noqa: E402
 from mixer.mix import Mixture, mix_legs  # noqa: E402
-from mixer.peaks import peaks_per_second  # noqa: E402
 from mixer.speech import SpeechMeter  # noqa: E402
-from mixer.timeline import align  # noqa: E402
 from mixer.worker_pool import Worker  # noqa: E402
 
 OUTSIDE, EMPLOYEE = "outside.wav", "employee.wav"
@@ -106,26 +105,61 @@ def _cpu_s(worker: Worker) -> float:
     return time.clock_gettime(~worker.pid << 3 | 2)
 
 
-def who_spoke_pct(item: Path) -> float:
-    """Return by how many percent measuring who spoke makes mixing dearer: the median of rounds."""
-    timeline = align(open_leg(item / OUTSIDE), open_leg(item / EMPLOYEE))
-    samples, rate_hz = timeline.samples, timeline.rate_hz
-    rounds = max(3, 30 * SHORT_S * rate_hz // samples)
-    shares = []
-    for _ in range(rounds):
-        meter = SpeechMeter(samples=samples, rate_hz=rate_hz, per_second=peaks_per_second(samples, rate_hz))
-        measured_s = 0.0
-        for block in timeline.blocks():
-            began_s = time.process_time()
-            meter.take(block)
-            measured_s += time.process_time() - began_s
+NOBODY, _ = SpeechMeter(samples=0, rate_hz=RATE_HZ, per_second=1).finish()
+
+
+class TimedMeter(SpeechMeter):
+    """Add up the CPU time that measuring who spoke takes."""
+
+    spent_s = 0.0
+
+    def take(self, block: Samples) -> None:
+        """Measure a block, on the clock."""
         began_s = time.process_time()
-        meter.finish()
-        mixed_s = time.process_time()
-        measured_s += mixed_s - began_s
+        super().take(block)
+        TimedMeter.spent_s += time.process_time() - began_s
+
+    def finish(self) -> tuple[Speech, str]:
+        """Decide, on the clock."""
+        began_s = time.process_time()
+        told = super().finish()
+        TimedMeter.spent_s += time.process_time() - began_s
+        return told
+
+
+class NoMeter(SpeechMeter):
+    """Measure nothing."""
+
+    def take(self, block: Samples) -> None:
+        """Ignore a block."""
+
+    def finish(self) -> tuple[Speech, str]:
+        """Return that nobody spoke."""
+        return NOBODY, ""
+
+
+def who_spoke_pct(item: Path, seconds: int) -> tuple[float, float]:
+    """Return by how many percent measuring who spoke makes mixing dearer, in two ways.
+
+    By the time inside the meter, to which its cold start belongs, and by the time of the whole
+    against that of mixing without it, in turns. Both are medians of rounds.
+    """
+    rounds = max(9, 500 // seconds)
+    inside, more = [], []
+    for _ in range(rounds):
+        TimedMeter.spent_s = 0.0
+        without_s, with_s = (_mixing_cpu_s(item, meter) for meter in (NoMeter, TimedMeter))
+        inside.append(TimedMeter.spent_s / (with_s - TimedMeter.spent_s))
+        more.append(with_s / without_s - 1)
+    return 100 * median(inside), 100 * median(more)
+
+
+def _mixing_cpu_s(item: Path, meter: type[SpeechMeter]) -> float:
+    """Mix a call in this process."""
+    with patch("mixer.mix.SpeechMeter", meter):
+        began_s = time.process_time()
         mix_legs(item, OUTSIDE, EMPLOYEE, AudioFormat.OPUS, Layout.STEREO)
-        shares.append(100 * measured_s / (time.process_time() - mixed_s - measured_s))
-    return median(shares)
+        return time.process_time() - began_s
 
 
 def peak_rss_mb(worker: Worker) -> float:
@@ -163,7 +197,8 @@ async def measure(folder: Path, scale: Scale) -> Result:
         figures[f"short_call_wall_ms_{name}"] = 1000 * median(spent.wall_s for spent in short[name])
         figures[f"long_call_cpu_s_{name}"] = median(spent.cpu_s for spent in long[name])
     for seconds in WHO_SPOKE_S:
-        figures[f"who_spoke_adds_pct_{seconds}_s"] = who_spoke_pct(write_call(folder / f"who_spoke_{seconds}_s", seconds))
+        inside, more = who_spoke_pct(write_call(folder / f"who_spoke_{seconds}_s", seconds), seconds)
+        figures[f"who_spoke_takes_pct_{seconds}_s"], figures[f"who_spoke_adds_pct_{seconds}_s"] = inside, more
     figures |= {"peak_rss_mb": max(rss_mb.values())} | {f"peak_rss_mb_after_{length_s}_s": mb for length_s, mb in rss_mb.items()}
     ratios: dict[str, float] = {}
     for name in peers:

@@ -35,12 +35,12 @@ _PEERS_LEG_S = 60  # they take long
 
 def own(samples: NDArray[np.int16]) -> NDArray[np.bool_]:
     """Decide as the mixer does."""
-    told: NDArray[np.bool_] = spoken(*_sums(samples))[0]
+    told: NDArray[np.bool_] = spoken(_means(samples))[0]
     return told
 
 
-def _sums(samples: NDArray[np.int16]) -> tuple[Frames, Frames]:
-    return sums(samples[: len(samples) // FRAME * FRAME].reshape(1, -1, FRAME).astype(np.float32))
+def _means(samples: NDArray[np.int16]) -> Frames:
+    return sums(samples[: len(samples) // FRAME * FRAME].reshape(1, -1, FRAME).astype(np.float32)) / np.float32(FRAME)
 
 
 def detectors() -> Iterable[tuple[str, Detector]]:
@@ -134,7 +134,7 @@ def fit(sounds: Path) -> None:
     """Print the bias and the weights of a logistic regression (Newton's method, damped)."""
     legs = [*spoken_legs(sounds, np.random.default_rng(1)), *silent_legs(sounds, np.random.default_rng(2))]
     taught = [leg for leg in legs if _taught(leg)]
-    features = [measured(*_sums(leg.samples)) for leg in taught]
+    features = [measured(_means(leg.samples)) for leg in taught]
     names = list(features[0])
     rows = np.concatenate([np.stack([of[name][0] for name in names], axis=1)[::11] for of in features]).astype(float)
     truth = np.concatenate([leg.speech[: of["level"].shape[1]][::11] for leg, of in zip(taught, features, strict=True)])

@@ -64,8 +64,7 @@ class Encoder:
 
     def write(self, block: Samples) -> None:
         """Encode the next block of shape (n, channels). Raises OSError if the file cannot grow."""
-        row = np.ascontiguousarray(block).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(row, format="s16", layout=self._layout)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block.T), format="s16p", layout=self._layout)
         frame.sample_rate, frame.pts = self._rate_hz, self._position
         self._position += len(block)
         self._container.mux(self._stream.encode(frame))

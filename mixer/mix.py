@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 from fonoteka.core.atomic_file import drafted
 from fonoteka.core.call_report import MutedSpan, Reason
 from fonoteka.core.errors import AudioError
-from fonoteka.core.manifest import AudioFormat, Layout, Mixed
+from fonoteka.core.manifest import AudioFormat, Layout, Mixed, Speech
 from mixer.channel_layout import CHANNELS, blend_for
 from mixer.legs import Leg, open_leg
 from mixer.peaks import PeakMeter
@@ -51,9 +51,9 @@ def mix_legs(
     _require_audio(timeline)
     audio_file = f"audio.{audio_format}"
     with _draft(folder / audio_file) as file:
-        peaks, speakers = _encode(timeline, file, audio_format, layout)
-    # A side that nobody recorded may have spoken.
-    speech, track = (None, "") if outside.hopeless or employee.hopeless else speakers.finish()
+        peaks, speech, track = _encode(timeline, file, audio_format, layout)
+    if outside.hopeless or employee.hopeless:  # a side that nobody recorded may have spoken
+        speech, track = None, ""
     with _draft(folder / PEAKS_FILE) as file:
         file.write(peaks.json(track).encode())
     with (folder / audio_file).open("rb") as written:
@@ -75,7 +75,7 @@ def mix_legs(
     return Mixture(mixed=mixed, troubles=troubles)
 
 
-def _encode(timeline: Timeline, file: BinaryIO, audio_format: AudioFormat, layout: Layout) -> tuple[PeakMeter, SpeechMeter]:
+def _encode(timeline: Timeline, file: BinaryIO, audio_format: AudioFormat, layout: Layout) -> tuple[PeakMeter, Speech | None, str]:
     from mixer.encoder import Encoder  # loads FFmpeg, which only the worker needs
 
     channels = CHANNELS[layout]
@@ -85,12 +85,13 @@ def _encode(timeline: Timeline, file: BinaryIO, audio_format: AudioFormat, layou
     speakers = SpeechMeter(samples=samples, rate_hz=rate_hz, per_second=peaks.per_second)
     encoder = Encoder(file, audio_format, rate_hz=rate_hz, channels=channels)
     for both in timeline.blocks():
-        speakers.take(both)
         block = blend(both)
-        peaks.take(block)
         encoder.write(block)
+        peaks.take(block)
+        speakers.take(both)  # NumPy's code is still in the caches, from which the encoder displaces it
+    speech, track = speakers.finish()
     encoder.finish()
-    return peaks, speakers
+    return peaks, speech, track
 
 
 def _require_audio(timeline: Timeline) -> None:

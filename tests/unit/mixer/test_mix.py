@@ -154,7 +154,7 @@ def test_legs_of_16_khz_are_brought_down_to_what_was_talked(
 @pytest.mark.parametrize("audio_format", AudioFormat)
 @pytest.mark.parametrize("layout", Layout)
 def test_what_is_muted_is_silent_and_nothing_else_is(tmp_path: Path, audio_format: AudioFormat, layout: Layout) -> None:
-    """Spans within a block, across two blocks (2.4 s each), and beyond the end."""
+    """Spans within a block, across two blocks (4.8 s each), and beyond the end."""
     outside, employee = (wav(tone(hz, 5 * 8000)) for hz in (OUTSIDE_HZ, EMPLOYEE_HZ))
     item = write_item(tmp_path / "item", outside, employee)
     muted = [MutedSpan(from_ms=start, to_ms=end) for start, end in ((500, 1000), (2000, 3000), (4500, 9000))]
