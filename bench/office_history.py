@@ -52,8 +52,16 @@ class History:
 
     def calls(self) -> Iterator[CallReport]:
         """Yield all calls by company, ordered by start."""
-        for place, company in enumerate(self.companies):
-            yield from _calls_of(company, Random(391 + place), self.until, self.days)  # noqa: S311 (no secret)
+        return self._calls(self.days, 1, len(self.companies))
+
+    def last_week(self, of_weeks: int, companies: int) -> Iterator[CallReport]:
+        """Yield the calls of the first companies in the last of weeks with as many calls each."""
+        return self._calls(7, of_weeks, companies)
+
+    def _calls(self, days: int, share: int, companies: int) -> Iterator[CallReport]:
+        for place, company in enumerate(self.companies[:companies]):
+            chance = Random(391 + place)  # noqa: S311 (no secret)
+            yield from _calls_of(company, round(company.calls / share), chance, self.until, days)
 
 
 def history(calls: int, until: datetime, *, days: int = 180, one_company: bool = False) -> History:
@@ -96,15 +104,14 @@ def _company(place: int, calls: int, days: int) -> Company:
     )
 
 
-def _calls_of(company: Company, chance: Random, until: datetime, days: int) -> Iterator[CallReport]:
+def _calls_of(company: Company, number: int, chance: Random, until: datetime, days: int) -> Iterator[CallReport]:
     begin = until - timedelta(days=days)
     hours = [begin.replace(minute=0, second=0, microsecond=0) + timedelta(hours=hour) for hour in range(days * 24)]
     # The clock of Krasnoyarsk, seven hours ahead.
     weights = [_OF_DAY[(hour.hour + 7) % 24] * _OF_WEEK[(hour + timedelta(hours=7)).weekday()] for hour in hours]
     upto = list(accumulate(weights))
     starts = sorted(
-        hours[bisect(upto, chance.random() * upto[-1])] + timedelta(milliseconds=chance.randrange(3_600_000))
-        for _ in range(company.calls)
+        hours[bisect(upto, chance.random() * upto[-1])] + timedelta(milliseconds=chance.randrange(3_600_000)) for _ in range(number)
     )
     regulars = max(20, company.calls // 8)
     missed: list[tuple[datetime, str]] = []

@@ -29,6 +29,7 @@ sys.path[0] = str(Path(__file__).parents[1])  # as a script, Python looks into b
 import httpx  # noqa: E402
 from sqlalchemy import event, text  # noqa: E402
 
+from bench.copied_weeks import TAKEN, WEEKS, copy_week  # noqa: E402
 from bench.naive_index import QUERIES, count_calls, prepare  # noqa: E402
 from bench.office_history import PASSWORD, History, directory, history, until_now  # noqa: E402
 from bench.report import Result, print_result, quantile  # noqa: E402
@@ -111,8 +112,11 @@ def requests(today: datetime, of: History) -> Iterator[Request]:
         yield Request(name=path.replace("/", "_"), path=f"/api/{path}", parameters={})
 
 
-async def fill(section: StoreSection, of: History) -> float:
-    """Fill the store; return the calls written in a second."""
+async def fill(section: StoreSection, of: History, *, copied: bool = False) -> float:
+    """Fill the store; return the calls written in a second by the code that takes them.
+
+    `copied`: it takes a week of some companies, which is then copied.
+    """
     store = await Store.open(section, sweep=True)
     try:
         await apply(store, parse_directory(directory(of), source="bench"))
@@ -122,13 +126,16 @@ async def fill(section: StoreSection, of: History) -> float:
         # These calls need not survive a power cut: syncing would take most of the time.
         await store.engine.dispose()
         event.listen(store.engine.sync_engine, "connect", _hurry)
-        reports, began, count = of.calls(), time.perf_counter(), 0
+        reports, began, count = of.last_week(WEEKS, TAKEN) if copied else of.calls(), time.perf_counter(), 0
         while batch := list(islice(reports, BATCH)):
             await upsert_calls(store, pbx, batch)
             count += len(batch)
             if count % (100 * BATCH) == 0:
                 print(f"  {count} calls, {count / (time.perf_counter() - began):.0f}/s", file=sys.stderr)
-        return count / (time.perf_counter() - began)
+        rate = count / (time.perf_counter() - began)
+        if copied:
+            await copy_week(store.engine)
+        return rate
     finally:
         await store.close()
 
@@ -216,7 +223,7 @@ async def main(arguments: argparse.Namespace, folder: Path) -> Result:
     plain = arguments.database or f"sqlite:///{folder}/naive.db"
     figures: dict[str, float] = {}
     if not filled_at.exists():
-        figures["filled_per_second"] = await fill(section, of)
+        figures["filled_per_second"] = await fill(section, of, copied=arguments.copied)
         await prepare(section.database, plain)
         await collect_statistics(section.database)
         filled_at.write_text(until.isoformat())
@@ -249,6 +256,7 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true", help="20,000 calls, five rounds: half a minute")
     parser.add_argument("--one-domain", action="store_true", help="one company has all the calls")
     parser.add_argument("--calls", type=int)
+    parser.add_argument("--copied", action="store_true", help="PostgreSQL copies the last week's calls into the other weeks")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--only", default="", help="requests with this in their name")
     parser.add_argument("--database", metavar="URL", help="of PostgreSQL, instead of SQLite")
