@@ -5,19 +5,22 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Dialect, Row, Select, case, cast, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, CompoundSelect, Dialect, Row, Select, case, cast, func, literal, select
 
 from fonoteka.core.call_report import Direction, Result
 from store.database.dialect import computed_once, few_groups
 from store.database.schema import calls
+from store.intake.counters import GroupKind
 from store.selection.period import week_hour
 from store.selection.scope import Scope, visible_calls
 from store.selection.selection import Selection, conditions, shortest_ms
-from store.statistics.report_types import CallCounts
+from store.statistics.marginals import marginals, named, read_marginals
+from store.statistics.report_types import CallCounts, Parties, read_counts, sorted_groups, total
 
 Share = tuple[int, int | None]
 """Whole seconds of talk: from the first up to, not including, the second (None: no limit)."""
 
+_PARTIES: Final = ("number", "employee")
 _ANSWERED: Final = calls.c.result == Result.ANSWERED
 
 
@@ -45,14 +48,24 @@ def read_hours(rows: Iterable[Row[Any]]) -> dict[int, CallCounts]:
     }
 
 
-def pairs(scope: Scope, selection: Selection, direction: Direction, now: datetime) -> Select[Any]:
-    """Select the counts of each pair of number and user; the report adds them up by either."""
+def parties(scope: Scope, selection: Selection, direction: Direction, now: datetime) -> CompoundSelect[Any]:
+    """Select the counts by number and by user, for `read_parties`."""
     visible, c = visible_calls(scope), calls.c
     talk = func.coalesce(cast(func.sum(c.talk_ms).filter(_ANSWERED), BigInteger), 0).label("talk_ms")
     columns: list[ColumnElement[Any]] = [c.number, c.employee, *_counts(direction), talk]
     wanted = conditions(selection, visible, now) & (c.direction == direction)
     # A company has more employees than numbers: sorting by the employee first compares less.
-    return select(*columns).select_from(visible.source).where(wanted).group_by(c.employee, c.number)
+    return marginals(select(*columns).select_from(visible.source).where(wanted).group_by(c.employee, c.number), _PARTIES, {})
+
+
+def read_parties(rows: Iterable[Row[Any]], names: dict[GroupKind, dict[str, str]]) -> Parties:
+    """Read the rows of `parties`."""
+    numbers, users = read_marginals(rows, _PARTIES, lambda row: (read_counts(row), row.talk_ms))
+    return Parties(
+        total=total(counts for counts, _ in users.values()),
+        by_number=sorted_groups(named(numbers), names[GroupKind.NUMBER]),
+        by_user=sorted_groups(named(users), names[GroupKind.USER]),
+    )
 
 
 def talks(scope: Scope, selection: Selection, shares: Sequence[Share], now: datetime) -> Select[Any]:

@@ -1,21 +1,24 @@
-"""How well calls were transmitted: read from the index `ix_calls_quality`."""
+"""How well calls were transmitted: read from an index of their own."""
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Dialect, Row, Select, func, select
+from sqlalchemy import CompoundSelect, Dialect, Row, func, select
 
 from store.database.dialect import computed_once, few_groups
 from store.database.schema import calls
 from store.selection.period import week_hour
 from store.selection.scope import Scope, visible_calls
 from store.selection.selection import Selection, conditions
+from store.statistics.marginals import marginals, named, read_marginals
 from store.statistics.report_types import Qualities, QualityCounts
 
+_KEYS: Final = ("trunk", "employee", "hour")
 
-def qualities_query(dialect: Dialect, scope: Scope, selection: Selection, bad_below: float, now: datetime) -> Select[Any]:
-    """Select the calls whose quality is known by trunk, employee and hour of the day."""
+
+def qualities_query(dialect: Dialect, scope: Scope, selection: Selection, bad_below: float, now: datetime) -> CompoundSelect[Any]:
+    """Select the calls whose quality is known by trunk, by employee and by hour of the day."""
     visible, c = visible_calls(scope), calls.c
     of_day = week_hour(visible.started_at, selection.period, selection.zone) % 24
     source, hour = few_groups(dialect, visible.source, of_day, 24)
@@ -23,7 +26,7 @@ def qualities_query(dialect: Dialect, scope: Scope, selection: Selection, bad_be
     # Sorting the parts of each call costs most: see store.statistics.from_calls.hours.
     columns = (hour.label("hour"), c.trunk, c.employee, c.quality_mos, c.quality_loss_pct)
     each = computed_once(dialect, select(*columns).select_from(source).where(wanted)).subquery()
-    return select(
+    groups = select(
         each.c.trunk,
         each.c.employee,
         each.c.hour,
@@ -33,19 +36,20 @@ def qualities_query(dialect: Dialect, scope: Scope, selection: Selection, bad_be
         func.sum(each.c.quality_loss_pct).label("loss_pct"),
         func.min(each.c.quality_mos).label("worst_mos"),
     ).group_by(each.c.trunk, each.c.employee, each.c.hour)
+    return marginals(groups, _KEYS, {"worst_mos": func.min})
 
 
 def read_qualities(rows: Iterable[Row[Any]], names: dict[str, str]) -> Qualities:
-    """Add up the rows of `qualities_query`."""
-    whole = QualityCounts()
-    by_trunk: dict[str, QualityCounts] = {}
-    by_user: dict[str, QualityCounts] = {}
-    by_hour: dict[int, QualityCounts] = {}
-    for row in rows:
-        counts = QualityCounts(calls=row.calls, bad=row.bad, mos_sum=row.mos, loss_pct_sum=row.loss_pct, worst_mos=row.worst_mos)
-        whole += counts
-        by_hour[row.hour] = by_hour.get(row.hour, QualityCounts()) + counts
-        for groups, key in ((by_trunk, row.trunk), (by_user, row.employee)):
-            if key is not None:
-                groups[key] = groups.get(key, QualityCounts()) + counts
-    return Qualities(total=whole, by_trunk=by_trunk, by_user=by_user, by_hour=by_hour, names=names)
+    """Read the rows of `qualities_query`."""
+    trunks, users, hours = read_marginals(rows, _KEYS, _counts)
+    return Qualities(
+        total=sum(hours.values(), QualityCounts()),
+        by_trunk=named(trunks),
+        by_user=named(users),
+        by_hour={int(hour): counts for hour, counts in named(hours).items()},
+        names=names,
+    )
+
+
+def _counts(row: Row[Any]) -> QualityCounts:
+    return QualityCounts(calls=row.calls, bad=row.bad, mos_sum=row.mos, loss_pct_sum=row.loss_pct, worst_mos=row.worst_mos)

@@ -6,9 +6,8 @@ numbers. Every report needs a `Scope`.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import BigInteger, Row, func, select, type_coerce
+from sqlalchemy import BigInteger, func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import Direction
@@ -25,14 +24,10 @@ from store.statistics.qualities import qualities_query, read_qualities
 from store.statistics.report_types import (
     Band,
     CallBacks,
-    CallCounts,
     Hour,
     Parties,
     Qualities,
     Waits,
-    read_counts,
-    sorted_groups,
-    total,
 )
 from store.statistics.waits import read_waits, waits_query
 
@@ -56,8 +51,8 @@ async def by_party(store: Store, scope: Scope, selection: Selection, direction: 
         names = {kind: await _names(connection, scope, kind) for kind in GroupKind}
         parties = await from_counters.parties(connection, scope, selection, direction, names)
         if parties is None:
-            rows = await connection.execute(from_calls.pairs(scope, selection, direction, now))
-            parties = _parties(rows.all(), names)
+            rows = await connection.execute(from_calls.parties(scope, selection, direction, now))
+            parties = from_calls.read_parties(rows, names)
     return parties
 
 
@@ -125,14 +120,3 @@ async def _names(connection: AsyncConnection, scope: Scope, kind: GroupKind) -> 
         query = query.where(users.c.valid_until.is_(None))
     rows = await connection.execute(query)
     return {row.key: row.name for row in rows}
-
-
-def _parties(pairs: Sequence[Row[Any]], names: dict[GroupKind, dict[str, str]]) -> Parties:
-    sums: dict[GroupKind, dict[str, tuple[CallCounts, int]]] = {kind: {} for kind in GroupKind}
-    for row in pairs:
-        for kind, key in ((GroupKind.NUMBER, row.number), (GroupKind.USER, row.employee)):
-            if key is not None:
-                before, talk_ms = sums[kind].get(key, (CallCounts(), 0))
-                sums[kind][key] = before + read_counts(row), talk_ms + row.talk_ms
-    by_number, by_user = (sorted_groups(sums[kind], names[kind]) for kind in (GroupKind.NUMBER, GroupKind.USER))
-    return Parties(total=total(map(read_counts, pairs)), by_number=by_number, by_user=by_user)
