@@ -151,7 +151,7 @@ def _speech_conditions(selection: Selection, visible: VisibleCalls) -> Iterator[
 def _quality_conditions(selection: Selection) -> Iterator[ColumnElement[bool]]:
     mos = calls.c.quality_mos
     if selection.mos_min is not None or selection.mos_below is not None:
-        yield mos.is_not(None)  # as the index `ix_calls_quality` has it
+        yield mos.is_not(None)  # as its index has it
     if selection.mos_min is not None:
         yield mos >= selection.mos_min
     if selection.mos_below is not None:

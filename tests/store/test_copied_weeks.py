@@ -61,7 +61,7 @@ async def test_the_rows_are_in_the_order_of_time_and_have_their_parts_and_indexe
         }
         present = set((await connection.execute(indexes)).scalars())
     assert parts["call_paths"] == parts["participants"] == number > parts["segments"] > number / 2
-    assert present >= {"ix_calls_list", "ix_calls_waiting", "ix_calls_quality", *LATER_INDEXES}
+    assert present >= {"ix_calls_list", "ix_calls_missed", *LATER_INDEXES}
 
 
 @pytest.mark.parametrize("after", ["0:0", f"{COMPANIES - 1}:0"], ids=["the first company", "the last ones"])

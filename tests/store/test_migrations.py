@@ -17,7 +17,7 @@ from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError
 from store.database import migrations
 from store.database.dialect import engine_for
-from store.database.later_indexes import LATER_INDEXES
+from store.database.later_indexes import LATER_INDEXES, REPLACED_INDEXES
 from store.database.migrations import upgrade
 from store.database.schema import EPOCH, users
 from store.database.store import Store
@@ -36,8 +36,10 @@ VERSIONS = sorted(file.stem.split("_")[0] for file in (Path(migrations.__file__)
 
 
 def differences(connection: Connection) -> list[object]:
+    others = {*LATER_INDEXES, *REPLACED_INDEXES} if connection.dialect.name == "postgresql" else set()
+
     def is_compared(_: object, name: str | None, *__: object) -> bool:
-        return name not in LATER_INDEXES
+        return name not in others
 
     context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": is_compared})
     return list(compare_metadata(context, metadata))

@@ -127,15 +127,15 @@ REQUESTS: Final = {
     "recorded": (page(180, kind=Kind.RECORDED), "ix_calls_recorded"),
     "sorted by length": (page(180, Sort.DURATION_DOWN), "ix_calls_length"),
     "the shortest first": (page(30, Sort.DURATION_UP), "ix_calls_length"),
-    "a long wait": (page(180, wait_min_s=29), "ix_calls_waiting"),
-    "badly heard": (page(180, mos_below=3.1), "ix_calls_quality"),
+    "a long wait": (page(180, wait_min_s=29), "ix_calls_waits"),
+    "badly heard": (page(180, mos_below=3.1), "ix_calls_mos"),
     "in progress": (lambda store, scope: live_calls(store, scope, NOW), "ix_calls_in_progress"),
-    "hours by length": (report("by_hour", min_s=30), "ix_calls_list"),
+    "hours by length": (report("by_hour", min_s=30), "Only Scan using ix_calls_"),
     "numbers by hours of day": (report("by_party", Direction.IN, **OFFICE_HOURS), "ix_calls_list"),
     "lengths": (report("by_length", 100), "ix_calls_list"),
     "called back": (report("call_backs"), "ix_calls_missed"),
-    "waiting": (report("waits", 20), "ix_calls_waiting"),
-    "quality": (report("qualities", 4.0), "ix_calls_quality"),
+    "waiting": (report("waits", 20), "ix_calls_waits"),
+    "quality": (report("qualities", 4.0), "ix_calls_mos"),
 }
 
 
@@ -158,3 +158,12 @@ async def test_a_report_groups_without_sorting_its_calls(filled: Filled, name: s
     """PostgreSQL knows how few groups there are: so it can divide the calls among processes."""
     plans = [plan for plan in await filled.plans(REQUESTS[name][0], None) if "Aggregate" in plan]
     assert plans and all("HashAggregate" in plan for plan in plans), plans
+
+
+@pytest.mark.parametrize("narrow", [{"min_s": 30}, {"employee_logins": ("120",)}, {"numbers": ("2003",)}, OFFICE_HOURS])
+@pytest.mark.parametrize(("name", "asked"), [("waits", 20), ("qualities", 4.0)])
+async def test_a_narrower_report_reads_its_index_alone(filled: Filled, name: str, asked: float, narrow: dict[str, Any]) -> None:
+    """The rows of a company lie in nearly every page of the table."""
+    plans = await filled.plans(report(name, asked, **narrow), None)
+    assert any(" using ix_calls_waits" in plan or " using ix_calls_mos" in plan for plan in plans), plans
+    assert all("Index Only Scan" in plan and "Heap Scan" not in plan for plan in plans), plans
