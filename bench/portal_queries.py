@@ -8,7 +8,8 @@ user of the biggest company send requests to the API over HTTP, one after the ot
 a naive index of the same calls in the same run: the index (domain, start), COUNT and GROUP BY.
 
 `--database URL`: an empty database of PostgreSQL instead of SQLite; with `--keep`, also a filled
-one. PostgreSQL gets time to collect its statistics: VACUUM (ANALYZE) after filling.
+one. PostgreSQL gets time to collect its statistics: VACUUM (ANALYZE) after filling. `--copied`: it
+copies a week of ten companies, for millions of calls in minutes (`bench/copied_weeks.py`).
 """
 
 import argparse
