@@ -5,7 +5,7 @@ A leg has 8 kHz, or 16 kHz with the extension `.wav16`. The rate is chosen when 
 needs no other record.
 """
 
-import stat
+import os
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,8 @@ def legs_in(recording_folder: Path) -> dict[str, Path]:
     Something else than a file (a FIFO, a link) is no leg; the mixer sets its recording aside.
     """
     try:
-        legs = [path for path in recording_folder.iterdir() if path.name in _LEGS and stat.S_ISREG(path.lstat().st_mode)]
+        with os.scandir(recording_folder) as entries:
+            legs = [Path(entry) for entry in entries if entry.name in _LEGS and entry.is_file(follow_symlinks=False)]
     except FileNotFoundError:
         return {}
     by_side = {path.stem: path for path in legs}

@@ -14,7 +14,7 @@ import pytest
 from agent.calls.call_registry import CallRegistry
 from agent.calls.call_state import Call, RecordingStage
 from agent.reporting.journal import Journal
-from agent.reporting.settlement import CallSettlement
+from agent.reporting.settlement import CallSettlement, interval_s
 from agent.shipping.api_client import ApiClient
 from agent.shipping.call_shipper import CallShipper
 from agent.shipping.refused_calls import RefusedCalls, report_key
@@ -175,3 +175,8 @@ async def test_a_call_of_two_companies_is_kept_until_the_store_has_both_reports(
         assert "1" in board.calls
         settling.acknowledged(report_key(theirs), over.revision)
         assert "1" not in board.calls
+
+
+@pytest.mark.parametrize(("changed", "expected_s"), [(0, 0.4), (8, 0.4), (20, 1.0), (30, 1.5), (5000, 1.5)])
+def test_a_busy_pbx_reports_its_changes_together(changed: int, expected_s: float) -> None:
+    assert interval_s(changed) == pytest.approx(expected_s)

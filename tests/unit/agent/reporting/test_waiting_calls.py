@@ -141,7 +141,12 @@ async def agent(spool: Path, store: Store) -> AsyncIterator[Agent]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the pauses out, and the flushes: thousands of calls, and no machine that crashes."""
-    for module, name in ((settlement, "GATHER_S"), (settlement, "BETWEEN_S"), (call_shipper, "GATHER_S")):
+    for module, name in (
+        (settlement, "GATHER_S"),
+        (settlement, "BETWEEN_S"),
+        (settlement, "MOST_BETWEEN_S"),
+        (call_shipper, "GATHER_S"),
+    ):
         monkeypatch.setattr(module, name, 0.0)
     monkeypatch.setattr(settlement, "AGAIN_S", 0.02)
     monkeypatch.setattr(settlement, "MOST_WAITING", MOST)
