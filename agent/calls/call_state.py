@@ -115,6 +115,11 @@ class Mute:
     to_ms: int | None = None
 
 
+def decided_on(uniqueid: str, login: str, *, hears_user: bool) -> tuple[str, str]:
+    """Return what is decided on once: a channel, or each of the users that are heard on it."""
+    return uniqueid, login if hears_user else ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recording:
     """A decision for a channel on behalf of a user, and what became of it.
@@ -141,6 +146,11 @@ class Recording:
     domain: str = ""
     hears_user: bool = False
     idle: bool = False
+
+    @property
+    def decided_on(self) -> tuple[str, str]:
+        """Its key among the decisions of a call."""
+        return decided_on(self.uniqueid, self.user, hears_user=self.hears_user)
 
     @property
     def by_dialplan(self) -> bool:

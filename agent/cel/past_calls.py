@@ -138,8 +138,8 @@ def with_past(known: Sequence[Call], call: Call) -> Call:
     `known` are the states of the same call in the agent, older than that of the journal.
     """
     own = [_with_past(recording, call) for each in known for recording in each.recordings]
-    channels, segments = {recording.uniqueid for recording in own}, {recording.segment for recording in own}
-    others = (other for other in call.recordings if other.uniqueid not in channels and other.segment not in segments - {""})
+    decided, segments = {recording.decided_on for recording in own}, {recording.segment for recording in own}
+    others = (other for other in call.recordings if other.decided_on not in decided and other.segment not in segments - {""})
     moments = (moment for each in known for moment in each.moments if moment.kind in _NOT_IN_JOURNAL)
     return replace(
         call,
@@ -152,9 +152,7 @@ def with_past(known: Sequence[Call], call: Call) -> Call:
 def _with_past(own: Recording, call: Call) -> Recording:
     """Return a recording of the agent with its talk, and its user after a pickup."""
     same = (
-        other
-        for other in call.recordings
-        if (other.segment, own.segment or other.uniqueid) == (own.segment, own.segment or own.uniqueid)
+        other for other in call.recordings if other.segment == own.segment and (own.segment or other.decided_on == own.decided_on)
     )
     past = next(same, None)
     if past is None:

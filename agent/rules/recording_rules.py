@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
-from agent.calls.call_state import Call, Channel, Dial, PendingDecision, Recording, RecordingStage
+from agent.calls.call_state import Call, Channel, Dial, PendingDecision, Recording, RecordingStage, decided_on
 from agent.calls.dial_chain import dial_chain, is_awaited, origin_rings, ringer, rings_itself
 from agent.calls.talk_groups import heard_by, talk_groups
 from agent.rules.directory import DomainIndex
@@ -55,15 +55,13 @@ def pending_decisions(call: Call, domain: DomainIndex) -> Iterator[PendingDecisi
     each recorded user without a recorder in the talk gets one now (after a transfer, a pickup or a
     merge). Where two recorded users talk, there is one recording.
     """
-    decided = {
-        _key(recording.uniqueid, recording.user, recording.hears_user) for recording in call.recordings if not recording.idle
-    }
+    decided = {recording.decided_on for recording in call.recordings if not recording.idle}
     of_nobody = {recording.uniqueid for recording in call.recordings if recording.of_nobody}
     covered = {recording.uniqueid for recording in call.recordings if recording.stage is RecordingStage.RUNNING}
     for candidate in chain(_ringing(call, domain), _talking(call, domain)):
         login = candidate.user.login if candidate.user is not None else ""
         uniqueid = candidate.channel.uniqueid
-        key = _key(uniqueid, login, candidate.hears_user)
+        key = decided_on(uniqueid, login, hears_user=candidate.hears_user)
         is_decided = key in decided and not (login and uniqueid in of_nobody)
         if is_decided or covered & candidate.talk:
             continue
@@ -73,11 +71,6 @@ def pending_decisions(call: Call, domain: DomainIndex) -> Iterator[PendingDecisi
         if decision.record:
             covered.add(uniqueid)
         yield PendingDecision(channel=candidate.channel, user=login, decision=decision, hears_user=candidate.hears_user)
-
-
-def _key(uniqueid: str, login: str, hears_user: bool) -> tuple[str, str]:
-    """Return what is decided on once: a channel, or each of the users that are heard on it."""
-    return uniqueid, login if hears_user else ""
 
 
 def idle_recordings(call: Call, domain: DomainIndex) -> list[Recording]:

@@ -10,7 +10,7 @@ from typing import Final, cast
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -180,6 +180,7 @@ def alive_recorders(registry: CallRegistry) -> set[str]:
 
 
 @given(st.sampled_from(REAL), st.floats(0, 1))
+@example("customer_in_room", 0.2)  # a user joins the room while the agent is away, and another one was there before
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_call_has_its_row_whenever_the_agent_dies_in_it(tmp_path: Path, name: str, died: float) -> None:
     events = stream(name)
