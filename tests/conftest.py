@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from lab.asterisk.rootfs import AsteriskProgram, find_or_build
 from lab.asterisk.server import LabAsterisk
@@ -18,7 +20,9 @@ from tests.support.call_flows import PlayedFlows, flows_of, play_all
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "certificate_authority.pem")
 
 # A property is judged by what it says, not by the speed of the machine. Each run of a commit checks
-# the same examples; `--hypothesis-profile=new` looks for new ones.
+# the same examples; `--hypothesis-profile=new` looks for new ones. Hypothesis would also try the
+# constants of all modules that are loaded: they depend on which tests ran before in the process.
+providers._get_local_constants = Constants
 settings.register_profile("at any speed", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("new", settings.get_profile("at any speed"), derandomize=False)
 settings.load_profile("at any speed")
