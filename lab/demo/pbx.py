@@ -15,7 +15,6 @@ from lab.asterisk.rootfs import find_or_build
 from lab.asterisk.server import LabAsterisk
 from lab.base.company import ACME, apply_text
 from lab.demo.demo_traffic import keep_calling_when_recorded
-from lab.tools.installation import forget_other_installations
 from lab.tools.pbx_section import pbx_section
 
 _AGENT: Final = """
@@ -32,7 +31,7 @@ async def run(folder: Path) -> None:
     configuration = folder / "fonoteka.toml"
     configuration.unlink(missing_ok=True)
     async with LabAsterisk(find_or_build(), folder, ACME) as pbx:
-        forget_other_installations(pbx.spool)
+        (pbx.spool / "settings.json").unlink(missing_ok=True)
         (folder / "company.toml").write_text(apply_text(*pbx.companies), encoding="utf-8")
         configuration.write_text(pbx_section(pbx) + _AGENT, encoding="utf-8")
         await keep_calling_when_recorded(pbx)

@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -144,12 +145,15 @@ async def fonoteka(*arguments: str, folder: Path, **environment: str) -> tuple[i
 
 
 def forget_other_installations(spool: Path) -> None:
-    """Remove what the agent of another installation has left: settings of the same version, gaps.
+    """Remove what the agent of another installation has left in a spool: calls, gaps, settings.
 
-    With its gaps, this agent would report the calls of the other one as missed.
+    This agent would report them to its own store, where a test does not expect them.
     """
-    for name in ("settings.json", "heard", "heard_until", "gaps.json"):
-        (spool / name).unlink(missing_ok=True)
+    for left in spool.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left.name != "identity":  # Asterisk still names it as the spool of the agent
+            left.unlink()
 
 
 @asynccontextmanager
