@@ -206,8 +206,8 @@ def computed_once(dialect: Dialect, query: Select[Any]) -> Select[Any]:
     return query.offset(0) if dialect.name == "sqlite" else query
 
 
-def sorts_by_index(dialect: Dialect) -> bool:
-    """Whether the list sorted by length has an index (`store.database.later_indexes`)."""
+def has_later_indexes(dialect: Dialect) -> bool:
+    """Whether the calls have the indexes of `store.database.later_indexes`."""
     return dialect.name == "postgresql"
 
 

@@ -22,6 +22,8 @@ LATER_INDEXES: Final = {
     "WHERE merged_into IS NULL",
     "ix_calls_mos": "calls (domain_id, started_at, id, quality_mos, quality_loss_pct, trunk, employee, direction, result, number, "
     "duration_s) WHERE quality_mos IS NOT NULL AND merged_into IS NULL",
+    # Which of a user's calls are merged into others.
+    "ix_calls_absorbed": "calls (id) WHERE merged_into IS NOT NULL",
 }
 """Definitions by name."""
 REPLACED_INDEXES: Final = ("ix_calls_waiting", "ix_calls_quality")

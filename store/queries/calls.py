@@ -13,7 +13,7 @@ from store.database.schema import call_paths, calls, domains, pbxs, segments, us
 from store.database.store import Store
 from store.intake.recording_state import Recording, Segment, assess, in_order
 from store.intake.row_mapping import live_of, quality_of, segment_of, steps_of
-from store.queries.page_keys import Key, Place, first_page, keys_query, place_after, read_keys
+from store.queries.page_keys import Key, Place, first_page, keyed_calls, keys_query, place_after, read_keys
 from store.selection.bounded_count import bounded_count, shown_total
 from store.selection.identity import user_at
 from store.selection.retention_rule import audio_days, expires_at, with_recorded_users
@@ -90,12 +90,12 @@ async def page_of_calls(
         visible = visible_calls(scope)
         if scope.login is None and len(selection.users) == 1:
             visible, selection = visible_calls_with(scope, selection.users[0]), replace(selection, users=())
-        wanted = conditions(selection, visible, now)
+        keyed, wanted = keyed_calls(connection.dialect, visible, selection, sort, now)
         if total is None and after is None:
-            keys, number = await first_page(connection, visible, wanted, sort=sort, limit=limit + 1, now=now)
+            keys, number = await first_page(connection, keyed, wanted, sort=sort, limit=limit + 1, now=now)
         else:
-            keys = read_keys(await connection.execute(keys_query(connection.dialect, visible, wanted, sort, after, now, limit + 1)))
-            number = await bounded_count(connection, visible.source, wanted) if total is None else 0
+            keys = read_keys(await connection.execute(keys_query(connection.dialect, keyed, wanted, sort, after, now, limit + 1)))
+            number = await bounded_count(connection, keyed.source, wanted) if total is None else 0
         items = await _calls(connection, scope, visible, keys[:limit], now)
     shown, is_exact = shown_total(number) if total is None else (total, True)
     return Page(items=items, next=place_after(keys, sort, limit, now), total=shown, total_is_exact=is_exact)

@@ -7,12 +7,13 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Dialect, Row, Select, func, literal, select, tuple_, type_coerce, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.visitors import iterate
 
-from store.database.dialect import sorts_by_index
+from store.database.dialect import has_later_indexes
 from store.database.schema import calls
 from store.selection.bounded_count import COUNTED_UP_TO, bounded_count
-from store.selection.scope import VisibleCalls
-from store.selection.selection import Sort, duration_s
+from store.selection.scope import VisibleCalls, from_participants
+from store.selection.selection import Selection, Sort, conditions, duration_s
 
 _BY_START: Final = (Sort.STARTED_UP, Sort.STARTED_DOWN)
 _DOWN: Final = (Sort.STARTED_DOWN, Sort.DURATION_DOWN)
@@ -33,6 +34,18 @@ class Key(NamedTuple):
 
     value: int
     call_id: int
+
+
+def keyed_calls(
+    dialect: Dialect, visible: VisibleCalls, selection: Selection, sort: Sort, now: datetime
+) -> tuple[VisibleCalls, ColumnElement[bool]]:
+    """Return the calls to take keys from, and the selection as a condition on them."""
+    if visible.taken_part is not None and sort in _BY_START and has_later_indexes(dialect):
+        alone = from_participants(visible)
+        wanted = conditions(selection, alone, now)
+        if all(getattr(part, "table", None) is not calls for part in iterate(wanted)):
+            return alone, wanted
+    return visible, conditions(selection, visible, now)
 
 
 async def first_page(
@@ -64,7 +77,7 @@ def keys_query(
     """Select the first visible calls after a place that fulfil a condition."""
     if sort in _BY_START:
         return _ordered(visible, wanted, sort, after, type_coerce(visible.started_at, BigInteger), limit)
-    if visible.source is not calls or not sorts_by_index(dialect):
+    if visible.source is not calls or not has_later_indexes(dialect):
         return _ordered(visible, wanted, sort, after, duration_s(now), limit)
     # Ended calls in the order of an index; the length of the few in progress is in none.
     ended = _ordered(visible, wanted & calls.c.duration_s.is_not(None), sort, after, calls.c.duration_s, limit)

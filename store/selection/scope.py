@@ -4,11 +4,11 @@ An administrator sees all calls of the domain, a user the calls in which the use
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, FromClause, UnaryExpression, and_, true
+from sqlalchemy import Column, ColumnElement, FromClause, UnaryExpression, and_, select, true
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.operators import custom_op
 
@@ -33,7 +33,8 @@ class VisibleCalls:
 
     `speech` has the SPEECH_COLUMNS.
 
-    `viewed` is the condition to use with keys that are known to be in the scope.
+    `viewed` is the condition to use with keys that are known to be in the scope. `taken_part` is
+    the condition for the participants of one user's calls; None for the calls of a domain.
     """
 
     source: FromClause
@@ -46,6 +47,7 @@ class VisibleCalls:
     recording_reason: ColumnElement[Any]
     recording_ms: ColumnElement[Any]
     speech: ReadOnlyColumnCollection[str, Column[Any]]
+    taken_part: ColumnElement[bool] | None = None
 
 
 def visible_calls(scope: Scope) -> VisibleCalls:
@@ -66,9 +68,10 @@ def visible_calls_with(scope: Scope, login: str) -> VisibleCalls:
     """
     if scope.login is not None:
         raise ValueError("a user sees their own calls only")
+    taken_part = and_(participants.c.domain_id == scope.domain_id, participants.c.login == login)
     return VisibleCalls(
         source=participants.join(calls, calls.c.id == participants.c.call_id),
-        condition=and_(participants.c.domain_id == scope.domain_id, participants.c.login == login, calls.c.merged_into.is_(None)),
+        condition=and_(taken_part, calls.c.merged_into.is_(None)),
         viewed=participants.c.login == login,
         domain_id=scope.domain_id,
         started_at=participants.c.started_at,
@@ -77,7 +80,20 @@ def visible_calls_with(scope: Scope, login: str) -> VisibleCalls:
         recording_reason=calls.c.recording_reason,
         recording_ms=calls.c.recording_ms,
         speech=calls.c,
+        taken_part=taken_part,
     )
+
+
+def from_participants(visible: VisibleCalls) -> VisibleCalls:
+    """Return the calls of one user, for conditions that ask for no column of `calls`.
+
+    The few merged calls are looked up, instead of each call: PostgreSQL reads 75 pages for 10,000
+    calls, and not 42,000.
+    """
+    assert visible.taken_part is not None
+    merged = calls.alias("merged")
+    is_merged = select(merged.c.id).where(merged.c.id == participants.c.call_id, merged.c.merged_into.is_not(None)).exists()
+    return replace(visible, source=participants, condition=and_(visible.taken_part, ~is_merged))
 
 
 def merged_calls(scope: Scope) -> VisibleCalls:
@@ -112,9 +128,10 @@ def _calls_in(
             recording_ms=calls.c.recording_ms,
             speech=calls.c,
         )
+    taken_part = and_(domain_of(participants.c.domain_id) == scope.domain_id, *_own_calls(scope))
     return VisibleCalls(
         source=participants.join(calls, calls.c.id == participants.c.call_id),
-        condition=and_(domain_of(participants.c.domain_id) == scope.domain_id, *_own_calls(scope), condition),
+        condition=and_(taken_part, condition),
         viewed=participants.c.login == scope.login,
         domain_id=scope.domain_id,
         started_at=participants.c.started_at,
@@ -123,6 +140,7 @@ def _calls_in(
         recording_reason=participants.c.recording_reason,
         recording_ms=participants.c.recording_ms,
         speech=participants.c,
+        taken_part=taken_part,
     )
 
 

@@ -1,8 +1,10 @@
 """Merged calls: one row with the recordings of both, in any order of arrival."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from itertools import permutations
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -12,7 +14,10 @@ from store.audit.write import Actor
 from store.database.store import Store
 from store.intake.intake import upsert_calls
 from store.people.accounts import Pbx
+from store.queries.calls import page_of_calls
 from store.retention.legal_hold import set_legal_hold
+from store.selection.period import Period
+from store.selection.selection import Kind, Selection, Sort
 from tests.data import seed
 from tests.store.test_audit_queries import scope_of
 from tests.store.test_intake import BEGIN, seen, take
@@ -59,3 +64,16 @@ async def test_a_late_report_of_the_merged_call_changes_nothing(store: Store, pb
     shown = await seen(store, CUSTOMER)
     assert shown is not None
     assert shown.recording.state is RecordingState.PROCESSING
+
+
+@pytest.mark.parametrize("filters", [{}, {"time_from": time()}, {"recorded": False}, {"kind": Kind.IN}, {"min_s": 0}], ids=str)
+@pytest.mark.parametrize("login", ["152", None])
+async def test_a_users_list_has_no_merged_call(store: Store, pbx: Pbx, login: str | None, filters: dict[str, Any]) -> None:
+    await upsert_calls(store, pbx, [CUSTOMER, ASKING])
+    await upsert_calls(store, pbx, [MERGED, PART])
+    scope = replace(await scope_of(store), login=login)
+    within, zone = Period(start=BEGIN - timedelta(days=1), end=BEGIN + timedelta(days=1)), ZoneInfo("Asia/Krasnoyarsk")
+    selection = Selection(period=within, zone=zone, users=() if login else ("152",), **filters)
+    for sort in Sort:
+        listed = await page_of_calls(store, scope, selection, sort=sort, after=None, limit=50, now=BEGIN)
+        assert [(call.linkedid, listed.total) for call in listed.items] == [(CUSTOMER.linkedid, 1)]
