@@ -122,9 +122,9 @@ class TimedMeter(SpeechMeter):
     def finish(self) -> tuple[Speech, str]:
         """Decide, on the clock."""
         began_s = time.process_time()
-        told = super().finish()
+        speech_and_track = super().finish()
         TimedMeter.spent_s += time.process_time() - began_s
-        return told
+        return speech_and_track
 
 
 class NoMeter(SpeechMeter):

@@ -35,8 +35,8 @@ _PEERS_LEG_S = 60  # they take long
 
 def own(samples: NDArray[np.int16]) -> NDArray[np.bool_]:
     """Decide as the mixer does."""
-    told: NDArray[np.bool_] = spoken(_means(samples))[0]
-    return told
+    speech: NDArray[np.bool_] = spoken(_means(samples))[0]
+    return speech
 
 
 def _means(samples: NDArray[np.int16]) -> Frames:

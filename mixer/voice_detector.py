@@ -127,13 +127,13 @@ def _totals(*values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _means(frames: int, totals: NDArray[np.float64]) -> Frames:
-    """Return the mean of each value in a window of so many frames around each frame."""
+    """Return the mean of each value in a window of this length around each frame."""
     first, count = (_LONG_WINDOW - frames) // 2, totals.shape[2] - _LONG_WINDOW
     window = totals[..., first + frames :][..., :count] - totals[..., first:][..., :count]
     return window.astype(np.float32) / np.float32(frames)
 
 
 def _with_edges(values: NDArray[Any], before: int, after: int) -> NDArray[Any]:
-    """Return the values of so many frames more: beyond the ends, the nearest frame counts."""
+    """Repeat the first frame `before` times and the last frame `after` times."""
     # A tenth of the time that np.pad takes for short recordings.
     return values.take(np.arange(-before, values.shape[-1] + after), axis=-1, mode="clip")

@@ -26,7 +26,7 @@ from fonoteka.core.domains import DomainSettings
 
 GATHER_S = 0.03  # a burst of events becomes one report
 BETWEEN_S = 0.4  # from one writing and reporting of changed calls to the next, at least
-PER_CALL_S = 0.05  # by so much longer for each call that had changed: a busy PBX reports changes together
+PER_CALL_S = 0.05  # for each call that had changed, if that is longer
 MOST_BETWEEN_S = 1.5
 AGAIN_S: Final = 5.0  # a call that the disk did not take is written again, and the journal read on
 MOST_WAITING: Final = 400  # calls in memory that only wait, 6.5 kB each: two requests of reports
@@ -35,10 +35,11 @@ _log = structlog.get_logger()
 
 
 def interval_s(changed: int) -> float:
-    """Return the seconds until the next reports, after those of so many changed calls.
+    """Return the seconds from one writing of changed calls to the next.
 
-    Each writing and report of a call costs processor time. A call changes five or six times: on a
-    busy PBX several changes become one.
+    `changed` is how many calls had changed. Each writing and report of a call costs processor time,
+    and a call changes five or six times: on a busy PBX, several changes of a call are reported
+    together.
     """
     return min(MOST_BETWEEN_S, max(BETWEEN_S, changed * PER_CALL_S))
 

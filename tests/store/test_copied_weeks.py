@@ -24,7 +24,7 @@ HISTORY = history(8000, datetime(2026, 11, 28, 9, 30, tzinfo=UTC))
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def copied(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Store]:
-    """A store with half a year of calls, of which the intake took a week."""
+    """A store with half a year of calls: the intake took the last week, the rest are copies."""
     name, folder = f"test_{uuid4().hex}", tmp_path_factory.mktemp("copied")
     await create_database(postgresql, name, "migrated")
     section = StoreSection(database=f"{postgresql}/{name}", objects=f"file://{folder}/objects")

@@ -182,7 +182,10 @@ def done(ended: Call) -> RecordingDone:
 # A thread of the tests notes each delay of the machine: more of them on a busy one. And pathlib
 # interns the names of files: where many are interned already, Python's table of them doubles here,
 # by 4 MB at once.
-OF_THE_AGENT: Final = tuple(tracemalloc.Filter(inclusive=False, filename_pattern=module.__file__) for module in (lateness, pathlib))
+OF_THE_AGENT: Final = (
+    tracemalloc.Filter(inclusive=False, filename_pattern=lateness.__file__),
+    tracemalloc.Filter(inclusive=False, filename_pattern=pathlib.__file__),
+)
 
 
 def traced_bytes() -> int:
