@@ -13,7 +13,7 @@ from agent.shipping.upload import stream_last_part
 from fonoteka.core.agent_protocol import CallReceipts, Command, CommandOutcome, Commands, PbxLink, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
-from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipDeferred, ShipError, ShipRefused
+from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipBucketAway, ShipDeferred, ShipError, ShipRefused
 from fonoteka.core.manifest import MANIFEST_FILE, MIXED_FILE, Mixed
 from fonoteka.core.plain_file import open_plain, read_plain
 
@@ -29,6 +29,7 @@ _FINAL: Final = frozenset({400, 413, 422})  # the same request will be refused a
 _BUSY: Final = frozenset({408, 429, 503, 507})  # so will every other request, for now
 _AUDIO_STORED: Final = "/problems/audio-stored"
 _RETENTION_ENDED: Final = "/problems/retention-ended"
+_BUCKET_AWAY: Final = "/problems/bucket-away"
 _JSON: Final = {"Content-Type": "application/json"}
 # A half-open link is noticed by the time for one block, or for the answer: it comes after the store
 # has encrypted and synced the audio.
@@ -151,6 +152,8 @@ def _refusal(response: httpx.Response) -> type[ShipError]:
         return AlreadyShipped
     if problem == _RETENTION_ENDED:
         return RetentionOver
+    if problem == _BUCKET_AWAY:
+        return ShipBucketAway
     ours = problem.startswith("/problems/")
     if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE or (ours and status in _FINAL):
         return ShipRefused

@@ -21,7 +21,15 @@ from asyncinotify import Inotify, Mask
 from agent.shipping.api_client import ApiClient
 from fonoteka.core.backoff import Backoff
 from fonoteka.core.call_report import Reason
-from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipDeferred, ShipError, ShipRefused, SpoolError
+from fonoteka.core.errors import (
+    AlreadyShipped,
+    RetentionOver,
+    ShipBucketAway,
+    ShipDeferred,
+    ShipError,
+    ShipRefused,
+    SpoolError,
+)
 from fonoteka.core.manifest import Failure, Manifest, Mixed, read_failure, read_manifest, read_mixed, write_failure
 from fonoteka.core.naming import safe
 from fonoteka.core.spool import ItemState, Spool
@@ -117,7 +125,8 @@ class RecordingShipper:
         except ShipDeferred as error:
             postponed_s = self._postpone(folder, error)
             # If the API has taken no other recording since, the API is at fault.
-            if postponed_s > GIVE_UP_S and time.monotonic() - self._taken_at < postponed_s:
+            is_its_own = time.monotonic() - self._taken_at < postponed_s and not isinstance(error, ShipBucketAway)
+            if postponed_s > GIVE_UP_S and is_its_own:
                 await self._set_aside(folder, error)
         except (SpoolError, ShipRefused, OSError, UnicodeError) as error:
             await self._set_aside(folder, error)

@@ -24,7 +24,7 @@ from api.limits.logins import Logins
 from api.live.change_watch import ChangeWatch
 from api.live.hub import LiveHub
 from api.quota_watch import QuotaWatch
-from api.readiness import Readiness, readiness_of
+from api.readiness import BucketReadiness, Readiness, readiness_of
 from api.retention import RetentionWork
 from api.store_disk import StoreDisk
 from api.support.desk import SupportDesk
@@ -59,6 +59,7 @@ class Services:
     configuration: Configuration
     store: Store
     readiness: Readiness
+    buckets: BucketReadiness
     agent_links: AgentLinks
     settings: ChangeWatch[int]
     commands: ChangeWatch[tuple[int, int]]
@@ -130,6 +131,7 @@ async def _services(configuration: Configuration, store: Store) -> Services:
         configuration=configuration,
         store=store,
         readiness=readiness_of(store),
+        buckets=BucketReadiness(store),
         agent_links=AgentLinks(),
         settings=ChangeWatch(partial(version_of, store), hears_all),
         commands=ChangeWatch(partial(mark, store), hears_all),

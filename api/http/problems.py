@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.schemas import models
 from fonoteka.core.errors import (
     AudioStored,
+    BucketAway,
     CallHeld,
     ChecksumWrong,
     DomainChanged,
@@ -71,6 +72,7 @@ _BY_EXCEPTION: Final[dict[type[Exception], tuple[int, str]]] = {
     IntakeDeferred: (409, "not-yet-taken"),
     ChecksumWrong: (422, "checksum-wrong"),
     ObjectsFull: (507, "storage-full"),
+    BucketAway: (502, "bucket-away"),
     ObjectMissing: (502, "recording-damaged"),
     ObjectDamaged: (502, "recording-damaged"),
     StoreError: (503, "store-unavailable"),

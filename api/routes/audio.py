@@ -86,13 +86,13 @@ async def get_audio(
     detail = {"of_ms": sound_of(parts).duration_ms} | ({"format": str(target)} if format else {})
     action = "downloaded" if download else "listened"
     announce = _announcement(services, listening_event(request, account, id, action=action, detail=detail, now=now))
-    if (address := _address(request, services, plan, name)) is not None:
+    if (address := await _address(request, services, plan, name)) is not None:
         return await _redirect(damage, plan, announce, address)
     await damage.check(id, parts)
     return await _send(damage, plan, announce, MEDIA_TYPES[target], name)
 
 
-def _address(request: Request, services: Services, plan: Conversion, name: str | None) -> str | None:
+async def _address(request: Request, services: Services, plan: Conversion, name: str | None) -> str | None:
     """Return an address of the file outside of the API, or None if the API sends it.
 
     An address is signed for GET. `name` is the file's name for a download.
@@ -100,7 +100,7 @@ def _address(request: Request, services: Services, plan: Conversion, name: str |
     if plan.make is not None or plan.stored.encrypted or request.method != "GET":
         return None
     disposition = f'attachment; filename="{name}"' if name is not None else None
-    return services.store.objects.address(
+    return await services.store.objects.address(
         plan.stored.object_key, media_type=MEDIA_TYPES[plan.stored.format], disposition=disposition
     )
 

@@ -22,13 +22,16 @@ async def healthz() -> str:
 async def readyz(services: Shared, agents: bool = True) -> str:
     """Answer if index and objects take writes, their disks have space, and agents hear their PBXs.
 
-    Else 503 says why not. A load balancer asks with `agents=false`, of the store alone: an agent
-    that hears nothing is no reason to send its calls elsewhere.
+    Else 503 says why not. A load balancer asks with `agents=false`, of what all domains need: an
+    agent that hears nothing, or a bucket of one domain that is out of reach, is no reason to send
+    calls elsewhere.
     """
     problems = await services.readiness.problems()
-    if agents and not problems and (found := services.agent_links.problems()):
-        names = await pbx_names(services.store)
+    if agents and not problems:
+        found = services.agent_links.problems()
+        names = await pbx_names(services.store) if found else {}
         problems = tuple(sorted(f"{names[pbx_id]}: {problem}" for pbx_id, problem in found.items()))
+        problems += await services.buckets.problems()
     if problems:
         raise Problem(503, "not-ready", "; ".join(problems), headers={"Retry-After": "5"})
     return "ready"

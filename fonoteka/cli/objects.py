@@ -43,7 +43,7 @@ async def move_objects(configuration: Configuration, to: str, since: str | None)
 def _at(store: Store, configuration: Configuration, place: str, stack: ExitStack) -> ObjectStore:
     """Return the objects at a place, ready to be used."""
     if place == configuration.store.objects:
-        return store.objects
+        return store.objects.main
     objects = objects_at(place, configuration.store, store.keys, store.objects.workspace)
     stack.callback(objects.close)
     objects.prepare(sweep=False)

@@ -111,6 +111,10 @@ class ObjectsFull(StoreError):
     """No space is left for objects."""
 
 
+class BucketAway(StoreError):
+    """The bucket of one domain cannot be used now; the recordings of others can be stored."""
+
+
 class ObjectMissing(StoreError):
     """An object of the index does not exist."""
 
@@ -202,6 +206,10 @@ class ShipError(FonotekaError):
 
 class ShipDeferred(ShipError):
     """The API did not accept this call or recording now; it may accept others."""
+
+
+class ShipBucketAway(ShipDeferred):
+    """The bucket of the recording's domain is out of reach; it is sent again until it is stored."""
 
 
 class ShipRefused(ShipError):

@@ -12,6 +12,10 @@ LONGEST_NAME: Final = 80
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # base 32
 _PAIRS: Final = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
+PLACED: Final = "~"
+"""How the keys of objects begin that are not in `store.objects`."""
+
+_PLACED: Final = re.compile(rf"{PLACED}([0-9]{{1,18}})/(.+)", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)  # asked for a dozen times for each call of a batch
@@ -62,6 +66,20 @@ def content_digest(sha256: str, peaks: bytes) -> str:
 def peaks_key(recording: str) -> str:
     """Return the object key of a recording's peaks. `recording` is the key of its audio."""
     return f"{recording}.peaks.json"
+
+
+def placed_key(place: int, key: str) -> str:
+    """Return the key of an object that is at a place of its own, where it has the given key.
+
+    No key of `recording_key` begins so.
+    """
+    return f"{PLACED}{place}/{key}"
+
+
+def place_of(key: str) -> tuple[int | None, str]:
+    """Return the place of an object, and its key there. None: the place of `store.objects`."""
+    placed = _PLACED.fullmatch(key)
+    return (int(placed[1]), placed[2]) if placed is not None else (None, key)
 
 
 def archived_name(started_at: datetime, src: str, dst: str) -> str:

@@ -25,7 +25,7 @@ from fonoteka.core.naming import peaks_key
 from store.audit.signing import key_file
 from store.backup.files import content_of, place
 from store.backup.folder import FORMAT, BackupFolder, ListedFile, NamedFile, Recording, Summary
-from store.backup.snapshot import audio_count, audio_keys, master_key_id, take_snapshot, unopened
+from store.backup.snapshot import audio_count, audio_keys, check_places, master_key_id, take_snapshot, unopened
 from store.encryption.master_key import MasterKeySource
 
 MASTER_KEY: Final = "keys/master.key"
@@ -129,6 +129,7 @@ class _Run:
         for number in count():
             made_at = datetime.now(UTC)
             take_snapshot(self._index, index)
+            check_places(index)
             listed = f"list-{self._id}-{number}.jsonl"
             found = self._pass(index, list_name, listed)
             list_name = listed

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from fonoteka.core.config import StoreSection
 from fonoteka.core.errors import ConfigurationError, StoreError
+from fonoteka.core.naming import PLACED
 from store.database.dialect import engine_for, index_file
 from store.database.store import Store
 from store.objects.bucket_place import is_bucket
@@ -59,6 +60,18 @@ def audio_keys(index: Path) -> Iterator[str]:
     query = "SELECT DISTINCT object_key FROM segments WHERE object_key IS NOT NULL AND expired_at IS NULL ORDER BY object_key"
     with opened(index, "ro") as connection:
         yield from (row[0] for row in connection.execute(query))
+
+
+def check_places(index: Path) -> None:
+    """Raise ConfigurationError if recordings are in buckets of domains, and StoreError."""
+    query = "SELECT 1 FROM segments WHERE object_key LIKE ? AND expired_at IS NULL LIMIT 1"
+    with opened(index, "ro") as connection:
+        is_elsewhere = connection.execute(query, (f"{PLACED}%",)).fetchone() is not None
+    if is_elsewhere:
+        raise ConfigurationError(
+            "recordings of some domains are in buckets of their own: this command is for a folder of objects. Copy the folder, "
+            "let the S3 server keep copies of the buckets, and back up the index and the keys' files; see the operator's guide"
+        )
 
 
 def audio_count(index: Path) -> int:

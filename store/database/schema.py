@@ -106,6 +106,7 @@ domains = Table(
     Column("quota_gb", Float),  # of audio; null: no limit
     Column("quota_recordings", BigInteger),
     Column("quota_warned_at", Instant),  # null once enough was deleted
+    Column("objects", Text),  # the bucket of its new recordings; null: `store.objects`
     Column("removed_at", Instant),  # a removed row is never revived: store/selection/identity.py
     Column("valid_from", Instant, nullable=False, server_default="0"),  # of calls, by their start
     Column("valid_until", Instant),
@@ -465,6 +466,18 @@ limiter_states = Table(
     Column("name", String(64), primary_key=True),
     Column("state", JSON, nullable=False),
     Column("expires_at", Instant, nullable=False, index=True),
+)
+
+# The buckets of domains, also former ones: a key names its place for ever (`naming.placed_key`).
+object_places = Table(
+    "object_places",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("domain_id", Identity, ForeignKey("domains.id"), nullable=False),
+    Column("objects", Text, nullable=False),  # the address, as `domains.objects` has it
+    Column("mark", String(32), nullable=False, unique=True),  # what an object in the bucket says
+    UniqueConstraint("domain_id", "objects"),
+    sqlite_autoincrement=True,
 )
 
 settings = Table(

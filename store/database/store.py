@@ -16,6 +16,7 @@ from fonoteka.core.errors import ConfigurationError, StoreError
 from store.database import dialect, moved
 from store.database.domain_keys import DomainKeys
 from store.database.migrating import migrate
+from store.database.object_places import KnownPlaces
 from store.database.purge import has_any, truncate_journal, vacuum
 from store.database.signals import Signal, Signals
 from store.encryption.master_key import MasterKeySource
@@ -34,9 +35,9 @@ class Store:
     """An index and its objects. Open it with `Store.open`, close it with `close`."""
 
     def __init__(self, engine: AsyncEngine, section: StoreSection) -> None:
-        self.engine = engine
+        self.engine, self.section = engine, section
         self.keys = DomainKeys(self.reading, self.writing, MasterKeySource(section, workspace_of(section)))
-        self.objects = objects_of(section, self.keys)
+        self.objects = objects_of(section, self.keys, KnownPlaces(self.reading))
         self.signals = _signals_of(engine, section)
         self._writer = asyncio.Lock()
 

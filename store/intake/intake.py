@@ -13,10 +13,11 @@ from fonoteka.core.agent_protocol import CallReceipt, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.errors import AudioStored, IntakeDeferred, IntakeRefused, RetentionEnded, SegmentOfOtherCall
 from fonoteka.core.manifest import Manifest, Mixed
-from fonoteka.core.naming import content_digest, peaks_key, recording_key
+from fonoteka.core.naming import content_digest, peaks_key, placed_key, recording_key
 from store.audit.write import Actor, write_entry
 from store.database.dialect import lock_audit
 from store.database.domain_keys import check_current
+from store.database.object_places import place_for
 from store.database.schema import LONGEST_LOGIN, audit, segments
 from store.database.signals import Signal, SignalKind, publish
 from store.database.store import Store
@@ -120,10 +121,11 @@ async def store_recording(
     by = Actor(login=f"pbx:{pbx.name}", address=address)
     async with store.reading() as connection:
         place = await find_place(connection, pbx, manifest, now)
+        objects = await place_for(connection, place.domain_id)
     if (stored := await _kept_audio(store, place, mixed)) is not None:
         return await _answer_stored(store, place, stored, mixed, by, now)
     data_key = await store.keys.current(place.domain_id)
-    key = _object_key(pbx, manifest, mixed, peaks)
+    key = _object_key(objects, pbx, manifest, mixed, peaks)
     arrived = StoredAudio(object_key=key, sha256=mixed.sha256, size_bytes=mixed.size_bytes)
     async with _drafts(store, key, mixed, peaks, audio, data_key) as drafts, store.writing() as connection:
         place = await find_place(connection, pbx, manifest, now, lock=True)
@@ -199,9 +201,10 @@ def _refusal(
     return IntakeRefused(text) if text is not None else None
 
 
-def _object_key(pbx: Pbx, manifest: Manifest, mixed: Mixed, peaks: bytes) -> str:
+def _object_key(objects: int | None, pbx: Pbx, manifest: Manifest, mixed: Mixed, peaks: bytes) -> str:
     """Return the key of the audio; it names the content, so that other content replaces nothing."""
-    return recording_key(pbx.name, manifest.name, manifest.started_at, mixed.format, content_digest(mixed.sha256, peaks))
+    key = recording_key(pbx.name, manifest.name, manifest.started_at, mixed.format, content_digest(mixed.sha256, peaks))
+    return placed_key(objects, key) if objects is not None else key
 
 
 @asynccontextmanager

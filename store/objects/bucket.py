@@ -15,7 +15,7 @@ from functools import partial
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import ClassVar, Final, ParamSpec, TypeVar
 
 import structlog
 
@@ -35,13 +35,15 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
-_SMALL_BYTES: Final = 256 * 1024
 _ADDRESS_LASTS: Final = timedelta(hours=1)  # a player asks again and again while it plays
 _LISTED_AT_A_TIME: Final = 1000
 
 
 class ObjectBucket(ObjectStore):
     """Objects in a bucket; drafts, and files beside them, in a working folder of this machine."""
+
+    # Up to so many bytes are sent only when they are published, at once with their key.
+    _small_bytes: ClassVar[int] = 256 * 1024
 
     def __init__(self, place: BucketPlace, workspace: Path, keys: DataKeys) -> None:
         super().__init__(workspace, keys, setting=f"store.workspace = '{workspace}'")
@@ -58,12 +60,16 @@ class ObjectBucket(ObjectStore):
         try:
             self._client.probe()
             if sweep:
-                oldest = time.time() - ORPHANED_AFTER_S
-                self._client.remove([key for key, at in self._client.listed(f"{INCOMING}/") if at < oldest])
+                self._sweep()
         except StoreError as error:
             if not is_away(error):
                 raise ConfigurationError(f"store.objects cannot be used: {error}") from error
             log.warning("objects.out_of_reach", reason=str(error))
+
+    def _sweep(self) -> None:
+        """Delete what old unfinished writes left in the bucket. Raises StoreError."""
+        oldest = time.time() - ORPHANED_AFTER_S
+        self._client.remove([key for key, at in self._client.listed(f"{INCOMING}/") if at < oldest])
 
     def close(self) -> None:
         """Let the threads end."""
@@ -97,7 +103,7 @@ class ObjectBucket(ObjectStore):
 
     @asynccontextmanager
     async def _uploaded(self, draft: Draft) -> AsyncIterator[None]:
-        if _is_small(draft):
+        if self._is_small(draft):
             yield
             return
         name = _name_of(draft)
@@ -111,7 +117,7 @@ class ObjectBucket(ObjectStore):
     async def publish(self, *drafts: Draft) -> None:
         """Upload small drafts, and copy the others inside the server."""
         for draft in drafts:
-            if _is_small(draft):
+            if self._is_small(draft):
                 await self._run(self._client.put, draft.key, draft.path, hasty=True)
             else:
                 await self._run(self._client.copy, _name_of(draft), draft.key, hasty=True)
@@ -144,7 +150,7 @@ class ObjectBucket(ObjectStore):
             return None
         return Beginning(size=piece.size, modified_at=piece.modified_at, header=parse_header(piece.content))
 
-    def address(self, key: str, *, media_type: str, disposition: str | None) -> str | None:
+    async def address(self, key: str, *, media_type: str, disposition: str | None) -> str | None:
         """Return a signed address."""
         return self._client.address(key, lasts=_ADDRESS_LASTS, media_type=media_type, disposition=disposition)
 
@@ -193,9 +199,8 @@ class ObjectBucket(ObjectStore):
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **kwargs))
 
-
-def _is_small(draft: Draft) -> bool:
-    return draft.path.stat().st_size <= _SMALL_BYTES
+    def _is_small(self, draft: Draft) -> bool:
+        return draft.path.stat().st_size <= self._small_bytes
 
 
 def _name_of(draft: Draft) -> str:

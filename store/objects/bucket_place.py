@@ -11,6 +11,7 @@ from fonoteka.core.errors import ConfigurationError
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PARAMETERS: Final = ("endpoint", "region", "redirect")
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]+")
+EXAMPLE: Final = "s3://recordings?endpoint=http://127.0.0.1:9000&region=us-east-1"
 _REGION: Final = "us-east-1"  # what most servers of their own call themselves
 
 
@@ -45,28 +46,11 @@ def is_bucket(objects: str) -> bool:
 
 def bucket_place(objects: str, section: StoreSection) -> BucketPlace:
     """Parse the setting. Raises ConfigurationError, which says what is wrong."""
+    if (problem := problem_of(objects)) is not None:
+        raise ConfigurationError(f"store.objects = {shown(objects)!r}: {problem}; for example {EXAMPLE}")
     parts = urlsplit(objects)
-    given = parse_qsl(parts.query, keep_blank_values=True)
-    named = dict(given)
-    endpoint, redirect = urlsplit(named.get("endpoint", "")), named.get("redirect")
-    problem = None
-    if unknown := [name for name in named if name not in _PARAMETERS]:
-        problem = f"unknown parameter {unknown[0]!r}; known: {', '.join(_PARAMETERS)}"
-    elif len(named) != len(given):
-        problem = "a parameter is given twice"
-    elif parts.path.strip("/") or parts.fragment or not _BUCKET.fullmatch(parts.netloc):
-        problem = "after s3:// comes the name of a bucket (3 to 63 of a-z, 0-9, '.', '-') and nothing else"
-    elif not _is_server(endpoint):
-        problem = "endpoint must be http:// or https://, a host and perhaps a port"
-    elif endpoint.username is not None:
-        problem = "the keys belong into store.s3_access_key and store.s3_secret_key"
-    elif redirect is not None and (not _is_server(urlsplit(redirect)) or not _HOST.fullmatch(urlsplit(redirect).netloc)):
-        problem = "redirect must be http:// or https://, a host and perhaps a port"
-    if problem is not None:
-        shown = objects if "@" not in objects else "s3://…"
-        raise ConfigurationError(
-            f"store.objects = {shown!r}: {problem}; for example s3://recordings?endpoint=http://127.0.0.1:9000&region=us-east-1"
-        )
+    named = dict(parse_qsl(parts.query))
+    endpoint = urlsplit(named["endpoint"])
     return BucketPlace(
         bucket=parts.netloc,
         host=endpoint.netloc,
@@ -76,6 +60,35 @@ def bucket_place(objects: str, section: StoreSection) -> BucketPlace:
         secret_key=require_secret(section.s3_secret_key, "store.s3_secret_key", None),
         redirect=redirect_of(objects),
     )
+
+
+def problem_of(objects: str) -> str | None:
+    """Return what is wrong with the address of a bucket; None if it is valid. Pure."""
+    try:
+        parts = urlsplit(objects)
+        given = parse_qsl(parts.query, keep_blank_values=True)
+        named = dict(given)
+        endpoint, redirect = urlsplit(named.get("endpoint", "")), named.get("redirect")
+        is_redirect = redirect is None or (_is_server(urlsplit(redirect)) and bool(_HOST.fullmatch(urlsplit(redirect).netloc)))
+        is_server = _is_server(endpoint) and endpoint.port != 0
+    except ValueError as error:
+        return f"is no address: {error}"
+    if unknown := [name for name in named if name not in _PARAMETERS]:
+        return f"unknown parameter {unknown[0]!r}; known: {', '.join(_PARAMETERS)}"
+    if len(named) != len(given):
+        return "a parameter is given twice"
+    if parts.path.strip("/") or parts.fragment or not _BUCKET.fullmatch(parts.netloc):
+        return "after s3:// comes the name of a bucket (3 to 63 of a-z, 0-9, '.', '-') and nothing else"
+    if not is_server:
+        return "endpoint must be http:// or https://, a host and perhaps a port"
+    if endpoint.username is not None:
+        return "the keys belong into store.s3_access_key and store.s3_secret_key"
+    return None if is_redirect else "redirect must be http:// or https://, a host and perhaps a port"
+
+
+def shown(objects: str) -> str:
+    """Return an address as it may be printed: without what looks like keys. Pure."""
+    return objects if "@" not in objects else "s3://…"
 
 
 def redirect_of(objects: str) -> str | None:

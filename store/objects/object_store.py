@@ -17,7 +17,6 @@ from fonoteka.core.errors import ObjectDamaged
 from store.encryption.data_key import DataKey, DataKeys
 from store.encryption.encrypted_file import Header
 from store.objects.drafts import Draft, Drafts, once
-from store.objects.open_file import open_plain
 
 
 class Beginning(NamedTuple):
@@ -130,11 +129,7 @@ class ObjectStore(ABC):
         It goes on after the position `after`. Keys that begin with a dot are left out.
         """
 
-    async def open_draft(self, draft: Draft) -> BufferedReader:
-        """Open the plain content of a draft. Raises ObjectDamaged."""
-        return await open_plain(draft.path, draft.key, self._keys)
-
-    def address(self, key: str, *, media_type: str, disposition: str | None) -> str | None:
+    async def address(self, key: str, *, media_type: str, disposition: str | None) -> str | None:
         """Return an address at which a browser gets a stored object for an hour, as it is stored.
 
         None where the API sends the objects itself. `disposition` is the answer's

@@ -1,12 +1,17 @@
 """Where the objects of a configuration are."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fonoteka.core.config import DATA_FOLDER, StoreSection
 from store.encryption.data_key import DataKeys
 from store.objects.bucket_place import bucket_place, is_bucket
 from store.objects.folder import ObjectFolder, folder_of
 from store.objects.object_store import ObjectStore
+from store.objects.routed import Places, RoutedObjects
+
+if TYPE_CHECKING:
+    from store.objects.own_bucket import OwnBucket
 
 
 def workspace_of(section: StoreSection) -> Path:
@@ -16,9 +21,16 @@ def workspace_of(section: StoreSection) -> Path:
     return folder_of(section.objects)
 
 
-def objects_of(section: StoreSection, keys: DataKeys) -> ObjectStore:
-    """Return the objects of `store.objects`. Raises ConfigurationError."""
-    return objects_at(section.objects, section, keys, workspace_of(section))
+def objects_of(section: StoreSection, keys: DataKeys, places: Places) -> RoutedObjects:
+    """Return the objects of `store.objects`, and of domains. Raises ConfigurationError."""
+    workspace = workspace_of(section)
+
+    def own(address: str) -> "OwnBucket":
+        from store.objects.own_bucket import OwnBucket  # as below
+
+        return OwnBucket(address, section, workspace, keys)
+
+    return RoutedObjects(objects_at(section.objects, section, keys, workspace), places, own, keys)
 
 
 def objects_at(objects: str, section: StoreSection, keys: DataKeys, workspace: Path) -> ObjectStore:

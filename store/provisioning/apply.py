@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Table, and_, delete, insert, select, update
@@ -20,9 +21,12 @@ from store.people.passwords import hash_password
 from store.people.sessions import close_sessions
 from store.provisioning.directory import bump_version
 from store.provisioning.directory_file import WantedDirectory, WantedDomain, WantedUser
+from store.provisioning.own_buckets import Claim, claim_buckets, note_place
 
 Values = Mapping[str, Any]
 
+_NO_CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType({})
+_HIDDEN: Final = {"password_hash": "password", "objects": "objects"}
 _IDENTITY: Final = ("removed_at", "valid_from", "valid_until")
 _NAMING: Final = {
     "domain": frozenset({"id", "name", *_IDENTITY}),
@@ -117,13 +121,14 @@ async def apply(store: Store, wanted: WantedDirectory, *, prune: bool = False) -
     """
     async with store.reading() as connection:
         present = await _present(connection)
+    claims = await claim_buckets(store, wanted)
     # Hashing passwords is slow, so it comes before the transaction.
     entries = await asyncio.to_thread(lambda: list(_wanted(wanted.domains, present)))
     async with store.writing() as connection:
         # In the order in which writers of calls lock domains: calls may be counted again.
         await connection.execute(select(domains.c.id).order_by(domains.c.id).with_for_update(key_share=True))
         changes = difference(entries, await _present(connection), prune=prune)
-        entries_of_audit = [await _perform(connection, change) for change in changes]
+        entries_of_audit = [await _perform(connection, change, claims) for change in changes]
         if changes:
             _check_shared(wanted.source, await _present(connection))
             await bump_version(connection)
@@ -213,7 +218,7 @@ def _check_shared(source: str, entries: Sequence[Entry]) -> None:
                 )
 
 
-async def _perform(connection: AsyncConnection, change: Change) -> NewEntry:
+async def _perform(connection: AsyncConnection, change: Change, claims: Mapping[str, Claim] = _NO_CLAIMS) -> NewEntry:
     """Write a change, and return its entry of the audit, which comes last in the transaction."""
     now = datetime.now(UTC)
     if change.kind == "domain" and change.before is None:
@@ -222,6 +227,8 @@ async def _perform(connection: AsyncConnection, change: Change) -> NewEntry:
     action, detail = audited(change)
     if change.kind == "domain":
         await _change_domain(connection, domain_id, change, now)
+        if "objects" in (change.after or {}) and change.name in claims:
+            await note_place(connection, domain_id, claims[change.name])
         if change.after is None and await destroy_keys(connection, domain_id):
             detail = {"recordings": "key destroyed"}
     elif change.kind == "user":
@@ -279,14 +286,18 @@ async def _add(connection: AsyncConnection, table: Table, key: Values, values: V
 
 
 def audited(change: Change) -> tuple[str, Values]:
-    """Return the action and the detail of a change for the audit, without hashes. Pure."""
+    """Return the action and the detail of a change for the audit. Pure.
+
+    It has no hashes, and no addresses of buckets: the domain's administrators read it.
+    """
     if change.before is None or change.after is None:
         return f"{change.kind}_{'added' if change.before is None else 'removed'}", {}
-    before, after = change.before, dict(change.after)
-    if after.pop("password_hash", None) is not None and not after:
+    before, after = change.before, change.after
+    if after.keys() == {"password_hash"}:
         return "password_changed", {}
-    password = {"password": "changed"} if "password_hash" in change.after else {}
-    return f"{change.kind}_changed", {key: {"from": before[key], "to": value} for key, value in after.items()} | password
+    shown = {key: {"from": before[key], "to": value} for key, value in after.items() if key not in _HIDDEN}
+    hidden = {name: "changed" for key, name in _HIDDEN.items() if key in after}
+    return f"{change.kind}_changed", shown | hidden
 
 
 async def _rebuild_statistics(connection: AsyncConnection, domain_id: int, domain: Change) -> None:

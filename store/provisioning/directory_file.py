@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from fonoteka.core.domains import RecordRule, Role
 from fonoteka.core.errors import ConfigurationError
+from store.objects.bucket_place import EXAMPLE, is_bucket, problem_of, redirect_of, shown
 from store.people.password_rule import broken_rule
 from store.people.passwords import is_password_hash
 
@@ -41,10 +42,20 @@ def _new_password(password: SecretStr) -> SecretStr:
     return password
 
 
+def _bucket(objects: str) -> str:
+    problem = problem_of(objects) if is_bucket(objects) else "is no bucket"
+    if problem is None and redirect_of(objects) is not None:
+        problem = "redirect belongs into store.objects, for all buckets of that server"
+    if problem is not None:
+        raise ValueError(f"{problem}; for example {EXAMPLE}")
+    return objects
+
+
 _Days = Annotated[int, Field(ge=1, le=36500)]
 _Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s\x00/]+$")]
 _Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 _Sound = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_./-]+$")]  # becomes a part of Dial's options
+_Bucket = Annotated[str, Field(max_length=500, pattern=r"^[!-~]+$"), AfterValidator(_bucket)]
 _Endpoint = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[A-Za-z0-9_]+/\S+$")]
 
 
@@ -98,6 +109,7 @@ class WantedDomain(_Table):
     beep_every_s: Annotated[int, Field(ge=0, le=3600)] = 0
     quota_gb: Annotated[float, Field(gt=0, le=10**6)] | None = None
     quota_recordings: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    objects: _Bucket | None = None
     user: tuple[WantedUser, ...] = ()
     number: tuple[WantedNumber, ...] = ()
 
@@ -166,6 +178,9 @@ def _clashes(domains: tuple[WantedDomain, ...]) -> Iterator[str]:
             yield f'two users of domain "{domain.name}" have extension = "{extension}"; give each its own'
         for number in _duplicates(line.number for line in domain.number):
             yield f'domain "{domain.name}" has number = "{number}" twice; remove one'
+    for bucket in _duplicates(domain.objects for domain in domains if domain.objects):
+        both = " and ".join(f'"{domain.name}"' for domain in domains if domain.objects == bucket)
+        yield f'objects = "{bucket}" is of domains {both}; each needs a bucket of its own'
     owners = [
         (endpoint, f"{domain.name}/{user.login}") for domain in domains for user in domain.user for endpoint in user.endpoints
     ]
@@ -192,7 +207,8 @@ def _message(error: ValidationError, tree: Any) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if "password" in str(first["loc"]) or (first["type"] == "value_error" and isinstance(first["input"], dict)):
         return f"{where}: {message}"
-    return f"{where} = {first['input']!r}: {message}"
+    value = shown(first["input"]) if key == "objects" and isinstance(first["input"], str) else first["input"]
+    return f"{where} = {value!r}: {message}"
 
 
 def _place(location: tuple[int | str, ...], tree: Any) -> tuple[str, str]:

@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, Row, Select, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.manifest import AudioFormat
-from fonoteka.core.naming import call_id, peaks_key, recording_key
+from fonoteka.core.naming import call_id, peaks_key, place_of, placed_key, recording_key
 from store.audit.write import NewEntry, write_entries
+from store.database.object_places import places_of
 from store.database.schema import HAS_AUDIO, calls, erased_calls, pbxs, segments
 from store.database.store import Store
 from store.intake.call_backs import WrittenCall
@@ -49,12 +50,14 @@ async def _expire_audio(store: Store, domain_id: int, keys: Sequence[int], now: 
         of_calls = segments.c.call_id.in_(await with_merged(connection, domain_id, keys))
         wanted = list((await connection.execute(select(segments.c.id).where(of_calls, HAS_AUDIO))).scalars())
         parts = await _segments(connection, of_calls)
+        places = await places_of(connection, domain_id)
     for start in range(0, len(wanted), SEGMENTS_AT_A_TIME):
         async with store.writing() as connection:
             await mark_expired(connection, domain_id, wanted[start : start + SEGMENTS_AT_A_TIME], now)
     await delete_marked(store)
     # Before the rows, which alone say whose such a file is. A file with a row may be held by now.
-    stems = [stem(row.object_key or recording_key(row.pbx, row.name, row.started_at, AudioFormat.OPUS)) for row in parts]
+    stems = {stem(row.object_key or recording_key(row.pbx, row.name, row.started_at, AudioFormat.OPUS)) for row in parts}
+    stems |= {placed_key(place, place_of(each)[1]) for each in stems for place in places}
     named = {name for row in parts if (key := row.object_key) is not None for name in (key, peaks_key(key))}
     found = await store.objects.strays(stems, also_in_place=True)
     await store.objects.delete_all(key for key in found if key not in named)

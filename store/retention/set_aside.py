@@ -24,7 +24,7 @@ from store.retention.expiry import HELD_COLUMNS, without_held
 from store.selection.retention_rule import expired_before
 
 _AT_A_TIME: Final = 100
-_KEY: Final = re.compile(r"(?P<pbx>[^/]+)/(?P<day>\d{4}/\d\d/\d\d)/(?P<segment>[^/.]+)[^/]*")
+_KEY: Final = re.compile(r"(?:~\d+/)?(?P<pbx>[^/]+)/(?P<day>\d{4}/\d\d/\d\d)/(?P<segment>[^/.]+)[^/]*")
 
 log = structlog.get_logger()
 

@@ -1,5 +1,7 @@
 """Copies of all recordings in another store of objects, made while the installation works.
 
+Recordings in buckets of domains stay there.
+
 Objects are copied as they are stored, and read back: each recording must have the SHA-256 of the
 index there. A journal names what was verified, so that a run that was killed goes on where it was,
 and a later one copies what came in between. Nothing is deleted at the source; at the target only
@@ -13,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, and_, func, select
 
 from fonoteka.core.errors import ConfigurationError, ObjectDamaged, ObjectMissing
-from fonoteka.core.naming import peaks_key
+from fonoteka.core.naming import PLACED, peaks_key
 from store.database.schema import HAS_AUDIO, calls, domains, segments
 from store.database.store import Store
 from store.integrity.intact import intact_peaks, opened_intact
@@ -29,6 +31,7 @@ _ROWS_AT_A_TIME: Final = 200
 _AT_ONCE: Final = 4
 _DELETED_AT_A_TIME: Final = 20  # of one transaction, so that no other writer waits long
 _PEAKS: Final = peaks_key("")
+_IN_MAIN: Final = and_(HAS_AUDIO, segments.c.object_key.not_like(f"{PLACED}%"))
 
 Progress = Callable[[int, int], None]
 """Called with the recordings that were looked at, and how many there are."""
@@ -174,7 +177,7 @@ async def _pages(store: Store) -> AsyncIterator[Sequence[Row[Any]]]:
 
 def _stored() -> Select[Any]:
     query: Select[Any] = select(*segments.c, domains.c.removed_at).join(calls, calls.c.id == segments.c.call_id)
-    return query.join(domains, domains.c.id == calls.c.domain_id).where(HAS_AUDIO)
+    return query.join(domains, domains.c.id == calls.c.domain_id).where(_IN_MAIN)
 
 
 async def _named(store: Store) -> set[int]:
@@ -186,7 +189,7 @@ async def _named(store: Store) -> set[int]:
 
 async def _count(store: Store) -> int:
     async with store.reading() as connection:
-        return int((await connection.execute(select(func.count()).select_from(segments).where(HAS_AUDIO))).scalar_one())
+        return int((await connection.execute(select(func.count()).select_from(segments).where(_IN_MAIN))).scalar_one())
 
 
 async def _is_wanted(store: Store, row: Row[Any]) -> bool:

@@ -21,7 +21,6 @@ from store.evidence.verification import Verdict
 from store.intake.intake import store_recording, upsert_calls
 from store.integrity.findings import Kind
 from store.integrity.verification import verified
-from store.objects.bucket import ObjectBucket
 from store.people.accounts import Pbx
 from store.retention.set_aside import expire_set_aside
 from tests.data import seed
@@ -53,7 +52,7 @@ from tests.store.test_retention import (  # noqa: F401
     test_what_is_held_is_neither_expired_nor_erased,
 )
 from tests.store.test_subjects import filled, test_the_calls_of_the_party_are_erased_and_nothing_else  # noqa: F401
-from tests.support.stored_objects import object_keys, stored_bytes
+from tests.support.stored_objects import object_keys, objects_bucket, stored_bytes
 
 pytestmark = pytest.mark.parametrize("section", ["s3"], indirect=True)
 
@@ -63,7 +62,7 @@ CALLS = [seed.a_call(number, BEGIN + timedelta(minutes=number)) for number in ra
 @pytest.fixture
 def nothing_is_young(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no object be one of a present upload: the time of an object cannot be set."""
-    for module in ("store.objects.bucket", "store.integrity.orphan_check"):
+    for module in ("store.objects.bucket", "store.objects.folder_files", "store.integrity.orphan_check"):
         monkeypatch.setattr(f"{module}.UPLOADED_WITHIN_S", -60.0)
 
 
@@ -160,9 +159,8 @@ async def test_the_index_has_no_row_of_what_the_server_did_not_take(
     def gone(*_: object, **__: object) -> None:
         raise StoreError("the server is out of reach")
 
-    assert isinstance(store.objects, ObjectBucket)
     with monkeypatch.context() as patch:
-        patch.setattr(store.objects._client, "copy", gone)
+        patch.setattr(objects_bucket(store)._client, "copy", gone)
         with pytest.raises(StoreError, match="out of reach"):
             await store_recording(store, pbx, manifest, mixed, seed.peaks(5000), chunks(large), NOW)
     assert (await keys_of(store), object_keys(store)) == ([], [])

@@ -7,31 +7,20 @@ from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from typing import Annotated, Any
 
-import structlog
 import typer
 
 from fonoteka.cli.commands.options import Config, load
 from fonoteka.cli.supervisor import die_with_supervisor
 from fonoteka.core import logging_setup as log
-from fonoteka.core.config import Configuration
 from fonoteka.core.errors import ConfigurationError
-from fonoteka.core.unused_settings import unused_settings
 
-_log = structlog.get_logger()
 _STANDBY = "run `fonoteka agent`, `fonoteka mixer` and `fonoteka api` as services of their own"
 _DEMO_IN_CHECKOUT = "demo needs the folder lab/ of a source checkout, which is not installed: run `make demo` there"
-
-
-def log_unused_settings(part: str, configuration: Configuration) -> None:
-    """Log the settings of a part that have no effect yet."""
-    for key, hint in unused_settings(part, configuration):
-        _log.warning("setting.not_used_yet", key=key, hint=hint)
 
 
 def _run_part(
     name: str,
     work: Coroutine[Any, Any, None],
-    configuration: Configuration,
     *,
     shares_spool: bool = False,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
@@ -46,9 +35,6 @@ def _run_part(
         task = asyncio.ensure_future(work)
         for wanted in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(wanted, task.cancel)
-        await asyncio.sleep(0)
-        if not task.done():  # a part that cannot start prints one line only
-            log_unused_settings(name, configuration)
         try:
             await task
         except asyncio.CancelledError:
@@ -66,7 +52,7 @@ def agent(config: Config = None) -> None:
 
     configuration, source = load(config)
     work, loop_factory = run(configuration, source), uvloop.new_event_loop
-    _run_part("agent", work, configuration, shares_spool=True, loop_factory=loop_factory)
+    _run_part("agent", work, shares_spool=True, loop_factory=loop_factory)
 
 
 def mixer(config: Config = None) -> None:
@@ -74,7 +60,7 @@ def mixer(config: Config = None) -> None:
     from mixer.app import run
 
     configuration, _ = load(config)
-    _run_part("mixer", run(configuration), configuration, shares_spool=True)
+    _run_part("mixer", run(configuration), shares_spool=True)
 
 
 def api(config: Config = None) -> None:
@@ -85,7 +71,7 @@ def api(config: Config = None) -> None:
 
     configuration, _ = load(config)
     # uvloop saves a fifth of the time of a small request.
-    _run_part("api", run(configuration), configuration, loop_factory=uvloop.new_event_loop)
+    _run_part("api", run(configuration), loop_factory=uvloop.new_event_loop)
 
 
 def up(config: Config = None) -> int:

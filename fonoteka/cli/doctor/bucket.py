@@ -1,12 +1,13 @@
-"""Check the bucket of recordings, where they are in S3."""
+"""Check the bucket of recordings, where they are in S3, and the buckets of domains."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
 from fonoteka.cli.doctor.finding import Finding
-from fonoteka.core.config import Configuration
+from fonoteka.core.config import Configuration, StoreSection
 from fonoteka.core.errors import ConfigurationError, StoreError
+from store.database.object_places import recorded_places
 from store.objects.bucket_place import bucket_place, is_bucket
 from store.objects.drafts import INCOMING
 
@@ -17,27 +18,39 @@ _MEND: Final = "recordings wait on the PBX meanwhile: mend it on the server, or 
 
 
 async def check(configuration: Configuration) -> AsyncIterator[Finding]:
-    """Write and delete an object; nothing where recordings are in a folder."""
+    """Write and delete an object in each bucket; a folder is not checked here."""
     section = configuration.store
-    if not is_bucket(section.objects):
-        return
+    if is_bucket(section.objects):
+        async for finding in _bucket("", section.objects, section):
+            yield finding
+    try:
+        used = await recorded_places(section)
+    except (ConfigurationError, StoreError):
+        return  # the check of the API says so, and other machines have no index
+    for each in used:
+        async for finding in _bucket(f" of domain {each.domain}", each.address, section):
+            yield finding
+
+
+async def _bucket(owner: str, objects: str, section: StoreSection) -> AsyncIterator[Finding]:
     from store.objects.s3_client import S3Client  # the S3 client takes half a second to import
 
+    check = f"bucket{owner}"
     try:
-        client = S3Client(bucket_place(section.objects, section))
+        client = S3Client(bucket_place(objects, section))
         await asyncio.to_thread(client.probe)
         kept = await asyncio.to_thread(lambda: client.has_versions)
     except (ConfigurationError, StoreError) as error:
-        yield Finding(part="store", check="bucket", ok=False, detail=str(error), mend=_MEND)
+        yield Finding(part="store", check=check, ok=False, detail=str(error), mend=_MEND)
         return
-    yield await _lifecycle(client)
+    yield await _lifecycle(client, owner)
     versions = ", which keeps versions: Fonoteka deletes those too" if kept else ""
-    yield Finding(part="store", check="bucket", ok=True, detail=f"{client.place} takes recordings{versions}", mend=_MEND)
+    yield Finding(part="store", check=check, ok=True, detail=f"{client.place} takes recordings{versions}", mend=_MEND)
 
 
-async def _lifecycle(client: "S3Client") -> Finding:
+async def _lifecycle(client: "S3Client", owner: str) -> Finding:
     """Return a finding on what the server deletes by itself: drafts at most."""
-    check, mend = "lifecycle of the bucket", "delete that rule on the server: it would also delete what is under legal hold"
+    check, mend = f"lifecycle of the bucket{owner}", "delete that rule on the server: it would also delete what is under legal hold"
     try:
         prefixes = await asyncio.to_thread(client.expiring_prefixes)
     except (StoreError, ValueError) as error:

@@ -986,8 +986,9 @@ export interface paths {
          * Readyz
          * @description Answer if index and objects take writes, their disks have space, and agents hear their PBXs.
          *
-         *     Else 503 says why not. A load balancer asks with `agents=false`, of the store alone: an agent
-         *     that hears nothing is no reason to send its calls elsewhere.
+         *     Else 503 says why not. A load balancer asks with `agents=false`, of what all domains need: an
+         *     agent that hears nothing, or a bucket of one domain that is out of reach, is no reason to send
+         *     calls elsewhere.
          */
         get: operations["readyz"];
         put?: never;

@@ -8,6 +8,8 @@ from fonoteka.core.config import StoreSection, load
 from fonoteka.core.errors import ConfigurationError
 from store.objects.bucket_place import bucket_place, is_bucket, redirect_of
 from store.objects.places import workspace_of
+from store.provisioning.directory_file import parse_directory
+from tests.support.own_buckets import directory
 
 KEYS = {"s3_access_key": "who", "s3_secret_key": "s3cr3t"}
 GOOD = "s3://recordings?endpoint=http://host:9000"
@@ -85,3 +87,28 @@ def test_the_working_folder(tmp_path: Path) -> None:
     file.write_text(f"[store]\nworkspace = '{tmp_path}'\n")
     with pytest.raises(ConfigurationError, match="workspace is for objects in S3"):
         load(file, {})
+
+
+REFUSED_OF_DOMAINS = [
+    ("file:///srv/acme", "is no bucket; for example s3://"),
+    ("s3://acme-recordings", "endpoint must be http:// or https://"),
+    ("s3://acme-recordings?endpoint=http://[::1", "is no address"),
+    ("s3://acme-recordings?endpoint=http://host:0", "endpoint must be"),
+    ("s3://acme-recordings?endpoint=http://host:99999", "is no address"),
+    ("s3://acme-recordings?endpoint=http://host&key=x", "unknown parameter 'key'"),
+    ("s3://acme-recordings?endpoint=http://host&redirect=http://host", "redirect belongs into store.objects"),
+    ("s3://acme/../other?endpoint=http://host", "the name of a bucket"),
+    ("s3://acme rec?endpoint=http://host", "should match pattern"),
+    ("s3://acme-recordings?endpoint=http://who:s3cr3t@host", "the keys belong into store.s3_access_key"),
+    ("", "should match pattern"),
+    ("s3://" + "a" * 600, "at most 500"),
+]
+
+
+@pytest.mark.parametrize(("objects", "words"), REFUSED_OF_DOMAINS)
+def test_what_is_refused_of_a_domain(objects: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        parse_directory(directory(objects), source="domains.toml")
+    said = str(error.value)
+    assert said.startswith('domains.toml: domain "acme", objects = ') and words in said and "\n" not in said
+    assert "s3cr3t" not in said

@@ -58,6 +58,12 @@ describe("detailLabel", () => {
       "0:00–0:05, 1:00–1:01 of 1:02:03",
     ],
     [
+      "domain_changed",
+      { objects: "changed" },
+      "Место записей изменено",
+      "Place of recordings changed",
+    ],
+    [
       "listened",
       { heard_ms: parts, of_ms: 70_000 },
       "0:00–0:05, 0:10–0:15, 0:20–0:25, 0:30–0:35, 0:40–0:45, … из 1:10",

@@ -95,7 +95,7 @@ function requestLabel(action: string, answer: string, own: AuditWords): string {
 
 function fieldLabel(key: string, value: unknown, own: AuditWords, words: Words): string {
   const name = (own.detail as Record<string, string>)[key] ?? key;
-  if (key === "password") return name;
+  if (key === "password" || key === "objects") return name;
   if (!isChange(value)) return `${name}: ${valueLabel(key, value, words)}`;
   return `${name}: ${valueLabel(key, value.from, words)} → ${valueLabel(key, value.to, words)}`;
 }

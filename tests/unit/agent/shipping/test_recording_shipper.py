@@ -14,7 +14,7 @@ from agent.shipping.api_client import ApiClient
 from agent.shipping.recording_shipper import RecordingShipper
 from fonoteka.cli import spool as command
 from fonoteka.core.agent_protocol import RecordingReceipt
-from fonoteka.core.errors import ShipDeferred, ShipError
+from fonoteka.core.errors import ShipBucketAway, ShipDeferred, ShipError
 from fonoteka.core.manifest import Failure, Mixed, write_manifest, write_mixed
 from fonoteka.core.spool import ItemState, Spool
 from tests.data import seed
@@ -107,6 +107,22 @@ async def test_a_recording_that_the_api_does_not_take_now_comes_after_the_others
         shipping.shipper._postponed["first"].until = 0.0
         shipping.mix("third")  # wakes the shipper
         await eventually(lambda: shipping.rejected == {"first": "not yet"})
+
+
+async def test_a_recording_waits_for_the_bucket_of_its_domain_as_long_as_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording_shipper, "GIVE_UP_S", 0.0)
+    async with running(tmp_path) as shipping:
+        shipping.api.errors["first"] = ShipBucketAway("502")
+        shipping.mix("first")
+        await eventually(lambda: "first" in shipping.shipper._postponed)
+        shipping.mix("second")
+        await eventually(lambda: shipping.shipped == ["second"])
+        shipping.shipper._postponed["first"].until = 0.0
+        shipping.mix("third")  # wakes the shipper
+        await eventually(lambda: shipping.shipped == ["second", "third"])
+        assert shipping.api.begun.count("first") == 2 and not shipping.rejected
 
 
 @pytest.mark.parametrize("name", ["odd\nname", "odd?name", "odd#name", "odd name"])

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from agent.shipping.api_client import ApiClient
-from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipDeferred, ShipError, ShipRefused
+from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipBucketAway, ShipDeferred, ShipError, ShipRefused
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ from fonoteka.core.errors import AlreadyShipped, RetentionOver, ShipDeferred, Sh
         (404, "not-found", ShipDeferred),
         (500, "internal-error", ShipDeferred),
         (502, "recording-damaged", ShipDeferred),
+        (502, "bucket-away", ShipBucketAway),
         (503, "store-unavailable", ShipError),
         (507, "storage-full", ShipError),
         (429, "too-many-polls", ShipError),
