@@ -24,8 +24,8 @@ POLL_EVERY_S: Final = 0.02
 _POLLS: Final = 46  # one second in total
 _BUFFER_EMPTY_AFTER_PACKETS: Final = 4
 _PACKETS: Final = re.compile(r"[rt]xcount=(\d+)")
-# Asterisk writes the recorder's id to this channel variable. A recorder is stopped by its id, so
-# that other recorders of the channel continue.
+# Asterisk answers with the recorder's id, and writes it to this channel variable. A recorder is
+# stopped by its id, so that other recorders of the channel continue.
 ID_VARIABLE: Final = "FONOTEKA_RECORDER"
 ID_VARIABLE_OF_DIALPLAN: Final = "FONOTEKA_AWAY_RECORDER"
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-")
@@ -62,8 +62,8 @@ class MixMonitor:
         says, hears = (OUTSIDE, EMPLOYEE) if hears_user else (EMPLOYEE, OUTSIDE)
         legs = f"r({folder / leg_name(says, wide=wide)})t({folder / leg_name(hears, wide=wide)})"
         options = f"{recorder_options(beep_every_s)}{legs}i({ID_VARIABLE})"
-        await self._ami.action("MixMonitor", Channel=channel, Options=options)
-        self._ids[segment] = await self._last_id(channel, ID_VARIABLE)
+        answer = await self._ami.action("MixMonitor", Channel=channel, Options=options)
+        self._ids[segment] = answer.get("MixMonitorID") or await self._last_id(channel, ID_VARIABLE)
 
     async def adopt(self, channel: str, segment: str, *, by_dialplan: bool) -> None:
         """Learn the id of a recorder that the dialplan or an earlier run of the agent started.

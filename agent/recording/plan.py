@@ -85,10 +85,9 @@ def plan_known_domain(call: Call, directory: Directory, at: datetime) -> list[Ef
     """Return what follows when changed settings name the domain of a call for the first time."""
     effects: list[Effect] = []
     for domain in domains_of(call, directory):
-        decided = _decisions(
-            _folded(call, effects), domain, directory, at, already_talking=lambda pending: pending.channel.bridge is not None
-        )
-        effects += decided
+        now = _folded(call, effects)
+        part = of_domain(now, domain, directory)
+        effects += _decisions(now, part, domain, directory, at, already_talking=lambda pending: pending.channel.bridge is not None)
     return effects
 
 
@@ -135,11 +134,13 @@ def _of_domain(call: Call, domain: DomainIndex, directory: Directory, event: Eve
         picked_up = [*_pick_up(call, domain, directory, event.at), *_picked_up_elsewhere(call, domain, directory, event)]
         yield from picked_up
         call = _folded(call, picked_up)
-    idle = list(_idle(call, domain, directory, event.at))
-    yield from idle
-    call = _folded(call, idle)
+    part = of_domain(call, domain, directory)
+    if idle := list(_idle(part, domain, event.at)):
+        yield from idle
+        call = _folded(call, idle)
+        part = of_domain(call, domain, directory)
     late = isinstance(event, BridgeEntered) and event.late
-    yield from _decisions(call, domain, directory, event.at, already_talking=lambda _: late)
+    yield from _decisions(call, part, domain, directory, event.at, already_talking=lambda _: late)
 
 
 def _folded(call: Call, effects: Iterable[Effect]) -> Call:
@@ -184,10 +185,19 @@ def _picked_up_elsewhere(call: Call, domain: DomainIndex, directory: Directory, 
 
 
 def _decisions(
-    call: Call, domain: DomainIndex, directory: Directory, at: datetime, *, already_talking: Callable[[PendingDecision], bool]
+    call: Call,
+    part: Call,
+    domain: DomainIndex,
+    directory: Directory,
+    at: datetime,
+    *,
+    already_talking: Callable[[PendingDecision], bool],
 ) -> Iterator[Effect]:
-    """Take all pending decisions. `already_talking`: a part of the talk is missing already."""
-    for wanted in pending_decisions(of_domain(call, domain, directory), domain):
+    """Take all pending decisions about a domain's `part` of a call.
+
+    `already_talking`: a part of the talk is missing already.
+    """
+    for wanted in pending_decisions(part, domain):
         if directory.of_endpoint(wanted.channel.endpoint) not in (None, domain) and domain is not domains_of(call, directory)[0]:
             continue  # the talk of another company, that only the first one may have sent there
         pending = replace(wanted, domain=domain.settings.name)
@@ -203,10 +213,10 @@ def _decisions(
         call = assemble(call, decided)
 
 
-def _idle(call: Call, domain: DomainIndex, directory: Directory, at: datetime) -> Iterator[Effect]:
-    """Stop the recorders that have nothing to record for now."""
-    for recording in idle_recordings(of_domain(call, domain, directory), domain):
-        ending = RecordingEnding(at=at, linkedid=call.linkedid, segment=recording.segment, idle=True)
+def _idle(part: Call, domain: DomainIndex, at: datetime) -> Iterator[Effect]:
+    """Stop the recorders of a domain's part of a call that have nothing to record for now."""
+    for recording in idle_recordings(part, domain):
+        ending = RecordingEnding(at=at, linkedid=part.linkedid, segment=recording.segment, idle=True)
         yield StopRecorder(events=(ending,), segment=recording.segment)
 
 

@@ -88,15 +88,18 @@ class Journal:
 
     def __init__(self, folder: Path, may_write: Callable[[], bool] = lambda: True) -> None:
         self._folder, self._may_write = folder, may_write
+        self._unsynced: dict[str, Call] = {}  # as the files have them that were last written without `sync`
 
     def write(self, call: Call, *, sync: bool = False) -> bool:
         """Replace the file of a call atomically. A failure is logged, and False returned.
 
         With `sync` the content is on the disk on return, and the name of the file after the next
-        `sync()`.
+        `sync()`. Without it, a call that was written so and has not changed is not written again.
         """
         if not self._may_write():
             return False
+        if not sync and self._unsynced.get(call.linkedid) is call:
+            return True
         path = self._path(call.linkedid)
         try:
             with drafted(path, path.with_name(f".{path.name}.new"), sync=sync) as file:
@@ -104,6 +107,10 @@ class Journal:
         except OSError as error:
             _log.error("journal.write_failed", linkedid=call.linkedid, reason=str(error))
             return False
+        if sync:
+            self._unsynced.pop(call.linkedid, None)
+        else:
+            self._unsynced[call.linkedid] = call
         return True
 
     def sync(self) -> None:
@@ -112,6 +119,7 @@ class Journal:
 
     def remove(self, linkedid: str) -> None:
         """Remove the file of a settled call."""
+        self._unsynced.pop(linkedid, None)
         if self._may_write():
             self._path(linkedid).unlink(missing_ok=True)
 

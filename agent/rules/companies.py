@@ -61,9 +61,10 @@ def _without_foreign_extension(call: Call, dial: Dial, domain: DomainIndex, dire
 
 
 def _with_own_recordings(call: Call, domain: DomainIndex, directory: Directory) -> Call:
-    first = domain_of(call, directory)
-    name = domain.settings.name
-    own = tuple(recording for recording in call.recordings if (recording.domain or _name(first)) == name)
+    if not call.recordings:
+        return call
+    first, name = _name(domain_of(call, directory)), domain.settings.name
+    own = tuple(recording for recording in call.recordings if (recording.domain or first) == name)
     return call if len(own) == len(call.recordings) else replace(call, recordings=own)
 
 

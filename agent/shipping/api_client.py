@@ -1,15 +1,14 @@
 """The client of `/agent/v1` (see `fonoteka.core.agent_protocol`)."""
 
 import asyncio
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from agent.shipping.upload import stream_last_part
+from agent.shipping.upload import OpenedFile, stream_last_part
 from fonoteka.core.agent_protocol import CallReceipts, Command, CommandOutcome, Commands, PbxLink, RecordingReceipt
 from fonoteka.core.call_report import CallReport
 from fonoteka.core.domains import DomainSettings
@@ -86,19 +85,16 @@ class ApiClient:
     async def put_recording(self, folder: Path, mixed: Mixed) -> RecordingReceipt:
         """Ship the mixed recording in a folder of the spool. Raises OSError, too."""
         documents, audio = await asyncio.to_thread(_open_parts, folder, mixed)
-        size_bytes = os.fstat(audio.fileno()).st_size
-        try:
+        with audio.file:
             request = self._http.build_request(
                 "PUT",
                 f"/agent/v1/recordings/{folder.name}",
                 data=documents,
                 files={"audio": (mixed.audio_file, b"", "application/octet-stream")},
-                timeout=httpx.Timeout(30, write=_BLOCK_S, read=_BLOCK_S + size_bytes / _STORED_BYTES_PER_S),
+                timeout=httpx.Timeout(30, write=_BLOCK_S, read=_BLOCK_S + audio.size_bytes / _STORED_BYTES_PER_S),
             )
-            stream_last_part(request, audio, size_bytes)
+            stream_last_part(request, audio)
             return self._read(await self._send(request), _RECORDING_RECEIPT)
-        finally:
-            await asyncio.to_thread(audio.close)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -134,11 +130,11 @@ def encoded(report: CallReport) -> bytes:
     return _REPORT.dump_json(report)
 
 
-def _open_parts(folder: Path, mixed: Mixed) -> tuple[dict[str, str], BinaryIO]:
+def _open_parts(folder: Path, mixed: Mixed) -> tuple[dict[str, str], OpenedFile]:
     """Return the JSON documents of a recording, by part, and its open audio."""
     files = {"manifest": MANIFEST_FILE, "mixed": MIXED_FILE, "peaks": mixed.peaks_file}
     documents = {name: read_plain(folder / file).decode() for name, file in files.items()}
-    return documents, open_plain(folder / mixed.audio_file)
+    return documents, OpenedFile.of(open_plain(folder / mixed.audio_file))
 
 
 def _refusal(response: httpx.Response) -> type[ShipError]:

@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +70,7 @@ class RecordingShipper:
         """Ship until cancelled, at each rename by the mixer and every RESCAN_S seconds."""
         small, large, rejected = asyncio.Event(), asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_watch(self._spool, (small, large, rejected)))
+            tasks.create_task(_watch(self._spool, {ItemState.MIXED: (small, large), ItemState.REJECTED: (rejected,)}))
             tasks.create_task(self._ship_all(small, large=False))
             tasks.create_task(self._ship_all(large, large=True))
             tasks.create_task(self._report_rejected(rejected))
@@ -205,12 +205,14 @@ def _move_aside(spool: Spool, folder: Path, failure: Failure) -> None:
     spool.move(folder, ItemState.REJECTED)
 
 
-async def _watch(spool: Spool, wakeups: Iterable[asyncio.Event]) -> None:
+async def _watch(spool: Spool, wakeups: Mapping[ItemState, Iterable[asyncio.Event]]) -> None:
+    """Set the events of a state at each rename into its folder."""
     with Inotify() as inotify:
-        for state in (ItemState.MIXED, ItemState.REJECTED):
-            inotify.add_watch(spool.folder(state), Mask.MOVED_TO | Mask.ONLYDIR)
-        async for _ in inotify:
-            for wakeup in wakeups:
+        watches = {inotify.add_watch(spool.folder(state), Mask.MOVED_TO | Mask.ONLYDIR): state for state in wakeups}
+        async for event in inotify:
+            # Without a watch it is an overflow of the kernel's queue.
+            states = [watches[event.watch]] if event.watch is not None else [*wakeups]
+            for wakeup in (wakeup for state in states for wakeup in wakeups[state]):
                 wakeup.set()
 
 

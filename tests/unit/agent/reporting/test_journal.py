@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic_core import from_json
 from structlog.testing import capture_logs
 
-from agent.calls.call_state import RecordingStage
+from agent.calls.call_state import Call, RecordingStage
 from agent.reporting.journal import FILE, VERSION, Journal, JournalFile
 from tests.unit.agent.calls.test_fold import CALLS
 from tests.unit.agent.fixtures import at, played
@@ -30,6 +30,28 @@ def test_every_kind_of_call_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert sorted(journal.read(), key=lambda call: call.linkedid) == sorted(calls, key=lambda call: call.linkedid)
     journal.remove("0.0")
     assert len(list(journal.read())) == len(calls) - 1
+
+
+def test_a_call_that_has_not_changed_is_written_again_only_to_sync_it(tmp_path: Path) -> None:
+    call, journal = played(next(iter(CALLS.values()))[0]), Journal(tmp_path)
+    changed = replace(call, revision=call.revision + 1)
+    file = tmp_path / f"{call.linkedid}.json"
+
+    def written(call: Call, *, sync: bool = False) -> int:
+        journal.write(call, sync=sync)
+        return file.stat().st_ino
+
+    first = written(call)
+    os.link(file, tmp_path / "first")  # so that its number is not used again
+    assert written(call) == first
+    second = written(changed)
+    os.link(file, tmp_path / "second")
+    assert second != first and written(changed, sync=True) not in (first, second)
+    written(call)
+    written(changed)
+    journal.remove(call.linkedid)
+    written(changed)
+    assert list(journal.read()) == [changed]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from agent.shipping.api_client import ApiClient
-from agent.shipping.upload import stream_last_part
+from agent.shipping.upload import OpenedFile, stream_last_part
 from fonoteka.core.errors import ShipError
 from fonoteka.core.manifest import MANIFEST_FILE, MIXED_FILE, AudioFormat, Layout, Mixed
 from fonoteka.core.plain_file import open_plain
@@ -32,18 +32,21 @@ async def test_a_streamed_form_is_the_form_that_httpx_writes(tmp_path: Path) -> 
         (tmp_path / "audio").write_bytes(audio)
         request = _form(b"")
         with open_plain(tmp_path / "audio") as file:
-            stream_last_part(request, file, len(audio))
+            stream_last_part(request, OpenedFile.of(file))
             body = await _body(request)
         assert body == _form(audio).read()
         assert request.headers["Content-Length"] == str(len(body))
 
 
 async def test_the_loop_does_not_wait_for_the_file() -> None:
-    """The file is a pipe, into which the test writes only after the upload has begun."""
+    """The file is a pipe, into which the test writes only after the upload has begun.
+
+    Its beginning is still to be read, as the second block of a longer file is.
+    """
     source, sink = os.pipe()
     request = _form(b"")
     with os.fdopen(source, "rb") as file:
-        stream_last_part(request, file, 4)
+        stream_last_part(request, OpenedFile(file, 4, b""))
         reading = asyncio.create_task(_body(request))
         await asyncio.sleep(0)  # the task runs until it reads the file
         os.write(sink, b"OggS")
