@@ -11,8 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 LATER_INDEXES: Final = {
-    # Pieces of numbers of three digits and more.
-    "ix_calls_parties": "calls USING gin (src gin_trgm_ops, dst gin_trgm_ops, answered_by gin_trgm_ops) WHERE merged_into IS NULL",
+    # Pieces of numbers of three digits and more, in one company.
+    "ix_calls_numbers": "calls USING gin (domain_id, src gin_trgm_ops, dst gin_trgm_ops, answered_by gin_trgm_ops) "
+    "WHERE merged_into IS NULL",
     # Calls with audio, if few have some.
     "ix_calls_recorded": "calls (domain_id, started_at, id) WHERE recording_state IN ('ready', 'partial') AND merged_into IS NULL",
     # The list sorted by length.
@@ -26,8 +27,8 @@ LATER_INDEXES: Final = {
     "ix_calls_absorbed": "calls (id) WHERE merged_into IS NOT NULL",
 }
 """Definitions by name."""
-REPLACED_INDEXES: Final = ("ix_calls_waiting", "ix_calls_quality")
-"""Of the migrations: later ones have all their columns, and serve the versions before too."""
+REPLACED_INDEXES: Final = ("ix_calls_waiting", "ix_calls_quality", "ix_calls_parties")
+"""Of versions before: later ones have all their columns, and serve these versions too."""
 _FOUND: Final = text(
     "SELECT name.relname, indisvalid FROM pg_index JOIN pg_class AS name ON name.oid = indexrelid "
     "WHERE pg_table_is_visible(indexrelid) AND name.relname = ANY(:names)"

@@ -30,6 +30,7 @@ from tests.support.new_stores import create_database, drop_database
 
 BEGIN = datetime(2026, 11, 22, 16, 43, tzinfo=UTC)
 LAST_WITHOUT = "0016"  # the version before the indexes
+EXTENSIONS = ("pg_trgm", "btree_gin")  # in the order of their migrations
 # A statement that waits behind the migration fails. The migration itself waits for an open
 # transaction here as long as that is open, so that no speed of the machine decides.
 LONGEST_WAIT_MS = 10_000
@@ -49,7 +50,8 @@ async def older(postgresql: str, tmp_path: Path) -> AsyncIterator[StoreSection]:
         for index in REPLACED_INDEXES:
             await connection.execute(text(f"CREATE INDEX {index} ON calls (domain_id, started_at, id)"))
         await connection.execute(text("DROP STATISTICS st_calls_kinds"))
-        await connection.execute(text("DROP EXTENSION pg_trgm"))
+        for extension in EXTENSIONS:
+            await connection.execute(text(f"DROP EXTENSION {extension}"))
         await connection.execute(text("DROP TABLE object_places"))
         for column in ("quota_gb", "quota_recordings", "quota_warned_at", "objects"):  # of the versions after it
             await connection.execute(text(f"ALTER TABLE domains DROP COLUMN {column}"))
@@ -166,9 +168,10 @@ async def test_a_refused_extension_is_named(older: StoreSection) -> None:
         for table in await owner.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
             await owner.execute(f'ALTER TABLE "{table["tablename"]}" OWNER TO {role}')
         poor = older.model_copy(update={"database": older.database.replace("postgres@", f"{role}@")})
-        with pytest.raises(ConfigurationError, match=r"refuses the extension pg_trgm.*CREATE EXTENSION pg_trgm"):
-            await Store.open(poor)
-        await owner.execute("CREATE EXTENSION pg_trgm")
+        for name in EXTENSIONS:
+            with pytest.raises(ConfigurationError, match=f"refuses the extension {name}.*CREATE EXTENSION {name}"):
+                await Store.open(poor)
+            await owner.execute(f"CREATE EXTENSION {name}")
         await (await Store.open(poor)).close()
     finally:
         await owner.execute(f"REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}")

@@ -1,10 +1,8 @@
 """What PostgreSQL needs for millions of calls; `store.database.later_indexes` has its indexes."""
 
-import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.exc import DBAPIError
 
-from fonoteka.core.errors import ConfigurationError
+from store.database.extensions import create_extension
 
 revision = "0017"
 down_revision = "0016"
@@ -22,18 +20,6 @@ def upgrade() -> None:
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":
         return
-    _create_extension(connection)
+    create_extension(connection, "pg_trgm")
     op.execute(f"ALTER TABLE calls SET ({VACUUMED})")
     op.execute("CREATE STATISTICS st_calls_kinds ON direction, result, recording_state FROM calls")
-
-
-def _create_extension(connection: sa.Connection) -> None:
-    if connection.execute(sa.text("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")).first() is not None:
-        return
-    try:
-        op.execute("CREATE EXTENSION pg_trgm")
-    except DBAPIError as error:
-        raise ConfigurationError(
-            "store.database: PostgreSQL refuses the extension pg_trgm; its package is postgresql-contrib, and an administrator "
-            f"of the server may run CREATE EXTENSION pg_trgm in the database ({error.orig})"
-        ) from error
