@@ -68,12 +68,12 @@ def peaks_key(recording: str) -> str:
     return f"{recording}.peaks.json"
 
 
-def placed_key(place: int, key: str) -> str:
-    """Return the key of an object that is at a place of its own, where it has the given key.
+def placed_key(place: int | None, key: str) -> str:
+    """Return the key of an object that is at a place, where it has the given key.
 
-    No key of `recording_key` begins so.
+    No key of `recording_key` begins as those of a place. None: the place of `store.objects`.
     """
-    return f"{PLACED}{place}/{key}"
+    return f"{PLACED}{place}/{key}" if place is not None else key
 
 
 def place_of(key: str) -> tuple[int | None, str]:

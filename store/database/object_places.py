@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.config import StoreSection
-from fonoteka.core.errors import StoreError
+from fonoteka.core.errors import IntakeDeferred, StoreError
 from store.database.dialect import engine_for, index_file
 from store.database.domain_keys import Transaction
 from store.database.schema import domains, object_places
@@ -54,6 +54,16 @@ async def place_for(connection: AsyncConnection, domain_id: int) -> int | None:
     query = select(object_places.c.id).join(domains, _IS_USED).where(domains.c.id == domain_id)
     place: int | None = (await connection.execute(query)).scalar()
     return place
+
+
+async def check_place(connection: AsyncConnection, domain_id: int, place: int | None) -> None:
+    """Check, in the transaction that writes a recording, that its place is still the domain's.
+
+    The domain is locked: a place that is no longer used gets no recording any more. Raises
+    IntakeDeferred.
+    """
+    if await place_for(connection, domain_id) != place:
+        raise IntakeDeferred("the domain's recordings go to another place from now on")
 
 
 async def places_of(connection: AsyncConnection, domain_id: int) -> list[int]:

@@ -17,7 +17,7 @@ from fonoteka.core.naming import content_digest, peaks_key, placed_key, recordin
 from store.audit.write import Actor, write_entry
 from store.database.dialect import lock_audit
 from store.database.domain_keys import check_current
-from store.database.object_places import place_for
+from store.database.object_places import check_place, place_for
 from store.database.schema import LONGEST_LOGIN, audit, segments
 from store.database.signals import Signal, SignalKind, publish
 from store.database.store import Store
@@ -131,6 +131,7 @@ async def store_recording(
         place = await find_place(connection, pbx, manifest, now, lock=True)
         if (stored := await _kept_audio(store, place, mixed)) is None:
             await check_current(connection, place.domain_id, data_key)
+            await check_place(connection, place.domain_id, objects)
             values = _audio_values(place.manifest, mixed, key, data_key, now)
             written, strangers = await _write_recording(connection, pbx, place, mixed, values)
             publish(connection, *(change.signal(recording_only=change is written[0]) for change in written))
@@ -204,7 +205,7 @@ def _refusal(
 def _object_key(objects: int | None, pbx: Pbx, manifest: Manifest, mixed: Mixed, peaks: bytes) -> str:
     """Return the key of the audio; it names the content, so that other content replaces nothing."""
     key = recording_key(pbx.name, manifest.name, manifest.started_at, mixed.format, content_digest(mixed.sha256, peaks))
-    return placed_key(objects, key) if objects is not None else key
+    return placed_key(objects, key)
 
 
 @asynccontextmanager

@@ -20,8 +20,8 @@ from tests.api.test_damaged_recordings import BEGIN, ZIP
 from tests.data import seed
 from tests.support.eventually import eventually
 from tests.support.faulty_link import FaultyLink, faulty_link
-from tests.support.own_buckets import put_into, with_keys
-from tests.support.radosgw import S3Server
+from tests.support.own_buckets import put_into
+from tests.support.radosgw import S3Server, with_keys
 from tests.support.stored_objects import object_keys
 
 OTHER = replace(seed.a_call(5, BEGIN), domain="other")

@@ -39,7 +39,7 @@ from tests.data import seed
 from tests.store.test_intake import AUDIO, BEGIN, NOW, take
 from tests.store.test_store_in_bucket import keys_of, nothing_is_young  # noqa: F401
 from tests.support.faulty_link import FaultyLink, faulty_link
-from tests.support.own_buckets import directory, keys_at, put_into, with_keys
+from tests.support.own_buckets import directory, keys_at, put_into
 from tests.support.radosgw import S3Server
 from tests.support.stored_objects import object_keys, stored_bytes
 
@@ -47,21 +47,7 @@ ACME = [seed.a_call(number, BEGIN + timedelta(minutes=number)) for number in ran
 OTHER = [replace(seed.a_call(number, BEGIN), domain="other") for number in (10, 11)]
 MARK = ".fonoteka-domain"
 
-pytestmark = pytest.mark.parametrize("section", ["sqlite", "s3"], indirect=True)
-
-
-@pytest.fixture
-def keyed(section: StoreSection) -> StoreSection:
-    """The settings of a store whose main objects are in a folder, or in a bucket."""
-    return with_keys(section)
-
-
-@pytest.fixture
-async def store(keyed: StoreSection) -> AsyncIterator[Store]:
-    """An open store."""
-    opened = await Store.open(keyed, sweep=True)
-    yield opened
-    await opened.close()
+pytestmark = pytest.mark.parametrize("section", ["folder-s3", "s3"], indirect=True)
 
 
 @pytest.fixture
@@ -125,12 +111,12 @@ async def test_where_a_domain_was_before_is_remembered(store: Store, pbx: Pbx, b
 
 
 async def test_the_bucket_at_another_address_is_the_same_place(
-    store: Store, both: list[str], s3: S3Server, bucket: str, keyed: StoreSection
+    store: Store, both: list[str], s3: S3Server, bucket: str, section: StoreSection
 ) -> None:
     await put_into(store, bucket.replace("127.0.0.1", "localhost"))
     async with store.reading() as connection:
         assert "localhost" in (await connection.execute(select(domains.c.objects).where(domains.c.name == "acme"))).scalar_one()
-    again = await Store.open(keyed)
+    again = await Store.open(section)
     try:
         assert await again.objects.read(both[1]) == AUDIO and await keys_at(again, 1) == await keys_at(store, 1)
     finally:
@@ -145,7 +131,7 @@ async def test_the_audit_does_not_say_where(store: Store, pbx: Pbx, bucket: str)
     assert [tuple(row) for row in rows] == [("domain_changed", {"objects": "changed"})]
 
 
-async def test_a_bucket_is_of_one_domain_alone(store: Store, pbx: Pbx, s3: S3Server, keyed: StoreSection, bucket: str) -> None:
+async def test_a_bucket_is_of_one_domain_alone(store: Store, pbx: Pbx, s3: S3Server, section: StoreSection, bucket: str) -> None:
     await put_into(store, bucket)
     taken = bucket.replace("127.0.0.1", "localhost")
     both = directory(bucket).replace('name = "other"\n', f'name = "other"\nobjects = "{taken}"\n')
@@ -161,8 +147,8 @@ async def test_a_bucket_is_of_one_domain_alone(store: Store, pbx: Pbx, s3: S3Ser
     strange = s3.new_bucket()
     s3.client().put_object(strange, "a-file", BytesIO(b"x"), 1)
     refused = {address(s3, name=strange): "is not empty", address(s3, name="no-such-bucket"): "the bucket does not exist"}
-    if keyed.objects.startswith("s3"):
-        refused[keyed.objects] = "the bucket of store.objects"
+    if section.objects.startswith("s3"):
+        refused[section.objects] = "the bucket of store.objects"
     for objects, words in refused.items():
         with pytest.raises(ConfigurationError, match=words) as error:
             await put_into(store, objects)
@@ -252,18 +238,18 @@ async def test_a_bucket_that_is_gone_hurts_its_domain_only(
     assert (await verified(store)).found == () and (await keys_of(store))[1] is None
 
 
-async def test_the_doctor_looks_at_each_bucket(store: Store, both: list[str], keyed: StoreSection, link: FaultyLink) -> None:
+async def test_the_doctor_looks_at_each_bucket(store: Store, both: list[str], section: StoreSection, link: FaultyLink) -> None:
     async def found() -> dict[str, bool | None]:
-        return {finding.check: finding.ok async for finding in doctor.check(Configuration(store=keyed))}
+        return {finding.check: finding.ok async for finding in doctor.check(Configuration(store=section))}
 
-    main = {"bucket": True, "lifecycle of the bucket": True} if keyed.objects.startswith("s3") else {}
+    main = {"bucket": True, "lifecycle of the bucket": True} if section.objects.startswith("s3") else {}
     assert await found() == main | {"bucket of domain acme": True, "lifecycle of the bucket of domain acme": True}
     link.cut_at = 0
     assert await found() == main | {"bucket of domain acme": False}
 
 
 async def test_other_commands_know_what_is_elsewhere(
-    store: Store, both: list[str], keyed: StoreSection, s3: S3Server, tmp_path: Path
+    store: Store, both: list[str], section: StoreSection, s3: S3Server, tmp_path: Path
 ) -> None:
     """A move of `store.objects` leaves buckets of domains alone; a backup would lack them."""
     target = ObjectFolder(tmp_path / "new", store.keys)
@@ -271,7 +257,7 @@ async def test_other_commands_know_what_is_elsewhere(
     moved = await move(store, store.objects.main, target, tmp_path / "journal")
     assert (moved.copied, moved.lost) == (4, [])
     with pytest.raises(ConfigurationError, match=r"in buckets of their own|in S3"):
-        make_backup(keyed, tmp_path / "backup")
+        make_backup(section, tmp_path / "backup")
     async with store.writing() as connection:
         await connection.execute(update(segments).where(segments.c.object_key.like("~%")).values(expired_at=NOW))
         assert (await connection.execute(select(calls.c.id))).all()

@@ -111,7 +111,8 @@ async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     """The settings of a new store: a seeded one for a test that uses `pbx`, else an empty one.
 
     Modules that say so have the objects in S3 (parameters `s3`, for SQLite, and `postgresql-s3`),
-    or PgBouncer before PostgreSQL (`pgbouncer`).
+    or in a folder, with the keys of S3 for buckets of domains (`folder-s3`), or PgBouncer before
+    PostgreSQL (`pgbouncer`).
     """
     template = "seeded" if "pbx" in request.fixturenames else "migrated"
     async with new_section(request, request.param, template, tmp_path) as made:
@@ -121,9 +122,10 @@ async def section(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 @asynccontextmanager
 async def new_section(request: pytest.FixtureRequest, kind: str, template: str, folder: Path) -> AsyncIterator[StoreSection]:
     """Yield the settings of a new store of a kind, a copy of `migrated` or `seeded`."""
-    if kind in ("sqlite", "s3"):
+    if kind in ("sqlite", "folder-s3", "s3"):
         shutil.copytree(request.getfixturevalue(template), folder, dirs_exist_ok=True)
-        yield seed.section(folder) if kind == "sqlite" else in_bucket(request.getfixturevalue("s3"), folder)
+        in_folder = seed.section(folder) if kind == "sqlite" else radosgw.with_keys(seed.section(folder))
+        yield in_folder if kind != "s3" else in_bucket(request.getfixturevalue("s3"), folder)
         return
     server, name = request.getfixturevalue("postgresql"), f"test_{uuid4().hex}"
     await create_database(server, name, template)

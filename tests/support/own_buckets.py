@@ -2,20 +2,13 @@
 
 import asyncio
 
-from fonoteka.core.config import StoreSection
 from store.database.store import Store
 from store.objects.bucket import ObjectBucket
 from store.provisioning.apply import Change, apply
 from store.provisioning.directory_file import parse_directory
 from tests.data import seed
-from tests.support.radosgw import ACCESS_KEY, SECRET_KEY
 
 _ACME = 'name = "acme"\n'
-
-
-def with_keys(section: StoreSection) -> StoreSection:
-    """Return the settings of a store with the keys of the tests' server."""
-    return StoreSection.model_validate(section.model_dump() | {"s3_access_key": ACCESS_KEY, "s3_secret_key": SECRET_KEY})
 
 
 def directory(objects: str | None) -> str:

@@ -113,6 +113,11 @@ class S3Server:
         )
 
 
+def with_keys(section: StoreSection) -> StoreSection:
+    """Return the settings of a store with the keys of the server."""
+    return StoreSection.model_validate(section.model_dump() | {"s3_access_key": ACCESS_KEY, "s3_secret_key": SECRET_KEY})
+
+
 @contextmanager
 def running() -> Iterator[S3Server]:
     """Run a server."""
