@@ -75,6 +75,9 @@ class Metrics:
         self._overdue = Gauge(
             "fonoteka_retention_overdue_seconds", "For how long the oldest of what is due has been due", registry=self.registry
         )
+        self._unlocked = Gauge(
+            "fonoteka_recordings_unlocked", "Recordings under legal hold that the bucket could not lock", registry=self.registry
+        )
         self._quota = Gauge(
             "fonoteka_quota_used_ratio", "Used share of the quota of recordings, 1 is all of it", ["domain"], registry=self.registry
         )
@@ -134,6 +137,10 @@ class Metrics:
     def set_overdue(self, seconds: float) -> None:
         """Set for how long the oldest of what is due has been due."""
         self._overdue.set(seconds)
+
+    def set_unlocked(self, recordings: int) -> None:
+        """Set how many recordings under legal hold the bucket could not lock."""
+        self._unlocked.set(recordings)
 
     def set_quota(self, domain: str, used: float) -> None:
         """Set the used share of a domain's quota."""

@@ -23,6 +23,7 @@ from api.limits.concurrency_limit import ConcurrencyLimit
 from api.limits.logins import Logins
 from api.live.change_watch import ChangeWatch
 from api.live.hub import LiveHub
+from api.object_locks import ObjectLocks
 from api.quota_watch import QuotaWatch
 from api.readiness import BucketReadiness, Readiness, readiness_of
 from api.retention import RetentionWork
@@ -81,6 +82,7 @@ class Services:
     account_queries: ConcurrencyLimit[int]
     support: SupportDesk
     retention: RetentionWork
+    object_locks: ObjectLocks
     disk: StoreDisk
 
 
@@ -102,6 +104,7 @@ async def opened(configuration: Configuration) -> AsyncIterator[Services]:
             supervised("audit_heads", services.audit_heads.run),
             supervised("failed_logins", services.failed_logins.run),
             supervised("retention", services.retention.run),
+            supervised("object_locks", services.object_locks.run),
             supervised("store_disk", services.disk.run),
         ):
             yield services
@@ -160,6 +163,7 @@ async def _services(configuration: Configuration, store: Store) -> Services:
             clean=exports.prepare,
             quotas=QuotaWatch(store, configuration.mail, metrics.set_quota),
         ),
+        object_locks=ObjectLocks(store, unlocked=metrics.set_unlocked),
         disk=StoreDisk(objects, configuration.mail, measured=metrics.set_disk),
     )
 
@@ -171,6 +175,7 @@ def _subscriber(services: Services) -> Subscriber:
         match signal.kind:
             case SignalKind.CALL | SignalKind.RECORDING:
                 services.live.call_changed(signal.of, signal.what, recording_only=signal.kind is SignalKind.RECORDING)
+                services.object_locks.look()
             case SignalKind.SESSIONS:
                 services.live.check_sessions(signal.of)
             case SignalKind.SETTINGS:
@@ -187,6 +192,7 @@ def _subscriber(services: Services) -> Subscriber:
     def look() -> None:
         services.settings.wake()
         services.retention.look()
+        services.object_locks.look()
         services.commands.wake()
 
     def missed() -> None:

@@ -29,6 +29,7 @@ async def hold_call(
     held = await set_legal_hold(services.store, account.scope, id, legal_hold=change.hold, why=change.note, by=by, now=now)
     if held is None:
         raise not_found()
+    services.object_locks.hold_changed()
     seen = await call_of(services.store, account.scope, held, now)
     if seen is None:
         raise not_found()

@@ -1,7 +1,7 @@
 """Indexes that PostgreSQL builds after the migrations, while others read and write the table.
 
-SQLite has none of them: its planner knows no statistics, and would take them for the wrong query.
-It finds a row of a table by its index in a fraction of PostgreSQL's time.
+SQLite has none of them but `ix_calls_held`: its planner knows no statistics, and would take them
+for the wrong query. It finds a row of a table by its index in a fraction of PostgreSQL's time.
 """
 
 from typing import Final
@@ -23,6 +23,8 @@ LATER_INDEXES: Final = {
     "WHERE merged_into IS NULL",
     "ix_calls_mos": "calls (domain_id, started_at, id, quality_mos, quality_loss_pct, trunk, employee, direction, result, number, "
     "duration_s) WHERE quality_mos IS NOT NULL AND merged_into IS NULL",
+    # The calls whose recordings a bucket locks.
+    "ix_calls_held": "calls (id) WHERE legal_hold",
     # Which of a user's calls are merged into others.
     "ix_calls_absorbed": "calls (id) WHERE merged_into IS NOT NULL",
 }

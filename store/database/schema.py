@@ -310,6 +310,7 @@ Index(  # the calls with audio, which retention reads by age
 )
 _MERGED: Final = text("merged_into IS NOT NULL")
 Index("ix_calls_merged", calls.c.domain_id, calls.c.merged_into, sqlite_where=_MERGED, postgresql_where=_MERGED)
+Index("ix_calls_held", calls.c.id, sqlite_where=text("legal_hold = 1"), postgresql_where=text("legal_hold"))
 
 call_paths = Table(
     "call_paths",
@@ -364,6 +365,15 @@ segments = Table(
 HAS_AUDIO: Final = and_(segments.c.object_key.is_not(None), segments.c.expired_at.is_(None))
 _UNDELETED: Final = text("expired_at IS NOT NULL AND object_key IS NOT NULL")
 Index("ix_segments_undeleted", segments.c.id, sqlite_where=_UNDELETED, postgresql_where=_UNDELETED)
+
+# The objects that are locked in the bucket (`store.retention.object_locks`). A recording whose
+# object has got another key may have two rows.
+object_locks = Table(
+    "object_locks",
+    metadata,
+    Column("segment_id", Identity, ForeignKey("segments.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("object_key", Text, primary_key=True),  # of the audio; its peaks are locked too
+)
 
 # Calls that were deleted: no report or recording brings them back. A row names no party, and stays.
 erased_calls = Table(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.agent_protocol import CallReceipt, RecordingReceipt
@@ -18,7 +18,7 @@ from store.audit.write import Actor, write_entry
 from store.database.dialect import lock_audit
 from store.database.domain_keys import check_current
 from store.database.object_places import check_place, place_for
-from store.database.schema import LONGEST_LOGIN, audit, segments
+from store.database.schema import LONGEST_LOGIN, audit, object_locks, segments
 from store.database.signals import Signal, SignalKind, publish
 from store.database.store import Store
 from store.encryption.data_key import DataKey
@@ -238,6 +238,9 @@ async def _write_recording(
     if (await connection.execute(written.values(audio_values))).rowcount != 1:
         # The newest report of the call, which has the segment, has not arrived yet.
         raise IntakeDeferred(f"segment {manifest.name!r} is of another call still")
+    if place.audio is not None:  # whose object is missing
+        stored = select(segments.c.id).where(of_segment)
+        await connection.execute(delete(object_locks).where(object_locks.c.segment_id.in_(stored)))
     return changes, strangers
 
 

@@ -9,14 +9,14 @@ from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fonoteka.core.call_report import Reason
 from fonoteka.core.errors import ObjectDamaged, ObjectMissing
 from fonoteka.core.naming import peaks_key
 from store.audit.write import OPERATOR, write_entry
-from store.database.schema import HAS_AUDIO, calls, domains, participants, segments
+from store.database.schema import HAS_AUDIO, calls, domains, object_locks, participants, segments
 from store.database.store import Store
 from store.intake.call_backs import WrittenCall
 from store.intake.facts import AUDIBLE, facts_of_row
@@ -121,6 +121,7 @@ async def _remake_peaks(store: Store, segment_id: int, make_peaks: MakePeaks) ->
     async with store.writing() as connection:
         values = {"peaks_sha256": hashlib.sha256(content).hexdigest()}
         await connection.execute(update(segments).where(same).values(values))
+        await connection.execute(delete(object_locks).where(object_locks.c.segment_id == segment_id))  # these are not
         scope, now = Scope(domain_id=row.domain_id, login=None), datetime.now(UTC)
         detail = {"segment": row.name}
         await write_entry(connection, scope, OPERATOR, action="peaks_remade", subject=row.public_id, detail=detail, now=now)

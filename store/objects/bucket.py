@@ -61,6 +61,7 @@ class ObjectBucket(ObjectStore):
             self._client.probe()
             if sweep:
                 self._sweep()
+            _ = self._client.versions.can_be_locked  # asked once, here
         except StoreError as error:
             if not is_away(error):
                 raise ConfigurationError(f"store.objects cannot be used: {error}") from error
@@ -69,7 +70,7 @@ class ObjectBucket(ObjectStore):
     def _sweep(self) -> None:
         """Delete what old unfinished writes left in the bucket. Raises StoreError."""
         oldest = time.time() - ORPHANED_AFTER_S
-        self._client.remove([key for key, at in self._client.listed(f"{INCOMING}/") if at < oldest])
+        self._client.versions.remove([key for key, at in self._client.listed(f"{INCOMING}/") if at < oldest])
 
     def close(self) -> None:
         """Let the threads end."""
@@ -112,7 +113,7 @@ class ObjectBucket(ObjectStore):
             yield
         finally:
             with suppress(StoreError):  # swept later
-                await self._run(self._client.remove, [name])
+                await self._run(self._client.versions.remove, [name])
 
     async def publish(self, *drafts: Draft) -> None:
         """Upload small drafts, and copy the others inside the server."""
@@ -128,7 +129,7 @@ class ObjectBucket(ObjectStore):
             with self._drafts.write_errors(key):
                 async with self._drafts.encrypt(key, await self.open(key), data_key, sha256) as draft:
                     await self._run(self._client.put, key, draft)
-        await self._run(self._client.forget_replaced, key)
+        await self._run(self._client.versions.forget_replaced, key)
 
     async def open(self, key: str) -> BufferedReader:
         """Fetch the beginning; what is read later is fetched then."""
@@ -157,7 +158,21 @@ class ObjectBucket(ObjectStore):
     async def delete_all(self, keys: Iterable[str]) -> None:
         """Delete objects with all their versions."""
         if wanted := list(keys):
-            await self._run(self._client.remove, wanted)
+            await self._run(self._client.versions.remove, wanted)
+
+    async def can_lock(self) -> bool:
+        """Whether the bucket has object lock."""
+        return await self._run(lambda: self._client.versions.can_be_locked)
+
+    async def lock(self, key: str) -> None:
+        """Set S3's legal hold."""
+        if await self.can_lock():
+            await self._run(self._client.versions.lock, key)
+
+    async def unlock(self, key: str) -> None:
+        """Take S3's legal hold off, also of versions that were replaced."""
+        if await self.can_lock():
+            await self._run(self._client.versions.unlock, key)
 
     async def set_aside(self, key: str) -> str:
         """Copy an object, then delete it."""

@@ -116,6 +116,16 @@ class ObjectFolder(ObjectStore):
         except OSError as error:
             raise StoreError(f"an object cannot be deleted: {error}") from error
 
+    async def can_lock(self) -> bool:
+        """Return False."""
+        return False
+
+    async def lock(self, key: str) -> None:
+        """Do nothing."""
+
+    async def unlock(self, key: str) -> None:
+        """Do nothing."""
+
     async def set_aside(self, key: str) -> str:
         """Rename a file."""
         try:

@@ -105,6 +105,21 @@ class ObjectStore(ABC):
         """
 
     @abstractmethod
+    async def can_lock(self) -> bool:
+        """Whether the server refuses to delete what is locked; it is asked once."""
+
+    @abstractmethod
+    async def lock(self, key: str) -> None:
+        """Lock an object, if the store can. Raises ObjectMissing.
+
+        `encrypt` keeps it locked; `delete_all` unlocks it.
+        """
+
+    @abstractmethod
+    async def unlock(self, key: str) -> None:
+        """Unlock an object. One that is missing or not locked is no error."""
+
+    @abstractmethod
     async def set_aside(self, key: str) -> str:
         """Move an object below SET_ASIDE; one that is there already under the key stays.
 

@@ -139,6 +139,29 @@ class RoutedObjects(ObjectStore):
         if refused is not None:
             raise refused
 
+    async def can_lock(self) -> bool:
+        """Whether any place can; a place that cannot locks nothing."""
+        away: StoreError | None = None
+        for place in (None, *await self._places.known()):
+            try:
+                if await (await self.at(place)).can_lock():
+                    return True
+            except StoreError as error:
+                away = error
+        if away is not None:
+            raise away
+        return False
+
+    async def lock(self, key: str) -> None:
+        """Lock at the place of the key."""
+        objects, own_key = await self._of(key)
+        await objects.lock(own_key)
+
+    async def unlock(self, key: str) -> None:
+        """Unlock at the place of the key."""
+        objects, own_key = await self._of(key)
+        await objects.unlock(own_key)
+
     async def set_aside(self, key: str) -> str:
         """Set aside at the place of the key."""
         objects, own_key = await self._of(key)

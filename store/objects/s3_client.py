@@ -8,10 +8,9 @@ ETag is compared here.
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, TypeVar
@@ -19,8 +18,6 @@ from uuid import uuid4
 
 from minio import Minio
 from minio.commonconfig import CopySource
-from minio.datatypes import Object
-from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from urllib3 import PoolManager, Retry, Timeout
 
@@ -29,6 +26,7 @@ from store.objects.bucket_place import BucketPlace
 from store.objects.drafts import INCOMING
 from store.objects.etag import etag_of
 from store.objects.s3_errors import is_corrupted, s3_errors
+from store.objects.s3_versions import S3Versions
 
 T = TypeVar("T")
 
@@ -62,6 +60,7 @@ class S3Client:
         self._patient = _client(place, _PATIENT, repeated=_TIMES - 1)
         self._hasty = _client(place, _HASTY, repeated=0)
         self._signing = _signing_client(place)
+        self.versions = S3Versions(place, self._patient)
 
     def put(self, key: str, path: Path, *, hasty: bool = False) -> None:
         """Store a file, replacing the object atomically. Raises ObjectsFull and StoreError."""
@@ -82,7 +81,16 @@ class S3Client:
         """Write and delete an object. Raises ObjectsFull and StoreError."""
         key = f"{INCOMING}/probe-{uuid4().hex}"
         self.put_bytes(key, b"probe")
-        self.remove([key])
+        self.versions.remove([key])
+
+    def probe_lock(self) -> None:
+        """Write, lock, unlock and delete an object. Raises StoreError."""
+        key = f"{INCOMING}/probe-{uuid4().hex}"
+        self.put_bytes(key, b"probe")
+        try:
+            self.versions.lock(key)
+        finally:
+            self.versions.remove([key])
 
     def get(self, key: str, offset: int, size: int, *, etag: str | None = None) -> Piece:
         """Read bytes of an object, of the version `etag`. Raises ObjectMissing and StoreError."""
@@ -130,37 +138,11 @@ class S3Client:
             client = self._hasty if hasty else self._patient
             client.copy_object(self.place.bucket, key, CopySource(self.place.bucket, source))
 
-    def remove(self, keys: Iterable[str]) -> None:
-        """Delete objects with all their versions; missing ones are no error. Raises StoreError."""
-        named = list(keys)
-        wanted = [DeleteObject(key) for key in named]
-        if self.has_versions:
-            wanted = [DeleteObject(key, found.version_id) for key in named for found in self._versions(key)]
-        with s3_errors(self.place, named[0] if named else ""):
-            for refused in list(self._patient.remove_objects(self.place.bucket, wanted)):
-                raise StoreError(
-                    f"{refused.name}: {self.place}: cannot be deleted: {refused.code} {refused.message or ''}".rstrip()
-                )
-
-    def forget_replaced(self, key: str) -> None:
-        """Delete the versions of an object that were replaced. Raises StoreError."""
-        if self.has_versions:
-            with s3_errors(self.place, key):
-                replaced = [DeleteObject(key, found.version_id) for found in self._versions(key) if found.is_latest != "true"]
-                for refused in list(self._patient.remove_objects(self.place.bucket, replaced)):
-                    raise StoreError(f"{refused.name}: {self.place}: an old version cannot be deleted: {refused.code}")
-
     def listed(self, prefix: str = "", *, after: str = "") -> Iterator[tuple[str, float]]:
         """Yield keys in order, with the times of their last changes. Raises StoreError."""
         with s3_errors(self.place, prefix or "list"):
             for found in self._patient.list_objects(self.place.bucket, prefix=prefix, recursive=True, start_after=after or None):
                 yield str(found.object_name), found.last_modified.timestamp() if found.last_modified else 0.0
-
-    @cached_property
-    def has_versions(self) -> bool:
-        """Whether the bucket keeps what was deleted as versions. Raises StoreError."""
-        with s3_errors(self.place, "versioning"):
-            return self._patient.get_bucket_versioning(self.place.bucket).status in ("Enabled", "Suspended")
 
     def expiring_prefixes(self) -> list[str]:
         """Return below which prefixes the server itself deletes, by its lifecycle rules.
@@ -171,10 +153,6 @@ class S3Client:
             rules = found.rules if (found := self._patient.get_bucket_lifecycle(self.place.bucket)) else []
         expiring = [rule.rule_filter for rule in rules if rule.status == "Enabled" and rule.expiration is not None]
         return [(each.and_operator.prefix if each.and_operator else each.prefix) or "" for each in expiring if each is not None]
-
-    def _versions(self, key: str) -> list[Object]:
-        found = self._patient.list_objects(self.place.bucket, prefix=key, recursive=True, include_version=True)
-        return [version for version in found if version.object_name == key]
 
     def _put(self, key: str, file: BinaryIO, size: int, etag: str, *, hasty: bool) -> None:
         client = self._hasty if hasty else self._patient

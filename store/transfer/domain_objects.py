@@ -21,6 +21,7 @@ from store.database.schema import HAS_AUDIO, calls, domains, object_places, segm
 from store.database.store import Store
 from store.integrity.intact import intact_peaks, opened_intact
 from store.queries.audio import stored_audio
+from store.retention.object_locks import settle_locks
 from store.transfer.journal import MoveJournal
 
 _ROWS_AT_A_TIME: Final = 200
@@ -71,6 +72,7 @@ async def move_domain(
         await run.delete_what_nobody_names()
         await run.move_all(progress)
         if run.moved.moved:
+            await settle_locks(store)  # the new objects, before the old ones are unlocked and deleted
             await asyncio.sleep(old_objects_stay_s)
         await run.delete_what_nobody_names()
         await run.forget_empty_buckets()

@@ -329,6 +329,28 @@ async def test_the_doctor(section: StoreSection, changed: dict[str, object], ok:
 
 
 @pytest.mark.parametrize(
+    ("has_lock", "denied", "ok", "words"),
+    [
+        (False, None, True, "none: legal holds are kept by Fonoteka alone"),
+        (True, None, True, "the server keeps what is under legal hold"),
+        (True, "s3:PutObjectLegalHold", False, "it lacks s3:PutObjectLegalHold"),
+        (True, "s3:GetBucketObjectLockConfiguration", False, "the key lacks s3:GetBucketObjectLockConfiguration"),
+    ],
+)
+async def test_the_doctor_says_whether_the_bucket_locks(
+    s3: S3Server, tmp_path: Path, has_lock: bool, denied: str | None, ok: bool, words: str
+) -> None:
+    name = s3.new_bucket(object_lock=has_lock)
+    if denied is not None:
+        s3.deny(name, denied)
+    section = s3.section("sqlite:///unused.db", name, tmp_path / "objects")
+    found = {each.check: each async for each in doctor.check(Configuration(store=section))}
+    finding = found["object lock of the bucket"]
+    assert finding.ok is ok and words in finding.detail
+    assert list(s3.client().list_objects(name, recursive=True, include_version=True)) == []
+
+
+@pytest.mark.parametrize(
     ("prefixes", "ok", "words"),
     [
         ([], True, "no rule lets drafts below .incoming/ expire"),
@@ -345,5 +367,5 @@ async def test_the_doctor_on_rules_of_the_server(
     ]
     if rules:
         s3.client().set_bucket_lifecycle(name, LifecycleConfig(rules))
-    finding, _ = [each async for each in doctor.check(Configuration(store=section))]
+    finding, *_ = [each async for each in doctor.check(Configuration(store=section))]
     assert (finding.check, finding.ok) == ("lifecycle of the bucket", ok) and words in finding.detail

@@ -55,6 +55,7 @@ async def older(postgresql: str, tmp_path: Path) -> AsyncIterator[StoreSection]:
         await connection.execute(text("DROP TABLE object_places"))
         for column in ("quota_gb", "quota_recordings", "quota_warned_at", "objects"):  # of the versions after it
             await connection.execute(text(f"ALTER TABLE domains DROP COLUMN {column}"))
+        await connection.execute(text("DROP TABLE object_locks"))
         await connection.execute(text("UPDATE alembic_version SET version_num = :last"), {"last": LAST_WITHOUT})
     await store.close()
     yield section

@@ -18,6 +18,7 @@ from fonoteka.core.config import StoreSection
 from store.database.store import Store
 from store.objects import folder as objects
 from store.objects.s3_client import S3Client
+from store.objects.s3_versions import S3Versions
 from tests.support.forked import CONTEXT
 
 Work = Callable[[Store], Coroutine[Any, Any, None]]
@@ -66,7 +67,7 @@ def _run(section: StoreSection, work: Work, step: int, counted: Path) -> None:
         event.listen(Engine, "commit", count)
         event.listen(Pool, "checkin", count)
         changes: list[tuple[Any, str]] = [(os, "unlink"), (os, "fsync"), (objects, "exchange")]
-        changes += [(S3Client, name) for name in ("put", "copy", "remove", "forget_replaced")]
+        changes += [(S3Client, "put"), (S3Client, "copy"), (S3Versions, "remove"), (S3Versions, "forget_replaced")]
         for module, name in changes:
             setattr(module, name, counted_after(getattr(module, name)))
         try:

@@ -4,6 +4,7 @@ One monitor, one storage daemon that keeps everything in memory, and the gateway
 that is built once: Debian 12 and 13 have older ones without half of S3.
 """
 
+import json
 import shutil
 import socket
 import subprocess
@@ -99,6 +100,12 @@ class S3Server:
         name = f"test-{uuid4().hex}"
         self.client().make_bucket(name, object_lock=object_lock)
         return name
+
+    def deny(self, bucket: str, action: str) -> None:
+        """Take a right in a bucket from everybody, and give back the others."""
+        resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+        statement = {"Effect": "Deny", "Principal": "*", "Action": [action], "Resource": resources}
+        self.client().set_bucket_policy(bucket, json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
 
     def section(self, database: str, bucket: str, workspace: Path, *, port: int | None = None) -> StoreSection:
         """Return the settings of a store, perhaps through a proxy at another port."""

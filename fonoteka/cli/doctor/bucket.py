@@ -39,13 +39,28 @@ async def _bucket(owner: str, objects: str, section: StoreSection) -> AsyncItera
     try:
         client = S3Client(bucket_place(objects, section))
         await asyncio.to_thread(client.probe)
-        kept = await asyncio.to_thread(lambda: client.has_versions)
+        kept = await asyncio.to_thread(lambda: client.versions.are_kept)
     except (ConfigurationError, StoreError) as error:
         yield Finding(part="store", check=check, ok=False, detail=str(error), mend=_MEND)
         return
     yield await _lifecycle(client, owner)
+    yield await _object_lock(client, owner)
     versions = ", which keeps versions: Fonoteka deletes those too" if kept else ""
     yield Finding(part="store", check=check, ok=True, detail=f"{client.place} takes recordings{versions}", mend=_MEND)
+
+
+async def _object_lock(client: "S3Client", owner: str) -> Finding:
+    """Return a finding on whether the server keeps what is under legal hold."""
+    check = f"object lock of the bucket{owner}"
+    mend = "give the key of store.s3_access_key the rights that the guide names for object lock"
+    try:
+        if not await asyncio.to_thread(client.versions.has_object_lock):
+            detail = "none: legal holds are kept by Fonoteka alone"
+            return Finding(part="store", check=check, ok=True, detail=detail, mend="")
+        await asyncio.to_thread(client.probe_lock)
+    except StoreError as error:
+        return Finding(part="store", check=check, ok=False, detail=str(error), mend=mend)
+    return Finding(part="store", check=check, ok=True, detail="the server keeps what is under legal hold", mend=mend)
 
 
 async def _lifecycle(client: "S3Client", owner: str) -> Finding:
