@@ -34,6 +34,7 @@ from fonoteka.core.domains import RecordRule  # noqa: E402
 from lab.asterisk.rootfs import find_or_build  # noqa: E402
 from lab.asterisk.server import LabAsterisk  # noqa: E402
 from lab.base.lateness import Lateness  # noqa: E402
+from lab.base.spool_files import spool_files  # noqa: E402
 from lab.scenarios.load_plan import load_company, most_at_once, plan  # noqa: E402
 from lab.scenarios.load_run import Played, run  # noqa: E402
 from lab.tools.installation import ALWAYS, Call, Fonoteka, beside, free_port  # noqa: E402
@@ -138,7 +139,7 @@ async def every_row(running: Fonoteka) -> list[Call]:
 async def left_in(spool: Path) -> list[str]:
     """Return the files that stay in the spool for ten seconds."""
     for _ in range(100):
-        left = sorted(str(path.relative_to(spool)) for path in spool.glob("*/**/*") if path.is_file())
+        left = sorted(str(path.relative_to(spool)) for path in spool_files(spool))
         if not left:
             break
         await asyncio.sleep(0.1)

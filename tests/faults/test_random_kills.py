@@ -22,12 +22,12 @@ from lab.asterisk.rootfs import AsteriskProgram
 from lab.asterisk.server import LabAsterisk
 from lab.base.company import LabCompany
 from lab.base.lateness import Lateness
+from lab.base.spool_files import spool_files
 from lab.scenarios.load_plan import Planned, load_company, plan
 from lab.scenarios.load_run import Played, switched_on
 from lab.tools.installation import Call, Fonoteka, beside
 from lab.tools.installation import fonoteka as command
 from tests.conftest import NEIGHBOURS
-from tests.support.call_flows import files_in
 from tests.support.eventually import eventually
 from tests.support.random_kills import (
     KeptLegs,
@@ -85,7 +85,7 @@ class Round:
             return None
 
     def left(self) -> list[str]:
-        return [f"{file}: left in the spool" for file in files_in(self.offices[0].pbx) - self.files_before]
+        return [f"{file}: left in the spool" for file in spool_files(self.offices[0].pbx.spool) - self.files_before]
 
     async def is_over(self) -> bool:
         """Whether each call has its row, each row is decided, and nothing waits in the spool."""
@@ -113,7 +113,7 @@ async def one_round(
     """Play the calls of all offices, kill parts meanwhile, and judge when all is settled."""
     pbx, installation, began = offices[0].pbx, offices[0].seen, time.monotonic()
     legs = KeptLegs(pbx.spool, Path(mkdtemp(dir=pbx.folder)))
-    before = [await office.seen.ids() for office in offices], await stored_ms(installation), files_in(pbx)
+    before = [await office.seen.ids() for office in offices], await stored_ms(installation), spool_files(pbx.spool)
     keeping = asyncio.create_task(legs.keep())
 
     async def kill(asterisk: Callable[[], Coroutine[Any, Any, None]] | None) -> Counter[str]:

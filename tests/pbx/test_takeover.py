@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from lab.asterisk.server import LabAsterisk
 from lab.base.lateness import Lateness
+from lab.base.spool_files import spool_files
 from lab.scenarios.basic_calls import CITY
 from lab.scenarios.steps import CUSTOMER, PhoneCalls, answered, answers, customer_with, talk, talk_and_leave
 from lab.sip.handset import handset
@@ -22,7 +23,7 @@ from lab.sip.sipp_phones import OUTSIDE, OUTSIDE_HZ
 from lab.tools.installation import Call
 from tests.pbx.test_scenarios_transferred import BY_152, BY_421, HZ_152, with_152, with_421
 from tests.pbx.two_agents import TwoAgents, two_agents
-from tests.support.call_flows import PlayedFlow, PlayedFlows, files_in
+from tests.support.call_flows import PlayedFlow, PlayedFlows
 from tests.support.eventually import eventually
 from tests.support.scenario import Row, Scenario, assert_as_expected, part, scenario
 
@@ -85,7 +86,7 @@ async def played(pair: TwoAgents, lateness: Lateness, scenario: Scenario, fault:
     row = await pair.fonoteka.settled(before)
     assert await pair.fonoteka.ids() == before | {row["id"]}, "no row twice"
     audio, flows = await pair.fonoteka.audio(row), PlayedFlows()
-    await eventually(lambda: not files_in(pair.pbx))
+    await eventually(lambda: not spool_files(pair.pbx.spool))
     flows.results[scenario.flow] = PlayedFlow(
         company=pair.pbx.company, phone_calls=phone_calls, rows=[row], audio=[audio], events=[], texts=[], late_s=late_s
     )
@@ -144,4 +145,4 @@ async def test_what_waits_in_the_spool_is_sent_by_the_second(pair: TwoAgents, la
         return calls if [call["recording"]["state"] for call in calls] == ["ready", "ready"] else None
 
     await eventually(settled)
-    await eventually(lambda: not files_in(pair.pbx))
+    await eventually(lambda: not spool_files(pair.pbx.spool))

@@ -20,6 +20,7 @@ from lab.base.ami_witness import AmiWitness, Message
 from lab.base.company import LabCompany
 from lab.base.eventually import eventually
 from lab.base.lateness import Lateness
+from lab.base.spool_files import spool_files
 from lab.scenarios.basic_calls import BASIC_CALLS
 from lab.scenarios.call_flows import CALL_FLOWS, CallFlow
 from lab.scenarios.steps import PhoneCalls
@@ -180,7 +181,7 @@ class _Player:
 
 async def play_all(names: Collection[str], pbx: LabAsterisk, fonoteka: Fonoteka, companies: Collection[LabCompany]) -> PlayedFlows:
     """Play the flows; returns when each has its rows and the spool is as empty as before."""
-    flows, already, logged, began = PlayedFlows(), files_in(pbx), len(fonoteka.log()), time.monotonic()
+    flows, already, logged, began = PlayedFlows(), spool_files(pbx.spool), len(fonoteka.log()), time.monotonic()
     # The long ones first, so that no company is left alone with one at the end.
     waiting = sorted(names, key=lambda name: ("no_answer" in name, name in CALL_FLOWS, name))
     async with AsyncExitStack() as on:
@@ -232,18 +233,13 @@ def _events_of(messages: list[Message], company: LabCompany) -> list[Message]:
     ]
 
 
-def files_in(pbx: LabAsterisk) -> set[Path]:
-    """The files of calls and recordings that are in the spool now."""
-    return {path for path in pbx.spool.glob("*/**/*") if path.is_file()}
-
-
 async def _left(pbx: LabAsterisk, already: set[Path]) -> set[Path]:
     """The files that stay in the spool.
 
     A leg of what only rang is removed once Asterisk has closed it.
     """
     try:
-        await eventually(lambda: not files_in(pbx) - already)
+        await eventually(lambda: not spool_files(pbx.spool) - already)
     except AssertionError:
-        return files_in(pbx) - already
+        return spool_files(pbx.spool) - already
     return set()
