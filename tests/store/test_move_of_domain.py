@@ -1,6 +1,9 @@
 """`fonoteka objects move --domain`: a domain's recordings come to where its setting says."""
 
+import hashlib
 from datetime import timedelta
+from functools import partial
+from io import BufferedReader
 from itertools import count
 from pathlib import Path
 
@@ -8,7 +11,9 @@ import pytest
 from sqlalchemy import select, update
 from typer.testing import CliRunner
 
+from fonoteka.cli import objects as commands
 from fonoteka.cli.commands.objects import app
+from fonoteka.core.config import Configuration, StoreSection
 from fonoteka.core.errors import ConfigurationError, IntakeDeferred, StoreError
 from fonoteka.core.naming import peaks_key, placed_key
 from store.database.schema import object_places, segments
@@ -154,6 +159,28 @@ async def test_what_expires_meanwhile_does_not_come_back(
     assert await keys_at(store, 1) == [MARK, *with_peaks(*recorded[1:3])] and main_keys(store) == with_peaks(recorded[3])
 
 
+async def test_peaks_that_are_made_again_meanwhile_are_moved_by_the_next_run(
+    store: Store, recorded: list[str], s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put_into(store, address(s3))
+    opened, remade = store.objects.open_stored, b'{"duration_ms": 5000}'
+    of_first = segments.c.object_key == recorded[0]
+
+    async def remaking(key: str) -> BufferedReader:
+        file = await opened(key)
+        if key == peaks_key(recorded[0]):
+            await store.objects.put_bytes(key, remade, data_key=None)
+            async with store.writing() as connection:
+                values = {"peaks_sha256": hashlib.sha256(remade).hexdigest()}
+                await connection.execute(update(segments).where(of_first).values(values))
+        return file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.objects, "open_stored", remaking)
+        assert (await moved(store)).moved == 2
+    assert (await keys_of(store))[0] == recorded[0] and await store.objects.read(peaks_key(recorded[0])) == remade
+
+
 async def test_a_recording_that_is_stored_while_the_setting_changes_is_sent_again(
     store: Store,
     pbx: Pbx,
@@ -173,6 +200,27 @@ async def test_a_recording_that_is_stored_while_the_setting_changes_is_sent_agai
     assert main_keys(store) == []
     await take(store, pbx, FURTHER[0])
     assert (await keys_of(store))[0].startswith("~1/")
+
+
+async def test_the_command_says_what_was_done(
+    store: Store,
+    section: StoreSection,
+    recorded: list[str],
+    s3: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(commands, "move_domain", partial(move_domain, old_objects_stay_s=0))
+    configuration, first = Configuration(store=section), address(s3)
+    await put_into(store, first)
+    assert await commands.move_domain_objects(configuration, "acme") == 0
+    said = capsys.readouterr()
+    assert "moved: 3 recordings" in said.out and "deleted where they were: 6 objects" in said.out
+    await store.objects.delete_all([placed_key(1, recorded[0])])
+    await put_into(store, None)
+    assert await commands.move_domain_objects(configuration, "acme") == 1
+    said = capsys.readouterr()
+    assert "moved: 2 recordings" in said.out and "recordings that cannot be moved: 1" in said.err and "empty" not in said.out
 
 
 async def test_wrong_usage(store: Store, pbx: Pbx) -> None:

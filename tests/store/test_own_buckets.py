@@ -238,6 +238,26 @@ async def test_a_bucket_that_is_gone_hurts_its_domain_only(
     assert (await verified(store)).found == () and (await keys_of(store))[1] is None
 
 
+async def test_no_other_writer_waits_for_the_server(
+    store: Store, pbx: Pbx, both: list[str], link: FaultyLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent in a transaction but the copies, nor asked soon after no answer came."""
+
+    def writing() -> None:
+        raise AssertionError("a transaction was begun")
+
+    monkeypatch.setattr(own_bucket, "_REFUSED_FOR_S", 3600.0)
+    link.cut_at = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "writing", writing)
+        with pytest.raises(BucketAway):
+            await take(store, pbx, ACME[3])
+        sent = link.sent
+        with pytest.raises(BucketAway, match="a moment ago"):
+            await take(store, pbx, ACME[3])
+        assert link.sent == sent
+
+
 async def test_the_doctor_looks_at_each_bucket(store: Store, both: list[str], section: StoreSection, link: FaultyLink) -> None:
     async def found() -> dict[str, bool | None]:
         return {finding.check: finding.ok async for finding in doctor.check(Configuration(store=section))}
