@@ -29,8 +29,9 @@ OTHER = replace(seed.a_call(5, BEGIN), domain="other")
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check at each request, and ask a server again at once."""
+    """Check at each request, and ask a server again at once, but let a slow one answer."""
     monkeypatch.setattr(readiness, "_BUCKETS_KEPT_S", 0.0)
+    monkeypatch.setattr(readiness, "_PATIENCE_S", 60.0)
     monkeypatch.setattr(own_bucket, "_REFUSED_FOR_S", 0.0)
 
 
