@@ -51,7 +51,7 @@ async def copy_week(engine: AsyncEngine) -> None:
         for table in _TABLES:
             await _run(connection, f"CREATE TEMPORARY TABLE week_{table.name} AS SELECT * FROM {table.name}")
             await _run(connection, f"ANALYZE week_{table.name}")
-        await _run(connection, "TRUNCATE calls, call_paths, participants, segments")
+        await _run(connection, "TRUNCATE calls, call_paths, participants, segments, object_locks")
         for name, _ in indexes:
             await _run(connection, f"DROP INDEX {name}")
         for back in reversed(range(WEEKS)):

@@ -94,13 +94,14 @@ class Journal:
         """Replace the file of a call atomically. A failure is logged, and False returned.
 
         With `sync` the content is on the disk on return, and the name of the file after the next
-        `sync()`. Without it, a call that was written so and has not changed is not written again.
+        `sync()`. Without it, a call that was written so and has not changed is not written again,
+        as long as its file is there.
         """
         if not self._may_write():
             return False
-        if not sync and self._unsynced.get(call.linkedid) is call:
-            return True
         path = self._path(call.linkedid)
+        if not sync and self._unsynced.get(call.linkedid) is call and path.is_file():
+            return True
         try:
             with drafted(path, path.with_name(f".{path.name}.new"), sync=sync) as file:
                 file.write(FILE.dump_json(JournalFile(version=VERSION, call=call)))
