@@ -3,10 +3,10 @@
 
 PostgreSQL only. The intake takes the last week of the first companies; the other companies get the
 calls of these, but the biggest. Then each copy of the week lies a week earlier, so that hours and
-days of the week stay. Each copy has outside numbers of its own, most of which also occur in copies
-of other weeks; a call back counts in its week only. The rows lie in the order of time, as in an
-installation where all companies have calls. The steps of a path keep the times of the week.
-Counters are copied like the calls, by whole hours and days, which holds for zones that do not
+days of the week stay. Each copy has its own outside numbers, and most of these numbers occur in
+copies of other weeks too; a call back counts in its week only. The rows lie in the order of time,
+as in an installation where all companies have calls. The steps of a path keep the times of the
+week. Counters are copied like the calls, by whole hours and days, which holds for zones that do not
 change their clocks; those of months are the sums of days.
 """
 

@@ -42,7 +42,7 @@ _LISTED_AT_A_TIME: Final = 1000
 class ObjectBucket(ObjectStore):
     """Objects in a bucket; drafts, and files beside them, in a working folder of this machine."""
 
-    # Up to so many bytes are sent only when they are published, at once with their key.
+    # An object of at most so many bytes is sent when it is published, under its key at once.
     _small_bytes: ClassVar[int] = 256 * 1024
 
     def __init__(self, place: BucketPlace, workspace: Path, keys: DataKeys) -> None:

@@ -211,7 +211,7 @@ def _split(key: str) -> tuple[int | None, str]:
 
 
 def _joined(place: int | None, own_key: str) -> str:
-    """Return the key of an object of which `_split` gives place and key there."""
+    """Return the key of an object from its place and its key there: the reverse of `_split`."""
     if place is None:
         return own_key
     below = _ASIDE if own_key.startswith(_ASIDE) else ""

@@ -1,10 +1,10 @@
 """Object lock: the recordings of calls under legal hold are locked in the bucket, others are not.
 
 The index says what ought to be locked (`calls.legal_hold`, also of the calls that are merged into
-such a call) and what is locked (`object_locks`). A run makes the second the first, so that it does
-not matter what came between: late recordings, merged calls, a server that was away. Whatever
-replaces an object deletes its row of `object_locks`, unless it locks the new one itself, as
-encryption does.
+such a call) and what is locked (`object_locks`). A run locks and unlocks objects until both agree,
+whatever has happened since the last run: late recordings, merged calls, a server that was away.
+Code that replaces an object deletes the object's row of `object_locks`, unless the code locks the
+new object itself, as encryption does.
 """
 
 from collections import Counter

@@ -27,7 +27,7 @@ from store.transfer.journal import MoveJournal
 _ROWS_AT_A_TIME: Final = 200
 _AT_ONCE: Final = 4
 _DELETED_AT_A_TIME: Final = 20  # of one transaction, so that no other writer waits long
-# Who was told the old key, to play or to export, reads it within this time.
+# Players and exports that have read an old key from the index open the object within this time.
 OLD_OBJECTS_STAY_S: Final = 60.0
 _PEAKS: Final = peaks_key("")
 
